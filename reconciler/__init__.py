@@ -1,0 +1,3 @@
+"""ci-warm: a declarative reconciler for Docker Swarm hosts."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,46 @@
+"""The pydantic bases and field types that specs, settings and records share. Pure."""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class Strict(BaseModel):
+    """What an operator writes: unknown keys are errors, values never change afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
+
+
+class Record(BaseModel):
+    """What we write ourselves; see `records`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+def parse_duration(value: object) -> object:
+    """Turn `90s`, `10m`, `1.5h`, `500ms` into seconds; leave other types for pydantic to refuse.
+
+    Raises:
+        ValueError: text that is not a duration.
+    """
+    if isinstance(value, bool):
+        raise ValueError("a duration is text like '10s', '5m' or '2h'")
+    if isinstance(value, int | float):
+        return float(value)
+    if not isinstance(value, str):
+        return value
+    found = _DURATION.fullmatch(value.strip())
+    if found is None:
+        raise ValueError(f"{value!r} is not a duration; write it like '10s', '5m' or '2h'")
+    return float(found[1]) * _UNIT_S[found[2]]
+
+
+Seconds = Annotated[float, BeforeValidator(parse_duration)]
+"""A duration; operators write `10s`, `5m`, `2h`; we hold seconds."""
+
+Json = dict[str, Any]
+"""A JSON object from outside that has not been parsed into a type of ours yet."""

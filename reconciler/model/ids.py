@@ -1,0 +1,34 @@
+"""Names that must not be mixed up, and the one validator for names that become paths, labels and locks. Pure."""
+
+import re
+from typing import NewType
+
+AppName = NewType("AppName", str)
+StackName = NewType("StackName", str)
+VersionText = NewType("VersionText", str)
+"""A recipe version as its tag spells it, e.g. `10.7.1+26.6.2`."""
+ImageRef = NewType("ImageRef", str)
+BundleId = NewType("BundleId", str)
+"""sha256 of a rendered release, hex."""
+OpId = NewType("OpId", str)
+
+NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
+_TAG = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,127}")
+
+
+def is_name(text: str) -> bool:
+    """Say whether `text` may name an app: used in paths, labels and locks (so no dots, slashes, newlines)."""
+    return NAME.fullmatch(text) is not None
+
+
+def is_tag(text: str) -> bool:
+    """Say whether `text` may be used as a git tag operand and inside file names."""
+    return _TAG.fullmatch(text) is not None and ".." not in text
+
+
+def stack_for(domain: str) -> StackName:
+    """Derive the stack name from a domain the Co-op Cloud way: dots become underscores, cut at 45.
+
+    45 keeps `<stack>_<secret>_<version>` below Docker's 64 characters.
+    """
+    return StackName(domain.replace(".", "_")[:45].rstrip("_-"))

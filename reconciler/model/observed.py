@@ -1,0 +1,137 @@
+"""Observed state: services, tasks, containers and volumes as seen in one look. Pure.
+
+Made by the engine adapters, read by `core`. "Could not look" is never here: it is `ObserveError`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from reconciler.model.ids import StackName
+
+
+class Mode(StrEnum):
+    """How Swarm multiplies a service into tasks."""
+
+    REPLICATED = "replicated"
+    GLOBAL = "global"
+    REPLICATED_JOB = "replicated-job"
+    GLOBAL_JOB = "global-job"
+
+    @property
+    def is_job(self) -> bool:
+        """Jobs are done when their tasks complete."""
+        return self in (Mode.REPLICATED_JOB, Mode.GLOBAL_JOB)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateObs:
+    """Swarm's `UpdateStatus`: state is updating, paused, completed or rollback_*."""
+
+    state: str
+    started_at: str
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceObs:
+    """One service. `name` is short (without the stack); fingerprints are of the spec as the engine tells it."""
+
+    id: str
+    name: str
+    stack: StackName
+    version_index: int
+    labels: Mapping[str, str]
+    image: str
+    mode: Mode
+    replicas: int
+    running: int
+    desired: int
+    spec_fingerprint: str
+    template_fingerprint: str
+    update: UpdateObs | None = None
+    restart_condition: str = "any"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskObs:
+    """One task; states as Swarm names them (new ... running, complete, failed, rejected, shutdown)."""
+
+    id: str
+    service_id: str
+    state: str
+    desired_state: str
+    template_fingerprint: str
+    at: datetime
+    error: str = ""
+    exit_code: int | None = None
+    node_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerObs:
+    """One container of this node that belongs to a task; `health` is healthy, unhealthy, starting or ''."""
+
+    id: str
+    task_id: str
+    state: str
+    health: str = ""
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackObs:
+    """Everything of one stack at one moment."""
+
+    services: tuple[ServiceObs, ...] = ()
+    tasks: tuple[TaskObs, ...] = ()
+    containers: tuple[ContainerObs, ...] = ()
+
+    def service(self, name: str) -> ServiceObs | None:
+        """The service of that short name, None if absent."""
+        return next((service for service in self.services if service.name == name), None)
+
+    def tasks_of(self, service: ServiceObs) -> tuple[TaskObs, ...]:
+        """All listed tasks of that service, old ones included."""
+        return tuple(task for task in self.tasks if task.service_id == service.id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VolumeObs:
+    """One volume; `path` is where its data lies on this node, '' when not reachable from here."""
+
+    name: str
+    driver: str
+    options: Mapping[str, str]
+    labels: Mapping[str, str]
+    path: str
+
+    @property
+    def restorable(self) -> bool:
+        """Only plain local volumes can be restored faithfully; nfs, binds and plugins cannot."""
+        return self.driver in ("local", "embedded") and not self.options and bool(self.path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageObs:
+    """An image present on the engine. `pinned`: a reference that needs no registry and cannot move."""
+
+    pinned: str
+    created: str
+    volumes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """One look at the engine: a constant number of calls however many apps."""
+
+    at: datetime
+    engine: str
+    node_id: str
+    stacks: Mapping[StackName, StackObs] = field(default_factory=dict)
+    volumes: Mapping[str, VolumeObs] = field(default_factory=dict)
+
+    def stack(self, name: StackName) -> StackObs:
+        """The stack's services and tasks; empty if nothing is deployed."""
+        return self.stacks.get(name, StackObs())
