@@ -1,0 +1,193 @@
+"""Compose documents: merged as the compose format says, read for what the gate and the engines need. Pure.
+
+A document is plain JSON data. Everything that acts works on the one merged document, so that the gate judges
+exactly what is deployed.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from reconciler.model.base import Json
+
+_REPLACED = frozenset({"command", "entrypoint", "test"})
+_BY_TARGET = frozenset({"volumes", "ports"})
+_BY_SOURCE = frozenset({"configs", "secrets"})
+_MAP_LISTS = frozenset({"environment", "labels", "sysctls", "extra_hosts"})
+
+
+class ComposeError(ValueError):
+    """A compose document that cannot be used; the text names the place."""
+
+
+def merge(documents: Sequence[Mapping[str, object]]) -> Json:
+    """Lay documents over each other, later ones winning.
+
+    Raises:
+        ComposeError: no services, or a section of the wrong type.
+    """
+    merged: Json = {}
+    for document in documents:
+        merged = _merge_maps(merged, {key: _normal(key, value) for key, value in document.items()})
+    for section in ("services", "volumes", "networks", "configs", "secrets"):
+        body = merged.setdefault(section, {}) or {}
+        if not isinstance(body, dict):
+            raise ComposeError(f"{section}: must be a mapping")
+        merged[section] = {name: item if item is not None else {} for name, item in body.items()}
+        for name, item in merged[section].items():
+            if not isinstance(item, dict):
+                raise ComposeError(f"{section}.{name}: must be a mapping")
+    if not merged["services"]:
+        raise ComposeError("services: there are none")
+    for unsupported in ("include",):
+        if unsupported in merged:
+            raise ComposeError(f"{unsupported}: is not supported in a stack")
+    return merged
+
+
+def _normal(key: str, value: object) -> object:
+    """Bring environment-like lists into mapping form, at every depth."""
+    if key in _MAP_LISTS and isinstance(value, list):
+        pairs = (str(item).partition(":" if key == "extra_hosts" and "=" not in str(item) else "=") for item in value)
+        return {name: (text if sep else None) for name, sep, text in pairs}
+    if isinstance(value, Mapping):
+        return {name: _normal(str(name), item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_normal("", item) for item in value]
+    return value
+
+
+def _merge_maps(base: Json, over: Mapping[str, object]) -> Json:
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        if isinstance(below, Mapping) and isinstance(value, Mapping):
+            result[key] = _merge_maps(dict(below), value)
+        elif isinstance(below, list) and isinstance(value, list) and key not in _REPLACED:
+            result[key] = _merge_lists(key, below, value)
+        else:
+            result[key] = value
+    return result
+
+
+def _merge_lists(key: str, base: list[object], over: list[object]) -> list[object]:
+    if key in _BY_TARGET | _BY_SOURCE:
+        slots = {_slot(key, item): item for item in (*base, *over)}
+        return list(slots.values())
+    return base + [item for item in over if item not in base]
+
+
+def _slot(key: str, item: object) -> str:
+    if isinstance(item, Mapping):
+        return str(item.get("target") or item.get("source"))
+    parts = str(item).split(":")
+    if key == "volumes":
+        return parts[1] if len(parts) > 1 else parts[0]
+    return str(item)
+
+
+def images(doc: Mapping[str, object]) -> dict[str, str]:
+    """Service -> image as asked.
+
+    Raises:
+        ComposeError: a service without an image.
+    """
+    found: dict[str, str] = {}
+    for name, service in services(doc).items():
+        image = service.get("image")
+        if not isinstance(image, str) or not image:
+            raise ComposeError(f"services.{name}.image: is missing")
+        found[name] = image
+    return found
+
+
+def services(doc: Mapping[str, object]) -> Mapping[str, Json]:
+    """The services section."""
+    section = doc.get("services")
+    return section if isinstance(section, dict) else {}
+
+
+def section(doc: Mapping[str, object], name: str) -> Mapping[str, Json]:
+    """A top-level section of named mappings, {} if absent."""
+    body = doc.get(name)
+    return body if isinstance(body, dict) else {}
+
+
+def mounts(service: Mapping[str, object]) -> list[tuple[str, str, str]]:
+    """(type, source, target) of each mount of a service; type is volume, bind, tmpfs ...
+
+    Raises:
+        ComposeError: a one-letter volume name (the engine reads it as a Windows drive).
+    """
+    found: list[tuple[str, str, str]] = []
+    entries = service.get("volumes") or []
+    for entry in entries if isinstance(entries, list) else []:
+        if isinstance(entry, Mapping):
+            found.append((str(entry.get("type", "volume")), str(entry.get("source", "")), str(entry.get("target", ""))))
+            continue
+        parts = str(entry).split(":")
+        source, target = ("", parts[0]) if len(parts) == 1 else (parts[0], parts[1])
+        if len(source) == 1 and source.isalpha():
+            raise ComposeError(f"volume {source!r}: a one-letter name is read as a Windows path; rename it")
+        found.append(("bind" if source[:1] in ("/", ".", "~") else "volume", source, target))
+    return found
+
+
+def volume_names(doc: Mapping[str, object], stack: str) -> tuple[dict[str, str], tuple[str, ...], dict[str, str]]:
+    """(key -> engine name, external engine names, key -> why its data cannot be kept) of all named volumes in use.
+
+    Raises:
+        ComposeError: a service mounts a volume that the document does not declare.
+    """
+    declared = section(doc, "volumes")
+    names: dict[str, str] = {}
+    external: list[str] = []
+    options: dict[str, str] = {}
+    used = [
+        (service, source)
+        for service, body in services(doc).items()
+        for kind, source, _ in mounts(body)
+        if kind == "volume" and source
+    ]
+    for service, key in used:
+        if key not in declared:
+            raise ComposeError(f"services.{service}.volumes: volume {key!r} is not declared under 'volumes'")
+        body = declared[key]
+        outside = body.get("external")
+        given = body.get("name") or (outside.get("name") if isinstance(outside, Mapping) else None)
+        names[key] = str(given) if given else (key if outside else f"{stack}_{key}")
+        if outside:
+            external.append(names[key])
+        if body.get("driver", "local") != "local" or body.get("driver_opts"):
+            options[key] = f"driver {body.get('driver', 'local')} with options {sorted(body.get('driver_opts') or {})}"
+    return dict(sorted(names.items())), tuple(sorted(set(external))), options
+
+
+def policy(doc: Mapping[str, object]) -> list[tuple[str, str]]:
+    """What the default policy forbids: (allowance that would permit it, where it stands)."""
+    found: list[tuple[str, str]] = []
+    for name, service in sorted(services(doc).items()):
+        where = f"services.{name}"
+        if service.get("privileged"):
+            found.append(("privileged", f"{where}.privileged"))
+        if service.get("cap_add"):
+            found.append(("capabilities", f"{where}.cap_add"))
+        if service.get("devices"):
+            found.append(("devices", f"{where}.devices"))
+        if service.get("network_mode") == "host" or "host" in (service.get("networks") or ()):
+            found.append(("host-network", f"{where}.networks"))
+        found += [
+            ("host-network", f"{where}.{key}") for key in ("pid", "ipc", "userns_mode") if service.get(key) == "host"
+        ]
+        for kind, source, target in mounts(service):
+            if kind in ("bind", "npipe"):
+                allowance = "docker-socket" if source.rstrip("/").endswith("docker.sock") else "host-mounts"
+                found.append((allowance, f"{where}.volumes: {source}:{target}"))
+    for name, volume in sorted(section(doc, "volumes").items()):
+        options = volume.get("driver_opts") or {}
+        if isinstance(options, Mapping) and ("bind" in str(options.get("o", "")) or str(options.get("type")) == "none"):
+            found.append(("host-mounts", f"volumes.{name}.driver_opts"))
+    for name, network in sorted(section(doc, "networks").items()):
+        outside = network.get("external")
+        given = network.get("name") or (outside.get("name") if isinstance(outside, Mapping) else None)
+        if outside and (given or name) == "host":
+            found.append(("host-network", f"networks.{name}"))
+    return found

@@ -1,0 +1,31 @@
+"""Secrets out of everything people read: by value and by key. Pure."""
+
+import re
+from collections.abc import Iterable, Mapping
+
+MASK = "***"
+_SECRET_KEY = re.compile(r"(?i)(pass(word|wd)?|secret|token|api_?key|credential|private_?key)")
+_ASSIGNMENT = re.compile(
+    r"(?i)\b([a-z0-9_.-]*(?:password|passwd|secret|token|api_?key)[a-z0-9_.-]*\s*[=:]\s*)([^\s,;\"']+)"
+)
+_URL_USER = re.compile(r"(://[^/\s:@]+:)[^@\s/]+@")
+SHORTEST = 6
+
+
+def secret_values(env: Mapping[str, str]) -> list[str]:
+    """Values of variables whose names sound secret, long enough to be masked without hiding ordinary words."""
+    return [value for key, value in env.items() if _SECRET_KEY.search(key) and len(value) >= SHORTEST]
+
+
+class Redactor:
+    """Masks known values, `password=...` assignments and passwords in URLs."""
+
+    def __init__(self, values: Iterable[str] = ()) -> None:
+        self._values = sorted({value for value in values if len(value) >= SHORTEST}, key=len, reverse=True)
+
+    def mask(self, text: str) -> str:
+        """Replace what must not be seen."""
+        for value in self._values:
+            text = text.replace(value, MASK)
+        text = _URL_USER.sub(rf"\g<1>{MASK}@", text)
+        return _ASSIGNMENT.sub(rf"\g<1>{MASK}", text)

@@ -1,0 +1,201 @@
+"""A recipe at one commit plus a spec become one compose document, then a bundle with pinned images. Pure.
+
+Called by `engine.releases`. The bundle is everything a deploy needs: no git, no network, no host file.
+"""
+
+import base64
+import posixpath
+from collections.abc import Callable, Mapping, Sequence
+
+from reconciler.core import compose, interpolate
+from reconciler.core.digest import digest
+from reconciler.model.base import Json
+from reconciler.model.recipe import Rendered
+from reconciler.model.records import Bundle
+from reconciler.model.spec import AppSpec
+
+LABEL_APP = "ci-warm.app"
+LABEL_VERSION = "ci-warm.version"
+LABEL_COMMIT = "ci-warm.commit"
+LABEL_BUNDLE = "ci-warm.bundle"
+MAX_NAME = 63  # of configs; Docker's limit is 64
+
+Parse = Callable[[bytes, str], Mapping[str, object]]
+
+
+def desired_digest(spec: AppSpec, overlays: Mapping[str, bytes]) -> str:
+    """Digest of the settings that the rendered document depends on: when it changes, the app is out of sync."""
+    return digest(
+        {
+            "stack": spec.stack_name,
+            "domain": spec.domain,
+            "env": spec.env,
+            "secrets": {name: secret.version for name, secret in spec.secrets.items()},
+            "overlays": {name: digest(body.decode("utf-8", "replace")) for name, body in overlays.items()},
+        }
+    )
+
+
+def environment(spec: AppSpec, sample: Mapping[str, str], exports: Mapping[str, str]) -> dict[str, str]:
+    """Variables for interpolation: `.env.sample`, then `abra.sh` exports, then the spec, then what we know."""
+    env: dict[str, str] = {}
+    for layer in (sample, exports, spec.env):
+        for name, value in layer.items():
+            env[name] = interpolate.text(value, env) if layer is not spec.env else value
+    for name, secret in spec.secrets.items():
+        env[f"SECRET_{name.upper()}_VERSION"] = secret.version
+    return env | {"STACK_NAME": spec.stack_name, "DOMAIN": spec.domain}
+
+
+def compose_files(env: Mapping[str, str]) -> list[str]:
+    """The files that `COMPOSE_FILE` lays over each other, without empty and doubled ones."""
+    names = (env.get("COMPOSE_FILE") or "compose.yml").split(":")
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def render(
+    spec: AppSpec, version: str, commit: str, files: Mapping[str, bytes], overlays: Mapping[str, bytes],
+    env: Mapping[str, str], parse: Parse,
+) -> Rendered:  # fmt: skip
+    """Merge the recipe's compose files and the spec's overlays and read off what the gate needs.
+
+    Raises:
+        ComposeError, InterpolationError: the recipe or an overlay cannot be used.
+    """
+    documents = []
+    for name in compose_files(env):
+        if name not in files:
+            raise compose.ComposeError(f"{name}: is not in the recipe at {version}")
+        documents.append(_document(parse(files[name], name), env))
+    doc = compose.merge(documents)
+    base = compose.images(doc)
+    for name, body in overlays.items():
+        doc = compose.merge([doc, _document(parse(body, name), env)])
+        if compose.images(doc) != base:
+            raise compose.ComposeError(f"overlay {name}: an overlay may not change images or the set of services")
+    found = _take_files(doc, files, spec.stack_name)
+    _fill_environment(doc, env)
+    doc.setdefault("version", "3.8")  # Engine 20.10's CLI refuses a document without one
+    names, external, options = compose.volume_names(doc, spec.stack_name)
+    return Rendered(
+        version=version, commit=commit, doc=doc, files=found, images=base, volumes=names, external_volumes=external,
+        volume_options=options, secrets=_external(doc, "secrets"), networks=tuple(_external(doc, "networks").values()),
+        configs=tuple(_external(doc, "configs").values()), policy=tuple(compose.policy(doc)),
+    )  # fmt: skip
+
+
+def _document(raw: Mapping[str, object], env: Mapping[str, str]) -> Json:
+    result = interpolate.tree(raw, env)
+    if not isinstance(result, dict):
+        raise compose.ComposeError("must be a mapping")
+    return result
+
+
+def _fill_environment(doc: Json, env: Mapping[str, str]) -> None:
+    """Give `environment: [NAME]` its value from our variables; unset ones are dropped, as Compose does."""
+    for service in compose.services(doc).values():
+        given = service.get("environment")
+        if isinstance(given, dict):
+            filled = {name: env.get(name) if value is None else value for name, value in given.items()}
+            service["environment"] = {name: value for name, value in filled.items() if value is not None}
+
+
+def _take_files(doc: Json, files: Mapping[str, bytes], stack: str) -> dict[str, str]:
+    """Collect the recipe files that configs and secrets name; give each config a name that says its content."""
+    taken: dict[str, str] = {}
+    for section in ("configs", "secrets"):
+        for key, body in compose.section(doc, section).items():
+            if "file" not in body:
+                continue
+            path = posixpath.normpath(str(body["file"]))
+            if path not in files:
+                raise compose.ComposeError(f"{section}.{key}.file: {body['file']} is not in the recipe")
+            content = base64.b64encode(files[path]).decode()
+            local = f"{section}-{digest(content)[:16]}"
+            taken[local] = content
+            # Configs are immutable to the engine: a name that follows the content never collides.
+            stem = str(body.get("name") or f"{stack}_{key}")
+            body["name"] = f"{stem[: MAX_NAME - 9]}_{local[-8:]}"
+            body["file"] = local
+    for name, service in compose.services(doc).items():
+        if "env_file" in service:
+            raise compose.ComposeError(f"services.{name}.env_file: is not supported; use environment")
+        service.pop("build", None)  # a stack never builds; the image line is what counts
+        if "extends" in service:
+            raise compose.ComposeError(f"services.{name}.extends: is not supported in a stack")
+    return taken
+
+
+def _external(doc: Mapping[str, object], section: str) -> dict[str, str]:
+    """Key -> engine name of what the document expects to find on the engine."""
+    found = {}
+    for key, body in compose.section(doc, section).items():
+        outside = body.get("external")
+        if outside:
+            given = body.get("name") or (outside.get("name") if isinstance(outside, Mapping) else None)
+            found[key] = str(given or key)
+    return found
+
+
+def bundle(spec: AppSpec, rendered: Rendered, pinned: Mapping[str, str]) -> Bundle:
+    """Fix the images and put our labels on every service. `pinned`: image as asked -> pinned reference."""
+    doc = _deep(rendered.doc)
+    images = {name: pinned[asked] for name, asked in rendered.images.items()}
+    for name, service in doc["services"].items():
+        service["image"] = images[name]
+        deploy = service.setdefault("deploy", {}) or {}
+        service["deploy"] = deploy
+        labels = deploy.setdefault("labels", {}) or {}
+        deploy["labels"] = labels | {
+            LABEL_APP: spec.name,
+            LABEL_VERSION: rendered.version,
+            LABEL_COMMIT: rendered.commit,
+        }
+        # A silent rollback would report success on the old version: pause instead, and we decide.
+        update = deploy.get("update_config") or {}
+        deploy["update_config"] = update | {"failure_action": "pause"}
+    for section in ("configs", "volumes", "networks", "secrets"):
+        for body in doc.get(section, {}).values():
+            if not body.get("external"):
+                body["labels"] = (body.get("labels") or {}) | {LABEL_APP: spec.name}
+    fields: Json = {
+        "app": spec.name, "stack": str(spec.stack_name), "version": rendered.version, "commit": rendered.commit,
+        "doc": doc, "files": dict(rendered.files), "asked": dict(rendered.images), "images": images,
+        "volumes": dict(rendered.volumes), "external_volumes": rendered.external_volumes,
+        "secrets": dict(rendered.secrets),
+    }  # fmt: skip
+    return Bundle(id=digest(fields), **fields)
+
+
+def is_intact(found: Bundle) -> bool:
+    """Say whether a bundle's id is the digest of its content."""
+    fields = found.model_dump(mode="python", exclude={"id", "schema_version"})
+    return digest(fields) == found.id
+
+
+def labelled(found: Bundle) -> Json:
+    """The document as it goes to the engine: every service carries the bundle's id, which settle looks for."""
+    doc = _deep(found.doc)
+    for service in doc["services"].values():
+        service["deploy"]["labels"][LABEL_BUNDLE] = found.id
+    return doc
+
+
+def _deep(value: object) -> Json:
+    copied = _copy(value)
+    if not isinstance(copied, dict):  # a document is a mapping by construction (`compose.merge`)
+        raise TypeError("not a document")
+    return copied
+
+
+def _copy(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _copy(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_copy(item) for item in value]
+    return value
+
+
+def missing_volumes(origin: Sequence[str], target: Mapping[str, str]) -> list[str]:
+    """Volumes of the running recipe that the new one does not mount: data would be left behind."""
+    return sorted(set(origin) - set(target.values()))
