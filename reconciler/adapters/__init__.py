@@ -1,0 +1,1 @@
+"""One outside thing per module, its errors translated to ours. Effects live here and are ordered by `engine`."""

@@ -1,0 +1,59 @@
+"""`docker stack deploy` of a bundle. Effects: one CLI run, a private folder that is gone afterwards.
+
+The exit code proves nothing; settling does. Images are pinned, so `--resolve-image never` changes nothing.
+"""
+
+import base64
+import functools
+import json
+import tempfile
+from pathlib import Path
+
+from reconciler.adapters import files, process
+from reconciler.core import interpolate, redact
+from reconciler.core.render import labelled
+from reconciler.model.records import Bundle
+from reconciler.ports import Deployed
+
+
+def deploy(bundle: Bundle, workdir: Path, *, host: str | None, timeout_s: float) -> Deployed:
+    """Hand the bundle to the engine.
+
+    Raises:
+        ActError: the CLI cannot be run or hangs.
+    """
+    doc = labelled(bundle)
+    with tempfile.TemporaryDirectory(dir=workdir, prefix=f"{bundle.app}-") as made:
+        folder = Path(made)
+        for name, content in bundle.files.items():
+            files.write_atomic(folder / name, base64.b64decode(content))
+        for section in ("configs", "secrets"):
+            for body in (doc.get(section) or {}).values():
+                if "file" in body:
+                    body["file"] = str(folder / body["file"])
+        compose = folder / "compose.json"
+        # JSON is YAML; dollar signs are doubled because the CLI interpolates once more.
+        files.write_atomic(compose, json.dumps(interpolate.escape(doc)).encode())
+        at = ["--host", host] if host else []
+        detach = ["--detach=true"] if _knows_detach() else []
+        ran = process.run(
+            ["docker", *at, "stack", "deploy", "--compose-file", str(compose), "--resolve-image", "never",
+             "--with-registry-auth", *detach, bundle.stack],
+            timeout_s=timeout_s, redactor=redactor(bundle),
+        )  # fmt: skip
+    return Deployed(code=ran.code, output=ran.output)
+
+
+def redactor(bundle: Bundle) -> redact.Redactor:
+    """Masks every secret-sounding value of the bundle's environments."""
+    values: list[str] = []
+    for service in bundle.doc.get("services", {}).values():
+        environment = service.get("environment") or {}
+        values += redact.secret_values({key: str(value) for key, value in environment.items()})
+    return redact.Redactor(values)
+
+
+@functools.cache
+def _knows_detach() -> bool:
+    """Old CLIs have no `--detach` for stacks, new ones may one day wait by default."""
+    return "--detach" in process.run(["docker", "stack", "deploy", "--help"], timeout_s=30).output

@@ -1,0 +1,239 @@
+"""`ports.Engine` on child processes and folders. Effects: files below one root, supervisor processes."""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reconciler.adapters import files
+from reconciler.adapters.embedded import translate
+from reconciler.adapters.embedded.images import ImageStore
+from reconciler.core.render import labelled
+from reconciler.model.base import Json
+from reconciler.model.errors import ActError, ObserveError
+from reconciler.model.ids import AppName, StackName
+from reconciler.model.observed import ImageObs, StackObs, VolumeObs, World
+from reconciler.model.records import Bundle
+from reconciler.ports import Deployed, Holder, NamedKind
+
+_POLL_S = 0.01
+_START_S = 10.0
+_SUPERVISOR = Path(__file__).with_name("supervisor.py")
+
+
+class EmbeddedEngine:
+    """All methods as in `ports.Engine`. `root` holds services/, volumes/, images/, registry/, secrets/, pins/."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.images = ImageStore(root)
+
+    def prepare(self) -> None:
+        """Make the folders."""
+        for name in ("", "services", "volumes", "images", "registry", "secrets", "pins"):
+            files.make_folder(self.root / name if name else self.root)
+
+    def _folders(self, stack: StackName | None = None) -> Iterator[Path]:
+        pattern = f"{stack}/*/service.json" if stack else "*/*/service.json"
+        for path in sorted((self.root / "services").glob(pattern)):
+            yield path.parent
+
+    def look(self) -> World:
+        """Reads every service's two files and every volume's one."""
+        stacks: dict[StackName, list[Path]] = {}
+        for folder in self._folders():
+            stacks.setdefault(StackName(folder.parent.name), []).append(folder)
+        names = [path.parent.name for path in sorted((self.root / "volumes").glob("*/volume.json"))]
+        return World(
+            at=datetime.now(UTC),
+            engine="embedded",
+            node_id="embedded",
+            stacks={stack: self._stack(folders) for stack, folders in stacks.items()},
+            volumes=self.observe_volumes(names),
+        )
+
+    def observe_stack(self, stack: StackName) -> StackObs:
+        """See `ports.Engine`."""
+        return self._stack(list(self._folders(stack)))
+
+    def _stack(self, folders: Sequence[Path]) -> StackObs:
+        found = [translate.observed(_read(f / "service.json"), _read(f / "tasks.json"), _alive(f)) for f in folders]
+        return StackObs(
+            services=tuple(service for service, _, _ in found),
+            tasks=tuple(task for _, tasks, _ in found for task in tasks),
+            containers=tuple(one for _, _, containers in found for one in containers),
+        )
+
+    def deploy(self, bundle: Bundle, workdir: Path) -> Deployed:  # noqa: ARG002 - the port's signature
+        """See `ports.Engine`."""
+        doc = labelled(bundle)
+        try:
+            wanted = translate.services(bundle, doc, self.root, self.images)
+        except ValueError as exc:
+            return Deployed(code=1, output=str(exc))
+        for volume in bundle.volumes.values():
+            self.create_volume(StackName(bundle.stack), volume)
+        for name, spec in wanted.items():
+            self._put_service(StackName(bundle.stack), name, spec)
+        return Deployed(code=0, output="".join(f"Updating service {bundle.stack}_{name}\n" for name in wanted))
+
+    def _put_service(self, stack: StackName, name: str, spec: Json) -> None:
+        folder = files.make_folder(files.make_folder(self.root / "services" / stack) / name)
+        before = _read(folder / "service.json")
+        if before.get("removed"):
+            self._await_gone(folder)
+            before = {}
+        same = {key: before.get(key) for key in spec} == spec
+        if not same:
+            extra = {
+                "id": before.get("id") or os.urandom(8).hex(),
+                "version": before.get("version", 0) + 1,
+                "removed": False,
+            }
+            files.write_atomic(folder / "service.json", json.dumps(spec | extra).encode())
+        if not _alive(folder):
+            self._start(folder)
+
+    def _start(self, folder: Path) -> None:
+        # In a session of its own and with no open file of ours, so that it outlives this process and its locks.
+        with (folder / "supervisor.log").open("ab") as log:
+            subprocess.Popen(
+                [sys.executable, "-I", "-S", str(_SUPERVISOR), str(folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd=folder,
+            )
+        _await(lambda: _alive(folder), _START_S, f"the supervisor of {folder.name} does not start")
+
+    def undeploy(self, stack: StackName) -> None:
+        """See `ports.Engine`."""
+        self._remove(list(self._folders(stack)))
+
+    def remove_services(self, stack: StackName, names: Sequence[str]) -> None:
+        """See `ports.Engine`."""
+        self._remove([folder for folder in self._folders(stack) if folder.name in names])
+
+    def _remove(self, folders: Sequence[Path]) -> None:
+        for folder in folders:
+            spec = _read(folder / "service.json")
+            files.write_atomic(folder / "service.json", json.dumps(spec | {"removed": True}).encode())
+        for folder in folders:
+            self._await_gone(folder)
+
+    def _await_gone(self, folder: Path) -> None:
+        grace = _read(folder / "service.json").get("grace", 10.0)
+        _await(lambda: not _alive(folder), grace + _START_S, f"service {folder.name} does not stop")
+        files.remove_tree(folder)
+
+    def holders(self, stack: StackName, volumes: Sequence[str]) -> tuple[Holder, ...]:
+        """See `ports.Engine`. A dead supervisor's children are dead too."""
+        found = []
+        for folder in self._folders():
+            spec = _read(folder / "service.json")
+            for task in _read(folder / "tasks.json").get("tasks", []) if _alive(folder) else []:
+                ours = folder.parent.name == stack
+                if task["alive"] and (ours or set(task["volumes"]) & set(volumes)):
+                    owned = task["desired"] == "running" and not spec.get("removed")
+                    name = f"{folder.parent.name}_{folder.name}"
+                    found.append(Holder(id=task["id"], state="running", owned=owned, of_stack=ours, name=name))
+        return tuple(found)
+
+    def remove_dead(self, holders: Sequence[Holder]) -> None:
+        """Ended processes leave nothing behind."""
+
+    def observe_volumes(self, names: Sequence[str]) -> Mapping[str, VolumeObs]:
+        """See `ports.Engine`."""
+        found = {}
+        for name in names:
+            folder = self.root / "volumes" / name
+            record = _read(folder / "volume.json")
+            if record:
+                found[name] = VolumeObs(
+                    name=name, driver="embedded", options={}, labels=record["labels"], path=str(folder / "_data")
+                )
+        return found
+
+    def create_volume(self, stack: StackName, name: str) -> VolumeObs:
+        """See `ports.Engine`."""
+        folder = files.make_folder(self.root / "volumes" / name)
+        if not (folder / "volume.json").exists():
+            files.make_folder(folder / "_data", 0o755)
+            labels = {translate.LABEL_STACK: stack}
+            files.write_atomic(folder / "volume.json", json.dumps({"labels": labels}).encode())
+        return self.observe_volumes([name])[name]
+
+    def observe_images(self, references: Sequence[str]) -> Mapping[str, ImageObs]:
+        """See `ports.Engine`."""
+        return self.images.observe(references)
+
+    def pull(self, reference: str) -> ImageObs:
+        """See `ports.Engine`."""
+        return self.images.pull(reference)
+
+    def protect_images(self, app: AppName, pinned: Sequence[str]) -> None:
+        """See `ports.Engine`."""
+        missing = [reference for reference in pinned if reference not in self.images.observe(pinned)]
+        if missing:
+            raise ActError(f"image {missing[0]} is not on the engine, so it cannot be kept", permanent=True)
+        files.write_atomic(self.root / "pins" / f"{app}.json", json.dumps(sorted(set(pinned))).encode())
+
+    def prune_images(self) -> list[str]:
+        """Remove every image that no service uses and no pin keeps, as `docker image prune --all` would."""
+        kept = {_read(folder / "service.json").get("image", "") for folder in self._folders()}
+        for path in (self.root / "pins").glob("*.json"):
+            kept |= set(json.loads(path.read_text()))
+        return self.images.prune(kept)
+
+    def observe_named(self, kind: NamedKind, names: Sequence[str]) -> frozenset[str]:
+        """See `ports.Engine`. Networks need no making here."""
+        if kind == "network":
+            return frozenset(names)
+        return frozenset(name for name in names if kind == "secret" and (self.root / "secrets" / name).exists())
+
+    def create_secret(self, stack: StackName, name: str, value: bytes) -> None:  # noqa: ARG002 - the port's signature
+        """See `ports.Engine`."""
+        if not (self.root / "secrets" / name).exists():
+            files.write_atomic(self.root / "secrets" / name, value)
+
+    def remove_unused_configs(self, stack: StackName) -> None:
+        """Configs are files of the release here; they go with it."""
+
+
+def _read(path: Path) -> Json:
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as exc:
+        raise ObserveError(f"{path}: {exc}") from exc
+    return found if isinstance(found, dict) else {}
+
+
+def _alive(folder: Path) -> bool:
+    """Say whether the service's supervisor holds its lock."""
+    try:
+        fd = os.open(folder / "supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, files.PRIVATE_FILE)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def _await(condition: Callable[[], bool], seconds: float, complaint: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise ActError(complaint, host_fault=True)
+        time.sleep(_POLL_S)

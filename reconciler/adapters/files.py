@@ -1,0 +1,163 @@
+"""The one atomic write, and folders with the right owner and mode. Effects: files.
+
+Everything we promise on disk goes through here: temp file in the same folder, write loop, fsync, rename, fsync
+folder. A failed fsync is never retried: after it the page is gone and a retry would lie.
+"""
+
+import contextlib
+import ctypes
+import errno
+import grp
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from reconciler.model.errors import StateError
+
+PRIVATE_FILE, PRIVATE_DIR = 0o600, 0o700
+PUBLIC_FILE, PUBLIC_DIR = 0o640, 0o750
+_RENAME_EXCHANGE = 2
+_AT_FDCWD = -100
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write every byte; a short write is continued, as a full disk may give one without an error."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in this folder durable."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_atomic(path: Path, data: bytes, mode: int = PRIVATE_FILE, gid: int | None = None) -> None:
+    """Replace `path` with `data` in one rename; on any error the old content stays and no temp file is left.
+
+    Raises:
+        OSError: no room, no permission, I/O error.
+    """
+    temp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            write_all(fd, data)
+            os.fchmod(fd, mode)
+            if gid is not None:
+                os.fchown(fd, -1, gid)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        temp.rename(path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            temp.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def make_folder(path: Path, mode: int = PRIVATE_DIR, gid: int | None = None) -> Path:
+    """Create the folder with exactly this mode if it is absent; its parent must exist."""
+    if not path.is_dir():
+        path.mkdir(mode=mode, exist_ok=True)
+        path.chmod(mode)
+        if gid is not None:
+            os.chown(path, -1, gid)
+        sync_folder(path.parent)
+    return path
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Swap two paths of one file system atomically, then make it durable.
+
+    Raises:
+        OSError: one is missing, or the file system cannot.
+    """
+    result = _LIBC.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
+    if result != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), str(one), None, str(other))
+    sync_folder(one.parent)
+    if other.parent != one.parent:
+        sync_folder(other.parent)
+
+
+def group_id(name: str) -> int | None:
+    """The group that may read what is published; None if the host has none or we may not give files to it."""
+    try:
+        gid = grp.getgrnam(name).gr_gid
+    except KeyError:
+        return None
+    return gid if os.geteuid() == 0 or gid in os.getgroups() else None
+
+
+def check_root(root: Path) -> None:
+    """Refuse a state root that somebody else could change.
+
+    Raises:
+        StateError: a symlink, not a folder, not ours, or writable by group or world.
+    """
+    try:
+        found = root.lstat()
+    except OSError as exc:
+        raise StateError(str(root), f"state root: {exc.strerror}") from exc
+    if not stat.S_ISDIR(found.st_mode):
+        raise StateError(str(root), "state root is not a folder (a symlink is refused)")
+    if found.st_uid != os.geteuid():
+        raise StateError(str(root), f"state root belongs to uid {found.st_uid}, not to us ({os.geteuid()})")
+    if found.st_mode & 0o022:
+        raise StateError(str(root), f"state root is writable by others (mode {stat.S_IMODE(found.st_mode):04o})")
+
+
+def remove_tree(path: Path) -> None:
+    """Delete a folder without following links, whatever its modes; absent is fine."""
+    parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _remove_at(parent, path.name)
+    finally:
+        os.close(parent)
+
+
+def _remove_at(parent: int, name: str) -> None:
+    try:
+        fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    except OSError as exc:
+        if exc.errno in (errno.ENOTDIR, errno.ELOOP):
+            os.unlink(name, dir_fd=parent)
+            return
+        if exc.errno == errno.ENOENT:
+            return
+        if exc.errno != errno.EACCES:
+            raise
+        os.chmod(name, 0o700, dir_fd=parent)
+        fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        if os.fstat(fd).st_mode & 0o700 != 0o700:
+            os.fchmod(fd, 0o700)
+        with os.scandir(fd) as found:
+            names = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
+        for child, is_folder in names:
+            if is_folder:
+                _remove_at(fd, child)
+            else:
+                os.unlink(child, dir_fd=fd)
+    finally:
+        os.close(fd)
+    os.rmdir(name, dir_fd=parent)
+
+
+@contextlib.contextmanager
+def umask(value: int) -> Iterator[None]:
+    """Set the umask for a while."""
+    before = os.umask(value)
+    try:
+        yield
+    finally:
+        os.umask(before)

@@ -1,0 +1,63 @@
+"""One kernel lock per app: freed however its holder dies. Effects: `locks/<app>.lock`, never unlinked."""
+
+import fcntl
+import os
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from reconciler.adapters import files
+from reconciler.model.errors import LockBusy, StateError
+from reconciler.model.ids import AppName, is_name
+from reconciler.model.records import LockHolder
+
+
+class LockHeld:
+    """A lock we hold; close-on-exec, so no child inherits it."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def release(self) -> None:
+        """Let go; twice is fine."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class LockFolder:
+    """`ports.Locks`. The holder record inside the file is information; the flock is the truth."""
+
+    def __init__(self, folder: Path, now: Callable[[], datetime]) -> None:
+        self.folder = folder
+        self._now = now
+
+    def path(self, app: AppName) -> Path:
+        """The lock file of an app."""
+        if not is_name(app):
+            raise StateError(app, "is not an app name")
+        return self.folder / f"{app}.lock"
+
+    def acquire(self, app: AppName, what: str) -> LockHeld:
+        """See `ports.Locks`."""
+        path = self.path(app)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, files.PRIVATE_FILE)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            holder = describe(os.pread(fd, 4096, 0))
+            os.close(fd)
+            raise LockBusy(str(path), holder) from exc
+        record = LockHolder(what=what, pid=os.getpid(), since=self._now())
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, record.model_dump_json().encode() + b"\n", 0)
+        return LockHeld(fd)
+
+
+def describe(raw: bytes) -> str:
+    """The holder in words."""
+    try:
+        holder = LockHolder.model_validate_json(raw)
+    except ValueError:
+        return "somebody who left no name"
+    return f"{holder.what} (pid {holder.pid}, since {holder.since:%Y-%m-%d %H:%M:%S} UTC)"

@@ -1,0 +1,93 @@
+"""HTTP(S) to an app's own domain, forced to one address. Effects: one connection per probe.
+
+Own use of `http.client`: a total deadline needs the socket in hand (a server may drip its answer for ever), and
+nothing from the environment, no redirect and no connection of yesterday may take part.
+"""
+
+import http.client
+import socket
+import ssl
+import threading
+import time
+
+from reconciler.ports import Probe, ProbeAnswer
+
+BODY_CAP = 64 << 10
+
+
+class HttpProber:
+    """`ports.Prober`."""
+
+    def probe(self, probe: Probe) -> ProbeAnswer:
+        """See `ports.Prober`."""
+        deadline = time.monotonic() + probe.timeout_s
+        raw: socket.socket | None = None
+        timer: threading.Timer | None = None
+        try:
+            raw = socket.create_connection((probe.address, probe.port), timeout=probe.timeout_s)
+            timer = threading.Timer(max(0.0, deadline - time.monotonic()), _shut, [raw])
+            timer.daemon = True
+            timer.start()
+            return _talk(raw, probe)
+        except ssl.SSLCertVerificationError as exc:
+            return ProbeAnswer(ok=False, code=0, detail=f"TLS certificate refused: {exc.verify_message}")
+        except (OSError, http.client.HTTPException, ValueError) as exc:
+            if time.monotonic() >= deadline:
+                return ProbeAnswer(ok=False, code=0, detail=f"no complete answer within {probe.timeout_s:g} s")
+            return ProbeAnswer(ok=False, code=0, detail=f"{type(exc).__name__}: {str(exc)[:200]}")
+        finally:
+            if timer is not None:
+                timer.cancel()
+            if raw is not None:
+                raw.close()
+
+
+def _shut(raw: socket.socket) -> None:
+    try:
+        raw.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return  # already closed: the probe ended in time
+
+
+def _talk(raw: socket.socket, probe: Probe) -> ProbeAnswer:
+    connection = http.client.HTTPConnection(probe.host, probe.port, timeout=probe.timeout_s)
+    stream: socket.socket = raw
+    if probe.scheme == "https":
+        stream = _context(probe).wrap_socket(raw, server_hostname=probe.host)
+    connection.sock = stream
+    default = 443 if probe.scheme == "https" else 80
+    host = probe.host if probe.port == default else f"{probe.host}:{probe.port}"
+    try:
+        connection.putrequest("GET", probe.path, skip_host=True, skip_accept_encoding=True)
+        for name, value in (
+            ("Host", host),
+            ("User-Agent", "ci-warm"),
+            ("Accept", "*/*"),
+            ("Connection", "close"),
+        ):
+            connection.putheader(name, value)
+        connection.endheaders()
+        answer = connection.getresponse()
+        body = answer.read(BODY_CAP)
+    finally:
+        connection.close()
+        stream.close()
+    if answer.status not in probe.status:
+        where = answer.getheader("Location", "")
+        detail = f"HTTP {answer.status}" + (f" to {where[:200]} (redirects are not followed)" if where else "")
+        return ProbeAnswer(ok=False, code=answer.status, detail=f"{detail}, wanted {_listed(probe)}")
+    if probe.body is not None and probe.body.encode() not in body:
+        return ProbeAnswer(ok=False, code=answer.status, detail=f"HTTP {answer.status} without the wanted text")
+    return ProbeAnswer(ok=True, code=answer.status, detail=f"HTTP {answer.status}")
+
+
+def _listed(probe: Probe) -> str:
+    return " or ".join(str(code) for code in probe.status)
+
+
+def _context(probe: Probe) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=probe.ca_file)
+    if not probe.tls_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

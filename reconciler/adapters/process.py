@@ -1,0 +1,65 @@
+"""The one door to other programs: argument lists, a deadline, both streams, no shell. Effects: processes."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.core.redact import Redactor
+from reconciler.model.errors import ActError
+
+KEPT = (
+    "PATH",
+    "HOME",
+    "DOCKER_HOST",
+    "DOCKER_CONFIG",
+    "DOCKER_CERT_PATH",
+    "DOCKER_TLS_VERIFY",
+    "SSL_CERT_FILE",
+    "TMPDIR",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """How a program ended. `output`: stdout and stderr as one text, secrets masked; `raw`: stdout alone."""
+
+    code: int
+    output: str
+    raw: bytes
+
+
+def run(
+    argv: Sequence[str], *, timeout_s: float, env: Mapping[str, str] | None = None, cwd: Path | None = None,
+    redactor: Redactor | None = None, stdin: bytes | None = None,
+) -> Ran:  # fmt: skip
+    """Run a program to its end; a deadline kills its whole process group.
+
+    Raises:
+        ActError: it cannot be started, or did not end in time.
+    """
+    base = {name: os.environ[name] for name in KEPT if name in os.environ} | {"LC_ALL": "C.UTF-8"}
+    try:
+        child = subprocess.Popen(
+            list(argv), stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, env=base | dict(env or {}), cwd=cwd, start_new_session=True,
+        )  # fmt: skip
+    except OSError as exc:
+        raise ActError(f"{argv[0]} cannot be started: {exc.strerror}", host_fault=True) from exc
+    try:
+        out, err = child.communicate(input=stdin, timeout=timeout_s)
+    except subprocess.TimeoutExpired as exc:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.communicate()
+        raise ActError(
+            f"{argv[0]} {argv[1] if len(argv) > 1 else ''} did not end within {timeout_s:g} s",
+            host_fault=True,
+        ) from exc
+    except BaseException:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.communicate()
+        raise
+    text = "\n".join(part.decode("utf-8", "replace").strip() for part in (out, err) if part.strip())
+    return Ran(code=child.returncode, output=redactor.mask(text) if redactor else text, raw=out)

@@ -1,0 +1,28 @@
+"""Values for new secrets: from a file the operator names, or generated. Effects: reads files, the random source."""
+
+import secrets
+import string
+from pathlib import Path
+
+from reconciler.model.errors import RecipeError
+from reconciler.model.spec import AppSpec
+
+_MAX_BYTES = 500 << 10  # Swarm's own limit
+
+
+class FileOrRandom:
+    """`ports.SecretSource`. A value is never logged, stored or shown."""
+
+    def value(self, spec: AppSpec, name: str) -> bytes:
+        """See `ports.SecretSource`."""
+        wanted = spec.secrets[name]
+        if wanted.file is None:
+            alphabet = string.hexdigits[:16] if wanted.charset == "hex" else string.ascii_letters + string.digits
+            return "".join(secrets.choice(alphabet) for _ in range(wanted.length)).encode()
+        try:
+            found = Path(wanted.file).read_bytes()
+        except OSError as exc:
+            raise RecipeError(f"secret {name}: {wanted.file}: {exc.strerror}") from exc
+        if not found or len(found) > _MAX_BYTES:
+            raise RecipeError(f"secret {name}: {wanted.file} holds {len(found)} bytes; 1 to {_MAX_BYTES} are possible")
+        return found

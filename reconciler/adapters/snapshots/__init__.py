@@ -1,0 +1,1 @@
+"""Volume data, archived and put back with full fidelity. See docs/adr/0005 for the format."""

@@ -1,0 +1,229 @@
+"""One snapshot per app: made, verified, exchanged, restored. Effects: `<state>/<app>/snapshot`, volume folders.
+
+Order is what keeps data safe: nothing old goes before the new is complete, read back and durable.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from reconciler.adapters import files, records
+from reconciler.adapters.snapshots import archive, tree, unpack
+from reconciler.model.errors import ActError, StateError
+from reconciler.model.ids import AppName, is_name
+from reconciler.model.observed import VolumeObs
+from reconciler.model.records import ArchivedVolume, SnapshotManifest
+from reconciler.ports import Room, no_crash
+
+_STAGED, _MARK, _ASIDE = ".ci-warm-staged-", ".ci-warm-mark-", ".ci-warm-aside-"
+
+
+class FolderSnapshots:
+    """`ports.Snapshots` on folders that this process can reach."""
+
+    def __init__(self, root: Path, effect: Callable[[str], None] = no_crash) -> None:
+        self.root = root
+        self._effect = effect
+
+    def folder(self, app: AppName) -> Path:
+        """Where the app's snapshot lies."""
+        if not is_name(app):
+            raise StateError(app, "is not an app name")
+        return self.root / app / "snapshot"
+
+    def observe(self, app: AppName) -> SnapshotManifest | None:
+        """See `ports.Snapshots`."""
+        found = records.read(self.folder(app) / "manifest.json", SnapshotManifest)
+        if found is not None and found.app != app:
+            raise StateError(str(self.folder(app)), f"belongs to app {found.app!r}")
+        return found
+
+    def create(self, manifest: SnapshotManifest, volumes: Sequence[VolumeObs]) -> SnapshotManifest:
+        """See `ports.Snapshots`. `manifest.volumes` is filled in here."""
+        final = self.folder(AppName(manifest.app))
+        partial = final.with_name(".snapshot.partial")
+        files.make_folder(final.parent)
+        files.remove_tree(partial)
+        try:
+            files.make_folder(partial)
+            files.make_folder(partial / "volumes")
+            written = tuple(self._archive(volume, partial) for volume in volumes)
+            complete = manifest.model_copy(update={"volumes": written})
+            files.write_atomic(partial / "manifest.json", records.dump(complete))
+            files.sync_folder(partial / "volumes")
+            files.sync_folder(partial)
+        except (OSError, ActError) as exc:
+            files.remove_tree(partial)
+            if isinstance(exc, ActError):
+                raise
+            raise ActError(f"snapshot failed: {exc.strerror or exc}", host_fault=True) from exc
+        self._effect("snapshot:written")
+        if final.exists():
+            files.exchange(partial, final)
+            self._effect("snapshot:exchanged")
+            files.remove_tree(partial)
+        else:
+            partial.rename(final)
+            files.sync_folder(final.parent)
+        return complete
+
+    def _archive(self, volume: VolumeObs, partial: Path) -> ArchivedVolume:
+        if not volume.restorable:
+            raise ActError(f"volume {volume.name} (driver {volume.driver}) cannot be snapshotted from here")
+        tar = partial / "volumes" / f"{volume.name}.tar"
+        index = partial / "volumes" / f"{volume.name}.entries.jsonl"
+        wrote = archive.write(Path(volume.path), tar, index)
+        seals, wrong = _read_back(tar, index)
+        if wrong:
+            raise ActError(f"snapshot of {volume.name} does not read back: {wrong[0]}", host_fault=True)
+        return ArchivedVolume(
+            volume=volume.name, driver=volume.driver, archive=f"volumes/{tar.name}", archive_bytes=wrote.archive_bytes,
+            sha256=seals[0], index=f"volumes/{index.name}", index_sha256=seals[1], entries=wrote.entries,
+            data_bytes=wrote.data_bytes, empty=wrote.entries == 1, sockets=wrote.sockets,
+        )  # fmt: skip
+
+    def verify(self, app: AppName) -> tuple[str, ...]:
+        """See `ports.Snapshots`."""
+        manifest = self.observe(app)
+        if manifest is None:
+            return ("there is no snapshot",)
+        problems: list[str] = []
+        for volume in manifest.volumes:
+            tar, index = self._parts(app, volume)
+            try:
+                seals, wrong = _read_back(tar, index)
+            except (OSError, StateError) as exc:
+                problems.append(f"{volume.volume}: {exc}")
+                continue
+            problems += wrong
+            if seals != (volume.sha256, volume.index_sha256):
+                problems.append(f"{volume.volume}: archive or entries do not match their sha256 in the manifest")
+        return tuple(problems)
+
+    def _parts(self, app: AppName, volume: ArchivedVolume) -> tuple[Path, Path]:
+        folder = self.folder(app)
+        for name in (volume.archive, volume.index):
+            parent, _ = unpack.check_path(name)
+            if parent != "volumes":
+                raise StateError(str(folder / "manifest.json"), f"names a file outside its folder: {name}")
+        return folder / volume.archive, folder / volume.index
+
+    def restore(self, app: AppName, volumes: Sequence[VolumeObs], op_id: str) -> None:
+        """See `ports.Snapshots`. Every volume of the snapshot must be among `volumes`."""
+        manifest = self.observe(app)
+        if manifest is None:
+            raise ActError("there is no snapshot to restore", permanent=True)
+        by_name = {volume.name: volume for volume in volumes}
+        missing = [v.volume for v in manifest.volumes if v.volume not in by_name or not by_name[v.volume].restorable]
+        if missing:
+            raise ActError(f"volumes cannot be restored from here: {', '.join(missing)}", permanent=True)
+        for archived in manifest.volumes:
+            tar, index = self._parts(app, archived)
+
+            def build(staged: Path, tar: Path = tar, index: Path = index, seal: str = archived.index_sha256) -> None:
+                unpack.unpack(tar, archive.read_index(index, seal), staged)
+                wrong = next(unpack.compare(staged, archive.read_index(index, seal)), None)
+                if wrong is not None:
+                    raise StateError(str(tar), f"what was unpacked is not what the manifest says: {wrong}")
+
+            self._replace(Path(by_name[archived.volume].path), op_id, build)
+
+    def set_aside(self, volumes: Sequence[VolumeObs], op_id: str) -> None:
+        """See `ports.Snapshots`."""
+        for volume in volumes:
+            path = Path(volume.path)
+            found = path.stat()
+
+            def build(staged: Path, found: os.stat_result = found) -> None:
+                os.chown(staged, found.st_uid, found.st_gid)
+                staged.chmod(found.st_mode & 0o7777)
+
+            self._replace(path, op_id, build)
+
+    def _replace(self, data: Path, op_id: str, build: Callable[[Path], None]) -> None:
+        """Exchange a volume's data for what `build` makes; the old data ends up aside. Once per `op_id`."""
+        staged, mark, aside = (data.with_name(prefix + op_id) for prefix in (_STAGED, _MARK, _ASIDE))
+        try:
+            if aside.exists():
+                mark.unlink(missing_ok=True)
+                return
+            if not (mark.exists() and staged.exists() and mark.read_text() == str(data.stat().st_ino)):
+                self._stage(data, staged, mark, build)
+                files.exchange(staged, data)
+                self._effect("restore:exchanged")
+            # From here `staged` holds the data that was replaced.
+            staged.rename(aside)
+            files.sync_folder(data.parent)
+            mark.unlink(missing_ok=True)
+        except OSError as exc:
+            raise ActError(f"{data}: restore failed: {exc.strerror or exc}", host_fault=True) from exc
+
+    def _stage(self, data: Path, staged: Path, mark: Path, build: Callable[[Path], None]) -> None:
+        for prefix in (_STAGED, _MARK, _ASIDE):
+            for old in data.parent.glob(f"{prefix}*"):
+                files.remove_tree(old)
+        staged.mkdir(mode=0o700)
+        try:
+            build(staged)
+        except BaseException:
+            files.remove_tree(staged)
+            raise
+        # The inode tells a later run whether the exchange happened: then it stands in the volume's place.
+        files.write_atomic(mark, str(staged.stat().st_ino).encode())
+        self._effect("restore:staged")
+
+    def forget_aside(self, volumes: Sequence[VolumeObs]) -> None:
+        """See `ports.Snapshots`."""
+        for volume in volumes:
+            for old in leftovers(volume):
+                files.remove_tree(old)
+
+    def room(self, app: AppName, volumes: Sequence[VolumeObs]) -> Room:
+        """See `ports.Snapshots`."""
+        paths = [Path(volume.path) for volume in volumes if volume.path]
+        home = self.root / app if (self.root / app).exists() else self.root
+        try:
+            used = sum(tree.used_bytes(path) for path in paths)
+            free = {path: _free(path) for path in (home, *paths)}
+            same = all(path.stat().st_dev == home.stat().st_dev for path in paths)
+        except OSError as exc:
+            raise ActError(f"room cannot be measured: {exc}", host_fault=True) from exc
+        return Room(
+            used=used, free_snapshots=free[home], free_volumes=min((free[path] for path in paths), default=free[home]),
+            same_filesystem=same,
+        )  # fmt: skip
+
+
+def leftovers(volume: VolumeObs) -> list[Path]:
+    """What earlier restores left beside a volume's data."""
+    parent = Path(volume.path).parent
+    return [path for prefix in (_STAGED, _MARK, _ASIDE) for path in parent.glob(f"{prefix}*")]
+
+
+def _free(path: Path) -> int:
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize
+
+
+def _read_back(tar: Path, index: Path) -> tuple[tuple[str, str], list[str]]:
+    """((archive sha256, index sha256), problems); the archive's digest is taken in a second thread."""
+    result: list[str] = []
+    thread = threading.Thread(target=lambda: result.append(archive.file_digest(tar)))
+    thread.start()
+    try:
+        wrong = _first(archive.check_bodies(tar, index, None))
+    finally:
+        thread.join()
+    if not result:
+        raise OSError(f"{tar} cannot be read back")
+    return (result[0], archive.file_digest(index)), wrong
+
+
+def _first(problems: Iterable[str], limit: int = 10) -> list[str]:
+    found = []
+    for problem in problems:
+        found.append(problem)
+        if len(found) == limit:
+            break
+    return found

@@ -1,0 +1,121 @@
+"""The Engine API through docker-py's low-level client, its errors translated. Effects: HTTP to the engine.
+
+Reads raise `ObserveError` (UNKNOWN), writes `ActError`. "Not found" is an answer, not an error.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from reconciler.model.errors import ActError, ObserveError
+
+OLDEST_API = (1, 41)
+
+
+class SwarmClient:
+    """One engine; connects on first use. `calls` counts requests that a look needs (shown in bench/)."""
+
+    def __init__(self, host: str | None, timeout_s: float) -> None:
+        self._host = host
+        self.timeout_s = timeout_s
+        self._api: Any = None
+        self.calls = 0
+
+    @property
+    def is_local(self) -> bool:
+        """Say whether the engine's files are this machine's: only then are volume paths ours to read."""
+        import os
+
+        host = self._host or os.environ.get("DOCKER_HOST") or "unix://"
+        return host.startswith(("unix://", "/"))
+
+    def api(self) -> Any:
+        """The connected client, API version negotiated.
+
+        Raises:
+            ObserveError: no engine answers, or it is older than 20.10.
+        """
+        if self._api is None:
+            self._api = self._connect()
+        return self._api
+
+    def _connect(self) -> Any:
+        import requests
+        from docker import APIClient
+        from docker.errors import DockerException
+        from docker.utils import kwargs_from_env
+
+        settings = kwargs_from_env()
+        if self._host is not None:
+            settings["base_url"] = self._host
+        try:
+            api = APIClient(version="auto", timeout=int(self.timeout_s) or 1, **settings)
+        except (DockerException, requests.RequestException, OSError, ValueError) as exc:
+            where = settings.get("base_url", "the local socket")
+            raise ObserveError(f"no Docker engine answers at {where}: {_said(exc)}") from exc
+        found = tuple(int(part) for part in api.api_version.split("."))
+        if found < OLDEST_API:
+            api.close()
+            raise ObserveError(
+                f"the Docker engine speaks API {api.api_version}; 1.41 (Engine 20.10) is the oldest we know"
+            )
+        return api
+
+    def read(self, what: str, method: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Ask; anything but an answer is `ObserveError`. `method` is docker-py's name for the call."""
+        found = self.find(what, method, *args, **kwargs)
+        if found is None:
+            raise ObserveError(f"{what}: not found")
+        return found
+
+    def find(self, what: str, method: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Ask for something that may be absent: None means the engine said it is."""
+        import requests
+        from docker.errors import APIError, DockerException
+
+        self.calls += 1
+        try:
+            return getattr(self.api(), method)(*args, **kwargs)
+        except APIError as exc:
+            if exc.status_code == 404:
+                return None
+            raise ObserveError(f"{what}: {_said(exc)}") from exc
+        except (DockerException, requests.RequestException, OSError, ValueError) as exc:
+            self._drop()
+            raise ObserveError(f"{what}: the engine does not answer: {_said(exc)}") from exc
+
+    def write(self, what: str, method: str | Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Change something; None means it was not there. A timed-out write is unknown: callers look again."""
+        import requests
+        from docker.errors import APIError, DockerException
+
+        try:
+            api = self.api()
+            return getattr(api, method)(*args, **kwargs) if isinstance(method, str) else method(api, *args)
+        except APIError as exc:
+            if exc.status_code == 404:
+                return None
+            host_fault = exc.status_code is None or exc.status_code >= 500
+            raise ActError(f"{what}: {_said(exc)}", host_fault=host_fault) from exc
+        except (DockerException, requests.RequestException, OSError, ValueError) as exc:
+            self._drop()
+            raise ActError(f"{what}: the engine did not confirm it: {_said(exc)}", host_fault=True) from exc
+
+    def update_service(self, service_id: str, version: int, spec: dict[str, Any]) -> None:
+        """Send a whole spec back; docker-py's own method would drop the fields it does not know."""
+        self.write(f"update service {spec['Name']}", _post_service, service_id, version, spec)
+
+    def _drop(self) -> None:
+        """Forget the connection, so that the next call negotiates again with whatever engine is there then."""
+        if self._api is not None:
+            self._api.close()
+            self._api = None
+
+
+def _post_service(api: Any, service_id: str, version: int, spec: dict[str, Any]) -> None:
+    url = api._url("/services/{0}/update", service_id)
+    api._result(api._post_json(url, data=spec, params={"version": version}), json=True)
+
+
+def _said(exc: Any) -> str:
+    text = str(getattr(exc, "explanation", None) or exc)
+    return text.strip().replace("\n", " ")[:300] or type(exc).__name__

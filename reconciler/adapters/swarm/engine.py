@@ -1,0 +1,234 @@
+"""`ports.Engine` on a real Swarm. Effects: the engine, and `docker stack deploy` for the compose part."""
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reconciler.adapters.deploy import stack as stack_deploy
+from reconciler.adapters.swarm import images, parse
+from reconciler.adapters.swarm.client import SwarmClient
+from reconciler.model.base import Json
+from reconciler.model.errors import ActError, ObserveError
+from reconciler.model.ids import AppName, StackName
+from reconciler.model.observed import ImageObs, StackObs, VolumeObs, World
+from reconciler.model.records import Bundle
+from reconciler.model.settings import Limits
+from reconciler.ports import Deployed, Holder, NamedKind
+
+LABEL_APP = "ci-warm.app"
+_DEAD = frozenset({"exited", "dead", "created"})
+_POLL_S = 0.005
+_NS = 1_000_000_000
+
+
+class SwarmEngine:
+    """One Swarm manager. All methods as in `ports.Engine`."""
+
+    def __init__(self, host: str | None, limits: Limits) -> None:
+        self.client = SwarmClient(host, limits.call)
+        self._host = host
+        self._limits = limits
+
+    def look(self) -> World:
+        """Four calls, however many apps."""
+        info = self.client.read("engine info", "info")
+        swarm = info.get("Swarm") or {}
+        if swarm.get("LocalNodeState") != "active":
+            raise ObserveError("this engine is not part of a swarm; `docker swarm init` makes it one")
+        if not swarm.get("ControlAvailable"):
+            raise ObserveError("this node is a swarm worker; ci-warm must run on a manager")
+        services = self.client.read("services", "services", status=True)
+        tasks = self.client.read("tasks", "tasks")
+        listed = self.client.read("volumes", "volumes").get("Volumes") or []
+        volumes = [parse.volume(raw, local=self.client.is_local) for raw in listed]
+        return World(
+            at=datetime.now(UTC),
+            engine=f"docker {info.get('ServerVersion', '?')}",
+            node_id=swarm.get("NodeID", ""),
+            stacks=parse.stacks(services, tasks),
+            volumes={volume.name: volume for volume in volumes},
+        )
+
+    def observe_stack(self, stack: StackName) -> StackObs:
+        """Three filtered calls."""
+        label = {"label": f"{parse.LABEL_STACK}={stack}"}
+        services = self.client.read("services", "services", filters=label, status=True)
+        tasks = self.client.read("tasks", "tasks", filters=label)
+        containers = self.client.read("containers", "containers", all=True, filters=label)
+        seen = parse.stacks(services, tasks).get(stack, StackObs())
+        return StackObs(
+            services=seen.services, tasks=seen.tasks, containers=tuple(parse.container(raw) for raw in containers)
+        )
+
+    def undeploy(self, stack: StackName) -> None:
+        """Scale to 0, see desired=shutdown, stop this node's containers directly, remove the services.
+
+        Skips the agent's fixed gossip delay (about 3 s): containers are stopped here, each with its own grace.
+        """
+        services = self._services(stack)
+        for raw in services:
+            self._scale_to_zero(raw)
+        replicated = {raw["ID"] for raw in services if "Replicated" in raw["Spec"]["Mode"]}
+        self._await_shutdown(stack, replicated)
+        grace = {raw["ID"]: _grace_s(raw) for raw in services}
+        for raw in services:
+            if raw["ID"] not in replicated:  # a global service starts new tasks until it is gone
+                self.client.write("remove service", "remove_service", raw["ID"])
+        self._stop_containers(stack, grace)
+        for raw in services:
+            self.client.write("remove service", "remove_service", raw["ID"])
+
+    def _services(self, stack: StackName) -> list[Json]:
+        label = {"label": f"{parse.LABEL_STACK}={stack}"}
+        found: list[Json] = self.client.read("services", "services", filters=label)
+        return found
+
+    def _scale_to_zero(self, raw: Json) -> None:
+        for _ in range(5):  # an update out of sequence means somebody was faster: read again
+            spec = raw["Spec"]
+            if not (spec["Mode"].get("Replicated") or {}).get("Replicas"):
+                return
+            spec["Mode"]["Replicated"]["Replicas"] = 0
+            try:
+                self.client.update_service(raw["ID"], raw["Version"]["Index"], spec)
+                return
+            except ActError as exc:
+                if "out of sequence" not in str(exc):
+                    raise
+            again = self.client.find("service", "inspect_service", raw["ID"])
+            if again is None:
+                return
+            raw = again
+
+    def _await_shutdown(self, stack: StackName, services: set[str]) -> None:
+        label = {"label": f"{parse.LABEL_STACK}={stack}"}
+        deadline = time.monotonic() + self._limits.call
+        while time.monotonic() < deadline:
+            tasks = self.client.read("tasks", "tasks", filters=label)
+            if not any(t["ServiceID"] in services and t["DesiredState"] in ("running", "ready") for t in tasks):
+                return
+            time.sleep(_POLL_S)
+        raise ActError(f"the tasks of {stack} are still wanted after scaling to 0", host_fault=True)
+
+    def _stop_containers(self, stack: StackName, grace: Mapping[str, int]) -> None:
+        label = {"label": f"{parse.LABEL_STACK}={stack}"}
+        found = self.client.read("containers", "containers", filters=label)
+        if not found:
+            return
+        with ThreadPoolExecutor(max_workers=min(16, len(found))) as pool:
+            stops = [
+                pool.submit(
+                    self.client.write,
+                    "stop container",
+                    "stop",
+                    raw["Id"],
+                    timeout=grace.get(raw["Labels"].get(parse.LABEL_SERVICE_ID, ""), 10),
+                )
+                for raw in found
+            ]
+            for stop in stops:
+                stop.result()
+
+    def holders(self, stack: StackName, volumes: Sequence[str]) -> tuple[Holder, ...]:
+        """See `ports.Engine`."""
+        seen: dict[str, Json] = {}
+        filters = [{"label": f"{parse.LABEL_STACK}={stack}"}, *({"volume": name} for name in volumes)]
+        for wanted in filters:
+            found = self.client.read("containers", "containers", all=True, filters=wanted)
+            seen |= {raw["Id"]: raw for raw in found}
+        tasks = self.client.read("tasks", "tasks", filters=filters[0])
+        wanted_tasks = {raw["ID"] for raw in tasks if raw["DesiredState"] in ("running", "ready")}
+        services = {raw["ID"] for raw in self._services(stack)}
+        return tuple(_holder(raw, stack, wanted_tasks, services) for raw in seen.values())
+
+    def remove_dead(self, holders: Sequence[Holder]) -> None:
+        """See `ports.Engine`."""
+        for holder in holders:
+            if holder.of_stack and holder.state in _DEAD:
+                try:
+                    self.client.write("remove container", "remove_container", holder.id, v=False)
+                except ActError as exc:
+                    if "in progress" not in str(exc):  # the engine is removing it already
+                        raise
+
+    def remove_services(self, stack: StackName, names: Sequence[str]) -> None:
+        """See `ports.Engine`."""
+        for raw in self._services(stack):
+            if raw["Spec"]["Name"].removeprefix(f"{stack}_") in names:
+                self.client.write("remove service", "remove_service", raw["ID"])
+
+    def deploy(self, bundle: Bundle, workdir: Path) -> Deployed:
+        """See `ports.Engine`."""
+        return stack_deploy.deploy(bundle, workdir, host=self._host, timeout_s=max(60.0, self._limits.call * 8))
+
+    def observe_volumes(self, names: Sequence[str]) -> Mapping[str, VolumeObs]:
+        """See `ports.Engine`."""
+        found = {}
+        for name in dict.fromkeys(names):
+            raw = self.client.find(f"volume {name}", "inspect_volume", name)
+            if raw is not None:
+                found[name] = parse.volume(raw, local=self.client.is_local)
+        return found
+
+    def create_volume(self, stack: StackName, name: str) -> VolumeObs:
+        """See `ports.Engine`."""
+        raw = self.client.write(f"create volume {name}", "create_volume", name, labels={parse.LABEL_STACK: stack})
+        return parse.volume(raw or {"Name": name}, local=self.client.is_local)
+
+    def observe_images(self, references: Sequence[str]) -> Mapping[str, ImageObs]:
+        """See `ports.Engine`."""
+        return images.observe(self.client, references)
+
+    def pull(self, reference: str) -> ImageObs:
+        """See `ports.Engine`."""
+        return images.pull(self.client, reference, self._host, self._limits.pull)
+
+    def protect_images(self, app: AppName, pinned: Sequence[str]) -> None:
+        """See `ports.Engine`."""
+        images.protect(self.client, app, pinned)
+
+    def observe_named(self, kind: NamedKind, names: Sequence[str]) -> frozenset[str]:
+        """See `ports.Engine`."""
+        if not names:
+            return frozenset()
+        found = self.client.read(f"{kind}s", f"{kind}s")
+        return frozenset(raw["Name"] if kind == "network" else raw["Spec"]["Name"] for raw in found) & frozenset(names)
+
+    def create_secret(self, stack: StackName, name: str, value: bytes) -> None:
+        """See `ports.Engine`. Two at once: the second finds it made."""
+        labels = {parse.LABEL_STACK: stack, LABEL_APP: stack}
+        try:
+            self.client.write(f"create secret {name}", "create_secret", name, value, labels)
+        except ActError as exc:
+            if "already exists" not in str(exc):
+                raise
+
+    def remove_unused_configs(self, stack: StackName) -> None:
+        """See `ports.Engine`."""
+        label = {"label": f"{parse.LABEL_STACK}={stack}"}
+        for raw in self.client.read("configs", "configs", filters=label):
+            if LABEL_APP in (raw["Spec"].get("Labels") or {}):
+                try:
+                    self.client.write("remove config", "remove_config", raw["ID"])
+                except ActError as exc:
+                    if "in use" not in str(exc):
+                        raise
+
+
+def _grace_s(raw: Json) -> int:
+    period = raw["Spec"]["TaskTemplate"].get("ContainerSpec", {}).get("StopGracePeriod")
+    return 10 if period is None else -(-int(period) // _NS)
+
+
+def _holder(raw: Json, stack: StackName, wanted_tasks: set[str], services: set[str]) -> Holder:
+    labels = raw.get("Labels") or {}
+    owned = labels.get(parse.LABEL_TASK) in wanted_tasks and labels.get(parse.LABEL_SERVICE_ID) in services
+    return Holder(
+        id=raw["Id"],
+        state=raw.get("State", ""),
+        owned=owned,
+        of_stack=labels.get(parse.LABEL_STACK) == stack,
+        name=(raw.get("Names") or ["?"])[0].lstrip("/"),
+    )

@@ -1,0 +1,97 @@
+"""Images on the engine: looked at, pulled, pinned by digest, kept alive. Effects: the engine."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from reconciler.adapters import process
+from reconciler.adapters.registry import parse_reference
+from reconciler.adapters.swarm.client import SwarmClient
+from reconciler.model.base import Json
+from reconciler.model.errors import ActError
+from reconciler.model.ids import AppName
+from reconciler.model.observed import ImageObs
+
+LABEL_PIN = "ci-warm.pin"
+LABEL_PIN_IMAGE = "ci-warm.pin.image"
+_PERMANENT = ("manifest unknown", "not found", "repository does not exist", "denied")
+
+
+def observe(client: SwarmClient, references: Sequence[str]) -> Mapping[str, ImageObs]:
+    """The images present on the engine; malformed references are simply absent."""
+    found = {}
+    for text in dict.fromkeys(references):
+        if parse_reference(text) is None and not text.startswith("sha256:"):
+            continue
+        raw = client.find(f"image {text}", "inspect_image", text)
+        if raw is not None:
+            found[text] = _image(text, raw)
+    return found
+
+
+def _image(reference: str, raw: Json) -> ImageObs:
+    volumes = tuple((raw.get("Config") or {}).get("Volumes") or ())
+    return ImageObs(pinned=pin(reference, raw), created=raw.get("Created", ""), volumes=volumes)
+
+
+def pin(reference: str, raw: Json) -> str:
+    """A reference that cannot move: by digest if the image came from its registry, else by image id."""
+    if "@sha256:" in reference or reference.startswith("sha256:"):
+        return reference
+    wanted = parse_reference(reference)
+    for digested in raw.get("RepoDigests") or []:
+        have = parse_reference(digested)
+        if have and wanted and (have.host, have.path) == (wanted.host, wanted.path):
+            return f"{reference}@{have.digest}"
+    return str(raw["Id"])
+
+
+def pull(client: SwarmClient, reference: str, host: str | None, timeout_s: float) -> ImageObs:
+    """Fetch an image with the CLI, which knows the host's credentials.
+
+    Raises:
+        ActError: `permanent` if the registry says there is no such image, else a host fault.
+    """
+    at = ["--host", host] if host else []
+    ran = process.run(["docker", *at, "pull", "--quiet", "--", reference], timeout_s=timeout_s)
+    if ran.code != 0:
+        permanent = any(text in ran.output.lower() for text in _PERMANENT)
+        raise ActError(
+            f"{reference} cannot be pulled: {ran.output[-300:]}", permanent=permanent, host_fault=not permanent
+        )
+    found = observe(client, [reference]).get(reference)
+    if found is None:
+        raise ActError(f"{reference} was pulled but is not there", host_fault=True)
+    return found
+
+
+def protect(client: SwarmClient, app: AppName, pinned: Sequence[str]) -> None:
+    """Keep a created, never started container per image, so that no pruning takes it; drop those of other images."""
+    label = {"label": f"{LABEL_PIN}={app}"}
+    existing = client.read("pins", "containers", all=True, filters=label)
+    have = {(raw.get("Labels") or {}).get(LABEL_PIN_IMAGE): raw["Id"] for raw in existing}
+    for reference in dict.fromkeys(pinned):
+        if reference not in have:
+            _create_pin(client, app, reference)
+    for kept, container in have.items():
+        if kept not in pinned:
+            client.write("remove pin", "remove_container", container)
+
+
+def _create_pin(client: SwarmClient, app: AppName, reference: str) -> None:
+    image = observe(client, [reference]).get(reference)
+    if image is None:
+        raise ActError(f"image {reference} is not on the engine, so it cannot be kept", permanent=True)
+    name = f"ci-warm-pin-{app}-{hashlib.sha256(reference.encode()).hexdigest()[:12]}"
+    # A tmpfs over each declared volume, or the engine would make an anonymous volume for it.
+    mounts = [{"Type": "tmpfs", "Target": target} for target in image.volumes]
+    body = {
+        "Image": reference,
+        "Cmd": ["/ci-warm-pin"],
+        "Labels": {LABEL_PIN: app, LABEL_PIN_IMAGE: reference},
+        "HostConfig": {"NetworkMode": "none", "Mounts": mounts},
+    }
+    try:
+        client.write(f"pin {reference}", "create_container_from_config", body, name)
+    except ActError as exc:
+        if "already in use" not in str(exc):
+            raise

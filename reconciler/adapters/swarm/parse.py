@@ -1,0 +1,127 @@
+"""Engine API payloads to observed state. Pure.
+
+Every payload that settling is tested with was recorded from a real engine and goes through here.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from reconciler.core.digest import digest
+from reconciler.model.base import Json
+from reconciler.model.ids import StackName
+from reconciler.model.observed import ContainerObs, Mode, ServiceObs, StackObs, TaskObs, UpdateObs, VolumeObs
+
+LABEL_STACK = "com.docker.stack.namespace"
+LABEL_TASK = "com.docker.swarm.task.id"
+LABEL_SERVICE_ID = "com.docker.swarm.service.id"
+_MODES = {
+    "Replicated": Mode.REPLICATED, "Global": Mode.GLOBAL, "ReplicatedJob": Mode.REPLICATED_JOB,
+    "GlobalJob": Mode.GLOBAL_JOB,
+}  # fmt: skip
+
+
+def instant(text: str | None) -> datetime:
+    """An engine time stamp (nanoseconds, Z) as aware UTC; the epoch if there is none."""
+    if not text:
+        return datetime.fromtimestamp(0, UTC)
+    head, _, rest = text.rstrip("Z").partition(".")
+    return datetime.fromisoformat(f"{head}.{rest[:6] or '0'}").replace(tzinfo=UTC)
+
+
+def template_fingerprint(template: Mapping[str, object]) -> str:
+    """Digest of a task template; `ForceUpdate` says nothing about what runs."""
+    return digest({key: value for key, value in template.items() if key not in ("ForceUpdate", "Runtime")})
+
+
+def service(raw: Json) -> ServiceObs:
+    """One `GET /services` entry (with status)."""
+    spec = raw["Spec"]
+    template = spec["TaskTemplate"]
+    labels = spec.get("Labels") or {}
+    stack = labels.get(LABEL_STACK, "")
+    name = spec["Name"]
+    kind, mode = next(((k, spec["Mode"][k] or {}) for k in _MODES if k in spec["Mode"]), ("Replicated", {}))
+    status = raw.get("ServiceStatus") or {}
+    update = raw.get("UpdateStatus") or {}
+    plain = {key: value for key, value in spec.items() if key != "TaskTemplate"}
+    fingerprint = template_fingerprint(template)
+    return ServiceObs(
+        id=raw["ID"],
+        name=name.removeprefix(f"{stack}_") if stack else name,
+        stack=StackName(stack),
+        version_index=raw["Version"]["Index"],
+        labels=labels,
+        image=template.get("ContainerSpec", {}).get("Image", ""),
+        mode=_MODES[kind],
+        replicas=mode.get("Replicas", mode.get("TotalCompletions", 1)) if kind != "Global" else 0,
+        running=status.get("RunningTasks", 0),
+        desired=status.get("DesiredTasks", 0),
+        spec_fingerprint=digest([plain, fingerprint]),
+        template_fingerprint=fingerprint,
+        update=UpdateObs(
+            state=update["State"], started_at=update.get("StartedAt", ""), message=update.get("Message", "")
+        )
+        if update.get("State")
+        else None,
+        restart_condition=(template.get("RestartPolicy") or {}).get("Condition", "any"),
+    )
+
+
+def task(raw: Json) -> TaskObs:
+    """One `GET /tasks` entry."""
+    status = raw["Status"]
+    return TaskObs(
+        id=raw["ID"],
+        service_id=raw.get("ServiceID", ""),
+        state=status["State"],
+        desired_state=raw.get("DesiredState", ""),
+        template_fingerprint=template_fingerprint(raw["Spec"]),
+        at=instant(status.get("Timestamp")),
+        error=status.get("Err", ""),
+        exit_code=(status.get("ContainerStatus") or {}).get("ExitCode"),
+        node_id=raw.get("NodeID", ""),
+    )
+
+
+def container(raw: Json) -> ContainerObs:
+    """One `GET /containers/json` entry; health and exit code stand only in its status text."""
+    text = raw.get("Status", "")
+    health = next((word for word in ("unhealthy", "healthy", "health: starting") if f"({word})" in text), "")
+    code = text.partition("Exited (")[2].partition(")")[0]
+    return ContainerObs(
+        id=raw["Id"],
+        task_id=(raw.get("Labels") or {}).get(LABEL_TASK, ""),
+        state=raw.get("State", ""),
+        health=health.removeprefix("health: "),
+        exit_code=int(code) if code.lstrip("-").isdigit() else None,
+    )
+
+
+def volume(raw: Json, *, local: bool) -> VolumeObs:
+    """One volume; its path counts only if the engine's files are this machine's."""
+    return VolumeObs(
+        name=raw["Name"],
+        driver=raw.get("Driver", ""),
+        options=raw.get("Options") or {},
+        labels=raw.get("Labels") or {},
+        path=raw.get("Mountpoint", "") if local else "",
+    )
+
+
+def stacks(services: Sequence[Json], tasks: Sequence[Json]) -> dict[StackName, StackObs]:
+    """Group everything that belongs to a stack."""
+    found = [service(raw) for raw in services]
+    owner = {one.id: one.stack for one in found}
+    by_stack: dict[StackName, list[ServiceObs]] = {}
+    by_stack_tasks: dict[StackName, list[TaskObs]] = {}
+    for one in found:
+        if one.stack:
+            by_stack.setdefault(one.stack, []).append(one)
+    for raw in tasks:
+        stack = owner.get(raw.get("ServiceID", ""))
+        if stack:
+            by_stack_tasks.setdefault(stack, []).append(task(raw))
+    return {
+        name: StackObs(services=tuple(ones), tasks=tuple(by_stack_tasks.get(name, ())))
+        for name, ones in by_stack.items()
+    }
