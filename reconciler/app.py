@@ -1,0 +1,121 @@
+"""Composition root: settings in, real adapters built here and nowhere else. Effects: makes the state folders.
+
+Called by `cli` and `demo`. Heavy libraries are imported where they are used, so that `--help` stays fast.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.adapters import files, specs
+from reconciler.adapters.alerts import AlertFolder
+from reconciler.adapters.clock import SystemClock
+from reconciler.adapters.history import HistoryFile
+from reconciler.adapters.locks import LockFolder
+from reconciler.adapters.probe import HttpProber
+from reconciler.adapters.recipes import GitRecipes
+from reconciler.adapters.records import RecordStore
+from reconciler.adapters.secret_source import FileOrRandom
+from reconciler.adapters.snapshots.store import FolderSnapshots
+from reconciler.model.errors import UsageError
+from reconciler.model.settings import Settings
+from reconciler.model.spec import AppSpec
+from reconciler.ports import Engine, Ports, Registry, no_crash
+
+DEFAULT_CONFIG = Path("/etc/ci-warm/config.yaml")
+DEFAULT_STATE = Path("/var/lib/ci-warm")
+
+
+@dataclass(frozen=True, kw_only=True)
+class App:
+    """Everything a command needs. `history` and `alerts` are the concrete adapters, for listing."""
+
+    settings: Settings
+    specs: tuple[AppSpec, ...]
+    ports: Ports
+    state: Path
+    store: RecordStore
+    alerts: AlertFolder
+    history: HistoryFile
+    clock: SystemClock
+    snapshots: FolderSnapshots
+
+    def spec(self, name: str) -> AppSpec:
+        """The spec of that name.
+
+        Raises:
+            UsageError: there is none.
+        """
+        found = next((spec for spec in self.specs if spec.name == name), None)
+        if found is None:
+            names = ", ".join(spec.name for spec in self.specs) or "none"
+            raise UsageError(f"no app is named {name!r}; there are: {names}")
+        return found
+
+
+def build(
+    config: Path, state: Path, *, effect: Callable[[str], None] = no_crash,
+    progress: Callable[[str, str], None] = lambda _app, _text: None,
+) -> App:  # fmt: skip
+    """Read the operator's files and put the program together.
+
+    Raises:
+        SpecError: settings or specs are wrong.
+        StateError: the state root is not safe to use.
+    """
+    settings = specs.read_settings(config)
+    apps = config.parent / "apps"
+    loaded = specs.read_specs([apps] if apps.is_dir() else [], settings)
+    return assemble(settings, loaded, state, effect=effect, progress=progress)
+
+
+def assemble(
+    settings: Settings, loaded: tuple[AppSpec, ...], state: Path, *, effect: Callable[[str], None] = no_crash,
+    progress: Callable[[str, str], None] = lambda _app, _text: None,
+) -> App:  # fmt: skip
+    """Build the adapters for these settings below this state root."""
+    gid = files.group_id(settings.group)
+    prepare_state(state, gid)
+    clock = SystemClock()
+    store = RecordStore(state, settings.group)
+    alerts = AlertFolder(state / "alerts", gid, settings.remind_after)
+    alerts.prepare()
+    history = HistoryFile(state / "history.jsonl", gid)
+    snapshots = FolderSnapshots(state, effect)
+    engine, registry = engine_of(settings, state)
+    ports = Ports(
+        engine=engine, snapshots=snapshots, registry=registry,
+        recipes=GitRecipes(state / "recipes", settings.git, clock.monotonic, settings.fetch_every),
+        overlays=specs.HostOverlays(), store=store, history=history, alerts=alerts,
+        locks=LockFolder(state / "locks", clock.now), prober=HttpProber(), secrets=FileOrRandom(),
+        yaml=specs.RecipeYaml(), clock=clock, workdir=state / "work", effect=effect, progress=progress,
+    )  # fmt: skip
+    return App(
+        settings=settings, specs=loaded, ports=ports, state=state, store=store, alerts=alerts, history=history,
+        clock=clock, snapshots=snapshots,
+    )  # fmt: skip
+
+
+def prepare_state(state: Path, gid: int | None) -> None:
+    """Make the state root and its folders; refuse one that others could change."""
+    if not state.exists():
+        state.mkdir(mode=files.PUBLIC_DIR, parents=True)
+        state.chmod(files.PUBLIC_DIR)
+    files.check_root(state)
+    for name in ("recipes", "locks", "work"):
+        files.make_folder(state / name)
+    files.make_folder(state / "alerts", files.PUBLIC_DIR, gid)
+
+
+def engine_of(settings: Settings, state: Path) -> tuple[Engine, Registry]:
+    """The engine that the settings name, with the registry that belongs to it."""
+    if settings.engine == "embedded":
+        from reconciler.adapters.embedded.engine import EmbeddedEngine
+
+        embedded = EmbeddedEngine(state / "engine")
+        embedded.prepare()
+        return embedded, embedded.images
+    from reconciler.adapters.registry import HttpRegistry
+    from reconciler.adapters.swarm.engine import SwarmEngine
+
+    return SwarmEngine(settings.docker_host, settings.limits), HttpRegistry(settings.registries)

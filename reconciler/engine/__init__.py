@@ -1,0 +1,1 @@
+"""The one place that orders effects: observe, decide (in `core`), act through `ports`, record."""

@@ -1,0 +1,44 @@
+"""Hand a release to the engine. Effects: the engine."""
+
+from reconciler.core.render import LABEL_BUNDLE
+from reconciler.engine.context import Done, StepResult, Work, failed
+from reconciler.model.errors import ActError
+from reconciler.model.records import Mark
+
+_HOST_WORDS = (
+    "does not have a leader",
+    "deadline exceeded",
+    "connection refused",
+    "no space left",
+    "could not find an available",
+)
+
+
+def act(work: Work, *, prior: bool) -> StepResult:
+    """Deploy the candidate, or the prior release by its pinned images, which needs no network.
+
+    What stands before is noted for settling. Before a resumed run the same release may stand already; then its
+    own tasks are not old.
+    """
+    ports = work.ports
+    bundle = work.bundle(prior=prior)
+    before = ports.engine.observe_stack(work.stack)
+    marks = {
+        service.name: Mark(
+            version_index=service.version_index, update_started_at=service.update.started_at if service.update else ""
+        )
+        for service in before.services
+    }
+    ours = {service.id for service in before.services if service.labels.get(LABEL_BUNDLE) == bundle.id}
+    old = tuple(sorted(task.id for task in before.tasks if task.service_id not in ours or task.state != "running"))
+    # On disk before the effect: a resumed settle must know what was there before.
+    ports.store.put_journal(work.journal.model_copy(update={"marks": marks, "old_tasks": old}))
+    ports.effect("deploy:marked")
+    try:
+        said = ports.engine.deploy(bundle, ports.workdir)
+    except ActError as exc:
+        return failed(work.journal.step, str(exc), host=exc.host_fault)
+    if said.code != 0:
+        host = any(word in said.output.lower() for word in _HOST_WORDS)
+        return failed(work.journal.step, f"the deploy command failed ({said.code})", said.output, host=host)
+    return Done(updates={"marks": marks, "old_tasks": old})

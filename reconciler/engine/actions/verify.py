@@ -1,0 +1,55 @@
+"""Ask the app itself, often enough in a row and from the same tasks. Effects: HTTP requests."""
+
+from dataclasses import replace
+
+from reconciler.engine.actions import settle as settling
+from reconciler.engine.context import DONE, Context, StepResult, Work, failed
+from reconciler.model.errors import ObserveError
+from reconciler.model.verdict import Failed, Fault, Settled
+from reconciler.ports import Probe, ProbeAnswer
+
+
+def probe_of(context: Context) -> Probe:
+    """The health request of an app."""
+    spec, health = context.spec, context.spec.health
+    return Probe(
+        scheme=health.scheme, host=spec.domain, address=health.address, port=spec.probe_port, path=health.path,
+        status=health.status, body=health.body, tls_verify=health.tls_verify, ca_file=health.ca_file,
+        timeout_s=health.timeout,
+    )  # fmt: skip
+
+
+def act(work: Work, *, prior: bool) -> StepResult:
+    """Probe until `successes` good answers in a row came while the same tasks ran; a failing task ends it at once."""
+    health, clock = work.context.spec.health, work.ports.clock
+    bundle = work.bundle(prior=prior)
+    wanted = replace(settling.want(work, bundle), min_healthy_s=0.0)
+    began = clock.monotonic()
+    good, carrying, answer = 0, frozenset[str](), ProbeAnswer(ok=False, code=0, detail="not asked yet")
+    while True:
+        try:
+            verdict = settling.watch(work, wanted, stop=lambda _: True)
+        except ObserveError:
+            verdict = None
+        if isinstance(verdict, Failed):
+            host = verdict.fault is Fault.HOST
+            return failed(work.journal.step, verdict.reason, *verdict.evidence, host=host)
+        tasks = verdict.task_ids if isinstance(verdict, Settled) else frozenset[str]()
+        if tasks != carrying or not isinstance(verdict, Settled):
+            good, carrying = 0, tasks
+        else:
+            answer = work.ports.prober.probe(probe_of(work.context))
+            good = good + 1 if answer.ok else 0
+            if not answer.ok:
+                work.ports.progress(work.journal.app, f"not healthy yet: {answer.detail}")
+        if good >= health.successes:
+            return DONE
+        if clock.monotonic() - began > health.deadline:
+            if verdict is None:
+                raise ObserveError("the engine has not answered until the deadline")
+            return failed(
+                work.journal.step,
+                f"not healthy within {health.deadline:g} s: {answer.detail}",
+                f"{health.scheme}://{work.context.spec.domain}{health.path} at {health.address}",
+            )
+        clock.wait(health.interval if carrying else settling.POLL_S)

@@ -1,0 +1,205 @@
+"""Everything the gate needs to know about a release before anything is touched. Effects: reads only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reconciler.core import gate, versions
+from reconciler.core.render import missing_volumes
+from reconciler.engine import releases
+from reconciler.engine.context import Context
+from reconciler.engine.observe import Facts
+from reconciler.model.action import Action, Deploy, Upgrade
+from reconciler.model.errors import ActError, RecipeError, StateError
+from reconciler.model.recipe import ImageLookup, Rendered
+from reconciler.model.records import Bundle, Release
+from reconciler.model.status import Assessment, Status
+from reconciler.ports import Room
+
+
+@dataclass(frozen=True, kw_only=True)
+class Studied:
+    """The gate's input with the rendered release it is about (None: it cannot be rendered)."""
+
+    candidate: gate.Candidate
+    rendered: Rendered | None
+
+
+def study(context: Context, facts: Facts, assessment: Assessment, action: Action) -> Studied:
+    """Collect the facts about the release that `action` would take.
+
+    Raises:
+        ObserveError: the engine could not be asked.
+    """
+    version = action.target if isinstance(action, Upgrade | Deploy) else ""
+    reconfigures = isinstance(action, Upgrade) and action.reconfigure
+    commit = facts.tags.annotated.get(version, "")
+    if reconfigures and facts.known is not None:
+        commit = facts.known.release.commit  # the release that runs, wherever its tag points now
+    origin = facts.known.release.version if facts.known else None
+    rendered, problem = _render(context, version, commit, facts.recipe_problem if not commit else None)
+    prior_ok = assessment.status is not Status.FAILED and not facts.data_without_record
+    return Studied(
+        candidate=gate.Candidate(
+            version=version, commit=commit, desired=facts.desired, origin=origin,
+            notes={} if reconfigures else _notes(context, facts, version, commit, origin),
+            policy=rendered.policy if rendered else (),
+            lost_volumes=_lost_volumes(context, facts, rendered),
+            unkept_volumes=_unkept(context, rendered) if context.spec.stateful else (),
+            images_new=_lookup_new(context, rendered) if rendered else (),
+            images_prior=lookup_release(context, facts.known.release) if facts.known else (),
+            missing=(*_missing(context, rendered), *_prior_missing(context, facts)) if rendered else (),
+            problem=problem,
+            prior_healthy=prior_ok,
+            prior_detail=_prior_detail(facts, assessment),
+            changes_release=not reconfigures,
+        ),
+        rendered=rendered,
+    )  # fmt: skip
+
+
+def _render(context: Context, version: str, commit: str, problem: str | None) -> tuple[Rendered | None, str | None]:
+    if problem or not commit:
+        return None, problem or f"there is no annotated tag {version}"
+    try:
+        return releases.rendered(context, version, commit), None
+    except RecipeError as exc:
+        return None, str(exc)
+
+
+def _prior_detail(facts: Facts, assessment: Assessment) -> str:
+    if facts.data_without_record:
+        return f"volumes {', '.join(facts.data_without_record)} exist and no record says which version wrote them"
+    return assessment.reason
+
+
+def _notes(context: Context, facts: Facts, version: str, commit: str, origin: str | None) -> dict[str, str]:
+    """Notes of every version stepped over, as they stand at the candidate."""
+    before, after = versions.parse(origin) if origin else None, versions.parse(version)
+    if before is None or after is None or not commit:
+        return {}
+    try:
+        over = versions.stepped_over(facts.tags.annotated, before, after)
+        return dict(context.ports.recipes.notes(context.spec.recipe.url, commit, over))
+    except RecipeError:
+        return {}  # the recipe cannot be read at all, which `problem` says and holds
+
+
+def _prior_bundle(context: Context, facts: Facts) -> Bundle | None:
+    try:
+        return context.ports.store.bundle(context.app, facts.known.release.bundle) if facts.known else None
+    except StateError:
+        return None
+
+
+def _lost_volumes(context: Context, facts: Facts, rendered: Rendered | None) -> Sequence[str]:
+    prior = _prior_bundle(context, facts)
+    return missing_volumes(list(prior.volumes.values()), rendered.volumes) if prior and rendered else ()
+
+
+def _prior_missing(context: Context, facts: Facts) -> list[str]:
+    """What the way back would need and is not there."""
+    if facts.known is None:
+        return []
+    prior = _prior_bundle(context, facts)
+    if prior is None:
+        return [f"the rendered release {facts.known.release.version} is unreadable, so there would be no way back"]
+    have = context.ports.engine.observe_volumes(list(prior.volumes.values()))
+    return [
+        f"volume {name} of the running release does not exist" for name in prior.volumes.values() if name not in have
+    ]
+
+
+def _unkept(context: Context, rendered: Rendered | None) -> list[str]:
+    if rendered is None:
+        return []
+    found = [f"{key}: {why}" for key, why in rendered.volume_options.items()]
+    existing = context.ports.engine.observe_volumes(list(rendered.volumes.values()))
+    found += [f"{v.name} (driver {v.driver}, not on this node)" for v in existing.values() if not v.restorable]
+    return found
+
+
+def _missing(context: Context, rendered: Rendered | None) -> list[str]:
+    """External things that the release expects and nobody made."""
+    if rendered is None:
+        return []
+    engine, spec = context.ports.engine, context.spec
+    found: list[str] = []
+    here = engine.observe_volumes(rendered.external_volumes)
+    found += [f"external volume {name} does not exist" for name in rendered.external_volumes if name not in here]
+    networks = engine.observe_named("network", rendered.networks)
+    found += [f"external network {name} does not exist" for name in rendered.networks if name not in networks]
+    configs = engine.observe_named("config", rendered.configs)
+    found += [f"external config {name} does not exist" for name in rendered.configs if name not in configs]
+    secrets = engine.observe_named("secret", list(rendered.secrets.values()))
+    for key, name in rendered.secrets.items():
+        if name in secrets:
+            continue
+        if secret_key(spec.stack_name, {k: s.version for k, s in spec.secrets.items()}, name) is None:
+            found.append(f"secret {name} is neither on the engine nor under 'secrets' in the spec ({key})")
+    return found
+
+
+def secret_key(stack: str, declared: dict[str, str], name: str) -> str | None:
+    """Which of the spec's secrets an engine name belongs to: `<stack>_<key>_<version>`; None if none."""
+    return next((key for key, version in declared.items() if name == f"{stack}_{key}_{version}"), None)
+
+
+def _lookup_new(context: Context, rendered: Rendered) -> list[ImageLookup]:
+    """The candidate's images: what the registry has now, and whether the engine has just that."""
+    asked = list(dict.fromkeys(rendered.images.values()))
+    local = context.ports.engine.observe_images(asked)
+    built_here = {ref for ref, image in local.items() if image.pinned.startswith("sha256:")}
+    remote = context.ports.registry.lookup([ref for ref in asked if ref not in built_here])
+    return [_combine(ref, local[ref].pinned if ref in local else "", remote.get(ref)) for ref in asked]
+
+
+def _combine(reference: str, pinned: str, remote: ImageLookup | None) -> ImageLookup:
+    digest = pinned.rpartition("@")[2] if pinned else ""
+    if remote is None or (remote.exists is None and pinned):
+        # Never pushed anywhere, or the registry is away: what is on the engine is what there is.
+        return ImageLookup(reference=reference, exists=True, digest=digest, local=True, pinned=pinned)
+    if pinned and remote.exists is False:
+        return ImageLookup(reference=reference, exists=True, digest=digest, local=True, pinned=pinned)
+    same = bool(pinned) and remote.digest in ("", digest)
+    return ImageLookup(
+        reference=reference, exists=remote.exists, created=remote.created, error=remote.error,
+        digest=remote.digest or digest, local=same, pinned=pinned if same else "",
+    )  # fmt: skip
+
+
+def lookup_release(context: Context, release: Release) -> list[ImageLookup]:
+    """A recorded release's pinned images: on the engine, else in their registry. Never raises for a registry."""
+    pinned = list(dict.fromkeys(release.images.values()))
+    local = context.ports.engine.observe_images(pinned)
+    absent = [ref for ref in pinned if ref not in local]
+    remote = context.ports.registry.lookup(absent) if absent else {}
+    found = []
+    for ref in pinned:
+        if ref in local:
+            created = local[ref].created
+            found.append(ImageLookup(reference=ref, exists=True, local=True, pinned=ref, created=created))
+        else:
+            found.append(remote.get(ref) or ImageLookup(reference=ref, exists=None, error="malformed image reference"))
+    return found
+
+
+def room_problem(context: Context, volumes: Sequence[str]) -> tuple[Room | None, str | None]:
+    """Whether a snapshot and a restore would fit; the figures, and the complaint if not.
+
+    Raises:
+        ObserveError: the engine could not be asked.
+    """
+    existing = context.ports.engine.observe_volumes(volumes)
+    try:
+        room = context.ports.snapshots.room(context.app, list(existing.values()))
+    except ActError as exc:
+        return None, str(exc)
+    need = int(room.used * context.settings.limits.reserve)
+    short = [
+        f"{where} has {free >> 20} MiB free"
+        for where, free in (("the state root", room.free_snapshots), ("the volumes", room.free_volumes))
+        if free < need
+    ]
+    if not short:
+        return room, None
+    return room, f"no room for a snapshot and a way back: {need >> 20} MiB needed, {' and '.join(short)}"
