@@ -1,0 +1,70 @@
+"""`alerts list|show|ack`. Effects: reads; `ack` moves a file to seen/."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reconciler.cli import common
+from reconciler.cli.common import JsonFlag
+
+if TYPE_CHECKING:
+    from reconciler.adapters.alerts import AlertFolder
+
+group = typer.Typer(help="Open alerts: what stands, why, and what clears it.", no_args_is_help=True)
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="file name as listed")]
+
+
+def _folder() -> "AlertFolder":
+    from reconciler.adapters.alerts import AlertFolder
+
+    return AlertFolder(common.OPTIONS.state / "alerts")
+
+
+@group.command("list")
+def list_(
+    seen: Annotated[bool, typer.Option("--seen", help="the acknowledged and resolved ones instead")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """List alerts, oldest first."""
+    with common.errors():
+        found = _folder().archived() if seen else _folder().open()
+    if json:
+        common.print_json([{"name": path.name, **common.dumped(alert)} for path, alert in found])
+        return
+    rows = [(path.stem, alert.severity, (alert.evidence or ("",))[0][:100]) for path, alert in found]
+    common.print_table(("name", "severity", "evidence"), rows)
+
+
+@group.command()
+def show(name: NameArgument, json: JsonFlag = False) -> None:
+    """Show one alert whole."""
+    with common.errors():
+        folder = _folder()
+        found = next((a for path, a in (*folder.open(), *folder.archived()) if name in (path.name, path.stem)), None)
+    if found is None:
+        common.stop(common.USAGE, f"error: no alert is named {name!r}; see ci-warm alerts list")
+    if json:
+        common.print_json(common.dumped(found))
+        return
+    common.say(f"{found.severity}: {found.app} {found.reason}")
+    if found.to_version:
+        common.say(f"from {found.from_version or '-'} to {found.to_version}")
+    for text in found.evidence:
+        common.say(f"  {text}")
+    for version, text in found.notes.items():
+        common.say(f"notes of {version}:")
+        common.say("\n".join(f"  | {line}" for line in text.splitlines()))
+    common.say(f"clears when: {found.clears_when}")
+    common.say(
+        f"first {found.first_at:%Y-%m-%d %H:%M:%S} UTC, last {found.last_at:%Y-%m-%d %H:%M:%S} UTC, {found.count} times"
+    )
+
+
+@group.command()
+def ack(name: NameArgument) -> None:
+    """Acknowledge an alert: it moves to seen/ and stays quiet while its condition stands."""
+    from datetime import UTC, datetime
+
+    with common.errors():
+        alert = _folder().acknowledge(name, datetime.now(UTC))
+    common.say(f"acknowledged: {alert.app} {alert.reason}")

@@ -1,0 +1,154 @@
+"""What every command shares: options, building the app, output, exit codes. Effects: stdout, stderr, exit."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from reconciler.app import App
+    from reconciler.engine.context import Context
+
+FINE, FAILED, USAGE, CHANGES, HELD, BUSY = 0, 1, 2, 20, 21, 75
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="print JSON on stdout")]
+WaitFlag = Annotated[float, typer.Option("--wait", help="seconds to wait for a busy app; 0 = refuse at once (exit 75)")]
+AppArgument = Annotated[str, typer.Argument(metavar="APP", help="name of the app")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="why; goes on record")]
+YesFlag = Annotated[bool, typer.Option("--yes", help="do not ask")]
+
+
+@dataclass
+class Globals:
+    """The global options."""
+
+    config: Path = Path("/etc/ci-warm/config.yaml")
+    state: Path = Path("/var/lib/ci-warm")
+    verbose: bool = False
+
+
+OPTIONS = Globals()
+
+
+def stop(code: int, message: str = "") -> NoReturn:
+    """End the program; the message goes to stderr."""
+    if message:
+        typer.echo(message, err=True)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def errors() -> Iterator[None]:
+    """Turn typed errors into one clear message and an exit code."""
+    from reconciler.model.errors import Interrupted, LockBusy, ReconcilerError, SpecError, UsageError
+
+    try:
+        yield
+    except SpecError as exc:
+        stop(USAGE, "\n".join(f"error: {problem}" for problem in exc.problems))
+    except UsageError as exc:
+        stop(USAGE, f"error: {exc}")
+    except LockBusy as exc:
+        stop(BUSY, f"busy: {exc}")
+    except Interrupted:
+        stop(FAILED, "stopped at a safe step; the next run goes on from there")
+    except ReconcilerError as exc:
+        stop(FAILED, f"error: {exc}")
+    except OSError as exc:
+        stop(FAILED, f"error: {exc.filename or ''}: {exc.strerror or exc}")
+
+
+def app() -> "App":
+    """Build the app from the global options, with progress on stderr and signals wired to a safe stop."""
+    import signal
+
+    from reconciler import app as composition
+    from reconciler import logs
+
+    os.umask(0o077)
+    logs.configure(verbose=OPTIONS.verbose)
+    built = composition.build(OPTIONS.config, OPTIONS.state, progress=_progress())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: built.clock.stop.set())
+    return built
+
+
+def _progress() -> "Any":
+    import structlog
+
+    log = structlog.get_logger("ci-warm")
+    return lambda name, text: log.info("step", app=name, doing=text)
+
+
+def context(built: "App", name: str, actor: str) -> "Context":
+    """The context of one app."""
+    from reconciler.engine.context import Context
+
+    return Context(ports=built.ports, settings=built.settings, spec=built.spec(name), actor=actor)
+
+
+@contextmanager
+def locked(built: "App", name: str, what: str, wait: float = 0.0) -> Iterator[None]:
+    """Hold the app's lock, waiting up to `wait` seconds for it.
+
+    Raises:
+        LockBusy: somebody else still holds it.
+    """
+    from reconciler.model.errors import LockBusy
+
+    spec = built.spec(name)
+    deadline = built.clock.monotonic() + wait
+    while True:
+        try:
+            held = built.ports.locks.acquire(spec.app, what)
+            break
+        except LockBusy:
+            if built.clock.monotonic() >= deadline:
+                raise
+            built.clock.wait(0.1)
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def actor() -> str:
+    """Who is at the keyboard, for records."""
+    return os.environ.get("SUDO_USER") or os.environ.get("USER") or f"uid {os.getuid()}"
+
+
+def print_json(value: object) -> None:
+    """One JSON document on stdout."""
+    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table on stdout; plain columns when stdout is not a terminal."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            sys.stdout.write("  ".join(str(cell) for cell in row).rstrip() + "\n")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    Console().print(table)
+
+
+def say(text: str) -> None:
+    """One line on stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def dumped(record: "Any") -> Mapping[str, Any]:
+    """A record as JSON data."""
+    found: Mapping[str, Any] = record.model_dump(mode="json", by_alias=True)
+    return found

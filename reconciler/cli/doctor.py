@@ -1,0 +1,33 @@
+"""`doctor`. Effects: reads; `--repair` rewrites what is derived."""
+
+from typing import Annotated
+
+import typer
+
+from reconciler.cli import common
+from reconciler.cli.common import JsonFlag
+
+
+def doctor(
+    deep: Annotated[bool, typer.Option("--deep", help="also read every snapshot back")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="rewrite derived files such as last_good")] = False,
+    json: JsonFlag = False,
+) -> None:
+    """Check the invariants on what lies on disk; shares no code with what wrote it. Exit 1 on a finding."""
+    from reconciler import doctor as checker
+
+    with common.errors():
+        findings = checker.examine(common.OPTIONS.state, deep=deep, repair=repair)
+    bad = [finding for finding in findings if finding.severity != "note"]
+    if json:
+        rows = [
+            {"invariant": f.invariant, "severity": f.severity, "path": f.path, "message": f.message} for f in findings
+        ]
+        common.print_json({"ok": not bad, "findings": rows})
+    else:
+        for finding in findings:
+            common.say(f"{finding.severity}: {finding.invariant}: {finding.path}: {finding.message}")
+        if not bad:
+            common.say("nothing found")
+    if bad:
+        raise typer.Exit(common.FAILED)

@@ -1,0 +1,227 @@
+"""Reading commands: `explain`, `status`, `preflight`, `validate`, `schema`. Effects: reads, stdout."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from reconciler.cli import common
+from reconciler.cli.common import AppArgument, JsonFlag
+
+
+def explain(
+    app: AppArgument, no_fetch: Annotated[bool, typer.Option("--no-fetch")] = False, json: JsonFlag = False
+) -> None:
+    """Say in one screen why an app is as it is and why it does not move on."""
+    from reconciler.engine import fleet
+    from reconciler.engine.reconcile import consider
+    from reconciler.engine.report import hold_json
+
+    with common.errors():
+        built = common.app()
+        context = common.context(built, app, "explain")
+        url = context.spec.recipe.url
+        problems = {} if no_fetch else fleet.fetch_all(built.ports, [url])
+        seen = consider(context, built.ports.engine.look(), problems.get(url))
+        known, facts = seen.facts.known, seen.facts
+        answer = {
+            "app": app,
+            "kind": context.spec.kind,
+            "status": seen.assessment.status,
+            "reason": seen.assessment.reason,
+            "known_good": known.release.version if known else None,
+            "since": known.at.isoformat(timespec="seconds") if known else None,
+            "fallback": known.fallback.release.version if known and known.fallback else None,
+            "candidate": facts.choice.candidate.text if facts.choice.candidate else None,
+            "next": type(seen.plan.action).__name__.lower(),
+            "probe": facts.answer.detail if facts.answer else None,
+            "holds": [hold_json(hold) for hold in seen.plan.holds],
+            "clear": _clear(seen),
+            "evidence": [
+                *seen.assessment.evidence,
+                *facts.evidence,
+                *([facts.recipe_problem] if facts.recipe_problem else []),
+            ],
+            "alerts": [path.name for path, alert in built.alerts.open() if alert.app == app],
+            "last": [line.result for line in built.history.lines() if line.app == app][-3:],
+        }
+    if json:
+        common.print_json(answer)
+        return
+    _explain(answer)
+
+
+def _clear(seen: Any) -> list[str]:
+    """The hold reasons that do not apply: what was looked at and found good."""
+    from reconciler.model.verdict import HoldReason
+
+    if seen.studied is None:
+        return []
+    held = {hold.reason for hold in seen.plan.holds}
+    return [
+        reason
+        for reason in HoldReason
+        if reason not in held and reason not in (HoldReason.STATE, HoldReason.TRAIN_STOPPED)
+    ]
+
+
+def _explain(answer: dict[str, Any]) -> None:
+    common.say(f"{answer['app']} ({answer['kind']}): {answer['status']}, {answer['reason']}")
+    common.say(
+        f"  known-good  {answer['known_good'] or 'none'}" + (f", since {answer['since']}" if answer["since"] else "")
+    )
+    common.say(f"  way back    {answer['fallback'] or 'none'}")
+    common.say(f"  newest      {answer['candidate'] or 'none'}")
+    if answer["probe"]:
+        common.say(f"  probe       {answer['probe']}")
+    common.say(f"  next        {answer['next']}{' (held)' if answer['holds'] else ''}")
+    for hold in answer["holds"]:
+        common.say(f"  why not yet: {hold['reason']}: {hold['detail']}")
+        common.say(f"      clears when: {hold['clears_when']}")
+    if answer["clear"]:
+        common.say(f"  not held by: {', '.join(answer['clear'])}")
+    for text in answer["evidence"]:
+        common.say(f"  seen: {text}")
+    for name in answer["alerts"]:
+        common.say(f"  alert: {name}")
+    if answer["last"]:
+        common.say(f"  last outcomes: {', '.join(answer['last'])}")
+
+
+def status(json: JsonFlag = False) -> None:
+    """Show the published result of the last pass; needs no engine and no root."""
+    from reconciler.adapters import records
+    from reconciler.model.records import StatusReport
+
+    with common.errors():
+        report = records.read(common.OPTIONS.state / "status.json", StatusReport)
+    if report is None:
+        common.stop(common.FAILED, f"no pass has published a status in {common.OPTIONS.state} yet")
+    if json:
+        common.print_json(common.dumped(report))
+        return
+    rows = [
+        (a.app, a.status, a.result, a.known_good or "-", ", ".join(str(h["reason"]) for h in a.holds))
+        for a in report.apps
+    ]
+    common.say(f"last pass {report.at:%Y-%m-%d %H:%M:%S} UTC, {report.elapsed_seconds} s, {report.engine}")
+    common.print_table(("app", "status", "result", "known-good", "held by"), rows)
+
+
+def preflight(app: AppArgument, json: JsonFlag = False) -> None:
+    """Check that the way back exists: images, snapshot, room. Changes nothing. Exit 1 if a rollback would fail."""
+    from reconciler.engine.candidate import lookup_release, room_problem
+
+    with common.errors():
+        built = common.app()
+        context = common.context(built, app, "preflight")
+        known = built.store.known_good(context.app)
+        releases = {"known-good": known.release} if known else {}
+        if known and known.fallback:
+            releases["fallback"] = known.fallback.release
+        images = [
+            {
+                "of": name,
+                "image": i.reference,
+                "exists": i.exists,
+                "local": i.local,
+                "created": i.created,
+                "error": i.error,
+            }
+            for name, release in releases.items()
+            for i in lookup_release(context, release)
+        ]
+        snapshot = built.snapshots.observe(context.app)
+        volumes = list(built.store.bundle(context.app, known.release.bundle).volumes.values()) if known else []
+        _, room = room_problem(context, volumes) if context.spec.stateful else (None, None)
+    problems = _preflight_problems(known, images, snapshot)
+    answer = {
+        "app": app,
+        "rollback_to": known.fallback.release.version if known and known.fallback else None,
+        "snapshot": {"id": snapshot.id, "version": snapshot.version, "created_at": snapshot.created_at}
+        if snapshot
+        else None,
+        "images": images,
+        "problems": problems,
+        "room": room or "enough",
+    }
+    if json:
+        common.print_json(answer)
+    else:
+        _print_preflight(answer)
+    if problems:
+        raise typer.Exit(common.FAILED)
+
+
+def _preflight_problems(known: Any, images: list[dict[str, Any]], snapshot: Any) -> list[str]:
+    if known is None:
+        return ["nothing is known-good yet, so there is no way back"]
+    if known.fallback is None:
+        return ["known-good has no fallback: nothing was upgraded, or the last upgrade was rolled back"]
+    problems = [f"image {i['image']} is gone: {i['error'] or 'not found'}" for i in images if i["exists"] is False]
+    problems += [f"image {i['image']}: {i['error']}" for i in images if i["exists"] is None]
+    if known.fallback.snapshot and (snapshot is None or snapshot.id != known.fallback.snapshot):
+        problems.append(f"the snapshot {known.fallback.snapshot} is not there")
+    return problems
+
+
+def _print_preflight(answer: dict[str, Any]) -> None:
+    common.say(f"{answer['app']}: rollback to {answer['rollback_to'] or 'nothing'}")
+    if answer["snapshot"]:
+        found = answer["snapshot"]
+        common.say(f"  snapshot of {found['version']}, {found['created_at']:%Y-%m-%d %H:%M:%S} UTC ({found['id']})")
+    for image in answer["images"]:
+        where = (
+            "on the engine"
+            if image["local"]
+            else {True: "in its registry", False: "MISSING", None: "UNKNOWN"}[image["exists"]]
+        )
+        made = f", created {image['created']}" if image["created"] else ""
+        common.say(f"  {image['of']}: {image['image']}: {where}{made} {image['error']}".rstrip())
+    common.say(f"  room: {answer['room']}")
+    for problem in answer["problems"]:
+        common.say(f"  problem: {problem}")
+
+
+def validate(
+    files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="spec files; default: all")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Check settings and specs; every problem of every file at once. Needs no engine and no root."""
+    from reconciler.adapters import specs
+    from reconciler.model.errors import SpecError
+
+    try:
+        settings = specs.read_settings(common.OPTIONS.config)
+        found = specs.read_specs(files or [common.OPTIONS.config.parent / "apps"], settings)
+    except SpecError as exc:
+        if json:
+            rows = [{"file": p.file, "line": p.line, "key": p.key, "message": p.message} for p in exc.problems]
+            common.print_json({"ok": False, "problems": rows})
+            raise typer.Exit(common.USAGE) from exc
+        common.stop(common.USAGE, "\n".join(f"error: {problem}" for problem in exc.problems))
+    if json:
+        common.print_json({"ok": True, "apps": [spec.name for spec in found], "problems": []})
+    else:
+        common.say(f"fine: {len(found)} specs ({', '.join(spec.name for spec in found)})")
+
+
+def schema(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="one document; default: list them")] = None,
+    write: Annotated[Path | None, typer.Option("--write", help="write every schema into this folder")] = None,
+) -> None:
+    """Print the JSON Schema of a file that ci-warm reads or writes."""
+    from reconciler import schemas
+
+    documents = schemas.all_schemas()
+    if write is not None:
+        for key, text in documents.items():
+            (write / f"{key}.schema.json").write_text(text)
+        common.say(f"wrote {len(documents)} schemas to {write}")
+    elif name is None:
+        for key in documents:
+            common.say(key)
+    elif name not in documents:
+        common.stop(common.USAGE, f"error: no document is named {name!r}; there are: {', '.join(documents)}")
+    else:
+        common.say(documents[name].rstrip())

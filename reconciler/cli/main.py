@@ -1,0 +1,64 @@
+"""The `ci-warm` program: global options and the list of commands. Effects: exit."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reconciler import __version__
+from reconciler.cli import alerts, common, decisions, demo, doctor, history, inspect, reconcile, snapshot
+
+program = typer.Typer(
+    name="ci-warm",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Keeps apps on a Docker Swarm host at their newest safe release; version and data roll back together.",
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        common.say(f"ci-warm {__version__}")
+        raise typer.Exit
+
+
+@program.callback()
+def options(
+    config: Annotated[
+        Path, typer.Option("--config", envvar="CI_WARM_CONFIG", help="settings; specs lie in apps/ beside it")
+    ] = common.OPTIONS.config,
+    state_dir: Annotated[
+        Path, typer.Option("--state-dir", envvar="CI_WARM_STATE_DIR", help="where ci-warm keeps its records")
+    ] = common.OPTIONS.state,
+    verbose: Annotated[bool, typer.Option("--verbose", help="log more")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="print it")] = False,
+) -> None:
+    """Take the global options."""
+    del version
+    common.OPTIONS.config, common.OPTIONS.state, common.OPTIONS.verbose = config, state_dir, verbose
+
+
+program.command()(reconcile.reconcile)
+program.command()(reconcile.plan)
+program.command()(inspect.explain)
+program.command()(inspect.status)
+program.command()(inspect.preflight)
+program.command()(inspect.validate)
+program.command()(inspect.schema)
+program.command()(history.history)
+program.command()(decisions.approve)
+program.command()(decisions.retry)
+program.command()(decisions.suspend)
+program.command()(decisions.resume)
+program.command()(decisions.rollback)
+program.command()(doctor.doctor)
+program.command()(demo.demo)
+program.add_typer(alerts.group, name="alerts")
+program.add_typer(snapshot.group, name="snapshot")
+
+
+def main() -> None:
+    """Run the command line."""
+    program(prog_name="ci-warm")
