@@ -138,5 +138,5 @@ def rollback(
         common.print_json({"app": app, "result": outcome.result, "evidence": outcome.evidence, "op_id": outcome.op_id})
     else:
         common.say(f"RECONCILE RESULT: {app} {outcome.result}")
-    if not outcome.ok:
+    if not outcome.result.startswith("rolled-back:"):
         common.stop(common.FAILED, "\n".join(outcome.evidence))

@@ -20,7 +20,7 @@ def demo(
     with common.errors():
         if engine not in ("embedded", "swarm"):
             raise UsageError(f"--engine {engine!r}: there are embedded and swarm")
-        from reconciler.demo import story
+        from reconciler.demo.story import tell
 
-        if not story.tell(engine, folder, common.say):
+        if not tell(engine, folder, common.say):
             raise typer.Exit(common.FAILED)

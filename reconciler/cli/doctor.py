@@ -14,10 +14,10 @@ def doctor(
     json: JsonFlag = False,
 ) -> None:
     """Check the invariants on what lies on disk; shares no code with what wrote it. Exit 1 on a finding."""
-    from reconciler import doctor as checker
+    from reconciler.doctor import examine
 
     with common.errors():
-        findings = checker.examine(common.OPTIONS.state, deep=deep, repair=repair)
+        findings = examine(common.OPTIONS.state, deep=deep, repair=repair)
     bad = [finding for finding in findings if finding.severity != "note"]
     if json:
         rows = [

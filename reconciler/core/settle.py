@@ -61,9 +61,12 @@ def step(
     missing = _unfinished(want, marks, stack)
     if missing is None:
         carrying = _carrying(want, stack)
-        if state.steady_since is None or carrying != state.steady_tasks:
-            state = replace(state, steady_since=at, steady_tasks=carrying)
-        if at - (state.steady_since or at) >= want.min_healthy_s:
+        since = state.steady_since if carrying == state.steady_tasks else None
+        if since is None:
+            since = at
+        # Standing still is what is wanted now, so it counts as moving.
+        state = replace(state, steady_since=since, steady_tasks=carrying, moved_at=at)
+        if at - since >= want.min_healthy_s:
             return state, Settled(task_ids=carrying)
         missing = f"the same tasks running for {want.min_healthy_s:g} s"
     else:

@@ -108,8 +108,6 @@ def resume(journal: Journal, *, candidate_stands: bool) -> tuple[Step, Failure |
 
 def is_abort(journal: Journal) -> bool:
     """Say whether the change ended before the candidate was tried: not a verdict on the release."""
-    return (
-        journal.failure is not None
-        and journal.failure.step not in _CANDIDATE_STEPS
-        and journal.failure.step is not Step.COMMIT
-    )
+    if journal.failure is None or journal.kind is Change.ROLLBACK:
+        return False
+    return journal.failure.step not in _CANDIDATE_STEPS or journal.failure.reason == INTERRUPTED

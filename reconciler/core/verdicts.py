@@ -44,9 +44,7 @@ def result(journal: Journal) -> str:
 
 
 def is_good(journal: Journal) -> bool:
-    """Say whether the change did what it was for."""
-    if journal.kind is Change.ROLLBACK:
-        return journal.back_failure is None
+    """Say whether the app runs what was wanted; a rollback, however well it went, is not that."""
     return journal.failure is None and journal.back_failure is None
 
 

@@ -14,7 +14,7 @@ from reconciler.engine.observe import Facts
 from reconciler.model.action import Action, Adopt, Deploy, Heal, Nothing, Outcome, Plan, Resume, RollBack, Upgrade
 from reconciler.model.errors import LockBusy, ObserveError, StateError
 from reconciler.model.observed import World
-from reconciler.model.records import Change, Fallback, Journal, KnownGood, Release
+from reconciler.model.records import Change, Failure, Fallback, Journal, KnownGood, Release, Step
 from reconciler.model.status import Assessment, Status
 from reconciler.model.verdict import Hold, HoldReason
 
@@ -191,6 +191,7 @@ def roll_back(context: Context, facts: Facts, reason: str) -> Outcome:
         _journal(
             context, Change.ROLLBACK, origin=back.release, target=known.release, desired=known.desired,
             origin_desired=back.desired, volumes=tuple(sorted(volumes)), snapshot=back.snapshot, reason=reason,
+            failure=Failure(step=Step.VERIFY, reason=reason[:500]),
         ),
     )  # fmt: skip
 

@@ -52,4 +52,4 @@ def act(work: Work, *, prior: bool) -> StepResult:
                 f"not healthy within {health.deadline:g} s: {answer.detail}",
                 f"{health.scheme}://{work.context.spec.domain}{health.path} at {health.address}",
             )
-        clock.wait(health.interval if carrying else settling.POLL_S)
+        clock.wait(health.interval if good else max(health.interval, settling.POLL_S))

@@ -1,0 +1,167 @@
+"""The settle oracle: a row per way in which Swarm can look finished and is not."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from reconciler.core import settle
+from reconciler.core.settle import State, Want
+from reconciler.model.observed import ContainerObs, Mode, StackObs
+from reconciler.model.records import Mark
+from reconciler.model.verdict import Failed, Fault, Moving, Settled, Settling
+from tests.builders import BUNDLE, IMAGE, service, stack, task, update
+
+WANT = Want(
+    bundle=BUNDLE, services={"app": IMAGE}, min_healthy_s=2, progress_s=60, deadline_s=120, pending_s=10, new_s=5,
+    max_restarts=0,
+)  # fmt: skip
+
+
+def run(looks: Sequence[tuple[float, StackObs]], want: Want = WANT, **given: Any) -> Settling:
+    """Feed looks until one verdict is final; the last verdict otherwise."""
+    state, verdict = State(began=0.0, moved_at=0.0), None
+    for at, seen in looks:
+        state, verdict = settle.step(
+            state, want, given.get("marks", {}), given.get("old", frozenset()), seen, at
+        )  # fmt: skip
+        if not isinstance(verdict, Moving):
+            return verdict
+    assert verdict is not None
+    return verdict
+
+
+def steady(*parts: Any, until: float = 3.0) -> list[tuple[float, StackObs]]:
+    return [(0.5, stack(*parts)), (until, stack(*parts))]
+
+
+def test_settles_when_the_same_tasks_ran_long_enough() -> None:
+    assert run([(0.5, stack(service(), task()))]) == Moving(waiting_for="the same tasks running for 2 s")
+    assert run(steady(service(), task())) == Settled(task_ids=frozenset({"task-app-running"}))
+
+
+OLD = "2026-01-01T00:00:00Z"
+MARK = {"app": Mark(version_index=9, update_started_at=OLD)}
+SETTLED = [
+    ("an old rollback_completed is not ours", [service(update=update("rollback_completed", OLD)), task()], MARK),
+    ("an old pause is not ours", [service(update=update("paused", OLD)), task()], MARK),
+    ("our completed update", [service(update=update("completed")), task()], MARK),
+    (
+        "an old failed task of another spec",
+        [service(), task(), task("failed", template_fingerprint="t-1", error="x")],
+        {},
+    ),
+    ("0 replicas, nothing runs", [service(replicas=0, running=0)], {}),
+    ("global on its one node", [service(mode=Mode.GLOBAL, replicas=0, desired=1), task()], {}),
+    ("a finished one-shot", [service(restart_condition="on-failure"), task("complete", desired_state="shutdown")], {}),
+    ("a finished job", [service(mode=Mode.REPLICATED_JOB), task("complete", desired_state="complete")], {}),
+]
+
+
+@pytest.mark.parametrize(("name", "parts", "marks"), SETTLED, ids=[row[0] for row in SETTLED])
+def test_is_settled(name: str, parts: list[Any], marks: dict[str, Mark]) -> None:
+    assert isinstance(run(steady(*parts), marks=marks), Settled), name
+
+
+def container(**changes: Any) -> ContainerObs:
+    return ContainerObs(**({"id": "c", "task_id": "task-app-running", "state": "running"} | changes))
+
+
+STARTING = task("starting", id="task-app-running")
+FAILED = [
+    ("service missing", [], "service app is missing"),
+    ("silent rollback", [service(update=update("rollback_completed")), task()], "swarm answered rollback_completed"),
+    ("rollback begun", [service(update=update("rollback_started")), task()], "swarm answered rollback_started"),
+    ("paused", [service(update=update("paused")), task("failed", error="exit 3")], "paused for service app: exit 3"),
+    ("labels rolled back", [service(labels={"ci-warm.bundle": "old"}), task()], "does not carry what was sent"),
+    ("another image", [service(image="other"), task()], "runs another image"),
+    ("no such image", [service(), task("rejected", error="No such image: x:1")], "No such image"),
+    ("invalid mount", [service(), task("rejected", error="invalid mount config for type")], "invalid mount"),
+    ("exit at once", [service(), task("failed", error="task: non-zero exit (3)")], "non-zero exit (3)"),
+    ("exit of the container", [service(), task(), container(state="exited", exit_code=3)], "non-zero exit (3)"),
+    ("unhealthy before it is killed", [service(), STARTING, container(health="unhealthy")], "unhealthy"),
+    ("ends by itself although it should run", [service(), task("complete", exit_code=0)], "ended by itself"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "parts", "reason"), FAILED, ids=[row[0] for row in FAILED])
+def test_fails_at_once_with_the_reason(name: str, parts: list[Any], reason: str) -> None:
+    verdict = run([(0.1, stack(*parts))], marks=MARK)
+    assert isinstance(verdict, Failed), name
+    assert reason in verdict.reason
+    assert verdict.fault is Fault.APP
+
+
+def test_old_tasks_still_running_are_not_ours() -> None:
+    old = task(id="old", template_fingerprint="template-1")
+    assert run(steady(service(), old)) == Moving(waiting_for="service app 0/1 (no task yet)")
+
+
+def test_a_start_first_update_is_not_over_while_the_old_task_runs() -> None:
+    parts = [service(), task(), task(id="old", template_fingerprint="template-1")]
+    assert run(steady(*parts)) == Moving(waiting_for="1 old tasks of service app to end")
+
+
+def test_a_restart_loop_shown_as_running_never_settles() -> None:
+    looks = [(at * 1.5, stack(service(), task(id=f"t{at}"))) for at in range(20)]
+    assert isinstance(run(looks), Moving)
+
+
+def test_a_momentary_green_is_not_enough() -> None:
+    looks = [
+        (0.1, stack(service(), task())),
+        (0.6, stack(service(), task("failed", id="task-app-running", error="exit 3"))),
+    ]
+    assert isinstance(run(looks), Failed)
+
+
+def test_an_update_under_way_is_waited_for() -> None:
+    assert run(steady(service(update=update("updating")), task()), marks=MARK) == Moving(
+        waiting_for="the update of service app"
+    )
+
+
+def test_failed_tasks_from_before_our_write_do_not_count() -> None:
+    parts = [service(), task(), task("failed", error="exit 3")]
+    assert isinstance(run(steady(*parts), old=frozenset({"task-app-failed"})), Settled)
+
+
+@pytest.mark.parametrize(("state", "limit"), [("pending", 10), ("new", 5)])
+def test_tasks_that_wait_for_the_host_are_a_host_fault(state: str, limit: float) -> None:
+    waiting = stack(service(), task(state, error="no suitable node"))
+    assert isinstance(run([(0.1, waiting), (limit, waiting)]), Moving)
+    verdict = run([(0.1, waiting), (limit + 0.2, waiting)])
+    assert isinstance(verdict, Failed)
+    assert verdict.fault is Fault.HOST
+    assert "no suitable node" in verdict.evidence[0]
+
+
+def test_a_service_among_others_may_crash_until_the_one_it_needs_is_up() -> None:
+    from dataclasses import replace
+
+    want = replace(WANT, services={"app": IMAGE, "db": IMAGE}, max_restarts=2)
+    crashed = [task("failed", id=f"f{n}", error="no db yet") for n in range(2)]
+    parts: list[Any] = [service(), service("db"), task(), task(of="db"), *crashed]
+    assert isinstance(run(steady(*parts), want), Settled)
+    crashed.append(task("failed", id="f3", error="no db yet"))
+    assert isinstance(run([(0.1, stack(*parts, *crashed))], want), Failed)
+
+
+def test_gives_up_when_nothing_moves_and_at_the_cap() -> None:
+    waiting = stack(service(), task("starting"))
+    stuck = run([(0.0, waiting), (61.0, waiting)])
+    assert isinstance(stuck, Failed)
+    assert "nothing moved for 60 s" in stuck.reason
+    moving = [(at * 30.0, stack(service(version_index=at), task("starting"))) for at in range(6)]
+    capped = run(moving)
+    assert isinstance(capped, Failed)
+    assert "not settled within 120 s" in capped.reason
+
+
+def test_partly_deployed_stacks_fail() -> None:
+    from dataclasses import replace
+
+    want = replace(WANT, services={"app": IMAGE, "db": IMAGE})
+    verdict = run([(0.1, stack(service(), task()))], want)
+    assert isinstance(verdict, Failed)
+    assert verdict.reason == "service db is missing"

@@ -1,0 +1,432 @@
+"""A host in memory: an engine whose apps really write files, a recipe repository, a prober and a clock.
+
+The state root and the volumes are real folders, so that records, snapshots and restores are the real ones. The fake
+watches the invariants itself: `violations` lists every moment at which data was in danger.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from reconciler.adapters.alerts import AlertFolder
+from reconciler.adapters.history import HistoryFile
+from reconciler.adapters.locks import LockFolder
+from reconciler.adapters.records import RecordStore
+from reconciler.adapters.secret_source import FileOrRandom
+from reconciler.adapters.snapshots.store import FolderSnapshots
+from reconciler.adapters.specs import HostOverlays, RecipeYaml
+from reconciler.app import prepare_state
+from reconciler.core.digest import digest
+from reconciler.core.render import labelled
+from reconciler.engine import fleet
+from reconciler.engine.report import Report
+from reconciler.model.errors import ActError, RecipeError
+from reconciler.model.ids import AppName, StackName
+from reconciler.model.observed import ImageObs, Mode, ServiceObs, StackObs, TaskObs, VolumeObs, World
+from reconciler.model.recipe import ImageLookup, Tags
+from reconciler.model.records import Alert, Bundle, HistoryLine, SnapshotManifest
+from reconciler.model.settings import Settings
+from reconciler.model.spec import AppSpec
+from reconciler.ports import Deployed, Holder, NamedKind, Ports, Probe, ProbeAnswer
+from tests.builders import NOW
+
+
+class Crash(BaseException):
+    """The program is gone at this point; nothing may catch it."""
+
+
+@dataclass
+class Clock:
+    """Time that passes only when somebody waits."""
+
+    seconds: float = 0.0
+    start: datetime = NOW
+
+    def now(self) -> datetime:
+        return self.start + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def wait(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+@dataclass
+class Behaviour:
+    """What an image does. `schema`: what it makes of its data; `fails`: before or after that, or its health."""
+
+    schema: int = 1
+    fails: str = ""
+
+
+@dataclass
+class Running:
+    """One service as the fake engine holds it."""
+
+    spec: dict[str, object]
+    service_id: str
+    version: int
+    stack: StackName
+    tasks: list[TaskObs] = field(default_factory=list)
+
+
+@dataclass
+class FakeEngine:
+    """`ports.Engine`. `fault(call)` may raise before or after any call takes effect."""
+
+    root: Path
+    clock: Clock
+    images: dict[str, Behaviour] = field(default_factory=dict)
+    local: set[str] = field(default_factory=set)
+    services: dict[tuple[StackName, str], Running] = field(default_factory=dict)
+    volumes: dict[str, VolumeObs] = field(default_factory=dict)
+    violations: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
+    pins: dict[str, list[str]] = field(default_factory=dict)
+    secrets: set[str] = field(default_factory=set)
+    lingering: int = 0
+    on_undeploy: Callable[[], None] = lambda: None
+    fault: Callable[[str, str], None] = lambda _call, _when: None
+    counter: int = 0
+
+    def _id(self, stem: str) -> str:
+        self.counter += 1
+        return f"{stem}{self.counter}"
+
+    def _called(self, call: str, *, changes: bool = False) -> None:
+        self.fault(call, "before")
+        if changes:
+            self.changes.append(call)
+
+    def look(self) -> World:
+        self._called("look")
+        stacks = {stack: self._stack(stack) for stack, _ in self.services}
+        return World(at=self.clock.now(), engine="fake", node_id="n1", stacks=stacks, volumes=dict(self.volumes))
+
+    def observe_stack(self, stack: StackName) -> StackObs:
+        self._called("observe_stack")
+        return self._stack(stack)
+
+    def _stack(self, stack: StackName) -> StackObs:
+        mine = {name: running for (owner, name), running in self.services.items() if owner == stack}
+        return StackObs(
+            services=tuple(_observed(name, running) for name, running in mine.items()),
+            tasks=tuple(task for running in mine.values() for task in running.tasks),
+        )
+
+    def undeploy(self, stack: StackName) -> None:
+        self._called("undeploy", changes=True)
+        for key in [key for key in self.services if key[0] == stack]:
+            del self.services[key]
+        self.lingering = 2
+        self.on_undeploy()
+        self.fault("undeploy", "after")
+
+    def remove_services(self, stack: StackName, names: Sequence[str]) -> None:
+        self._called("remove_services", changes=True)
+        for name in names:
+            self.services.pop((stack, name), None)
+        self.fault("remove_services", "after")
+
+    def holders(self, stack: StackName, volumes: Sequence[str]) -> tuple[Holder, ...]:
+        self._called("holders")
+        if self.lingering:
+            self.lingering -= 1
+            return (Holder(id="dying", state="running", owned=False, of_stack=True, name="dying"),)
+        return tuple(
+            Holder(id=task.id, state="running", owned=True, of_stack=owner == stack, name=name)
+            for (owner, name), running in self.services.items()
+            for task in running.tasks
+            if task.state == "running" and owner == stack
+        )
+
+    def remove_dead(self, holders: Sequence[Holder]) -> None:
+        self._called("remove_dead")
+
+    def writers(self) -> bool:
+        """Somebody may be writing to a volume right now."""
+        return bool(self.lingering) or any(running.tasks for running in self.services.values())
+
+    def deploy(self, bundle: Bundle, workdir: Path) -> Deployed:
+        self._called("deploy", changes=True)
+        if self.lingering:
+            self.violations.append("I5: deployed while an old container still runs")
+        for name in bundle.volumes.values():
+            self.create_volume(StackName(bundle.stack), name)
+        doc = labelled(bundle)
+        for name, body in doc["services"].items():
+            key = (StackName(bundle.stack), name)
+            running = self.services.get(key)
+            if running is not None and running.spec == body:
+                running.version += 1
+                continue
+            fresh = Running(
+                spec=body, service_id=running.service_id if running else self._id("svc"), stack=key[0],
+                version=running.version + 1 if running else 1, tasks=[],
+            )  # fmt: skip
+            self.services[key] = fresh
+            self._run(fresh, bundle)
+        self.fault("deploy", "after")
+        return Deployed(code=0, output="")
+
+    def _run(self, running: Running, bundle: Bundle) -> None:
+        """Let the image do what it does, on the real folder."""
+        image = str(running.spec["image"])
+        if image not in self.local:
+            self._task(running, "rejected", f"No such image: {image}")
+            return
+        behaviour = self.images[image.partition("@")[0]]
+        if behaviour.fails == "before":
+            self._task(running, "failed", "task: non-zero exit (3)")
+            return
+        for volume in bundle.volumes.values():
+            self._write(Path(self.volumes[volume].path), behaviour.schema)
+        failed = behaviour.fails in ("after", "always")
+        self._task(running, "failed" if failed else "running", "task: non-zero exit (3)" if failed else "")
+
+    def _write(self, data: Path, schema: int) -> None:
+        file = data / "schema"
+        have = int(file.read_text()) if file.exists() else 0
+        if have > schema:
+            self.violations.append(f"TORN: version for schema {schema} started on data of schema {have}")
+        file.write_text(str(schema))
+        (data / "log").open("a").write(f"started with schema {schema}\n")
+
+    def _task(self, running: Running, state: str, error: str) -> None:
+        running.tasks.append(
+            TaskObs(
+                id=self._id("task"), service_id=running.service_id, state=state, desired_state="running",
+                template_fingerprint=digest([running.spec["image"], running.spec.get("environment")]),
+                at=self.clock.now(), error=error, node_id="n1",
+            )
+        )  # fmt: skip
+
+    def observe_volumes(self, names: Sequence[str]) -> Mapping[str, VolumeObs]:
+        self._called("observe_volumes")
+        return {name: self.volumes[name] for name in names if name in self.volumes}
+
+    def create_volume(self, stack: StackName, name: str) -> VolumeObs:
+        if name not in self.volumes:
+            path = self.root / "volumes" / name / "_data"
+            path.mkdir(parents=True)
+            self.volumes[name] = VolumeObs(name=name, driver="local", options={}, labels={}, path=str(path))
+        return self.volumes[name]
+
+    def observe_images(self, references: Sequence[str]) -> Mapping[str, ImageObs]:
+        self._called("observe_images")
+        return {ref: ImageObs(pinned=pin(ref), created="") for ref in references if pin(ref) in self.local}
+
+    def pull(self, reference: str) -> ImageObs:
+        self._called("pull")
+        if reference.partition("@")[0] not in self.images:
+            raise ActError(f"{reference}: manifest unknown", permanent=True)
+        self.local.add(pin(reference))
+        self.fault("pull", "after")
+        return ImageObs(pinned=pin(reference), created="")
+
+    def protect_images(self, app: AppName, pinned: Sequence[str]) -> None:
+        self._called("protect_images")
+        self.pins[app] = list(pinned)
+        self.fault("protect_images", "after")
+
+    def observe_named(self, kind: NamedKind, names: Sequence[str]) -> frozenset[str]:
+        self._called("observe_named")
+        return frozenset(name for name in names if kind != "secret" or name in self.secrets)
+
+    def create_secret(self, stack: StackName, name: str, value: bytes) -> None:
+        self._called("create_secret")
+        self.secrets.add(name)
+
+    def remove_unused_configs(self, stack: StackName) -> None:
+        self._called("remove_unused_configs")
+
+    def schema(self) -> str:
+        """What schema the data has now."""
+        return "".join((Path(v.path) / "schema").read_text() for v in self.volumes.values())
+
+
+def pin(reference: str) -> str:
+    return reference if "@sha256:" in reference else f"{reference}@sha256:{digest(reference)}"
+
+
+def _observed(name: str, running: Running) -> ServiceObs:
+    deploy = running.spec.get("deploy")
+    labels = deploy["labels"] if isinstance(deploy, dict) else {}
+    return ServiceObs(
+        id=running.service_id, name=name, stack=running.stack, version_index=running.version, labels=labels,
+        image=str(running.spec["image"]), mode=Mode.REPLICATED, replicas=1,
+        running=sum(task.state == "running" for task in running.tasks), desired=1,
+        spec_fingerprint=digest(running.spec),
+        template_fingerprint=digest([running.spec["image"], running.spec.get("environment")]),
+    )  # fmt: skip
+
+
+@dataclass
+class FakeRecipes:
+    """One recipe: tag -> files."""
+
+    releases: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    moved: dict[str, str] = field(default_factory=dict)
+    offline: bool = False
+
+    def fetch(self, url: str) -> None:
+        if self.offline:
+            raise RecipeError(f"{url}: fetch failed, the last known state stays")
+
+    def tags(self, url: str) -> Tags:
+        return Tags(annotated={tag: self.moved.get(tag, digest(tag)[:40]) for tag in self.releases})
+
+    def files(self, url: str, commit: str) -> Mapping[str, bytes]:
+        for tag, files in self.releases.items():
+            if commit in (digest(tag)[:40], self.moved.get(tag)):
+                return files
+        raise RecipeError(f"commit {commit[:12]} is gone")
+
+    def notes(self, url: str, commit: str, versions: Sequence[str]) -> Mapping[str, str]:
+        found = self.files(url, commit)
+        return {v: found[f"release/{v}"].decode() for v in versions if f"release/{v}" in found}
+
+
+@dataclass
+class FakeProber:
+    """The app answers if its newest task runs an image that is not unhealthy."""
+
+    engine: FakeEngine
+    broken: bool = False
+
+    def probe(self, probe: Probe) -> ProbeAnswer:
+        for running in self.engine.services.values():
+            up = any(task.state == "running" for task in running.tasks)
+            fails = self.engine.images[str(running.spec["image"]).partition("@")[0]].fails
+            if up and fails not in ("unhealthy", "always") and not self.broken:
+                return ProbeAnswer(ok=True, code=200, detail="HTTP 200")
+        return ProbeAnswer(ok=False, code=503, detail="HTTP 503, wanted 200")
+
+
+class FakeRegistry:
+    """Has what the engine could pull."""
+
+    def __init__(self, engine: FakeEngine) -> None:
+        self.engine = engine
+        self.offline = False
+
+    def lookup(self, references: Sequence[str]) -> Mapping[str, ImageLookup]:
+        return {ref: self._one(ref) for ref in references}
+
+    def _one(self, ref: str) -> ImageLookup:
+        if self.offline:
+            return ImageLookup(reference=ref, exists=None, error="registry cannot be asked")
+        exists = ref.partition("@")[0] in self.engine.images
+        return ImageLookup(reference=ref, exists=exists, digest=pin(ref).rpartition("@")[2] if exists else "")
+
+
+class GuardedSnapshots(FolderSnapshots):
+    """The real snapshots, with an eye on who is writing meanwhile (I4)."""
+
+    engine: FakeEngine
+
+    def create(self, manifest: SnapshotManifest, volumes: Sequence[VolumeObs]) -> SnapshotManifest:
+        if self.engine.writers():
+            self.engine.violations.append("I4: snapshot while somebody may write")
+        return super().create(manifest, volumes)
+
+    def restore(self, app: AppName, volumes: Sequence[VolumeObs], op_id: str) -> None:
+        if self.engine.writers():
+            self.engine.violations.append("I4: restore while somebody may write")
+        super().restore(app, volumes, op_id)
+
+
+class Host:
+    """A whole host: build once, then reconcile, crash, and reconcile again."""
+
+    def __init__(self, root: Path, **spec_changes: object) -> None:
+        from tests.builders import spec
+
+        self.root = root
+        root.chmod(0o750)
+        self.clock = Clock()
+        self.engine = FakeEngine(root=root, clock=self.clock)
+        self.recipes = FakeRecipes()
+        self.prober = FakeProber(self.engine)
+        self.registry = FakeRegistry(self.engine)
+        self.settings = Settings()
+        self.specs: list[AppSpec] = [spec(**spec_changes)]
+        self.points: list[str] = []
+        self.crash_at: int | None = None
+        prepare_state(root / "state", None)
+
+    def release(self, tag: str, behaviour: Behaviour | None = None, *, notes: str = "", **service: object) -> str:
+        """Publish a release; gives its image."""
+        image = f"registry.test/notes:{tag.partition('+')[2]}"
+        self.engine.images[image] = behaviour or Behaviour()
+        body: dict[str, object] = {"image": image, "volumes": ["data:/data"], **service}
+        doc = {"services": {"app": body}, "volumes": {"data": {}}}
+        files = {"compose.yml": json.dumps(doc).encode()}
+        if notes:
+            files[f"release/{tag}"] = notes.encode()
+        self.recipes.releases[tag] = files
+        return image
+
+    def _effect(self, name: str) -> None:
+        self.points.append(name)
+        if self.crash_at is not None and len(self.points) == self.crash_at:
+            raise Crash(name)
+
+    def ports(self) -> Ports:
+        """The program as it starts: adapters anew, world as it is."""
+        state = self.root / "state"
+        alerts = AlertFolder(state / "alerts")
+        alerts.prepare()
+        snapshots = GuardedSnapshots(state, self._effect)
+        snapshots.engine = self.engine
+        return Ports(
+            engine=self.engine, snapshots=snapshots, registry=self.registry, recipes=self.recipes,
+            overlays=HostOverlays(), store=RecordStore(state), history=HistoryFile(state / "history.jsonl"),
+            alerts=alerts, locks=LockFolder(state / "locks", self.clock.now), prober=self.prober,
+            secrets=FileOrRandom(), yaml=RecipeYaml(), clock=self.clock, workdir=state / "work", effect=self._effect,
+        )  # fmt: skip
+
+    def reconcile(self, crash_at: int | None = None, *, fetch: bool = True) -> list[Report]:
+        """One pass of a fresh process; `crash_at`: the effect point at which it dies."""
+        self.points, self.crash_at = [], crash_at
+        return fleet.run(self.ports(), self.settings, self.specs, fetch=fetch)
+
+    def result(self) -> str:
+        """The one app's result line of one pass."""
+        return self.reconcile()[0].outcome.result
+
+    def until_quiet(self, passes: int = 12) -> list[str]:
+        """Passes with time between them until two in a row say the same; their results."""
+        results: list[str] = []
+        while len(results) < 2 or results[-1] != results[-2]:
+            assert len(results) < passes, f"does not converge: {results}"
+            try:
+                results.append(self.result())
+            except Crash:
+                results.append("crashed")
+            self.clock.seconds += 4000
+        return results
+
+    def history(self) -> list[HistoryLine]:
+        return list(HistoryFile(self.root / "state" / "history.jsonl").lines())
+
+    def alerts(self) -> list[Alert]:
+        return [alert for _, alert in AlertFolder(self.root / "state" / "alerts").open()]
+
+    def known(self) -> str | None:
+        found = RecordStore(self.root / "state").known_good(AppName("notes"))
+        return found.release.version if found else None
+
+    def doctor(self) -> list[str]:
+        """What the independent checker finds."""
+        from reconciler import doctor
+
+        return [
+            f"{f.invariant} {f.path}: {f.message}" for f in doctor.examine(self.root / "state") if f.severity != "note"
+        ]
+
+
+__all__ = ["Behaviour", "Clock", "Crash", "FakeEngine", "Host"]
