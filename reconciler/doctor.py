@@ -144,7 +144,7 @@ def _snapshot(
         yield wrong
     wanted = {(known or {}).get("fallback", None) and known["fallback"]["snapshot"]} if known else set()
     if journal is not None and journal.get("snapshot"):
-        wanted = {journal["snapshot"]} if not journal.get("restored") else set()
+        wanted = {journal["snapshot"]}
     for name in sorted(filter(None, wanted)):
         if manifest is None or manifest["id"] != name:
             yield Finding(

@@ -4,7 +4,7 @@ The journal names the step that is about to be done. Every step may run twice. T
 
 - before DEPLOY began, the data is the prior's own: go back without restoring;
 - from DEPLOY on, the candidate may have written: go on if it stands, else restore, then go back;
-- once restored, never restore again: the prior has been writing since;
+- from BACK_DEPLOY on, never restore again: the prior has been writing since;
 - a way back that cannot finish its data part keeps the journal, so nothing is ever deployed on foreign data.
 """
 
@@ -52,7 +52,7 @@ def back(journal: Journal) -> tuple[Step, ...]:
 
 def needs_restore(journal: Journal) -> bool:
     """Say whether the candidate may have written to the volumes since the snapshot."""
-    if not journal.stateful or journal.snapshot is None or journal.restored:
+    if not journal.stateful or journal.snapshot is None:
         return False
     return journal.kind is Change.ROLLBACK or (journal.failure is not None and journal.failure.step in _CANDIDATE_STEPS)
 
@@ -66,8 +66,7 @@ def following(journal: Journal) -> Step | None:
         if journal.step in route:
             at = route.index(journal.step) + 1
             return route[at] if at < len(route) else None
-    # BACK_RESTORE drops out of `back` once it is done and `restored` is set.
-    return _BACK_TO_PRIOR[0] if journal.origin is not None else Step.RECORD
+    raise AssertionError(f"step {journal.step} is on no way of this change")
 
 
 INTERRUPTED = "interrupted"

@@ -147,7 +147,6 @@ class Failure(Record):
 class Journal(Record):
     """`journal.json`: exists only while a change is under way. `step` is intent, the world says what happened.
 
-    `restored`: the volumes are back at the snapshot, so restoring again would lose what the prior wrote.
     `resumes` counts restarts, before acting. `stalled`: a human is asked, nothing is done until `retry`.
     """
 
@@ -174,7 +173,6 @@ class Journal(Record):
     failure: Failure | None = None
     back_failure: Failure | None = None
     settled_services: dict[str, str] = Field(default_factory=dict)
-    restored: bool = False
     resumes: int = 0
     stalled: bool = False
 

@@ -3,7 +3,7 @@
 import pytest
 
 from reconciler.core import transaction
-from reconciler.core.transaction import AfterFailure, back, following, forward, needs_restore
+from reconciler.core.transaction import AfterFailure, back, following, forward
 from reconciler.model.records import Change, Failure, Journal, Step
 from tests.builders import journal
 
@@ -37,10 +37,6 @@ def test_before_the_deploy_the_prior_is_redeployed_without_restoring(step: Step)
     assert back(journal(failure=fail(step), snapshot="s")) == (S.BACK_UNDEPLOY, S.BACK_QUIESCE, *BACK)
 
 
-def test_what_was_restored_is_never_restored_again() -> None:
-    assert not needs_restore(journal(failure=fail(S.SETTLE), snapshot="s", restored=True))
-
-
 def test_a_first_deploy_that_fails_goes_away_again() -> None:
     one = journal(Change.DEPLOY, failure=fail(S.VERIFY))
     assert back(one) == (S.BACK_UNDEPLOY, S.BACK_QUIESCE, S.RECORD)
@@ -60,7 +56,7 @@ def walk(one: Journal) -> list[Step]:
     steps = []
     while (step := following(one)) is not None:
         steps.append(step)
-        one = one.model_copy(update={"step": step, "restored": one.restored or one.step is S.BACK_RESTORE})
+        one = one.model_copy(update={"step": step})
     return steps
 
 

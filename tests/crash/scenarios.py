@@ -31,6 +31,13 @@ def second_upgrade(root: Path) -> Host:
     return host
 
 
+def failing_second_upgrade(root: Path) -> Host:
+    """The snapshot of the first upgrade gives way to one of the second, which fails."""
+    host = second_upgrade(root)
+    host.release(V2, Behaviour(schema=2, fails="after"))
+    return host
+
+
 def failing_upgrade(root: Path) -> Host:
     host = deployed(root)
     host.release(V2, Behaviour(schema=2, fails="after"))
@@ -93,7 +100,8 @@ def bake_rollback(root: Path) -> Host:
 ALL: dict[str, Callable[[Path], Host]] = {
     made.__name__: made
     for made in (
-        good_upgrade, second_upgrade, failing_upgrade, unhealthy_upgrade, failing_rollback, stateless_upgrade,
+        good_upgrade, second_upgrade, failing_second_upgrade, failing_upgrade, unhealthy_upgrade, failing_rollback,
+        stateless_upgrade,
         stateless_failure, first_deploy, failing_first_deploy, heal, bake_rollback,
     )
 }  # fmt: skip
@@ -101,6 +109,7 @@ GOOD_ENDS: dict[str, set[tuple[str | None, str]]] = {
     # (known-good, schema of the data) that a scenario may end with
     "good_upgrade": {(V1, "1"), (V2, "2")},
     "second_upgrade": {("1.0.0+5.0.0.1", "1"), (V2, "2")},
+    "failing_second_upgrade": {("1.0.0+5.0.0.1", "1")},
     "failing_upgrade": {(V1, "1")},
     "unhealthy_upgrade": {(V1, "1")},
     "failing_rollback": {(V1, "1")},
@@ -111,3 +120,11 @@ GOOD_ENDS: dict[str, set[tuple[str | None, str]]] = {
     "heal": {(V1, "1")},
     "bake_rollback": {(V1, "1")},
 }
+KEEPS_FAILED_DATA = {
+    "failing_upgrade",
+    "failing_second_upgrade",
+    "unhealthy_upgrade",
+    "failing_rollback",
+    "bake_rollback",
+}
+"""After these the failed release's data must still be beside the volume."""

@@ -1,6 +1,6 @@
 """Put the volumes back to the snapshot; what the failed release wrote is kept aside. Effects: volume folders."""
 
-from reconciler.engine.context import Done, StepResult, Work, failed
+from reconciler.engine.context import DONE, StepResult, Work, failed
 from reconciler.model.errors import ActError, StateError
 from reconciler.model.ids import AppName
 
@@ -32,4 +32,4 @@ def act(work: Work) -> StepResult:
         ports.snapshots.set_aside(new, journal.op_id)
     except (ActError, StateError) as exc:
         return failed(journal.step, str(exc), host=True)
-    return Done(updates={"restored": True})
+    return DONE

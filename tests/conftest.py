@@ -1,0 +1,158 @@
+"""What tests need from the machine: found or started here; what is missing skips by name, and fails with CI=true."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.demo.story import free_port
+from tests.lab import until
+
+IN_CI = os.environ.get("CI") == "true"
+
+
+def missing(what: str) -> None:
+    """Skip by name, or fail where everything must be there."""
+    if IN_CI:
+        pytest.fail(f"CI=true, but {what}")
+    pytest.skip(what)
+
+
+@pytest.fixture(autouse=True)
+def _private_umask() -> Iterator[None]:
+    """Tests run as the program does."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
+def as_root() -> None:
+    """Owners, device nodes and capabilities need root."""
+    if os.geteuid() != 0:
+        missing("this test needs root")
+
+
+def _answers(host: str) -> bool:
+    return subprocess.run(["docker", "--host", host, "info"], capture_output=True, timeout=30).returncode == 0
+
+
+@contextlib.contextmanager
+def private_dockerd(folder: Path, name: str = "d") -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """A dockerd of our own: its socket, and the process."""
+    sock = f"unix://{folder}/{name}.sock"
+    log = (folder / f"{name}.log").open("wb")
+    daemon = subprocess.Popen(
+        ["dockerd", "--data-root", str(folder / f"{name}-data"), "--exec-root", str(folder / f"{name}-exec"),
+         "--pidfile", str(folder / f"{name}.pid"), "--host", sock, "--storage-driver", "overlay2"],
+        stdout=log, stderr=log, start_new_session=True,
+    )  # fmt: skip
+    try:
+        until(lambda: _answers(sock) or daemon.poll() is not None, 60, "dockerd answers")
+        if daemon.poll() is not None:
+            missing(f"dockerd does not start here: {(folder / f'{name}.log').read_text()[-400:]}")
+        yield sock, daemon
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            daemon.send_signal(signal.SIGCONT)
+            daemon.terminate()
+        try:
+            daemon.wait(30)
+        except subprocess.TimeoutExpired:
+            daemon.kill()
+            daemon.wait()
+        log.close()
+        subprocess.run(
+            ["sh", "-c", f"mount | grep -o ' on {folder}[^ ]*' | cut -c5- | xargs -r umount -l"], check=False
+        )
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def docker_host() -> Iterator[str]:
+    """An engine in swarm mode: CI_WARM_TEST_DOCKER_HOST if it is named, else a private one of our own."""
+    given = os.environ.get("CI_WARM_TEST_DOCKER_HOST")
+    if given:
+        os.environ["DOCKER_HOST"] = given
+        if not _answers(given):
+            missing(f"no Docker engine answers at {given}")
+        _init_swarm()
+        yield given
+        return
+    if os.geteuid() != 0 or shutil.which("dockerd") is None or shutil.which("docker") is None:
+        missing("no Docker engine: needs root with dockerd and docker installed, or CI_WARM_TEST_DOCKER_HOST")
+    if _answers("unix:///var/run/docker.sock"):
+        missing("an engine runs here; CI_WARM_TEST_DOCKER_HOST=unix:///var/run/docker.sock lets the tests use it")
+    folder = Path(tempfile.mkdtemp(prefix="ci-warm-dockerd-"))
+    with private_dockerd(folder) as (host, _):
+        os.environ["DOCKER_HOST"] = host
+        _init_swarm()
+        yield host
+        subprocess.run(["docker", "swarm", "leave", "--force"], capture_output=True, check=False)
+        del os.environ["DOCKER_HOST"]
+
+
+def _init_swarm() -> None:
+    state = subprocess.run(
+        ["docker", "info", "--format", "{{.Swarm.LocalNodeState}}"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    if state != "active":
+        subprocess.run(["docker", "swarm", "init", "--advertise-addr", "127.0.0.1"], capture_output=True, check=True)
+
+
+@pytest.fixture(scope="session")
+def swarm(docker_host: str) -> str:
+    """A swarm and what images are made of."""
+    if shutil.which("busybox") is None:
+        missing("no static busybox (apt-get install busybox-static)")
+    return docker_host
+
+
+@pytest.fixture(scope="session")
+def registry_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["RegistryServer"]:
+    """Debian's docker-registry on a loopback port."""
+    if shutil.which("docker-registry") is None:
+        missing("docker-registry is not installed")
+    server = RegistryServer(tmp_path_factory.mktemp("registry"))
+    server.start()
+    yield server
+    server.stop()
+
+
+class RegistryServer:
+    """A real registry that can be stopped and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        config = self.folder / "config.yml"
+        config.write_text(
+            "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: "
+            f"{self.folder / 'data'}\n  delete:\n    enabled: true\nhttp:\n  addr: {self.address}\n"
+        )
+        log = (self.folder / "log").open("ab")
+        self._process = subprocess.Popen(["docker-registry", "serve", str(config)], stdout=log, stderr=log)
+        log.close()
+        until(self._listens, 20, "the registry listens")
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(20)
+            self._process = None

@@ -1,0 +1,220 @@
+"""A host for tests on a real engine (embedded or Swarm): recipes in git, images, specs, and the program itself."""
+
+import hashlib
+import json
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reconciler import app as composition
+from reconciler import doctor
+from reconciler.adapters.embedded.engine import EmbeddedEngine
+from reconciler.adapters.swarm.engine import SwarmEngine
+from reconciler.demo import recipes
+from reconciler.demo.recipes import Recipe, Version
+from reconciler.demo.story import clear_swarm, free_port
+from reconciler.engine import fleet
+from reconciler.model.records import Alert
+from reconciler.ports import no_crash
+
+V1, V2, V3 = "1.0.0+5.0.0", "1.0.1+5.0.1", "1.0.2+5.0.2"
+HEALTH: dict[str, Any] = {
+    "scheme": "http", "path": "/health", "min_healthy": "200ms", "successes": 2, "interval": "20ms", "progress": "30s",
+    "deadline": "40s", "timeout": "2s",
+}  # fmt: skip
+
+
+def until(condition: Callable[[], Any], seconds: float = 20.0, what: str = "") -> Any:
+    """Wait for a condition; gives its first true answer."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = condition()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"did not come true within {seconds} s: {what or condition}"
+        time.sleep(0.02)
+
+
+@dataclass
+class Lab:
+    """One host, one app called notes."""
+
+    home: Path
+    engine: str
+    stateful: bool = True
+    health: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    registry: str = ""
+    port: int = field(default_factory=free_port)
+    mark: str = field(default_factory=lambda: secrets.token_hex(4))
+    images: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.home.mkdir(exist_ok=True)
+        self.state = self.home / "state"
+        self.recipe = Recipe(self.home / "recipe", stateful=self.stateful)
+        (self.home / "etc" / "apps").mkdir(parents=True)
+        settings = {
+            "engine": self.engine, "git": {"allow_file": True}, "limits": {"steady_probe": "1s", **self.settings},
+        }  # fmt: skip
+        (self.home / "etc" / "config.yaml").write_text(json.dumps(settings))
+        self.state.mkdir(mode=0o750)
+        self.state.chmod(0o750)
+        self.write_spec()
+
+    def write_spec(self, **changes: Any) -> None:
+        """Write the spec as an operator would."""
+        env = {"PUBLISHED_PORT": str(self.port), **self.extra.get("env", {}), **changes.pop("env", {})}
+        spec = {
+            "name": "notes", "recipe": {"url": self.recipe.url}, "domain": f"t{self.mark}.example.test",
+            "stateful": self.stateful, "health": {**HEALTH, "port": self.port, **self.health},
+            "upgrade": {"bake": "0s"}, **self.extra, **changes, "env": env,
+        }  # fmt: skip
+        (self.home / "etc" / "apps" / "notes.yaml").write_text(json.dumps(spec, indent=1))
+
+    @property
+    def stack(self) -> Any:
+        return self.build().specs[0].stack_name
+
+    def image(self, version: str, **env: str) -> str:
+        """Publish an image of the notes app."""
+        host = f"{self.registry}/" if self.registry else ""
+        reference = f"{host}t{self.mark}/notes:{version}"
+        settings = {"VERSION": version, **env}
+        if self.engine == "swarm":
+            recipes.swarm_image(reference, settings, volume=self.stateful)
+        else:
+            engine = EmbeddedEngine(self.state / "engine")
+            engine.prepare()
+            engine.images.publish(reference, recipes.embedded_image(), settings, "2026-01-01T00:00:00Z")
+        self.images.append(reference)
+        return reference
+
+    def release(self, tag: str, *, notes: str = "", compose: str | None = None, **env: str) -> str:
+        """Publish image and recipe of a release; gives its image."""
+        image = self.image(tag.partition("+")[2], **env)
+        files = {f"release/{tag}": notes} if notes else {}
+        text = (compose or recipes.compose("IMAGE", stateful=self.stateful)).replace("IMAGE", image)
+        self.recipe.release(Version(tag=tag, image=image, files=files, compose=text))
+        return image
+
+    def build(self, effect: Callable[[str], None] = no_crash) -> composition.App:
+        """The program as a fresh process would build it."""
+        return composition.build(self.home / "etc" / "config.yaml", self.state, effect=effect)
+
+    def reconcile(self, effect: Callable[[str], None] = no_crash) -> str:
+        """One pass; its result line."""
+        app = self.build(effect)
+        return str(fleet.run(app.ports, app.settings, app.specs)[0].outcome.result)
+
+    def outcome(self) -> Any:
+        """One pass; the whole outcome."""
+        app = self.build()
+        return fleet.run(app.ports, app.settings, app.specs)[0].outcome
+
+    def points(self) -> list[str]:
+        """One pass; the effect points it went through."""
+        seen: list[str] = []
+        self.reconcile(seen.append)
+        return seen
+
+    def killed(self, at: int) -> bool:
+        """One pass in a child process that is killed with SIGKILL at its nth effect point; False if it never came."""
+        child = os.fork()
+        if child == 0:
+            count = 0
+
+            def effect(_name: str) -> None:
+                nonlocal count
+                count += 1
+                if count == at:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            try:
+                self.reconcile(effect)
+            finally:
+                os._exit(0)
+        _, status = os.waitpid(child, 0)
+        return os.WIFSIGNALED(status)
+
+    def data(self) -> Path:
+        """Where the app's volume lies."""
+        engine = self.build().ports.engine
+        return Path(next(iter(engine.observe_volumes([f"{self.stack}_data"]).values())).path)
+
+    def digest(self) -> str:
+        """A digest of every byte, name, mode and owner in the volume; times too."""
+        total = hashlib.sha256()
+        root = self.data()
+        for path in [root, *sorted(root.rglob("*"))]:
+            found = path.lstat()
+            total.update(f"{path.relative_to(root)} {found.st_mode} {found.st_uid} {found.st_mtime_ns}".encode())
+            total.update(path.read_bytes() if path.is_file() else b"")
+        return total.hexdigest()
+
+    def notes(self) -> str:
+        """The notes as they lie in the volume."""
+        return (self.data() / "notes.txt").read_text()
+
+    def answer(self, path: str = "/") -> str:
+        """What the running app says."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as peer:
+            peer.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+            found = b""
+            while part := peer.recv(4096):
+                found += part
+        return found.partition(b"\r\n\r\n")[2].decode()
+
+    def alerts(self) -> list[Alert]:
+        return [alert for _, alert in self.build().alerts.open()]
+
+    def history(self) -> list[str]:
+        return [line.result for line in self.build().history.lines()]
+
+    def known(self) -> str:
+        return (self.state / "notes" / "last_good").read_text().strip()
+
+    def check(self) -> None:
+        """What must hold at the end of every test."""
+        found = [
+            f"{f.invariant} {f.path}: {f.message}"
+            for f in doctor.examine(self.state, deep=True)
+            if f.severity != "note"
+        ]
+        assert found == []
+        assert not (self.data() / "OVERLAP").exists(), "two writers at once (I5)"
+
+    def clear(self) -> None:
+        """Leave nothing behind on the engine."""
+        app = self.build()
+        engine = app.ports.engine
+        for spec in app.specs:
+            engine.undeploy(spec.stack_name)
+            if isinstance(engine, SwarmEngine):
+                engine.protect_images(spec.app, [])
+                clear_swarm(engine, spec.stack_name)
+        if isinstance(engine, SwarmEngine):
+            for reference in self.images:
+                engine.client.write("remove image", "remove_image", reference, force=True)
+
+
+@contextmanager
+def lab(home: Path, engine: str, **kwargs: Any) -> Iterator[Lab]:
+    """A lab that is cleared whatever happens."""
+    made = Lab(home=home, engine=engine, **kwargs)
+    try:
+        yield made
+    finally:
+        made.clear()
+
+
+PYTHON = sys.executable
