@@ -144,8 +144,13 @@ class Snapshots(Protocol):
     def observe(self, app: AppName) -> SnapshotManifest | None:
         """The snapshot's manifest; None if there is none. Raises StateError if it is unreadable."""
 
-    def create(self, manifest: SnapshotManifest, volumes: Sequence[VolumeObs]) -> SnapshotManifest:
-        """Archive, read back, then exchange it for the old one atomically; on failure the old one stays."""
+    def create(
+        self, manifest: SnapshotManifest, volumes: Sequence[VolumeObs], *, before_exchange: Callable[[], None]
+    ) -> SnapshotManifest:
+        """Archive, read back, then exchange it for the old one atomically; on failure the old one stays.
+
+        `before_exchange` is called when the new one is whole and the old one is about to go.
+        """
 
     def verify(self, app: AppName) -> tuple[str, ...]:
         """Read everything back; the problems found, none = good."""
@@ -176,8 +181,8 @@ class Room:
 class Registry(Protocol):
     """Where images come from."""
 
-    def lookup(self, references: Sequence[str]) -> Mapping[str, ImageLookup]:
-        """One answer per reference; never raises. Batched per registry."""
+    def lookup(self, references: Sequence[str], *, details: bool = False) -> Mapping[str, ImageLookup]:
+        """One answer per reference; never raises. Batched per registry. `details`: also when it was created."""
 
 
 class Recipes(Protocol):

@@ -1,5 +1,6 @@
 """One kernel lock per app: freed however its holder dies. Effects: `locks/<app>.lock`, never unlinked."""
 
+import errno
 import fcntl
 import os
 from collections.abc import Callable
@@ -49,8 +50,13 @@ class LockFolder:
             os.close(fd)
             raise LockBusy(str(path), holder) from exc
         record = LockHolder(what=what, pid=os.getpid(), since=self._now())
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, record.model_dump_json().encode() + b"\n", 0)
+        try:
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, record.model_dump_json().encode() + b"\n", 0)
+        except OSError as exc:
+            if exc.errno not in (errno.ENOSPC, errno.EDQUOT):  # the record is information; the lock holds without it
+                os.close(fd)
+                raise
         return LockHeld(fd)
 
 

@@ -21,14 +21,20 @@ class HttpProber:
     def probe(self, probe: Probe) -> ProbeAnswer:
         """See `ports.Prober`."""
         deadline = time.monotonic() + probe.timeout_s
-        raw: socket.socket | None = None
+        # The timer shuts whichever socket is in use by then: wrapping detaches the plain one.
+        line: list[socket.socket] = []
         timer: threading.Timer | None = None
         try:
-            raw = socket.create_connection((probe.address, probe.port), timeout=probe.timeout_s)
-            timer = threading.Timer(max(0.0, deadline - time.monotonic()), _shut, [raw])
+            line.append(socket.create_connection((probe.address, probe.port), timeout=probe.timeout_s))
+            timer = threading.Timer(max(0.0, deadline - time.monotonic()), _shut, [line])
             timer.daemon = True
             timer.start()
-            return _talk(raw, probe)
+            answer = _talk(line, probe)
+            if time.monotonic() >= deadline:
+                return ProbeAnswer(
+                    ok=False, code=answer.code, detail=f"no complete answer within {probe.timeout_s:g} s"
+                )
+            return answer
         except ssl.SSLCertVerificationError as exc:
             return ProbeAnswer(ok=False, code=0, detail=f"TLS certificate refused: {exc.verify_message}")
         except (OSError, http.client.HTTPException, ValueError) as exc:
@@ -38,23 +44,26 @@ class HttpProber:
         finally:
             if timer is not None:
                 timer.cancel()
-            if raw is not None:
-                raw.close()
+            for one in line:
+                one.close()
 
 
-def _shut(raw: socket.socket) -> None:
-    try:
-        raw.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return  # already closed: the probe ended in time
+def _shut(line: list[socket.socket]) -> None:
+    for one in reversed(line):
+        try:
+            # The plain method: a TLS socket's own would wait for the peer's goodbye.
+            socket.socket.shutdown(one, socket.SHUT_RDWR)
+        except OSError:
+            continue  # detached or closed already
 
 
-def _talk(raw: socket.socket, probe: Probe) -> ProbeAnswer:
+def _talk(line: list[socket.socket], probe: Probe) -> ProbeAnswer:
     connection = http.client.HTTPConnection(probe.host, probe.port, timeout=probe.timeout_s)
-    stream: socket.socket = raw
     if probe.scheme == "https":
-        stream = _context(probe).wrap_socket(raw, server_hostname=probe.host)
-    connection.sock = stream
+        wrapped = _context(probe).wrap_socket(line[0], server_hostname=probe.host, do_handshake_on_connect=False)
+        line.append(wrapped)
+        wrapped.do_handshake()
+    connection.sock = line[-1]
     default = 443 if probe.scheme == "https" else 80
     host = probe.host if probe.port == default else f"{probe.host}:{probe.port}"
     try:
@@ -69,13 +78,15 @@ def _talk(raw: socket.socket, probe: Probe) -> ProbeAnswer:
         connection.endheaders()
         answer = connection.getresponse()
         body = answer.read(BODY_CAP)
+        whole = len(body) == BODY_CAP or not answer.length
     finally:
         connection.close()
-        stream.close()
     if answer.status not in probe.status:
         where = answer.getheader("Location", "")
         detail = f"HTTP {answer.status}" + (f" to {where[:200]} (redirects are not followed)" if where else "")
         return ProbeAnswer(ok=False, code=answer.status, detail=f"{detail}, wanted {_listed(probe)}")
+    if not whole:
+        return ProbeAnswer(ok=False, code=answer.status, detail=f"HTTP {answer.status}, but its body was cut off")
     if probe.body is not None and probe.body.encode() not in body:
         return ProbeAnswer(ok=False, code=answer.status, detail=f"HTTP {answer.status} without the wanted text")
     return ProbeAnswer(ok=True, code=answer.status, detail=f"HTTP {answer.status}")

@@ -1,5 +1,7 @@
 """The one door to other programs: argument lists, a deadline, both streams, no shell. Effects: processes."""
 
+import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -10,6 +12,9 @@ from pathlib import Path
 from reconciler.core.redact import Redactor
 from reconciler.model.errors import ActError
 
+OUTPUT_CAP = 256 << 10
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
 KEPT = (
     "PATH",
     "HOME",
@@ -45,21 +50,36 @@ def run(
         child = subprocess.Popen(
             list(argv), stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, env=base | dict(env or {}), cwd=cwd, start_new_session=True,
+            preexec_fn=_die_with_parent,
         )  # fmt: skip
     except OSError as exc:
         raise ActError(f"{argv[0]} cannot be started: {exc.strerror}", host_fault=True) from exc
     try:
         out, err = child.communicate(input=stdin, timeout=timeout_s)
     except subprocess.TimeoutExpired as exc:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.communicate()
+        _end(child)
         raise ActError(
             f"{argv[0]} {argv[1] if len(argv) > 1 else ''} did not end within {timeout_s:g} s",
             host_fault=True,
         ) from exc
     except BaseException:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.communicate()
+        _end(child)
         raise
+    out, err = out[-OUTPUT_CAP:] if redactor else out, err[-OUTPUT_CAP:]
     text = "\n".join(part.decode("utf-8", "replace").strip() for part in (out, err) if part.strip())
     return Ran(code=child.returncode, output=redactor.mask(text) if redactor else text, raw=out)
+
+
+def _die_with_parent() -> None:
+    """Runs in the child: a deploy must not go on when the one who journals it is gone."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _end(child: "subprocess.Popen[bytes]") -> None:
+    """Kill the whole group; whoever left it and holds the pipes is not waited for."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    for stream in (child.stdin, child.stdout, child.stderr):
+        if stream is not None:
+            stream.close()

@@ -3,7 +3,9 @@
 Distribution API v2 with bearer or basic authorisation; credentials come from Docker's own configuration.
 """
 
+import json
 import re
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,6 +33,8 @@ _HUB = "registry-1.docker.io"
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 TIMEOUT_S = 5.0
 _MAX_BODY = 4 << 20
+_MALFORMED = (ValueError, KeyError, TypeError, IndexError, AttributeError)
+"""What an answer of the wrong shape raises while it is taken apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +74,7 @@ class HttpRegistry:
         self._settings = settings
         self._timeout_s = timeout_s
 
-    def lookup(self, references: Sequence[str]) -> Mapping[str, ImageLookup]:
+    def lookup(self, references: Sequence[str], *, details: bool = False) -> Mapping[str, ImageLookup]:
         """See `ports.Registry`. One session per registry, registries side by side."""
         found: dict[str, ImageLookup] = {}
         by_host: dict[str, list[tuple[str, Reference]]] = {}
@@ -82,12 +86,14 @@ class HttpRegistry:
                 by_host.setdefault(reference.host, []).append((text, reference))
         if by_host:
             with ThreadPoolExecutor(max_workers=min(4, len(by_host))) as pool:
-                for answers in pool.map(lambda item: self._ask_host(*item), by_host.items()):
-                    found |= answers
+                asked = [pool.submit(self._ask_host, host, wanted, details=details) for host, wanted in by_host.items()]
+                for answers in asked:
+                    found |= answers.result()
         return found
 
-    def _ask_host(self, host: str, wanted: Sequence[tuple[str, Reference]]) -> dict[str, ImageLookup]:
+    def _ask_host(self, host: str, wanted: Sequence[tuple[str, Reference]], *, details: bool) -> dict[str, ImageLookup]:
         import requests
+        import urllib3
 
         found: dict[str, ImageLookup] = {}
         offline = ""
@@ -98,74 +104,12 @@ class HttpRegistry:
                     found[text] = ImageLookup(reference=text, exists=None, error=offline)
                     continue
                 try:
-                    found[text] = self._ask(session, text, reference)
-                except (requests.RequestException, ValueError, KeyError, TypeError) as exc:
+                    talk = _Talk(session, reference, self._scheme(reference.host), self._timeout_s)
+                    found[text] = _ask(talk, text, details=details)
+                except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, *_MALFORMED) as exc:
                     offline = f"registry {host} cannot be asked: {_short(exc)}"
                     found[text] = ImageLookup(reference=text, exists=None, error=offline)
         return found
-
-    def _ask(self, session: "requests.Session", text: str, reference: Reference) -> ImageLookup:
-        base = f"{self._scheme(reference.host)}://{reference.host}/v2/{reference.path}"
-        answer = self._get(session, f"{base}/manifests/{reference.want}", reference)
-        if answer.status_code == 404:
-            return ImageLookup(reference=text, exists=False, error="not found in its registry")
-        if answer.status_code != 200:
-            what = {
-                401: "refuses our credentials",
-                403: "refuses our credentials",
-                429: "asks us to slow down",
-            }
-            said = what.get(answer.status_code, f"answers {answer.status_code}")
-            return ImageLookup(reference=text, exists=None, error=f"registry {reference.host} {said}")
-        digest = answer.headers.get("Docker-Content-Digest", "")
-        return ImageLookup(
-            reference=text,
-            exists=True,
-            digest=digest,
-            created=self._created(session, base, reference, answer),
-        )
-
-    def _created(
-        self, session: "requests.Session", base: str, reference: Reference, answer: "requests.Response"
-    ) -> str:
-        manifest = _json(answer)
-        if "manifests" in manifest:
-            linux = [m for m in manifest["manifests"] if m.get("platform", {}).get("os") == "linux"] or manifest[
-                "manifests"
-            ]
-            manifest = _json(self._get(session, f"{base}/manifests/{linux[0]['digest']}", reference))
-        config = manifest.get("config", {}).get("digest")
-        if not config:
-            return ""
-        blob = self._get(session, f"{base}/blobs/{config}", reference)
-        return str(_json(blob).get("created", "")) if blob.status_code == 200 else ""
-
-    def _get(self, session: "requests.Session", url: str, reference: Reference) -> "requests.Response":
-        headers = {"Accept": f"{_MANIFESTS}, */*"}
-        answer = session.get(url, headers=headers, timeout=self._timeout_s, stream=True)
-        if answer.status_code == 401 and "Authorization" not in session.headers:
-            value = self._authorise(session, answer.headers.get("WWW-Authenticate", ""), reference)
-            if value:
-                session.headers["Authorization"] = value
-                answer = session.get(url, headers=headers, timeout=self._timeout_s, stream=True)
-        return answer
-
-    def _authorise(self, session: "requests.Session", challenge: str, reference: Reference) -> str:
-        from requests.auth import _basic_auth_str
-
-        login = _credentials(reference.host)
-        kind, _, rest = challenge.partition(" ")
-        if kind.lower() == "basic":
-            return _basic_auth_str(*login) if login else ""
-        fields = dict(_CHALLENGE.findall(rest))
-        realm = fields.get("realm", "")
-        if kind.lower() != "bearer" or not realm.startswith(("https://", f"http://{reference.host}")):
-            return ""
-        params = {key: fields[key] for key in ("service", "scope") if key in fields}
-        answer = session.get(realm, params=params, auth=login, timeout=self._timeout_s, stream=True)
-        body = _json(answer)
-        token = body.get("token") or body.get("access_token") or ""
-        return f"Bearer {token}" if token else ""
 
     def _scheme(self, host: str) -> str:
         given = self._settings.get(host)
@@ -174,14 +118,86 @@ class HttpRegistry:
         return "http" if insecure else "https"
 
 
-def _json(answer: "requests.Response") -> dict[str, Any]:
-    raw = answer.raw.read(_MAX_BODY, decode_content=True)
-    import json
+class _Talk:
+    """Requests about one repository: a token of its own, a total deadline, a cap on what is read."""
 
-    data = json.loads(raw)
-    if not isinstance(data, dict):
-        raise ValueError("the registry did not answer with a JSON object")
-    return data
+    def __init__(self, session: "requests.Session", reference: Reference, scheme: str, timeout_s: float) -> None:
+        self.reference = reference
+        self.base = f"{scheme}://{reference.host}/v2/{reference.path}"
+        self._session = session
+        self._timeout_s = timeout_s
+        self._deadline = time.monotonic() + 3 * timeout_s
+        self._token = ""
+
+    def ask(self, url: str, method: str = "GET", **kwargs: Any) -> "requests.Response":
+        headers = {"Accept": f"{_MANIFESTS}, */*", **({"Authorization": self._token} if self._token else {})}
+        answer = self._session.request(method, url, headers=headers, timeout=self._timeout_s, stream=True, **kwargs)
+        if answer.status_code == 401 and not self._token:
+            self._token = self._authorise(answer.headers.get("WWW-Authenticate", ""))
+            return self.ask(url, method, **kwargs) if self._token else answer
+        return answer
+
+    def read_json(self, answer: "requests.Response") -> dict[str, Any]:
+        """The body as an object.
+
+        Raises:
+            ValueError: too long, too slow, or not a JSON object.
+        """
+        raw = b""
+        for part in answer.iter_content(64 << 10):
+            raw += part
+            if len(raw) > _MAX_BODY or time.monotonic() > self._deadline:
+                raise ValueError("its answer is too long or too slow")
+        data = json.loads(raw)
+        if not isinstance(data, dict):
+            raise ValueError("it did not answer with a JSON object")
+        return data
+
+    def _authorise(self, challenge: str) -> str:
+        from requests.auth import _basic_auth_str
+
+        login = _credentials(self.reference.host)
+        kind, _, rest = challenge.partition(" ")
+        if kind.lower() == "basic":
+            return _basic_auth_str(*login) if login else ""
+        fields = dict(_CHALLENGE.findall(rest[:2000]))
+        realm = fields.get("realm", "")
+        if kind.lower() != "bearer" or not realm.startswith(("https://", f"http://{self.reference.host}")):
+            return ""
+        params = {key: fields[key] for key in ("service", "scope") if key in fields}
+        answer = self._session.get(realm, params=params, auth=login, timeout=self._timeout_s, stream=True)
+        body = self.read_json(answer)
+        token = body.get("token") or body.get("access_token") or ""
+        return f"Bearer {token}" if token else ""
+
+
+def _ask(talk: _Talk, text: str, *, details: bool) -> ImageLookup:
+    """A HEAD, which no registry counts as a pull; `details` costs a few GETs more."""
+    answer = talk.ask(f"{talk.base}/manifests/{talk.reference.want}", "HEAD")
+    if answer.status_code == 404:
+        return ImageLookup(reference=text, exists=False, error="not found in its registry")
+    if answer.status_code != 200:
+        what = {401: "refuses our credentials", 403: "refuses our credentials", 429: "asks us to slow down"}
+        said = what.get(answer.status_code, f"answers {answer.status_code}")
+        return ImageLookup(reference=text, exists=None, error=f"registry {talk.reference.host} {said}")
+    digest = answer.headers.get("Docker-Content-Digest", "")
+    return ImageLookup(reference=text, exists=True, digest=digest, created=_created(talk) if details else "")
+
+
+def _created(talk: _Talk) -> str:
+    """When the image was made; informational, so whatever goes wrong leaves it empty."""
+    import requests
+    import urllib3
+
+    try:
+        manifest = talk.read_json(talk.ask(f"{talk.base}/manifests/{talk.reference.want}"))
+        if "manifests" in manifest:
+            linux = [m for m in manifest["manifests"] if (m.get("platform") or {}).get("os") == "linux"]
+            manifest = talk.read_json(talk.ask(f"{talk.base}/manifests/{linux[0]['digest']}"))
+        blob = talk.ask(f"{talk.base}/blobs/{manifest['config']['digest']}")
+        return str(talk.read_json(blob).get("created", ""))
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, *_MALFORMED):
+        return ""
 
 
 def _credentials(host: str) -> tuple[str, str] | None:

@@ -36,8 +36,10 @@ def read_settings(path: Path) -> Settings:
     return _validate(strict_yaml.parse(_read(path), str(path)), Settings, str(path))
 
 
-def read_specs(paths: Iterable[Path], settings: Settings) -> tuple[AppSpec, ...]:
+def read_specs(paths: Iterable[Path], settings: Settings, *, complete: bool = True) -> tuple[AppSpec, ...]:
     """Read specs from files and folders, in an order that respects `after`.
+
+    `complete` False: these are not all the specs there are, so names in `after` may stand elsewhere.
 
     Raises:
         SpecError: every problem of every file, and of the set as a whole.
@@ -50,7 +52,7 @@ def read_specs(paths: Iterable[Path], settings: Settings) -> tuple[AppSpec, ...]
             loaded.append(Loaded(spec=_complete(spec, settings), file=str(path)))
         except SpecError as exc:
             problems += exc.problems
-    problems += conflicts(loaded, complete=not problems)
+    problems += conflicts(loaded, complete=complete and not problems)
     if problems:
         raise SpecError(problems)
     return in_order([item.spec for item in loaded])

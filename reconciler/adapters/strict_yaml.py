@@ -4,6 +4,7 @@ Refused: files over 256 KiB, duplicate keys, aliases, depth over 32, keys that a
 Every value keeps its line, so that later checks can name it.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -13,6 +14,9 @@ from reconciler.model.errors import Problem, SpecError
 
 MAX_BYTES = 256 << 10
 MAX_DEPTH = 32
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)|0[0-7]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_OCTAL = re.compile(r"0[0-7]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Path = tuple[str | int, ...]
 
@@ -40,7 +44,9 @@ def parse(raw: bytes, name: str, *, anchors: bool = False) -> Parsed:
     if len(raw) > MAX_BYTES:
         raise SpecError([Problem(file=name, line=0, key="", message=f"is larger than {MAX_BYTES >> 10} KiB")])
     try:
-        node = yaml.compose(raw.decode("utf-8-sig"), Loader=_LOADER)
+        text = raw.decode("utf-8-sig")
+        _check_depth(text, name)
+        node = yaml.compose(text, Loader=_LOADER)
     except UnicodeDecodeError as exc:
         raise SpecError([Problem(file=name, line=0, key="", message="is not UTF-8 text")]) from exc
     except (yaml.YAMLError, RecursionError, ValueError) as exc:
@@ -55,6 +61,20 @@ def parse(raw: bytes, name: str, *, anchors: bool = False) -> Parsed:
     return Parsed(data=data, lines=builder.lines)
 
 
+def _check_depth(text: str, name: str) -> None:
+    """Refuse deep nesting before anything recurses over it (the C composer would overflow its stack)."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH + 1:
+            line = event.start_mark.line + 1 if event.start_mark else 0
+            message = f"is nested deeper than {MAX_DEPTH} levels"
+            raise SpecError([Problem(file=name, line=line, key="", message=message)])
+
+
 class _Builder:
     """Turns YAML nodes into data, collecting problems and lines on the way."""
 
@@ -65,7 +85,6 @@ class _Builder:
         self.anchors = anchors
         self.problems: list[Problem] = []
         self.lines: dict[Path, int] = {}
-        self._constructor = yaml.SafeLoader("")
         self._seen: set[int] = set()
         self._count = 0
 
@@ -90,32 +109,42 @@ class _Builder:
         return self._scalar(node, path, line)
 
     def _mapping(self, node: yaml.MappingNode, path: Path, depth: int) -> dict[str, object]:
-        found: dict[str, object] = {}
+        merged: dict[str, object] = {}
+        own: dict[str, object] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
             if key_node.tag == "tag:yaml.org,2002:merge" and self.anchors:
-                merged = self.build(value_node, path, depth + 1)
-                for part in merged if isinstance(merged, list) else [merged]:
-                    found = (part if isinstance(part, dict) else {}) | found
+                parts = self.build(value_node, (*path, "<<"), depth + 1)
+                for part in parts if isinstance(parts, list) else [parts]:
+                    merged = (part if isinstance(part, dict) else {}) | merged
                 continue
             if not isinstance(key, str):
                 self._problem(line, path, "a key must be text")
                 continue
             inner = (*path, key)
-            if key in found and inner in self.lines:
+            if key in own:
                 self._problem(line, inner, "stands twice")
-            self.lines.pop(inner, None)
             self.lines[inner] = line
-            found[key] = self.build(value_node, inner, depth + 1)
-        return found
+            own[key] = self.build(value_node, inner, depth + 1)
+        return merged | own
 
     def _scalar(self, node: yaml.Node, path: Path, line: int) -> object:
-        try:
-            return self._constructor.construct_object(node, deep=True)
-        except (yaml.YAMLError, ValueError, OverflowError) as exc:
-            self._problem(line, path, f"cannot be read: {getattr(exc, 'problem', None) or exc}")
-            return None
+        """YAML 1.2's plain types: `22:22`, `yes` and dates are text, as the writer meant them."""
+        tag, text = node.tag.removeprefix("tag:yaml.org,2002:"), node.value
+        match tag:
+            case "null":
+                return None
+            case "bool" if text.lower() in ("true", "false"):
+                return text.lower() == "true"
+            case "int" if _INTEGER.fullmatch(text) and len(text) < 40:
+                return int(text, 8) if _OCTAL.fullmatch(text) else int(text, 0)
+            case "float" if _FLOAT.fullmatch(text):
+                return float(text)
+            case "str" | "bool" | "int" | "float" | "timestamp" | "value" | "merge":
+                return text
+        self._problem(line, path, f"has the unknown type {node.tag}")
+        return None
 
     def _problem(self, line: int, path: Path, message: str) -> None:
         if len(self.problems) < 100:

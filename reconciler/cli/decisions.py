@@ -81,7 +81,7 @@ def suspend(
             except ValueError:
                 try:
                     ends = now + timedelta(seconds=float(str(parse_duration(until))))
-                except ValueError as exc:
+                except (ValueError, OverflowError) as exc:
                     raise UsageError(f"--until {until!r} is neither a time nor a duration") from exc
             if ends <= now:
                 raise UsageError(f"--until {until!r} is in the past")
@@ -108,7 +108,7 @@ def rollback(
 ) -> None:
     """Go back to the version before, with its data. What was written since then is set aside."""
     from reconciler.engine import observe
-    from reconciler.engine.candidate import lookup_release
+    from reconciler.engine.candidate import way_back_problems
     from reconciler.engine.reconcile import roll_back
     from reconciler.model.errors import ActError, UsageError
 
@@ -122,17 +122,14 @@ def rollback(
                 raise UsageError(f"{app} has a change under way; ci-warm reconcile {app} finishes it first")
             if known is None or known.fallback is None:
                 raise UsageError(f"{app} has nothing to roll back to; see ci-warm preflight {app}")
-            missing = [i.reference for i in lookup_release(context, known.fallback.release) if i.exists is False]
-            if missing:
-                raise ActError(f"refused, nothing touched: images of the way back are gone: {', '.join(missing)}")
+            problems = way_back_problems(context, known)
+            if problems:
+                raise ActError(f"refused, nothing touched: {'; '.join(problems)}")
             target = known.fallback.release.version
             with_data = " and its data" if known.fallback.snapshot else ""
             question = f"Roll {app} back from {known.release.version} to {target}{with_data}?"
             if not yes and not typer.confirm(question, err=True):
                 common.stop(common.FAILED, "aborted, nothing touched")
-            for image in lookup_release(context, known.fallback.release):
-                if not image.local:
-                    built.ports.engine.pull(image.reference)
             outcome = roll_back(context, facts, reason)
     if json:
         common.print_json({"app": app, "result": outcome.result, "evidence": outcome.evidence, "op_id": outcome.op_id})

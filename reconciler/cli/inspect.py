@@ -22,7 +22,7 @@ def explain(
         context = common.context(built, app, "explain")
         url = context.spec.recipe.url
         problems = {} if no_fetch else fleet.fetch_all(built.ports, [url])
-        seen = consider(context, built.ports.engine.look(), problems.get(url))
+        seen = consider(context, built.ports.engine.look(), problems.get(url), remember=False)
         known, facts = seen.facts.known, seen.facts
         answer = {
             "app": app,
@@ -110,7 +110,7 @@ def status(json: JsonFlag = False) -> None:
 
 def preflight(app: AppArgument, json: JsonFlag = False) -> None:
     """Check that the way back exists: images, snapshot, room. Changes nothing. Exit 1 if a rollback would fail."""
-    from reconciler.engine.candidate import lookup_release, room_problem
+    from reconciler.engine.candidate import lookup_release, room_problem, way_back_problems
 
     with common.errors():
         built = common.app()
@@ -129,12 +129,12 @@ def preflight(app: AppArgument, json: JsonFlag = False) -> None:
                 "error": i.error,
             }
             for name, release in releases.items()
-            for i in lookup_release(context, release)
+            for i in lookup_release(context, release, details=True)
         ]
         snapshot = built.snapshots.observe(context.app)
         volumes = list(built.store.bundle(context.app, known.release.bundle).volumes.values()) if known else []
         _, room = room_problem(context, volumes) if context.spec.stateful else (None, None)
-    problems = _preflight_problems(known, images, snapshot)
+        problems = way_back_problems(context, known)
     answer = {
         "app": app,
         "rollback_to": known.fallback.release.version if known and known.fallback else None,
@@ -151,18 +151,6 @@ def preflight(app: AppArgument, json: JsonFlag = False) -> None:
         _print_preflight(answer)
     if problems:
         raise typer.Exit(common.FAILED)
-
-
-def _preflight_problems(known: Any, images: list[dict[str, Any]], snapshot: Any) -> list[str]:
-    if known is None:
-        return ["nothing is known-good yet, so there is no way back"]
-    if known.fallback is None:
-        return ["known-good has no fallback: nothing was upgraded, or the last upgrade was rolled back"]
-    problems = [f"image {i['image']} is gone: {i['error'] or 'not found'}" for i in images if i["exists"] is False]
-    problems += [f"image {i['image']}: {i['error']}" for i in images if i["exists"] is None]
-    if known.fallback.snapshot and (snapshot is None or snapshot.id != known.fallback.snapshot):
-        problems.append(f"the snapshot {known.fallback.snapshot} is not there")
-    return problems
 
 
 def _print_preflight(answer: dict[str, Any]) -> None:
@@ -193,7 +181,7 @@ def validate(
 
     try:
         settings = specs.read_settings(common.OPTIONS.config)
-        found = specs.read_specs(files or [common.OPTIONS.config.parent / "apps"], settings)
+        found = specs.read_specs(files or [common.OPTIONS.config.parent / "apps"], settings, complete=not files)
     except SpecError as exc:
         if json:
             rows = [{"file": p.file, "line": p.line, "key": p.key, "message": p.message} for p in exc.problems]
@@ -215,8 +203,9 @@ def schema(
 
     documents = schemas.all_schemas()
     if write is not None:
-        for key, text in documents.items():
-            (write / f"{key}.schema.json").write_text(text)
+        with common.errors():
+            for key, text in documents.items():
+                (write / f"{key}.schema.json").write_text(text)
         common.say(f"wrote {len(documents)} schemas to {write}")
     elif name is None:
         for key in documents:

@@ -61,7 +61,7 @@ def plan(apps: AppsArgument = None, no_fetch: NoFetch = False, json: JsonFlag = 
         problems = fleet.fetch_all(built.ports, [s.recipe.url for s in chosen]) if _fetches(no_fetch) else {}
         for spec in chosen:
             context = common.context(built, spec.name, "plan")
-            rows.append(_row(context, consider(context, world, problems.get(spec.recipe.url))))
+            rows.append(_row(context, consider(context, world, problems.get(spec.recipe.url), remember=False)))
     if json:
         common.print_json(rows)
     else:

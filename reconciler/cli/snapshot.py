@@ -26,13 +26,17 @@ def _open(app: str) -> tuple[Any, Any, Any]:
     known = built.store.known_good(context.app)
     if known is None:
         raise UsageError(f"{app} has no known-good release yet")
+    if built.store.journal(context.app) is not None:
+        # Its snapshot may be the only way back, and its volumes may hold another release's data.
+        raise UsageError(f"{app} has a change under way; ci-warm reconcile {app} finishes it first")
     return built, context, known
 
 
 def _refuse_if_in_use(built: Any, context: Any, volumes: list[str]) -> None:
+    from reconciler.engine.actions.quiesce import blocking
     from reconciler.model.errors import ActError
 
-    holders = built.ports.engine.holders(context.stack, volumes)
+    holders = blocking(built.ports.engine.holders(context.stack, volumes))
     if holders:
         names = ", ".join(f"{holder.name} ({holder.state})" for holder in holders)
         raise ActError(f"refused, nothing touched: the volumes are in use by {names}")
@@ -41,6 +45,7 @@ def _refuse_if_in_use(built: Any, context: Any, volumes: list[str]) -> None:
 @group.command()
 def create(app: AppArgument, wait: WaitFlag = 0.0, json: JsonFlag = False) -> None:
     """Take a snapshot of an undeployed app; the one before it is replaced once the new one is verified."""
+    from reconciler.engine.actions.snapshot import drop_fallback
     from reconciler.model.records import SnapshotManifest
 
     with common.errors():
@@ -57,9 +62,10 @@ def create(app: AppArgument, wait: WaitFlag = 0.0, json: JsonFlag = False) -> No
                 images=known.release.images, node=built.ports.engine.look().node_id, created_at=now, op_id=name,
                 volumes=(),
             )  # fmt: skip
-            if known.fallback is not None:
-                built.store.put_known_good(known.model_copy(update={"fallback": None}))
-            done = built.snapshots.create(manifest, [volumes[key] for key in sorted(volumes)])
+            done = built.snapshots.create(
+                manifest, [volumes[key] for key in sorted(volumes)],
+                before_exchange=lambda: drop_fallback(built.ports, context.app),
+            )  # fmt: skip
     if json:
         common.print_json(common.dumped(done))
     else:

@@ -11,7 +11,7 @@ from reconciler.model.base import Json
 _REPLACED = frozenset({"command", "entrypoint", "test"})
 _BY_TARGET = frozenset({"volumes", "ports"})
 _BY_SOURCE = frozenset({"configs", "secrets"})
-_MAP_LISTS = frozenset({"environment", "labels", "sysctls", "extra_hosts"})
+_MAP_LISTS = frozenset({"environment", "labels", "sysctls"})
 
 
 class ComposeError(ValueError):
@@ -37,16 +37,36 @@ def merge(documents: Sequence[Mapping[str, object]]) -> Json:
                 raise ComposeError(f"{section}.{name}: must be a mapping")
     if not merged["services"]:
         raise ComposeError("services: there are none")
-    for unsupported in ("include",):
-        if unsupported in merged:
-            raise ComposeError(f"{unsupported}: is not supported in a stack")
+    if "include" in merged:
+        raise ComposeError("include: is not supported in a stack")
+    for name, service in merged["services"].items():
+        _check_shape(name, service)
     return merged
+
+
+_SHAPES: dict[str, tuple[type, ...]] = {
+    "environment": (dict,), "labels": (dict,), "deploy": (dict,), "healthcheck": (dict,), "networks": (dict,),
+    "volumes": (list,), "ports": (list,), "configs": (list,), "secrets": (list,), "image": (str,),
+}  # fmt: skip
+
+
+def _check_shape(name: str, service: Json) -> None:
+    """Refuse now what the deploy tool would refuse when the app is already down."""
+    for key, kinds in _SHAPES.items():
+        if service.get(key) is not None and not isinstance(service[key], kinds):
+            raise ComposeError(f"services.{name}.{key}: must be a {'mapping' if dict in kinds else kinds[0].__name__}")
+    for key in ("labels", "update_config", "restart_policy", "resources", "placement"):
+        body = (service.get("deploy") or {}).get(key)
+        if body is not None and not isinstance(body, dict):
+            raise ComposeError(f"services.{name}.deploy.{key}: must be a mapping")
 
 
 def _normal(key: str, value: object) -> object:
     """Bring environment-like lists into mapping form, at every depth."""
+    if key == "networks" and isinstance(value, list):
+        return {str(item): None for item in value}
     if key in _MAP_LISTS and isinstance(value, list):
-        pairs = (str(item).partition(":" if key == "extra_hosts" and "=" not in str(item) else "=") for item in value)
+        pairs = (str(item).partition("=") for item in value)
         return {name: (text if sep else None) for name, sep, text in pairs}
     if isinstance(value, Mapping):
         return {name: _normal(str(name), item) for name, item in value.items()}
@@ -59,6 +79,8 @@ def _merge_maps(base: Json, over: Mapping[str, object]) -> Json:
     result = dict(base)
     for key, value in over.items():
         below = result.get(key)
+        if value is None and key in result:
+            continue  # an empty key in an overlay takes nothing away
         if isinstance(below, Mapping) and isinstance(value, Mapping):
             result[key] = _merge_maps(dict(below), value)
         elif isinstance(below, list) and isinstance(value, list) and key not in _REPLACED:
@@ -76,12 +98,24 @@ def _merge_lists(key: str, base: list[object], over: list[object]) -> list[objec
 
 
 def _slot(key: str, item: object) -> str:
+    if key == "ports":
+        return _port_slot(item)
     if isinstance(item, Mapping):
         return str(item.get("target") or item.get("source"))
     parts = str(item).split(":")
     if key == "volumes":
         return parts[1] if len(parts) > 1 else parts[0]
     return str(item)
+
+
+def _port_slot(item: object) -> str:
+    """One published port per protocol and mode, as the engine has it; an unpublished one stands for itself."""
+    if isinstance(item, Mapping):
+        published, protocol, mode = item.get("published"), item.get("protocol", "tcp"), item.get("mode", "ingress")
+        return f"{published or item.get('target')}/{protocol}/{mode}"
+    text, _, protocol = str(item).partition("/")
+    published = text.rpartition(":")[0].rpartition(":")[2] or text
+    return f"{published}/{protocol or 'tcp'}/ingress"
 
 
 def images(doc: Mapping[str, object]) -> dict[str, str]:
@@ -183,11 +217,30 @@ def policy(doc: Mapping[str, object]) -> list[tuple[str, str]]:
                 found.append((allowance, f"{where}.volumes: {source}:{target}"))
     for name, volume in sorted(section(doc, "volumes").items()):
         options = volume.get("driver_opts") or {}
-        if isinstance(options, Mapping) and ("bind" in str(options.get("o", "")) or str(options.get("type")) == "none"):
+        harmless = isinstance(options, Mapping) and str(options.get("type", "tmpfs")) in (
+            "tmpfs",
+            "nfs",
+            "nfs4",
+            "cifs",
+        )
+        if options and not harmless:
             found.append(("host-mounts", f"volumes.{name}.driver_opts"))
     for name, network in sorted(section(doc, "networks").items()):
         outside = network.get("external")
         given = network.get("name") or (outside.get("name") if isinstance(outside, Mapping) else None)
         if outside and (given or name) == "host":
             found.append(("host-network", f"networks.{name}"))
+    return found
+
+
+def foreign(doc: Mapping[str, object], stack: str) -> list[tuple[str, str]]:
+    """External or named volumes, secrets and configs outside the stack's own names: they may be another app's."""
+    found: list[tuple[str, str]] = []
+    for kind in ("volumes", "secrets", "configs"):
+        for key, body in sorted(section(doc, kind).items()):
+            outside = body.get("external")
+            given = body.get("name") or (outside.get("name") if isinstance(outside, Mapping) else None)
+            name = str(given or (key if outside else f"{stack}_{key}"))
+            if not name.startswith(f"{stack}_"):
+                found.append(("foreign-objects", f"{kind}.{key}: {name}"))
     return found

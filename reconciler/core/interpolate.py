@@ -11,11 +11,16 @@ _CAST_KEYS = frozenset(
     {
         "replicas", "retries", "parallelism", "max_attempts", "target", "published", "external", "attachable",
         "internal", "privileged", "read_only", "tty", "stdin_open", "init", "disable", "mode", "max_replicas_per_node",
-        "nocopy", "size", "pids", "soft", "hard", "max_failure_ratio",
+        "nocopy", "size", "pids", "soft", "hard", "nofile", "nproc", "max_failure_ratio",
     }
 )  # fmt: skip
-_NUMBER = re.compile(r"-?\d+|0o?[0-7]+")
+_TEXT_SECTIONS = frozenset({"environment", "labels", "driver_opts", "args", "options"})
+"""Whose keys are the recipe's own words, so that their values stay text."""
+_NUMBER = re.compile(r"-?(0|[1-9]\d{0,18})")
+_OCTAL = re.compile(r"0o?[0-7]{1,6}")
+_DECIMAL = re.compile(r"\d{1,9}\.\d{1,9}")
 _MAX_DEPTH = 16
+MAX_TEXT = 256 << 10
 
 
 class InterpolationError(ValueError):
@@ -48,6 +53,8 @@ def text(template: str, env: Mapping[str, str], depth: int = 0) -> str:
         else:
             raise InterpolationError(f"invalid '$' in {template[:80]!r}; write '$$' for a dollar sign")
     out.append(template[at:])
+    if sum(map(len, out)) > MAX_TEXT:
+        raise InterpolationError(f"{template[:60]!r} expands to more than {MAX_TEXT >> 10} KiB")
     return "".join(out)
 
 
@@ -89,7 +96,8 @@ def _braced(body: str, env: Mapping[str, str], depth: int) -> str:
 def tree(value: object, env: Mapping[str, str], key: str = "") -> object:
     """Replace variables in every string below `value`; numbers and booleans that came from one are cast."""
     if isinstance(value, Mapping):
-        return {name: tree(item, env, str(name)) for name, item in value.items()}
+        literal = key in _TEXT_SECTIONS
+        return {name: tree(item, env, "" if literal else str(name)) for name, item in value.items()}
     if isinstance(value, list):
         return [tree(item, env, key) for item in value]
     if not isinstance(value, str) or "$" not in value:
@@ -100,9 +108,13 @@ def tree(value: object, env: Mapping[str, str], key: str = "") -> object:
 def _cast(key: str, value: str) -> object:
     if key not in _CAST_KEYS:
         return value
+    if key == "mode" and _OCTAL.fullmatch(value):
+        return int(value, 8)
     if _NUMBER.fullmatch(value):
-        return int(value, 8) if key == "mode" and value.startswith("0") else int(value)
-    return {"true": True, "false": False}.get(value, value)
+        return int(value)
+    if key == "max_failure_ratio" and _DECIMAL.fullmatch(value):
+        return float(value)
+    return {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}.get(value.lower(), value)
 
 
 def escape(value: object) -> object:

@@ -14,7 +14,7 @@ from reconciler.model.verdict import Hold, HoldReason
 
 @dataclass(frozen=True, kw_only=True)
 class Situation:
-    """What planning needs beyond the assessment. `data_without_record`: volumes exist that no record explains."""
+    """What planning needs beyond the assessment. `desired`: digest of today's settings, '' if unknown."""
 
     spec: AppSpec
     assessment: Assessment
@@ -23,9 +23,7 @@ class Situation:
     candidate: versions.Version | None
     running: str | None
     healthy: bool
-    settled_by_hand: bool = False
-    data_without_record: bool = False
-    quarantined: bool = False
+    desired: str = ""
 
 
 def choose(situation: Situation, now: datetime) -> Action:
@@ -42,7 +40,7 @@ def choose(situation: Situation, now: datetime) -> Action:
         case Status.ABSENT if known is not None:
             return Deploy(target=known.release.version, known_good=True)
         case Status.ABSENT if candidate is not None:
-            return Deploy(target=candidate.text, known_good=False, snapshot_first=situation.data_without_record)
+            return Deploy(target=candidate.text, known_good=False)
         case Status.ABSENT:
             return Nothing(result="no-release", ok=False)
         case Status.UNMANAGED:
@@ -86,12 +84,26 @@ def _failed(situation: Situation, known: KnownGood, now: datetime) -> Action:
     return Nothing(result=f"unhealthy:{known.release.version}", ok=False)
 
 
-def upgrades_despite_failure(situation: Situation) -> Upgrade | None:
-    """The way out of a bad known-good: a newer release, which only an approval lets through (`prior-unhealthy`)."""
+def options(situation: Situation, first: Action) -> tuple[Action, ...]:
+    """What the gate is asked about, best first; the first that is open is taken.
+
+    Changed settings need not wait behind a newer release that is held, and they, or a newer release that somebody
+    approved, are the way out of a known-good that no longer answers.
+    """
     known, candidate = situation.known, situation.candidate
-    if situation.assessment.status is not Status.FAILED or known is None or not assess.moved(known.release, candidate):
-        return None
-    return Upgrade(origin=known.release.version, target=candidate.text) if candidate else None
+    if known is None:
+        return (first,) if gated(first) else ()
+    version = known.release.version
+    reconfigure = Upgrade(origin=version, target=version, reconfigure=True)
+    resettles = bool(situation.desired) and situation.desired != known.desired
+    if isinstance(first, Upgrade):
+        return (first, reconfigure) if resettles and not first.reconfigure else (first,)
+    if situation.assessment.status is not Status.FAILED or not isinstance(first, Nothing):
+        return (first,) if gated(first) else ()
+    newer = (
+        Upgrade(origin=version, target=candidate.text) if candidate and assess.moved(known.release, candidate) else None
+    )
+    return (*((newer,) if newer else ()), *((reconfigure,) if resettles else ()))
 
 
 def held_result(holds: tuple[Hold, ...], origin: str | None, target: str) -> str:

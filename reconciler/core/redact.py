@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping
 MASK = "***"
 _SECRET_KEY = re.compile(r"(?i)(pass(word|wd)?|secret|token|api_?key|credential|private_?key)")
 _ASSIGNMENT = re.compile(
-    r"(?i)\b([a-z0-9_.-]*(?:password|passwd|secret|token|api_?key)[a-z0-9_.-]*\s*[=:]\s*)([^\s,;\"']+)"
+    r"(?i)((?:password|passwd|secret|token|api_?key|authorization)[\w.-]{0,40}[\"']?\s{0,3}[=:]\s{0,3}"
+    r"(?:bearer |basic )?)(\"[^\"\n]{0,4096}\"|'[^'\n]{0,4096}'|[^\s,;\"']{1,4096})"
 )
-_URL_USER = re.compile(r"(://[^/\s:@]+:)[^@\s/]+@")
+_URL_USER = re.compile(r"(://)[^/\s@]{1,512}@")
+LONGEST = 64 << 10
+"""Longer text is cut before it is masked: nobody reads it, and it may be made to be slow."""
 SHORTEST = 6
 
 
@@ -25,6 +28,8 @@ class Redactor:
 
     def mask(self, text: str) -> str:
         """Replace what must not be seen."""
+        if len(text) > LONGEST:
+            text = f"{text[: LONGEST // 2]}\n...\n{text[-LONGEST // 2 :]}"
         for value in self._values:
             text = text.replace(value, MASK)
         text = _URL_USER.sub(rf"\g<1>{MASK}@", text)

@@ -19,6 +19,7 @@ LABEL_VERSION = "ci-warm.version"
 LABEL_COMMIT = "ci-warm.commit"
 LABEL_BUNDLE = "ci-warm.bundle"
 MAX_NAME = 63  # of configs; Docker's limit is 64
+MAX_ENV = 1 << 20  # characters
 
 Parse = Callable[[bytes, str], Mapping[str, object]]
 
@@ -42,6 +43,8 @@ def environment(spec: AppSpec, sample: Mapping[str, str], exports: Mapping[str, 
     for layer in (sample, exports, spec.env):
         for name, value in layer.items():
             env[name] = interpolate.text(value, env) if layer is not spec.env else value
+    if sum(map(len, env.values())) > MAX_ENV:
+        raise interpolate.InterpolationError("the variables expand to more than 1 MiB")
     for name, secret in spec.secrets.items():
         env[f"SECRET_{name.upper()}_VERSION"] = secret.version
     return env | {"STACK_NAME": spec.stack_name, "DOMAIN": spec.domain}
@@ -73,14 +76,16 @@ def render(
         doc = compose.merge([doc, _document(parse(body, name), env)])
         if compose.images(doc) != base:
             raise compose.ComposeError(f"overlay {name}: an overlay may not change images or the set of services")
+    foreign = compose.foreign(doc, spec.stack_name)
     found = _take_files(doc, files, spec.stack_name)
     _fill_environment(doc, env)
-    doc.setdefault("version", "3.8")  # Engine 20.10's CLI refuses a document without one
+    if str(doc.get("version", "3.8")) < "3.5":
+        doc["version"] = "3.8"  # names of configs need 3.5; nothing valid before is invalid since
     names, external, options = compose.volume_names(doc, spec.stack_name)
     return Rendered(
         version=version, commit=commit, doc=doc, files=found, images=base, volumes=names, external_volumes=external,
         volume_options=options, secrets=_external(doc, "secrets"), networks=tuple(_external(doc, "networks").values()),
-        configs=tuple(_external(doc, "configs").values()), policy=tuple(compose.policy(doc)),
+        configs=tuple(_external(doc, "configs").values()), policy=(*compose.policy(doc), *foreign),
     )  # fmt: skip
 
 
@@ -152,13 +157,14 @@ def bundle(spec: AppSpec, rendered: Rendered, pinned: Mapping[str, str]) -> Bund
             LABEL_COMMIT: rendered.commit,
         }
         # A silent rollback would report success on the old version: pause instead, and we decide.
-        update = deploy.get("update_config") or {}
-        deploy["update_config"] = update | {"failure_action": "pause"}
+        if not str(deploy.get("mode", "")).endswith("-job"):  # jobs may not have an update config
+            deploy["update_config"] = (deploy.get("update_config") or {}) | {"failure_action": "pause"}
     for section in ("configs", "volumes", "networks", "secrets"):
         for body in doc.get(section, {}).values():
             if not body.get("external"):
                 body["labels"] = (body.get("labels") or {}) | {LABEL_APP: spec.name}
     fields: Json = {
+        "domain": spec.domain, "health": spec.health.model_dump(mode="json"),
         "app": spec.name, "stack": str(spec.stack_name), "version": rendered.version, "commit": rendered.commit,
         "doc": doc, "files": dict(rendered.files), "asked": dict(rendered.images), "images": images,
         "volumes": dict(rendered.volumes), "external_volumes": rendered.external_volumes,

@@ -4,9 +4,10 @@ Never fooled by tasks of the old spec, old update states, a silent rollback, a p
 a missing image or a momentary green (docs/adr/0004).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from reconciler.core import faults
 from reconciler.core.render import LABEL_BUNDLE
 from reconciler.model.observed import ContainerObs, Mode, ServiceObs, StackObs, TaskObs
 from reconciler.model.records import Mark
@@ -21,7 +22,10 @@ _COMING = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Want:
-    """What was sent. `services`: short name -> image as sent; `bundle` is the label value that must stand on each."""
+    """What was sent. `services`: short name -> image as sent; `bundle` is the label value that must stand on each.
+
+    `main`: the service that must be running at the end, however little Swarm asks of it.
+    """
 
     bundle: str
     services: Mapping[str, str]
@@ -31,6 +35,7 @@ class Want:
     pending_s: float
     new_s: float
     max_restarts: int
+    main: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,22 +137,23 @@ def _broken(want: Want, old_tasks: frozenset[str], stack: StackObs) -> Failed | 
                 continue
             if task.state == "rejected" and any(text in task.error.lower() for text in FATAL_REJECTIONS):
                 return Failed(reason=f"service {name}: {task.error}", evidence=(f"task {task.id} rejected",))
-            if why := _why(task, service, doomed.get(task.id)):
+            if why := _why(task, service, doomed.get(task.id), is_main=name == want.main):
                 failures.append((task, why))
         if len(failures) > want.max_restarts:
             last = max(failures, key=lambda pair: pair[0].at)
             return Failed(
                 reason=f"service {name}: {last[1]}",
                 evidence=tuple(f"task {task.id} {task.state}: {why}" for task, why in failures),
+                fault=Fault.HOST if _is_hosts(failures) else Fault.APP,
             )
     return None
 
 
-def _why(task: TaskObs, service: ServiceObs, container: ContainerObs | None) -> str:
+def _why(task: TaskObs, service: ServiceObs, container: ContainerObs | None, *, is_main: bool) -> str:
     """Why this task counts as failed, '' if it does not."""
     if task.state in ("failed", "rejected", "orphaned"):
         return task.error or f"task {task.state}"
-    if task.state == "complete" and not service.mode.is_job and service.restart_condition == "any":
+    if task.state == "complete" and not service.mode.is_job and (is_main or service.restart_condition == "any"):
         return f"task ended by itself with exit code {task.exit_code or 0}"
     if container is not None and task.desired_state in (RUNNING, "ready") and task.state != "complete":
         if container.health == "unhealthy":
@@ -155,6 +161,10 @@ def _why(task: TaskObs, service: ServiceObs, container: ContainerObs | None) -> 
         if container.exit_code and not service.mode.is_job:
             return f"task: non-zero exit ({container.exit_code})"
     return ""
+
+
+def _is_hosts(failures: Sequence[tuple[TaskObs, str]]) -> bool:
+    return all(task.state == "orphaned" or faults.is_hosts(why) for task, why in failures)
 
 
 def _failed_task(stack: StackObs, service: ServiceObs, ignored: frozenset[str]) -> str:
@@ -196,11 +206,13 @@ def _unfinished(want: Want, marks: Mapping[str, Mark], stack: StackObs) -> str |
         own = _own_tasks(service, stack)
         running = [task for task in own if task.state == RUNNING and task.desired_state == RUNNING]
         done = [task for task in own if task.state == "complete"]
-        wanted = service.desired if service.mode in (Mode.GLOBAL, Mode.GLOBAL_JOB) else service.replicas
-        one_shot = service.mode.is_job or service.restart_condition in ("none", "on-failure")
+        wanted = service.replicas
+        if service.mode in (Mode.GLOBAL, Mode.GLOBAL_JOB):
+            # The engine does not count a task that waits for its restart, so its own figure may say 0.
+            coming = sum(task.desired_state in (RUNNING, "ready") for task in own)
+            wanted = max(service.desired, coming, 1)
+        one_shot = service.mode.is_job or (service.restart_condition in ("none", "on-failure") and name != want.main)
         have = len(running) + (len(done) if one_shot else 0)
-        if service.mode is Mode.GLOBAL and wanted == 0 and not own:
-            return f"a task of service {name}"
         if have < wanted:
             states = ", ".join(sorted({task.state for task in own if task.state in _COMING})) or "no task yet"
             return f"service {name} {have}/{wanted} ({states})"

@@ -96,8 +96,10 @@ def resume(journal: Journal, *, candidate_stands: bool) -> tuple[Step, Failure |
     `candidate_stands`: every service of the target carries its bundle, so settling can judge it.
     """
     step = journal.step
-    if step in (Step.OPENED, Step.RECORD, Step.COMMIT) or step in _DATA_STEPS:
+    if step in (Step.RECORD, Step.COMMIT) or step in _DATA_STEPS:
         return step, None
+    if step is Step.OPENED and journal.kind in (Change.HEAL, Change.ROLLBACK):
+        return step, None  # what takes a release is gated anew: the wish may have changed meanwhile
     if step in _BACK_TO_PRIOR:
         return Step.BACK_DEPLOY, None
     if step in _CANDIDATE_STEPS and candidate_stands:
@@ -109,4 +111,4 @@ def is_abort(journal: Journal) -> bool:
     """Say whether the change ended before the candidate was tried: not a verdict on the release."""
     if journal.failure is None or journal.kind is Change.ROLLBACK:
         return False
-    return journal.failure.step not in _CANDIDATE_STEPS or journal.failure.reason == INTERRUPTED
+    return journal.failure.step not in _CANDIDATE_STEPS

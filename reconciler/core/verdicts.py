@@ -58,7 +58,8 @@ def known_good(journal: Journal, before: KnownGood | None, now: datetime) -> Kno
         if before is not None and origin is not None and origin.bundle == journal.target.bundle:
             fallback = before.fallback
         return KnownGood(
-            app=journal.app, release=journal.target, fallback=fallback, services=journal.settled_services,
+            app=journal.app, stack=journal.stack, release=journal.target, fallback=fallback,
+            services=journal.settled_services,
             desired=journal.desired, at=now,
         )  # fmt: skip
     if before is None:
@@ -68,7 +69,7 @@ def known_good(journal: Journal, before: KnownGood | None, now: datetime) -> Kno
     if journal.kind is Change.ROLLBACK and journal.origin is not None:
         # The data is the fallback's now, whether its services came up or not.
         return KnownGood(
-            app=journal.app, release=journal.origin, services=journal.settled_services,
+            app=journal.app, stack=journal.stack, release=journal.origin, services=journal.settled_services,
             desired=journal.origin_desired, at=now,
         )  # fmt: skip
     if journal.settled_services and journal.origin is not None and journal.origin.bundle == before.release.bundle:
@@ -86,6 +87,8 @@ def remember(journal: Journal, memory: Memory, now: datetime) -> Memory:
     failure = journal.failure
     if failure is None and journal.back_failure is None:
         return updated.model_copy(update={"host_faults": None})
+    if failure is not None and failure.step is Step.OPENED:
+        return memory
     if failure is not None and (transaction.is_abort(journal) or failure.fault == "host"):
         faults = backoff.after_fault(memory.host_faults, failure.reason, now)
         # Nothing was learnt about the release, so the approval still stands.
@@ -119,6 +122,8 @@ def alert(journal: Journal, now: datetime) -> Alert | None:
     """The alert of a change that did not go well; None for one that did."""
     if journal.failure is None and journal.back_failure is None:
         return None
+    if journal.failure is not None and journal.failure.step is Step.OPENED:
+        return None  # stopped before anything was touched
     origin = journal.origin.version if journal.origin else None
     words = _words(journal)
     evidence = [f"{f.step}: {f.reason}" for f in (journal.failure, journal.back_failure) if f]

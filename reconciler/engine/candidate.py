@@ -6,22 +6,27 @@ from dataclasses import dataclass
 from reconciler.core import gate, versions
 from reconciler.core.render import missing_volumes
 from reconciler.engine import releases
+from reconciler.engine.actions.quiesce import blocking
 from reconciler.engine.context import Context
 from reconciler.engine.observe import Facts
 from reconciler.model.action import Action, Deploy, Upgrade
 from reconciler.model.errors import ActError, RecipeError, StateError
 from reconciler.model.recipe import ImageLookup, Rendered
-from reconciler.model.records import Bundle, Release
+from reconciler.model.records import Bundle, KnownGood, Release
 from reconciler.model.status import Assessment, Status
 from reconciler.ports import Room
 
 
 @dataclass(frozen=True, kw_only=True)
 class Studied:
-    """The gate's input with the rendered release it is about (None: it cannot be rendered)."""
+    """The gate's input with the rendered release it is about (None: it cannot be rendered).
+
+    `leftover`: volumes that it would mount, that exist, and that no record says who wrote.
+    """
 
     candidate: gate.Candidate
     rendered: Rendered | None
+    leftover: tuple[str, ...] = ()
 
 
 def study(context: Context, facts: Facts, assessment: Assessment, action: Action) -> Studied:
@@ -37,7 +42,8 @@ def study(context: Context, facts: Facts, assessment: Assessment, action: Action
         commit = facts.known.release.commit  # the release that runs, wherever its tag points now
     origin = facts.known.release.version if facts.known else None
     rendered, problem = _render(context, version, commit, facts.recipe_problem if not commit else None)
-    prior_ok = assessment.status is not Status.FAILED and not facts.data_without_record
+    leftover = _leftover(context, facts, rendered)
+    prior_ok = (assessment.status is not Status.FAILED or reconfigures) and not leftover
     return Studied(
         candidate=gate.Candidate(
             version=version, commit=commit, desired=facts.desired, origin=origin,
@@ -47,13 +53,14 @@ def study(context: Context, facts: Facts, assessment: Assessment, action: Action
             unkept_volumes=_unkept(context, rendered) if context.spec.stateful else (),
             images_new=_lookup_new(context, rendered) if rendered else (),
             images_prior=lookup_release(context, facts.known.release) if facts.known else (),
-            missing=(*_missing(context, rendered), *_prior_missing(context, facts)) if rendered else (),
+            missing=_all_missing(context, facts, rendered) if rendered else (),
             problem=problem,
             prior_healthy=prior_ok,
-            prior_detail=_prior_detail(facts, assessment),
+            prior_detail=_prior_detail(leftover, assessment),
             changes_release=not reconfigures,
         ),
         rendered=rendered,
+        leftover=leftover,
     )  # fmt: skip
 
 
@@ -66,9 +73,15 @@ def _render(context: Context, version: str, commit: str, problem: str | None) ->
         return None, str(exc)
 
 
-def _prior_detail(facts: Facts, assessment: Assessment) -> str:
-    if facts.data_without_record:
-        return f"volumes {', '.join(facts.data_without_record)} exist and no record says which version wrote them"
+def _leftover(context: Context, facts: Facts, rendered: Rendered | None) -> tuple[str, ...]:
+    if facts.known is not None or facts.stack.services or rendered is None or not context.spec.stateful:
+        return ()
+    return tuple(sorted(context.ports.engine.observe_volumes(list(rendered.volumes.values()))))
+
+
+def _prior_detail(leftover: Sequence[str], assessment: Assessment) -> str:
+    if leftover:
+        return f"volumes {', '.join(leftover)} exist and no record says which version wrote them"
     return assessment.reason
 
 
@@ -118,6 +131,10 @@ def _unkept(context: Context, rendered: Rendered | None) -> list[str]:
     return found
 
 
+def _all_missing(context: Context, facts: Facts, rendered: Rendered) -> list[str]:
+    return [*_missing(context, rendered), *_prior_missing(context, facts), *_strangers(context, rendered)]
+
+
 def _missing(context: Context, rendered: Rendered | None) -> list[str]:
     """External things that the release expects and nobody made."""
     if rendered is None:
@@ -137,6 +154,44 @@ def _missing(context: Context, rendered: Rendered | None) -> list[str]:
         if secret_key(spec.stack_name, {k: s.version for k, s in spec.secrets.items()}, name) is None:
             found.append(f"secret {name} is neither on the engine nor under 'secrets' in the spec ({key})")
     return found
+
+
+def _strangers(context: Context, rendered: Rendered) -> list[str]:
+    """Containers of others that hold the volumes: undeploying would wait for them in vain."""
+    if not context.spec.stateful:
+        return []
+    holders = context.ports.engine.holders(context.stack, list(rendered.volumes.values()))
+    return [
+        f"container {holder.name} ({holder.state}) of somebody else mounts the app's volumes"
+        for holder in blocking(holders)
+        if not holder.of_stack
+    ]
+
+
+def way_back_problems(context: Context, known: KnownGood | None) -> list[str]:
+    """Why rolling back to the fallback would not work; empty = it would. Reads the snapshot back.
+
+    Raises:
+        ObserveError: the engine could not be asked.
+    """
+    if known is None:
+        return ["nothing is known-good yet, so there is no way back"]
+    if known.fallback is None:
+        return ["known-good has no fallback: nothing was upgraded, or the last upgrade was rolled back"]
+    images = lookup_release(context, known.fallback.release)
+    problems = [
+        f"image {i.reference}: {i.error or 'not found'}" for i in images if not i.local and i.exists is not True
+    ]
+    if known.fallback.snapshot is None:
+        if context.spec.stateful:
+            problems.append("the fallback has no snapshot, so its data cannot come back")
+        return problems
+    manifest = context.ports.snapshots.observe(context.app)
+    if manifest is None or manifest.id != known.fallback.snapshot:
+        return [*problems, f"the snapshot {known.fallback.snapshot} is not there"]
+    problems += context.ports.snapshots.verify(context.app)
+    _, complaint = room_problem(context, [volume.volume for volume in manifest.volumes])
+    return [*problems, *([complaint] if complaint else [])]
 
 
 def secret_key(stack: str, declared: dict[str, str], name: str) -> str | None:
@@ -167,12 +222,12 @@ def _combine(reference: str, pinned: str, remote: ImageLookup | None) -> ImageLo
     )  # fmt: skip
 
 
-def lookup_release(context: Context, release: Release) -> list[ImageLookup]:
+def lookup_release(context: Context, release: Release, *, details: bool = False) -> list[ImageLookup]:
     """A recorded release's pinned images: on the engine, else in their registry. Never raises for a registry."""
     pinned = list(dict.fromkeys(release.images.values()))
     local = context.ports.engine.observe_images(pinned)
     absent = [ref for ref in pinned if ref not in local]
-    remote = context.ports.registry.lookup(absent) if absent else {}
+    remote = context.ports.registry.lookup(absent, details=details) if absent else {}
     found = []
     for ref in pinned:
         if ref in local:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from reconciler.model.ids import AppName, StackName
-from reconciler.model.records import Bundle, Failure, Journal, Step
+from reconciler.model.records import Bundle, Change, Failure, Journal, Step
 from reconciler.model.settings import Settings
-from reconciler.model.spec import AppSpec
+from reconciler.model.spec import AppSpec, HealthSpec
 from reconciler.ports import Ports
 
 
@@ -51,6 +51,15 @@ class Work:
         release = self.journal.origin if prior and self.journal.origin else self.journal.target
         return self.ports.store.bundle(AppName(self.journal.app), release.bundle)
 
+    def probing(self, bundle: Bundle) -> tuple[str, HealthSpec]:
+        """Domain and health settings to judge a release by: those it was rendered with.
+
+        The spec may have moved on since the journal was opened. A heal is judged by the spec of today.
+        """
+        if self.journal.kind is Change.HEAL or not bundle.health:
+            return self.context.spec.domain, self.context.spec.health
+        return bundle.domain, HealthSpec.model_validate(bundle.health)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
@@ -66,6 +75,11 @@ DONE = Done(updates={})
 def failed(step: Step, reason: str, *evidence: str, host: bool = False) -> Failure:
     """A step that failed, as a value."""
     return Failure(
-        step=step, reason=reason[:500], evidence=tuple(text[:2000] for text in evidence if text),
+        step=step, reason=_plain(reason)[:500], evidence=tuple(_plain(text)[:2000] for text in evidence if text),
         fault="host" if host else "app",
     )  # fmt: skip
+
+
+def _plain(text: str) -> str:
+    """Text that can go into any record: file names may hold bytes that are not UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()

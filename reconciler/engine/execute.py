@@ -4,6 +4,7 @@ Every decision (what follows, what a failure leads to, where a crash resumes) is
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import assert_never
 
 from reconciler.core import transaction, verdicts
@@ -33,9 +34,11 @@ def resume(context: Context, journal: Journal) -> Outcome:
     _put(context, journal)  # counted before acting, so that a crash loop ends
     step, failure = transaction.resume(journal, candidate_stands=_candidate_stands(context, journal))
     if failure is not None:
-        journal = journal.model_copy(update={"failure": failure})
+        journal = journal.model_copy(update={"failure": failure, "settled_services": {}})
         step = transaction.back(journal)[0]
-    journal = journal.model_copy(update={"step": step, "back_failure": None})
+    if step is not Step.RECORD:  # there it is the verdict that is being recorded
+        journal = journal.model_copy(update={"back_failure": None})
+    journal = journal.model_copy(update={"step": step})
     _put(context, journal)
     return _drive(context, journal)
 
@@ -117,7 +120,7 @@ def _after_failure(journal: Journal, failure: Failure) -> tuple[Journal, Step | 
     """Note the failure where it belongs; None = the journal must stay as it is."""
     match transaction.after_failure(journal):
         case AfterFailure.TURN_BACK:
-            turned = journal.model_copy(update={"failure": failure})
+            turned = journal.model_copy(update={"failure": failure, "settled_services": {}})
             return turned, transaction.back(turned)[0]
         case AfterFailure.RECORD:
             return journal.model_copy(update={"back_failure": failure}), Step.RECORD
@@ -147,7 +150,9 @@ def _stall(context: Context, journal: Journal) -> Outcome:
 def _close(context: Context, journal: Journal) -> Outcome:
     context.ports.store.close_journal(AppName(journal.app))
     context.ports.effect("closed")
-    return _outcome(context, journal, verdicts.result(journal), ok=verdicts.is_good(journal))
+    outcome = _outcome(context, journal, verdicts.result(journal), ok=verdicts.is_good(journal))
+    stops = journal.failure is not None and journal.kind in (Change.UPGRADE, Change.ROLLBACK)
+    return replace(outcome, stops_train=stops)
 
 
 def _outcome(context: Context, journal: Journal, result: str, *, ok: bool) -> Outcome:
@@ -157,7 +162,6 @@ def _outcome(context: Context, journal: Journal, result: str, *, ok: bool) -> Ou
         evidence.append("resumed")
     return Outcome(
         app=context.app, result=result, ok=ok, changed=True, op_id=OpId(journal.op_id), evidence=tuple(evidence),
-        stops_train=journal.failure is not None and journal.kind in (Change.UPGRADE, Change.ROLLBACK),
     )  # fmt: skip
 
 

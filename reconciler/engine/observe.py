@@ -29,13 +29,12 @@ class Facts:
     desired: str
     running: str | None
     answer: ProbeAnswer | None
-    data_without_record: tuple[str, ...] = ()
     recipe_problem: str | None = None
     evidence: tuple[str, ...] = field(default=())
 
 
-def gather(context: Context, world: World, fetch_problem: str | None) -> Facts:
-    """Read the records, the tags and the world of one app; remember tags seen for the first time.
+def gather(context: Context, world: World, fetch_problem: str | None, *, remember: bool = True) -> Facts:
+    """Read the records, the tags and the world of one app; `remember` tags seen for the first time (needs the lock).
 
     Raises:
         StateError: one of our records is unreadable.
@@ -50,7 +49,7 @@ def gather(context: Context, world: World, fetch_problem: str | None) -> Facts:
         tags = ports.recipes.tags(spec.recipe.url)
     except RecipeError as exc:
         problem = problem or str(exc)
-    memory = _see_tags(context, memory, tags)
+    memory = _see_tags(context, memory, tags, remember=remember)
     wish = versions.Wish(
         track=spec.recipe.track, prerelease=spec.recipe.prerelease, cooldown_s=spec.upgrade.cooldown,
         approved=frozenset(a.version for a in memory.approvals if a.used_at is None),
@@ -60,10 +59,9 @@ def gather(context: Context, world: World, fetch_problem: str | None) -> Facts:
         tags, memory.tags, wish, versions.parse(on_record) if on_record else None, ports.clock.now()
     )
     desired, overlay_problem = _desired(context)
-    leftover = tuple(sorted(name for name in world.volumes if name.startswith(f"{context.stack}_")))
     return Facts(
         known=known, journal=journal, memory=memory, stack=stack, tags=tags, choice=choice, desired=desired,
-        running=running, answer=None, data_without_record=leftover if known is None and not stack.services else (),
+        running=running, answer=None,
         recipe_problem=problem or overlay_problem, evidence=choice.evidence,
     )  # fmt: skip
 
@@ -75,7 +73,7 @@ def _desired(context: Context) -> tuple[str, str | None]:
         return "", str(exc)
 
 
-def _see_tags(context: Context, memory: Memory, tags: Tags) -> Memory:
+def _see_tags(context: Context, memory: Memory, tags: Tags, *, remember: bool) -> Memory:
     """Pin every version tag to the commit it had when we first saw it."""
     now = context.ports.clock.now()
     new = {
@@ -86,7 +84,8 @@ def _see_tags(context: Context, memory: Memory, tags: Tags) -> Memory:
     if not new:
         return memory
     updated = memory.model_copy(update={"tags": {**memory.tags, **new}})
-    context.ports.store.put_memory(updated)
+    if remember:
+        context.ports.store.put_memory(updated)
     return updated
 
 
@@ -100,7 +99,7 @@ def probe(context: Context, stack: StackObs) -> ProbeAnswer | None:
     clock = context.ports.clock
     deadline = clock.monotonic() + context.settings.limits.steady_probe
     while True:
-        answer = context.ports.prober.probe(probe_of(context))
+        answer = context.ports.prober.probe(probe_of(context.spec.domain, context.spec.health))
         if answer.ok or clock.monotonic() >= deadline:
             return answer
         clock.wait(_PROBE_PAUSE_S)

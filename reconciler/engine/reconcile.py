@@ -4,15 +4,15 @@ What to do is decided in `core`; here is only the order, and what happens when t
 """
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from reconciler.core import gate, plan, verdicts
+from reconciler.core import gate, plan, render, verdicts
 from reconciler.engine import candidate as candidates
 from reconciler.engine import execute, observe, prepare, report
 from reconciler.engine.context import Context
 from reconciler.engine.observe import Facts
 from reconciler.model.action import Action, Adopt, Deploy, Heal, Nothing, Outcome, Plan, Resume, RollBack, Upgrade
-from reconciler.model.errors import LockBusy, ObserveError, StateError
+from reconciler.model.errors import ActError, LockBusy, ObserveError, StateError
 from reconciler.model.observed import World
 from reconciler.model.records import Change, Failure, Fallback, Journal, KnownGood, Release, Step
 from reconciler.model.status import Assessment, Status
@@ -29,33 +29,41 @@ class Considered:
     studied: candidates.Studied | None = None
 
 
-def consider(context: Context, world: World, fetch_problem: str | None = None) -> Considered:
-    """Observe, assess, plan and gate one app. Reads only, but for first-seen tags.
+def consider(context: Context, world: World, fetch_problem: str | None = None, *, remember: bool = True) -> Considered:
+    """Observe, assess, plan and gate one app. Reads only, but for first-seen tags if `remember` (needs the lock).
 
     Raises:
         StateError, ObserveError: it cannot be judged.
     """
-    facts = observe.gather(context, world, fetch_problem)
+    facts = observe.gather(context, world, fetch_problem, remember=remember)
+    if facts.known is not None and facts.known.stack not in ("", context.stack):
+        return _another_stack(context, facts, facts.known)
     assessment, facts = observe.assessed(context, facts)
     situation = plan.Situation(
         spec=context.spec, assessment=assessment, known=facts.known, journal=facts.journal,
-        candidate=facts.choice.candidate, running=facts.running,
-        healthy=facts.answer is None or facts.answer.ok, data_without_record=bool(facts.data_without_record),
+        candidate=facts.choice.candidate, running=facts.running, desired=facts.desired,
+        healthy=facts.answer is None or facts.answer.ok,
     )  # fmt: skip
-    action = plan.choose(situation, context.ports.clock.now())
-    wanted = plan.upgrades_despite_failure(situation)
-    if wanted is not None and isinstance(action, Nothing):
-        studied, holds = _gate(context, facts, assessment, wanted)
+    first = plan.choose(situation, context.ports.clock.now())
+    chosen = Plan(action=first, steps=plan.steps_of(first, context.spec))
+    studied: candidates.Studied | None = None
+    for option in plan.options(situation, first):
+        looked, holds = _gate(context, facts, assessment, option)
+        if looked.leftover and isinstance(option, Deploy):
+            option = replace(option, snapshot_first=True)
+        if not holds or ((option is first or isinstance(first, Deploy)) and studied is None):
+            studied = looked
+            chosen = Plan(action=option, holds=holds, steps=plan.steps_of(option, context.spec))
         if not holds:
-            action = wanted
-        chosen = Plan(action=action, holds=(), steps=plan.steps_of(action, context.spec))
-        return Considered(facts=facts, assessment=assessment, plan=chosen, studied=studied)
-    if not plan.gated(action):
-        chosen = Plan(action=action, steps=plan.steps_of(action, context.spec))
-        return Considered(facts=facts, assessment=assessment, plan=chosen)
-    studied, holds = _gate(context, facts, assessment, action)
-    chosen = Plan(action=action, holds=holds, steps=plan.steps_of(action, context.spec))
+            break
     return Considered(facts=facts, assessment=assessment, plan=chosen, studied=studied)
+
+
+def _another_stack(context: Context, facts: Facts, known: KnownGood) -> Considered:
+    reason = f"the spec names stack {context.stack}, but known-good and its data belong to stack {known.stack}"
+    assessment = Assessment(status=Status.UNKNOWN, reason=f"{reason}; set stack: {known.stack}")
+    nothing = Plan(action=Nothing(result="held-stack-changed", ok=False))
+    return Considered(facts=facts, assessment=assessment, plan=nothing)
 
 
 def _gate(
@@ -81,12 +89,17 @@ def reconcile(
         return report.busy(context, str(exc))
     try:
         considered = consider(context, world, fetch_problem)
+        if not isinstance(considered.plan.action, Nothing) and not considered.plan.holds:
+            # That look was taken before the lock was ours; act only on one that was taken under it.
+            considered = consider(context, ports.engine.look(), fetch_problem)
         outcome = _act(context, considered, train)
         return report.finished(context, considered.facts, considered.assessment, outcome, considered.studied)
     except StateError as exc:
         return report.unreadable(context, exc)
     except ObserveError as exc:
         return report.unknown(context, exc)
+    except (ActError, OSError) as exc:
+        return report.broken(context, exc)
     finally:
         held.release()
 
@@ -165,6 +178,14 @@ def _redeploy(context: Context, facts: Facts, reason: str) -> Outcome:
     if known is None:
         raise AssertionError("nothing to redeploy")
     bundle = context.ports.store.bundle(context.app, known.release.bundle)
+    have = context.ports.engine.observe_volumes(list(bundle.volumes.values()))
+    gone = sorted(set(bundle.volumes.values()) - set(have))
+    if context.spec.stateful and gone:
+        # The engine would make them empty, and an empty app looks healthy.
+        text = f"volumes {', '.join(gone)} are gone; ci-warm snapshot restore {context.app} brings back a snapshot"
+        return Outcome(
+            app=context.app, result=f"held-volumes-changed:{known.release.version}", ok=False, evidence=(text,)
+        )
     return execute.begin(
         context,
         _journal(
@@ -175,44 +196,55 @@ def _redeploy(context: Context, facts: Facts, reason: str) -> Outcome:
 
 
 def roll_back(context: Context, facts: Facts, reason: str) -> Outcome:
-    """Go back to the fallback with its data.
+    """Go back to the fallback with its data, if the way back is whole; else nothing is touched.
 
     Raises:
-        StateError: there is no fallback, or a record of it is unreadable.
+        StateError: a record of it is unreadable.
     """
-    known = facts.known
-    if known is None or known.fallback is None:
-        raise StateError(f"{context.app}/known_good.json", "has no fallback to roll back to")
+    known, ports = facts.known, context.ports
+    problems = candidates.way_back_problems(context, known)
+    if known is None or known.fallback is None or problems:
+        version = known.release.version if known else "none"
+        return Outcome(app=context.app, result=f"rollback-refused:{version}", ok=False, evidence=tuple(problems))
     back: Fallback = known.fallback
-    bundles = [context.ports.store.bundle(context.app, r.bundle) for r in (known.release, back.release)]
+    for image in candidates.lookup_release(context, back.release):
+        if not image.local:
+            ports.engine.pull(image.reference)
+    bundles = [ports.store.bundle(context.app, release.bundle) for release in (known.release, back.release)]
     volumes = {volume for bundle in bundles for volume in bundle.volumes.values()}
-    return execute.begin(
-        context,
-        _journal(
-            context, Change.ROLLBACK, origin=back.release, target=known.release, desired=known.desired,
-            origin_desired=back.desired, volumes=tuple(sorted(volumes)), snapshot=back.snapshot, reason=reason,
-            failure=Failure(step=Step.VERIFY, reason=reason[:500]),
-        ),
+    journal = _journal(
+        context, Change.ROLLBACK, origin=back.release, target=known.release, desired=known.desired,
+        origin_desired=back.desired, volumes=tuple(sorted(volumes)), snapshot=back.snapshot, reason=reason,
+        stateful=back.snapshot is not None, failure=Failure(step=Step.VERIFY, reason=reason[:500]),
     )  # fmt: skip
+    return execute.begin(context, journal)
 
 
 def _adopt(context: Context, facts: Facts, version: str) -> Outcome:
-    """Record what runs and answers as known-good, if its release can be rendered to just these images."""
-    commit = facts.tags.annotated.get(version, "")
-    studied = candidates.study(
-        context, facts, Assessment(status=Status.UNMANAGED, reason=""), Upgrade(origin=version, target=version)
-    )
-    if studied.rendered is None or not commit:
-        why = studied.candidate.problem or "its tag is gone"
-        return Outcome(app=context.app, result=f"unmanaged:{version}", ok=False, evidence=(why,))
+    """Record what runs and answers as known-good, if it is just what its release would be here.
+
+    If only the settings differ, no settings are recorded with it, so that a gated `reconfigured` follows.
+    """
+    unmanaged = Assessment(status=Status.UNMANAGED, reason="")
+    studied = candidates.study(context, facts, unmanaged, Upgrade(origin=version, target=version))
+    result = f"unmanaged:{version}"
+    if studied.rendered is None:
+        return Outcome(app=context.app, result=result, ok=False, evidence=(studied.candidate.problem or "",))
     prepared = prepare.prepare(context, facts, studied)
     if isinstance(prepared, Hold):
-        return Outcome(app=context.app, result=f"unmanaged:{version}", ok=False, holds=(prepared,))
-    services = {service.name: service.spec_fingerprint for service in facts.stack.services}
+        return Outcome(app=context.app, result=result, ok=False, holds=(prepared,), evidence=(prepared.detail,))
+    bundle, stack = prepared.bundle, facts.stack
+    images = {service.name: service.image for service in stack.services}
+    commits = {service.labels.get(render.LABEL_COMMIT, bundle.commit) for service in stack.services}
+    if images != bundle.images or commits != {bundle.commit}:
+        text = f"what runs ({images}) is not what {version} is now ({bundle.images})"
+        return Outcome(app=context.app, result=result, ok=False, evidence=(text,))
+    same = all(service.labels.get(render.LABEL_BUNDLE) == bundle.id for service in stack.services)
     context.ports.store.put_known_good(
         KnownGood(
-            app=context.app, release=prepared.release, services=services, desired=facts.desired,
-            at=context.ports.clock.now(),
+            app=context.app, stack=context.stack, release=prepared.release,
+            services={service.name: service.spec_fingerprint for service in stack.services},
+            desired=facts.desired if same else "", at=context.ports.clock.now(),
         )
     )  # fmt: skip
     return Outcome(app=context.app, result=f"adopted:{version}", changed=True)

@@ -41,6 +41,9 @@ def rendered(context: Context, version: str, commit: str) -> Rendered:
         return render.render(spec, version, commit, files, over, env, ports.yaml.compose)
     except (ComposeError, InterpolationError) as exc:
         raise RecipeError(str(exc)) from exc
+    except (TypeError, AttributeError, KeyError, IndexError, ValueError, RecursionError) as exc:
+        # Recipes are untrusted: a shape nobody foresaw holds this app and no other.
+        raise RecipeError(f"a compose file has an unexpected shape: {exc}") from exc
 
 
 def _env(context: Context, files: Mapping[str, bytes], name: str) -> Mapping[str, str]:

@@ -37,7 +37,7 @@ def finished(
     standing = list(_standing(context, facts, outcome, studied))
     for alert in standing:
         context.ports.alerts.raise_(alert)
-    keep = [alert.fingerprint for alert in standing] + _kept(context, facts, outcome)
+    keep = [alert.fingerprint for alert in standing] + _kept(context, facts, assessment, outcome)
     context.ports.alerts.resolve(context.app, keep, spare=outcome.op_id)
     known = context.ports.store.known_good(context.app) if outcome.changed else facts.known
     status = AppStatus(
@@ -105,17 +105,20 @@ def _alert(
     )  # fmt: skip
 
 
-def _kept(context: Context, facts: Facts, outcome: Outcome) -> list[str]:
+def _kept(context: Context, facts: Facts, assessment: Assessment, outcome: Outcome) -> list[str]:
     """Conditions with an alert of their own that still stand: failed releases, a stalled operation."""
     memory = context.ports.store.memory(context.app)
     keep = [
         f"{context.app}|{reason}|{q.version}|{q.commit}"
         for q in memory.quarantine
-        for reason in ("rollback", "deploy-failed", "rollback-failed")
+        for reason in ("rollback", "deploy-failed")
         if facts.choice.candidate is not None and facts.choice.candidate.text == q.version
     ]
     if memory.host_faults is not None:
         keep += _of_host(context, facts)
+    well = assessment.status in (Status.IN_SYNC, Status.OUT_OF_SYNC)
+    if not well or (outcome.changed and not outcome.ok):
+        keep += [f"{context.app}|rollback-failed|{q.version}|{q.commit}" for q in memory.quarantine]
     if outcome.result.startswith("stalled"):
         keep += [f"{context.app}|stalled|{outcome.op_id}"]
     return keep
@@ -143,6 +146,16 @@ def busy(context: Context, why: str) -> Report:
 def unknown(context: Context, exc: ReconcilerError) -> Report:
     """The world could not be looked at: nothing is done on it."""
     return _plain(context, Status.UNKNOWN, "unknown", (str(exc),), ok=False)
+
+
+def broken(context: Context, exc: Exception) -> Report:
+    """Something could not be done and stopped this app's pass; a journal, if open, stays for the next."""
+    alert = _alert(
+        context, "error", Severity.CRITICAL, key=type(exc).__name__, evidence=[str(exc)],
+        clears_when="the next pass gets through", origin=None, target=None,
+    )  # fmt: skip
+    context.ports.alerts.raise_(alert)
+    return _plain(context, Status.UNKNOWN, "error", (str(exc),), ok=False)
 
 
 def unreadable(context: Context, exc: StateError) -> Report:

@@ -35,6 +35,7 @@ class KnownGood(Record):
 
     schema_version: Literal[1] = 1
     app: str
+    stack: str = Field("", description="the stack that its data belongs to")
     release: Release
     fallback: Fallback | None = None
     services: dict[str, str] = Field(default_factory=dict, description="service -> fingerprint as settled")
@@ -307,6 +308,8 @@ class Bundle(Record):
     stack: str
     version: str
     commit: str
+    domain: str = ""
+    health: Json = Field(default_factory=dict, description="how this release is probed, as the spec said it then")
     doc: Json
     files: dict[str, str] = Field(default_factory=dict)
     asked: dict[str, str] = Field(default_factory=dict)

@@ -73,6 +73,11 @@ class HealthSpec(Strict):
         None, ge=0, le=50, description="failed tasks tolerated per service; default 0 alone, 2 among others"
     )
 
+    @property
+    def probe_port(self) -> int:
+        """The port that probes go to."""
+        return self.port or (443 if self.scheme == "https" else 80)
+
 
 class UpgradeSpec(Strict):
     """When a newer release may be taken."""
@@ -120,7 +125,9 @@ class Window(Strict):
         return cls(start_minute=start, end_minute=end, zone=found[5])
 
 
-Allowance = Literal["docker-socket", "host-mounts", "privileged", "host-network", "capabilities", "devices"]
+Allowance = Literal[
+    "docker-socket", "host-mounts", "privileged", "host-network", "capabilities", "devices", "foreign-objects"
+]
 
 
 class AppSpec(Strict):
@@ -195,8 +202,3 @@ class AppSpec(Strict):
     def stack_name(self) -> StackName:
         """The Swarm stack this app owns."""
         return StackName(self.stack) if self.stack else stack_for(self.domain)
-
-    @property
-    def probe_port(self) -> int:
-        """The port that probes go to."""
-        return self.health.port or (443 if self.health.scheme == "https" else 80)

@@ -313,7 +313,7 @@ class FakeRegistry:
         self.engine = engine
         self.offline = False
 
-    def lookup(self, references: Sequence[str]) -> Mapping[str, ImageLookup]:
+    def lookup(self, references: Sequence[str], *, details: bool = False) -> Mapping[str, ImageLookup]:
         return {ref: self._one(ref) for ref in references}
 
     def _one(self, ref: str) -> ImageLookup:
@@ -328,10 +328,12 @@ class GuardedSnapshots(FolderSnapshots):
 
     engine: FakeEngine
 
-    def create(self, manifest: SnapshotManifest, volumes: Sequence[VolumeObs]) -> SnapshotManifest:
+    def create(
+        self, manifest: SnapshotManifest, volumes: Sequence[VolumeObs], *, before_exchange: Callable[[], None]
+    ) -> SnapshotManifest:
         if self.engine.writers():
             self.engine.violations.append("I4: snapshot while somebody may write")
-        return super().create(manifest, volumes)
+        return super().create(manifest, volumes, before_exchange=before_exchange)
 
     def restore(self, app: AppName, volumes: Sequence[VolumeObs], op_id: str) -> None:
         if self.engine.writers():

@@ -31,11 +31,13 @@ def deploy(bundle: Bundle, workdir: Path, *, host: str | None, timeout_s: float)
             for body in (doc.get(section) or {}).values():
                 if "file" in body:
                     body["file"] = str(folder / body["file"])
+        if not knows("--detach"):
+            doc.setdefault("version", "3.8")  # the CLI of Engine 20.10 refuses a document without one
         compose = folder / "compose.json"
         # JSON is YAML; dollar signs are doubled because the CLI interpolates once more.
-        files.write_atomic(compose, json.dumps(interpolate.escape(doc)).encode())
+        files.write_atomic(compose, json.dumps(interpolate.escape(doc), ensure_ascii=False).encode())
         at = ["--host", host] if host else []
-        detach = ["--detach=true"] if _knows_detach() else []
+        detach = ["--detach=true"] if knows("--detach") else []
         ran = process.run(
             ["docker", *at, "stack", "deploy", "--compose-file", str(compose), "--resolve-image", "never",
              "--with-registry-auth", *detach, bundle.stack],
@@ -54,6 +56,6 @@ def redactor(bundle: Bundle) -> redact.Redactor:
 
 
 @functools.cache
-def _knows_detach() -> bool:
+def knows(option: str) -> bool:
     """Old CLIs have no `--detach` for stacks, new ones may one day wait by default."""
-    return "--detach" in process.run(["docker", "stack", "deploy", "--help"], timeout_s=30).output
+    return option in process.run(["docker", "stack", "deploy", "--help"], timeout_s=30).output

@@ -111,7 +111,7 @@ class ImageStore:
         """Make it reachable again."""
         shutil.move(self.root / "registry.away", self.root / "registry")
 
-    def lookup(self, references: Sequence[str]) -> Mapping[str, ImageLookup]:
+    def lookup(self, references: Sequence[str], *, details: bool = False) -> Mapping[str, ImageLookup]:  # noqa: ARG002 - always known
         """`ports.Registry`."""
         return {reference: self._lookup(reference) for reference in references}
 

@@ -39,7 +39,9 @@ class FolderSnapshots:
             raise StateError(str(self.folder(app)), f"belongs to app {found.app!r}")
         return found
 
-    def create(self, manifest: SnapshotManifest, volumes: Sequence[VolumeObs]) -> SnapshotManifest:
+    def create(
+        self, manifest: SnapshotManifest, volumes: Sequence[VolumeObs], *, before_exchange: Callable[[], None]
+    ) -> SnapshotManifest:
         """See `ports.Snapshots`. `manifest.volumes` is filled in here."""
         final = self.folder(AppName(manifest.app))
         partial = final.with_name(".snapshot.partial")
@@ -53,12 +55,17 @@ class FolderSnapshots:
             files.write_atomic(partial / "manifest.json", records.dump(complete))
             files.sync_folder(partial / "volumes")
             files.sync_folder(partial)
-        except (OSError, ActError) as exc:
+            self._effect("snapshot:written")
+            before_exchange()
+            self._exchange(partial, final)
+        except (OSError, ValueError, ActError) as exc:
             files.remove_tree(partial)
             if isinstance(exc, ActError):
                 raise
-            raise ActError(f"snapshot failed: {exc.strerror or exc}", host_fault=True) from exc
-        self._effect("snapshot:written")
+            raise ActError(f"snapshot failed: {getattr(exc, 'strerror', None) or exc}", host_fault=True) from exc
+        return complete
+
+    def _exchange(self, partial: Path, final: Path) -> None:
         if final.exists():
             files.exchange(partial, final)
             self._effect("snapshot:exchanged")
@@ -66,7 +73,6 @@ class FolderSnapshots:
         else:
             partial.rename(final)
             files.sync_folder(final.parent)
-        return complete
 
     def _archive(self, volume: VolumeObs, partial: Path) -> ArchivedVolume:
         if not volume.restorable:
@@ -80,7 +86,8 @@ class FolderSnapshots:
         return ArchivedVolume(
             volume=volume.name, driver=volume.driver, archive=f"volumes/{tar.name}", archive_bytes=wrote.archive_bytes,
             sha256=seals[0], index=f"volumes/{index.name}", index_sha256=seals[1], entries=wrote.entries,
-            data_bytes=wrote.data_bytes, empty=wrote.entries == 1, sockets=wrote.sockets,
+            data_bytes=wrote.data_bytes, empty=wrote.entries == 1,
+            sockets=tuple(tree.printable(path) for path in wrote.sockets),
         )  # fmt: skip
 
     def verify(self, app: AppName) -> tuple[str, ...]:
@@ -184,6 +191,9 @@ class FolderSnapshots:
         paths = [Path(volume.path) for volume in volumes if volume.path]
         home = self.root / app if (self.root / app).exists() else self.root
         try:
+            apart = [str(path) for path in paths if path.stat().st_dev != path.parent.stat().st_dev]
+            if apart:
+                raise ActError(f"{apart[0]} is a mount point of its own, so it cannot be exchanged", permanent=True)
             used = sum(tree.used_bytes(path) for path in paths)
             free = {path: _free(path) for path in (home, *paths)}
             same = all(path.stat().st_dev == home.stat().st_dev for path in paths)

@@ -119,7 +119,7 @@ def walk(root: Path) -> Iterator[Visit]:
     """
     first = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     links: dict[tuple[int, int], str] = {}
-    stack: list[tuple[int, str, list[str]]] = []
+    stack: list[tuple[int, str, list[str]]] = [(first, ".", [])]
     try:
         yield Visit(
             entry=_entry(".", os.fstat(first), f"/proc/self/fd/{first}/."),
@@ -127,7 +127,7 @@ def walk(root: Path) -> Iterator[Visit]:
             name=".",
             found=os.fstat(first),
         )
-        stack.append((first, ".", _names(first)))
+        stack[0] = (first, ".", _names(first))
         while stack:
             folder, path, names = stack[-1]
             if not names:
@@ -265,5 +265,17 @@ def _flush(total: "hashlib._Hash", held: dict[int, bytearray]) -> None:
 
 
 def used_bytes(root: Path) -> int:
-    """Bytes the tree occupies on disk."""
-    return sum(visit.found.st_blocks * 512 for visit in walk(root))
+    """Bytes the tree occupies on disk; of a live tree an estimate, as files come and go meanwhile."""
+    total = 0
+    for folder, names, others in os.walk(root):
+        for name in (*names, *others):
+            try:
+                total += os.lstat(f"{folder}/{name}").st_blocks * 512
+            except FileNotFoundError:
+                continue
+    return total
+
+
+def printable(path: str) -> str:
+    """A path for messages and records: bytes that are not UTF-8 as escapes."""
+    return path.encode("utf-8", "backslashreplace").decode()

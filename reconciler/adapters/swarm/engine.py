@@ -160,7 +160,15 @@ class SwarmEngine:
                 self.client.write("remove service", "remove_service", raw["ID"])
 
     def deploy(self, bundle: Bundle, workdir: Path) -> Deployed:
-        """See `ports.Engine`."""
+        """See `ports.Engine`. The CLI keeps an image that somebody edited by hand, so that is set straight first."""
+        for raw in self._services(StackName(bundle.stack)):
+            spec = raw["Spec"]
+            wanted = bundle.images.get(spec["Name"].removeprefix(f"{bundle.stack}_"))
+            asked = (spec.get("Labels") or {}).get("com.docker.stack.image")
+            content = spec["TaskTemplate"].get("ContainerSpec") or {}
+            if wanted is not None and asked == wanted and content.get("Image") != wanted:
+                content["Image"] = wanted
+                self.client.update_service(raw["ID"], raw["Version"]["Index"], spec)
         return stack_deploy.deploy(bundle, workdir, host=self._host, timeout_s=max(60.0, self._limits.call * 8))
 
     def observe_volumes(self, names: Sequence[str]) -> Mapping[str, VolumeObs]:

@@ -29,8 +29,11 @@ def instant(text: str | None) -> datetime:
 
 
 def template_fingerprint(template: Mapping[str, object]) -> str:
-    """Digest of a task template; `ForceUpdate` says nothing about what runs."""
-    return digest({key: value for key, value in template.items() if key not in ("ForceUpdate", "Runtime")})
+    """Digest of a task template.
+
+    `ForceUpdate` says nothing about what runs, and when only `Placement` changes Swarm keeps a task that still fits.
+    """
+    return digest({key: value for key, value in template.items() if key not in ("ForceUpdate", "Runtime", "Placement")})
 
 
 def service(raw: Json) -> ServiceObs:
@@ -56,7 +59,7 @@ def service(raw: Json) -> ServiceObs:
         replicas=mode.get("Replicas", mode.get("TotalCompletions", 1)) if kind != "Global" else 0,
         running=status.get("RunningTasks", 0),
         desired=status.get("DesiredTasks", 0),
-        spec_fingerprint=digest([plain, fingerprint]),
+        spec_fingerprint=digest([plain, fingerprint, template.get("Placement")]),
         template_fingerprint=fingerprint,
         update=UpdateObs(
             state=update["State"], started_at=update.get("StartedAt", ""), message=update.get("Message", "")

@@ -1,17 +1,10 @@
 """Hand a release to the engine. Effects: the engine."""
 
+from reconciler.core import faults
 from reconciler.core.render import LABEL_BUNDLE
 from reconciler.engine.context import Done, StepResult, Work, failed
 from reconciler.model.errors import ActError
 from reconciler.model.records import Mark
-
-_HOST_WORDS = (
-    "does not have a leader",
-    "deadline exceeded",
-    "connection refused",
-    "no space left",
-    "could not find an available",
-)
 
 
 def act(work: Work, *, prior: bool) -> StepResult:
@@ -39,6 +32,6 @@ def act(work: Work, *, prior: bool) -> StepResult:
     except ActError as exc:
         return failed(work.journal.step, str(exc), host=exc.host_fault)
     if said.code != 0:
-        host = any(word in said.output.lower() for word in _HOST_WORDS)
+        host = faults.is_hosts(said.output)
         return failed(work.journal.step, f"the deploy command failed ({said.code})", said.output, host=host)
     return Done(updates={"marks": marks, "old_tasks": old})

@@ -1,8 +1,11 @@
 """Wait until nothing can write to the volumes. Effects: removes the stack's own dead containers."""
 
+from collections.abc import Sequence
+
+from reconciler.core.transaction import needs_restore
 from reconciler.engine.context import DONE, StepResult, Work, failed
 from reconciler.model.errors import ActError
-from reconciler.model.records import Change
+from reconciler.model.records import Change, Step
 from reconciler.ports import Holder
 
 _POLL_S = 0.05
@@ -17,17 +20,17 @@ def act(work: Work) -> StepResult:
     ports, journal = work.ports, work.journal
     deadline = ports.clock.monotonic() + work.context.settings.limits.quiesce
     while True:
-        blocking = [
-            holder for holder in ports.engine.holders(work.stack, journal.volumes) if _blocks(holder, journal.kind)
-        ]
-        if not blocking:
+        found = blocking(ports.engine.holders(work.stack, journal.volumes), journal.kind)
+        if not found:
             return DONE
         try:
-            ports.engine.remove_dead([holder for holder in blocking if holder.of_stack])
+            ports.engine.remove_dead([holder for holder in found if holder.of_stack])
         except ActError as exc:
             return failed(journal.step, str(exc), host=True)
         if ports.clock.monotonic() > deadline:
-            names = ", ".join(f"{holder.name} ({holder.state})" for holder in blocking)
+            if journal.step is Step.BACK_QUIESCE and not needs_restore(journal) and not any(h.of_stack for h in found):
+                return DONE  # a stranger holds untouched data, as it did before: the prior is better up than down
+            names = ", ".join(f"{holder.name} ({holder.state})" for holder in found)
             return failed(
                 journal.step,
                 "a container still holds the volumes",
@@ -37,5 +40,11 @@ def act(work: Work) -> StepResult:
         ports.clock.wait(_POLL_S)
 
 
-def _blocks(holder: Holder, change: Change) -> bool:
-    return not (change is Change.HEAL and holder.owned)
+def blocking(holders: Sequence[Holder], change: Change = Change.UPGRADE) -> list[Holder]:
+    """Who could still write: every container of the stack, and strangers that are not dead (docs/adr/0006)."""
+    dead = ("exited", "dead")
+    return [
+        holder
+        for holder in holders
+        if not (change is Change.HEAL and holder.owned) and (holder.of_stack or holder.state not in dead)
+    ]

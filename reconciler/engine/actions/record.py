@@ -30,7 +30,7 @@ def act(work: Work) -> StepResult:
             ports.effect("record:known-good")
     ports.history.append(verdicts.history(journal, now))
     ports.effect("record:history")
-    _tidy(work, went_well=alert is None)
+    _tidy(work, went_well=verdicts.is_good(journal))
     return DONE
 
 

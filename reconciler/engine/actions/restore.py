@@ -1,5 +1,6 @@
 """Put the volumes back to the snapshot; what the failed release wrote is kept aside. Effects: volume folders."""
 
+from reconciler.engine.actions import quiesce
 from reconciler.engine.context import DONE, StepResult, Work, failed
 from reconciler.model.errors import ActError, StateError
 from reconciler.model.ids import AppName
@@ -19,7 +20,7 @@ def act(work: Work) -> StepResult:
             return failed(
                 journal.step, "the snapshot to restore is not there", f"wanted {journal.snapshot}, found {found}"
             )
-        blocking = ports.engine.holders(work.stack, journal.volumes)
+        blocking = quiesce.blocking(ports.engine.holders(work.stack, journal.volumes))
         if blocking:
             return failed(journal.step, "a container holds the volumes", blocking[0].name, host=True)
         archived = [volume.volume for volume in manifest.volumes]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from reconciler.core import settle
 from reconciler.engine.context import Done, StepResult, Work, failed
-from reconciler.model.errors import ObserveError
+from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.observed import StackObs
 from reconciler.model.records import Bundle
 from reconciler.model.spec import HealthSpec
@@ -15,11 +15,13 @@ POLL_S = 0.1
 
 def want(work: Work, bundle: Bundle) -> settle.Want:
     """What settling must find, from the bundle and the spec's patience."""
-    health, limits = work.context.spec.health, work.context.settings.limits
+    _, health = work.probing(bundle)
+    limits = work.context.settings.limits
     return settle.Want(
         bundle=bundle.id, services=bundle.images, min_healthy_s=health.min_healthy, progress_s=health.progress,
         deadline_s=health.deadline, pending_s=limits.pending, new_s=limits.new,
         max_restarts=tolerated_restarts(health, len(bundle.images)),
+        main=health.service if health.service in bundle.images else "",
     )  # fmt: skip
 
 
@@ -78,6 +80,11 @@ def _prune_orphans(work: Work, bundle: Bundle) -> None:
     stack = work.ports.engine.observe_stack(work.stack)
     orphans = [service.name for service in stack.services if service.name not in bundle.images]
     if orphans:
-        work.ports.engine.remove_services(work.stack, orphans)
+        try:
+            work.ports.engine.remove_services(work.stack, orphans)
+        except ActError as exc:
+            # The next pass sees them as drift and tries again.
+            work.ports.progress(work.journal.app, f"prune-orphans: not removed: {exc}")
+            return
         for name in orphans:
             work.ports.progress(work.journal.app, f"prune-orphans: removed {name!r}")

@@ -3,17 +3,17 @@
 from dataclasses import replace
 
 from reconciler.engine.actions import settle as settling
-from reconciler.engine.context import DONE, Context, StepResult, Work, failed
+from reconciler.engine.context import DONE, StepResult, Work, failed
 from reconciler.model.errors import ObserveError
+from reconciler.model.spec import HealthSpec
 from reconciler.model.verdict import Failed, Fault, Settled
 from reconciler.ports import Probe, ProbeAnswer
 
 
-def probe_of(context: Context) -> Probe:
+def probe_of(domain: str, health: HealthSpec) -> Probe:
     """The health request of an app."""
-    spec, health = context.spec, context.spec.health
     return Probe(
-        scheme=health.scheme, host=spec.domain, address=health.address, port=spec.probe_port, path=health.path,
+        scheme=health.scheme, host=domain, address=health.address, port=health.probe_port, path=health.path,
         status=health.status, body=health.body, tls_verify=health.tls_verify, ca_file=health.ca_file,
         timeout_s=health.timeout,
     )  # fmt: skip
@@ -21,8 +21,8 @@ def probe_of(context: Context) -> Probe:
 
 def act(work: Work, *, prior: bool) -> StepResult:
     """Probe until `successes` good answers in a row came while the same tasks ran; a failing task ends it at once."""
-    health, clock = work.context.spec.health, work.ports.clock
-    bundle = work.bundle(prior=prior)
+    clock, bundle = work.ports.clock, work.bundle(prior=prior)
+    domain, health = work.probing(bundle)
     wanted = replace(settling.want(work, bundle), min_healthy_s=0.0)
     began = clock.monotonic()
     good, carrying, answer = 0, frozenset[str](), ProbeAnswer(ok=False, code=0, detail="not asked yet")
@@ -38,7 +38,7 @@ def act(work: Work, *, prior: bool) -> StepResult:
         if tasks != carrying or not isinstance(verdict, Settled):
             good, carrying = 0, tasks
         else:
-            answer = work.ports.prober.probe(probe_of(work.context))
+            answer = work.ports.prober.probe(probe_of(domain, health))
             good = good + 1 if answer.ok else 0
             if not answer.ok:
                 work.ports.progress(work.journal.app, f"not healthy yet: {answer.detail}")
@@ -50,6 +50,6 @@ def act(work: Work, *, prior: bool) -> StepResult:
             return failed(
                 work.journal.step,
                 f"not healthy within {health.deadline:g} s: {answer.detail}",
-                f"{health.scheme}://{work.context.spec.domain}{health.path} at {health.address}",
+                f"{health.scheme}://{domain}{health.path} at {health.address}",
             )
         clock.wait(health.interval if good else max(health.interval, settling.POLL_S))

@@ -1,0 +1,16 @@
+"""Whom an error text is laid on: the host, whose troubles never quarantine a release, or the app. Pure."""
+
+_HOST_TEXTS = (
+    "does not have a leader", "deadline exceeded", "connection refused", "connection reset", "no space left",
+    "could not find an available", "cannot connect to the docker daemon", "error during connect", "unexpected eof",
+    "update out of sequence", "not found: network", "vxlan interface", "network sandbox join failed",
+    "cannot allocate memory", "i/o timeout", "too many open files", "device or resource busy",
+)  # fmt: skip
+"""Measured and reported texts of engines in trouble; docs/swarm.md has the sources."""
+
+
+def is_hosts(text: str) -> bool:
+    """Say whether the engine or the machine is to blame."""
+    low = text.lower()
+    missing_network = "network" in low and "not found" in low
+    return missing_network or any(known in low for known in _HOST_TEXTS)
