@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,14 @@ def missing(what: str) -> None:
     if IN_CI:
         pytest.fail(f"CI=true, but {what}")
     pytest.skip(what)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A private engine belongs to one worker: without a shared one, its tests stay together."""
+    if not os.environ.get("CI_WARM_TEST_DOCKER_HOST"):
+        for item in items:
+            if "swarm" in item.keywords:
+                item.add_marker(pytest.mark.xdist_group("swarm"))
 
 
 @pytest.fixture(autouse=True)
@@ -45,12 +53,14 @@ def _answers(host: str) -> bool:
 
 
 @contextlib.contextmanager
-def private_dockerd(folder: Path, name: str = "d") -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+def private_dockerd(
+    folder: Path, name: str = "d", prefix: Sequence[str] = ()
+) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     """A dockerd of our own: its socket, and the process."""
     sock = f"unix://{folder}/{name}.sock"
     log = (folder / f"{name}.log").open("wb")
     daemon = subprocess.Popen(
-        ["dockerd", "--data-root", str(folder / f"{name}-data"), "--exec-root", str(folder / f"{name}-exec"),
+        [*prefix, "dockerd", "--data-root", str(folder / f"{name}-data"), "--exec-root", str(folder / f"{name}-exec"),
          "--pidfile", str(folder / f"{name}.pid"), "--host", sock, "--storage-driver", "overlay2"],
         stdout=log, stderr=log, start_new_session=True,
     )  # fmt: skip

@@ -75,11 +75,16 @@ class Lab:
         """Write the spec as an operator would."""
         env = {"PUBLISHED_PORT": str(self.port), **self.extra.get("env", {}), **changes.pop("env", {})}
         spec = {
-            "name": "notes", "recipe": {"url": self.recipe.url}, "domain": f"t{self.mark}.example.test",
+            "name": self.name, "recipe": {"url": self.recipe.url}, "domain": f"t{self.mark}.example.test",
             "stateful": self.stateful, "health": {**HEALTH, "port": self.port, **self.health},
             "upgrade": {"bake": "0s"}, **self.extra, **changes, "env": env,
         }  # fmt: skip
-        (self.home / "etc" / "apps" / "notes.yaml").write_text(json.dumps(spec, indent=1))
+        (self.home / "etc" / "apps" / f"{self.name}.yaml").write_text(json.dumps(spec, indent=1))
+
+    @property
+    def name(self) -> str:
+        """Apps on one shared engine must not take each other's pins."""
+        return f"notes-{self.mark}" if self.engine == "swarm" else "notes"
 
     @property
     def stack(self) -> Any:
@@ -89,9 +94,9 @@ class Lab:
         """Publish an image of the notes app."""
         host = f"{self.registry}/" if self.registry else ""
         reference = f"{host}t{self.mark}/notes:{version}"
-        settings = {"VERSION": version, **env}
+        settings = {"VERSION": version, "FENCE": "1", **env}
         if self.engine == "swarm":
-            recipes.swarm_image(reference, settings, volume=self.stateful)
+            recipes.swarm_image(reference, settings, volume=self.stateful, label=self.mark)
         else:
             engine = EmbeddedEngine(self.state / "engine")
             engine.prepare()
@@ -155,7 +160,7 @@ class Lab:
         """A digest of every byte, name, mode and owner in the volume; times too."""
         total = hashlib.sha256()
         root = self.data()
-        for path in [root, *sorted(root.rglob("*"))]:
+        for path in [root, *sorted(path for path in root.rglob("*") if path.name != ".fence")]:
             found = path.lstat()
             total.update(f"{path.relative_to(root)} {found.st_mode} {found.st_uid} {found.st_mtime_ns}".encode())
             total.update(path.read_bytes() if path.is_file() else b"")
@@ -181,7 +186,7 @@ class Lab:
         return [line.result for line in self.build().history.lines()]
 
     def known(self) -> str:
-        return (self.state / "notes" / "last_good").read_text().strip()
+        return (self.state / self.name / "last_good").read_text().strip()
 
     def check(self) -> None:
         """What must hold at the end of every test."""

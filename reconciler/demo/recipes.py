@@ -17,7 +17,7 @@ from reconciler.model.errors import ActError, UsageError
 
 HERE = Path(__file__).parent
 _APPLETS = (
-    *("sh", "httpd", "sleep", "cat", "mkdir", "sed", "flock", "ln", "mv", "rm", "ls", "touch", "wget", "kill"),
+    *("sh", "httpd", "sleep", "cat", "mkdir", "sed", "ln", "mv", "rm", "ls", "touch", "wget", "kill"),
     *("true", "false", "printf", "echo", "sync", "test", "[", "date"),
 )
 _IDENTITY = {
@@ -125,7 +125,7 @@ def busybox() -> Path:
     return Path(found).resolve()
 
 
-def swarm_image(reference: str, env: Mapping[str, str], *, volume: bool = True) -> None:
+def swarm_image(reference: str, env: Mapping[str, str], *, volume: bool = True, label: str = "demo") -> None:
     """Import an image of the notes app into the local engine: a static busybox and the script.
 
     Raises:
@@ -144,7 +144,12 @@ def swarm_image(reference: str, env: Mapping[str, str], *, volume: bool = True) 
             entry = tarfile.TarInfo(folder)
             entry.type, entry.mode = tarfile.DIRTYPE, 0o755
             tar.addfile(entry)
-    changes = ['CMD ["/bin/sh", "/notes_app.sh"]', "ENV PATH=/bin", *(f"ENV {k}={v}" for k, v in env.items())]
+    changes = [
+        'CMD ["/bin/sh", "/notes_app.sh"]',
+        f"LABEL ci-warm.demo={label}",
+        "ENV PATH=/bin",
+        *(f"ENV {k}={v}" for k, v in env.items()),
+    ]
     argv = ["docker", "import"]
     for change in changes:
         argv += ["--change", change]

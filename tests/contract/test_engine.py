@@ -1,0 +1,201 @@
+"""One suite for both engines: what `ports.Engine` promises."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.core.render import LABEL_BUNDLE
+from reconciler.demo import recipes
+from reconciler.model.errors import ActError
+from reconciler.model.records import Bundle
+from tests.lab import V1, V2, Lab, lab, until
+
+
+@pytest.fixture(params=["embedded", pytest.param("swarm", marks=pytest.mark.swarm)])
+def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
+    if request.param == "swarm":
+        request.getfixturevalue("swarm")
+    with lab(tmp_path / "lab", request.param) as made:
+        yield made
+
+
+def bundle(host: Lab) -> Bundle:
+    app = host.build()
+    known = app.store.known_good(app.specs[0].app)
+    assert known is not None
+    return app.store.bundle(app.specs[0].app, known.release.bundle)
+
+
+def test_what_was_deployed_is_what_is_seen(host: Lab) -> None:
+    host.release(V1)
+    assert host.reconcile() == f"deployed:{V1}"
+    engine = host.build().ports.engine
+    world = engine.look()
+    seen = engine.observe_stack(host.stack)
+    [service] = seen.services
+    assert [s.name for s in world.stack(host.stack).services] == ["app"] == [service.name]
+    assert (service.replicas, service.running) == (1, 1)
+    assert service.labels[LABEL_BUNDLE] == bundle(host).id
+    assert service.image == bundle(host).images["app"]
+    assert "sha256:" in service.image
+    [task] = [task for task in seen.tasks if task.state == "running"]
+    assert task.template_fingerprint == service.template_fingerprint
+    assert [c.state for c in seen.containers if c.task_id == task.id] == ["running"]
+    assert world.volumes[f"{host.stack}_data"].restorable
+
+
+def test_deploying_the_same_again_changes_no_task(host: Lab) -> None:
+    host.release(V1)
+    host.reconcile()
+    app = host.build()
+    before = app.ports.engine.observe_stack(host.stack)
+    said = app.ports.engine.deploy(bundle(host), app.ports.workdir)
+    assert said.code == 0, said.output
+    after = app.ports.engine.observe_stack(host.stack)
+    assert {t.id for t in after.tasks} == {t.id for t in before.tasks}
+    assert [s.spec_fingerprint for s in after.services] == [s.spec_fingerprint for s in before.services]
+
+
+def test_undeploying_keeps_the_data_and_leaves_no_writer(host: Lab) -> None:
+    host.release(V1)
+    host.reconcile()
+    engine = host.build().ports.engine
+    volume = f"{host.stack}_data"
+    [holder] = engine.holders(host.stack, [volume])
+    assert (holder.state, holder.owned, holder.of_stack) == ("running", True, True)
+    engine.undeploy(host.stack)
+    until(lambda: not [h for h in engine.holders(host.stack, [volume]) if h.state == "running"])
+    engine.remove_dead(engine.holders(host.stack, [volume]))
+    assert engine.holders(host.stack, [volume]) == ()
+    assert engine.observe_stack(host.stack).services == ()
+    assert (host.data() / "notes.txt").exists()
+    engine.undeploy(host.stack)  # nothing there: fine
+
+
+def test_an_app_that_ignores_sigterm_is_gone_after_its_grace(host: Lab) -> None:
+    compose = recipes.compose("IMAGE", stateful=True).replace('"5s"', '"1s"')
+    host.release(V1, compose=compose, IGNORE_TERM="1")
+    host.reconcile()
+    engine = host.build().ports.engine
+    engine.undeploy(host.stack)
+    assert not [h for h in engine.holders(host.stack, [f"{host.stack}_data"]) if h.state == "running"]
+
+
+def test_pinned_images_survive_every_pruning(host: Lab) -> None:
+    host.release(V1)
+    host.reconcile()
+    app = host.build()
+    engine, pinned = app.ports.engine, bundle(host).images["app"]
+    engine.undeploy(host.stack)
+    engine.remove_dead(engine.holders(host.stack, []))
+    _prune(host)
+    assert pinned in engine.observe_images([pinned])
+    engine.protect_images(app.specs[0].app, [])
+    _prune(host)
+    assert pinned not in engine.observe_images([pinned])
+
+
+def _prune(host: Lab) -> None:
+    from reconciler.adapters.embedded.engine import EmbeddedEngine
+    from reconciler.adapters.swarm.engine import SwarmEngine
+
+    engine = host.build().ports.engine
+    if isinstance(engine, EmbeddedEngine):
+        engine.prune_images()
+    elif isinstance(engine, SwarmEngine):
+        engine.client.write("prune", "prune_images", {"dangling": False, "label": f"ci-warm.demo={host.mark}"})
+
+
+def test_an_image_that_nobody_has_is_a_permanent_error(host: Lab) -> None:
+    engine = host.build().ports.engine
+    assert engine.observe_images(["127.0.0.1:1/nobody/has:this", "NOT a reference"]) == {}
+    with pytest.raises(ActError):
+        engine.pull("127.0.0.1:1/nobody/has:this")
+
+
+def test_secrets_are_made_once(host: Lab) -> None:
+    engine = host.build().ports.engine
+    name = f"{host.stack}_token_v1"
+    assert engine.observe_named("secret", [name]) == frozenset()
+    engine.create_secret(host.stack, name, b"hunter2hunter2")
+    engine.create_secret(host.stack, name, b"another value")
+    assert engine.observe_named("secret", [name, "other"]) == {name}
+
+
+def test_volumes_that_are_not_there_are_not_seen_and_can_be_made(host: Lab) -> None:
+    engine = host.build().ports.engine
+    name = f"{host.stack}_data"
+    assert engine.observe_volumes([name]) == {}
+    made = engine.create_volume(host.stack, name)
+    assert Path(made.path).is_dir()
+    assert engine.observe_volumes([name])[name].path == made.path
+
+
+@pytest.mark.parametrize(
+    ("env", "reason"),
+    [({"FAIL": "before"}, "non-zero exit (3)"), ({"FAIL": "after", "SCHEMA": "2"}, "non-zero exit (3)"),
+     ({"FAIL": "late", "LATE_S": "0.3"}, "non-zero exit (3)")],
+    ids=["exits at once", "exits after migrating", "exits after it was seen running"],
+)  # fmt: skip
+def test_a_broken_release_is_rolled_back_with_its_reason(host: Lab, env: dict[str, str], reason: str) -> None:
+    host.health["min_healthy"] = "1s"
+    host.write_spec()
+    host.release(V1)
+    host.reconcile()
+    before = host.notes()
+    host.release(V2, **env)
+    outcome = host.outcome()
+    assert outcome.result == f"rolled-back:{V2}->{V1}"
+    assert reason in outcome.evidence[0]
+    assert (host.notes(), host.answer(), host.known()) == (before, "5.0.0", V1)
+    host.check()
+
+
+def test_an_unhealthy_container_is_named_before_the_deadline(host: Lab) -> None:
+    host.release(V1)
+    host.reconcile()
+    host.release(V2, compose=recipes.compose("IMAGE", stateful=True, health=True))
+    outcome = host.outcome()
+    assert outcome.result == f"rolled-back:{V2}->{V1}"
+    assert "unhealthy" in outcome.evidence[0]
+
+
+def test_an_answer_that_is_wrong_is_rolled_back(host: Lab) -> None:
+    host.health["deadline"] = "2s"
+    host.write_spec()
+    host.release(V1)
+    host.reconcile()
+    host.release(V2, FAIL="unhealthy", SCHEMA="2")
+    outcome = host.outcome()
+    assert outcome.result == f"rolled-back:{V2}->{V1}"
+    assert "not healthy within 2 s" in outcome.evidence[0]
+    assert host.notes() == "first note\nsecond note\n"
+    host.check()
+
+
+def test_drift_is_healed_and_the_absent_come_back(host: Lab) -> None:
+    host.release(V1)
+    host.reconcile()
+    before = host.notes()
+    engine = host.build().ports.engine
+    engine.remove_services(host.stack, ["app"])
+    assert host.reconcile() == f"deployed:{V1}"
+    assert host.reconcile() == "noop-healthy"
+    assert host.notes() == before
+    host.check()
+
+
+def test_a_stateless_app_is_updated_in_place_and_rolled_back_by_version(tmp_path: Path, host: Lab) -> None:
+    with lab(tmp_path / "stateless", host.engine, stateful=False) as app:
+        app.release(V1)
+        assert app.reconcile() == f"deployed:{V1}"
+        service = app.build().ports.engine.observe_stack(app.stack).services[0].id
+        app.release(V2)
+        assert app.reconcile() == f"upgraded:{V1}->{V2}"
+        assert app.build().ports.engine.observe_stack(app.stack).services[0].id == service
+        app.release("1.0.2+5.0.2", FAIL="before")
+        outcome = app.outcome()
+        assert outcome.result == f"rolled-back:1.0.2+5.0.2->{V2}", outcome.evidence
+        assert app.answer() == "5.0.1"
+        assert not (app.state / app.name / "snapshot").exists()
