@@ -116,7 +116,9 @@ class _Writer:
     def _sparse(self, fd: int, entry: Entry) -> None:
         extents = tree.data_extents(fd, entry.size)
         stored = sum(length for _, length in extents)
-        table = f"{len(extents)}\n" + "".join(f"{start}\n{length}\n" for start, length in extents)
+        ends_in_hole = not extents or sum(extents[-1]) < entry.size
+        listed = (*extents, (entry.size, 0)) if ends_in_hole else extents  # GNU tar takes the size from the last one
+        table = f"{len(listed)}\n" + "".join(f"{start}\n{length}\n" for start, length in listed)
         prefix = table.encode()
         prefix += bytes(-len(prefix) % 512)
         self._put(header(entry, len(prefix) + stored, sparse=True) + prefix)
@@ -197,8 +199,6 @@ def header(entry: Entry, stored: int, *, sparse: bool = False) -> bytes:
             (b"GNU.sparse.realsize", b"%d" % entry.size),
         ]  # fmt: skip
         name = b"./GNUSparseFile.0/" + name[-80:]
-    if not (name + link).isascii():
-        records.insert(0, (b"hdrcharset", b"BINARY"))
     if len(name) > 100 or not name.isascii():
         records.append((b"path", name))
     if len(link) > 100 or not link.isascii():

@@ -155,7 +155,8 @@ class SwarmEngine:
                 try:
                     self.client.write("remove container", "remove_container", holder.id, v=False)
                 except ActError as exc:
-                    if "in progress" not in str(exc):  # the engine is removing it already
+                    # The engine is removing it already, or it started since we looked: the next look tells.
+                    if not any(text in str(exc) for text in ("in progress", "running container")):
                         raise
 
     def remove_services(self, stack: StackName, names: Sequence[str]) -> None:
