@@ -1,5 +1,6 @@
 """The operator's files: settings and one spec per app, every problem of all at once. Effects: reads files."""
 
+import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,8 +164,19 @@ def in_order(specs: Sequence[AppSpec]) -> tuple[AppSpec, ...]:
 
     by_name = {spec.name: spec for spec in specs}
     ranked = sorted(specs, key=lambda spec: (spec.kind is Kind.CANONICAL, spec.name))
+    place = {spec.name: number for number, spec in enumerate(ranked)}
     sorter = TopologicalSorter({spec.name: [name for name in spec.after if name in by_name] for spec in ranked})
-    return tuple(by_name[name] for name in sorter.static_order())
+    sorter.prepare()
+    ready = [place[name] for name in sorter.get_ready()]
+    heapq.heapify(ready)
+    found: list[AppSpec] = []
+    while ready:
+        spec = ranked[heapq.heappop(ready)]
+        found.append(spec)
+        sorter.done(spec.name)
+        for name in sorter.get_ready():
+            heapq.heappush(ready, place[name])
+    return tuple(found)
 
 
 class RecipeYaml:

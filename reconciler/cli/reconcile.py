@@ -33,7 +33,7 @@ def reconcile(apps: AppsArgument = None, no_fetch: NoFetch = False, json: JsonFl
     for report in reports:
         if not json:
             common.say(f"RECONCILE RESULT: {report.status.app} {report.status.result}")
-        if not report.outcome.ok or report.outcome.holds:
+        if not report.outcome.ok or report.outcome.holds or report.status.result == "busy":
             for text in report.outcome.evidence:
                 typer.echo(f"  {report.status.app}: {text}", err=True)
     if any(report.status.result == "busy" for report in reports):

@@ -1,0 +1,141 @@
+"""The health probe against servers that drip, lie, redirect, hang up or hold a bad certificate."""
+
+import contextlib
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.adapters.probe import HttpProber
+from reconciler.demo.story import free_port
+from reconciler.ports import Probe, ProbeAnswer
+
+
+def drip(peer: Any) -> None:
+    for byte in b"HTTP/1.1 200 OK\r\nX: " + b"y" * 2000:
+        peer.sendall(bytes([byte]))
+        time.sleep(0.05)
+
+
+def send(raw: bytes) -> Callable[[Any], None]:
+    def behave(peer: Any) -> None:
+        peer.recv(4096)
+        peer.sendall(raw)
+
+    return behave
+
+
+def ok(body: bytes = b"ok", extra: bytes = b"") -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n%b\r\n%b" % (len(body), extra, body)
+
+
+@contextlib.contextmanager
+def server(behave: Callable[[Any], None], context: ssl.SSLContext | None = None) -> Iterator[int]:
+    """One port whose every connection behaves so."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def handle(peer: Any) -> None:
+        with contextlib.suppress(OSError), peer:
+            behave(context.wrap_socket(peer, server_side=True) if context else peer)
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=handle, args=(listening.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield listening.getsockname()[1]
+    listening.close()
+
+
+def ask(port: int, **changes: Any) -> tuple[ProbeAnswer, float]:
+    fields: dict[str, Any] = {
+        "scheme": "http", "host": "app.example.test", "address": "127.0.0.1", "port": port, "path": "/health",
+        "status": (200,), "body": None, "tls_verify": True, "ca_file": None, "timeout_s": 1.0,
+    }  # fmt: skip
+    began = time.monotonic()
+    return HttpProber().probe(Probe(**(fields | changes))), time.monotonic() - began
+
+
+REDIRECT = b"HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n"
+WRONG: dict[str, tuple[Callable[[Any], None], str]] = {
+    "drips its headers": (drip, "no complete answer within 1 s"),
+    "says nothing": (lambda _: time.sleep(5), "no complete answer"),
+    "hangs up": (lambda _: None, "RemoteDisconnected"),
+    "redirects to a login": (send(REDIRECT), "redirects are not followed"),
+    "is broken": (send(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"), "HTTP 503, wanted 200"),
+    "cuts its body off": (send(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nshort"), "cut off"),
+    "speaks no HTTP": (send(b"SSH-2.0-OpenSSH\r\n"), "BadStatusLine"),
+    "sends endless headers": (send(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 5000), "HTTPException"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_nothing_of_this_is_healthy_and_all_of_it_ends_in_time(name: str) -> None:
+    behave, says = WRONG[name]
+    with server(behave) as port:
+        answer, took = ask(port)
+    assert not answer.ok
+    assert says in answer.detail
+    assert took < 2.0
+
+
+def test_the_right_answer_with_the_right_text() -> None:
+    with server(send(ok(b"all is well"))) as port:
+        assert ask(port)[0].ok
+        assert ask(port, body="well")[0].ok
+        assert not ask(port, body="ill")[0].ok
+        assert not ask(port, status=(204,))[0].ok
+
+
+def test_a_huge_body_is_read_only_so_far() -> None:
+    with server(send(ok(b"x" * (8 << 20)))) as port:
+        answer, took = ask(port)
+    assert answer.ok
+    assert took < 1.0
+
+
+def test_nobody_listens() -> None:
+    answer, _ = ask(free_port())
+    assert (answer.ok, answer.code) == (False, 0)
+    assert "refused" in answer.detail
+
+
+@pytest.fixture(scope="module")
+def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for app.example.test."""
+    found = tmp_path_factory.mktemp("tls") / "cert.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=app.example.test",
+         "-addext", "subjectAltName=DNS:app.example.test", "-keyout", found, "-out", f"{found}.crt"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    found.write_text(found.read_text() + Path(f"{found}.crt").read_text())
+    return found
+
+
+def test_tls_is_checked_for_the_apps_own_name_at_the_forced_address(pem: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    with server(send(ok()), context) as port:
+        given = {"scheme": "https", "timeout_s": 3.0}
+        assert ask(port, ca_file=str(pem), **given)[0].ok
+        refused = ask(port, **given)[0]
+        assert "TLS certificate refused" in refused.detail
+        assert "refused" in ask(port, ca_file=str(pem), host="other.example.test", **given)[0].detail
+        assert ask(port, tls_verify=False, **given)[0].ok
+
+
+def test_a_deadline_holds_for_tls_too(pem: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    with server(drip, context) as port:
+        answer, took = ask(port, scheme="https", ca_file=str(pem))
+    assert not answer.ok
+    assert took < 2.0

@@ -1,0 +1,234 @@
+"""Recipes become one document: variables, merging, names, pins, and what the policy refuses."""
+
+import json
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+
+from reconciler.adapters.specs import RecipeYaml
+from reconciler.core import compose, interpolate, render
+from reconciler.core.redact import Redactor
+from tests.builders import spec
+from tests.conftest import missing
+
+ENV = {"A": "1", "EMPTY": "", "NAME": "x y"}
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("$A/${A}", "1/1"), ("${B:-d}", "d"), ("${EMPTY:-d}", "d"), ("${EMPTY-d}", ""), ("${B-${A}}", "1"),
+        ("${A:+set}", "set"), ("${B:+set}", ""), ("$$A", "$A"), ("${A:?no}", "1"), ("${B}", ""), ("a${NAME}b", "ax yb"),
+    ],
+)  # fmt: skip
+def test_variables_as_compose_defines_them(template: str, text: str) -> None:
+    assert interpolate.text(template, ENV) == text
+
+
+@pytest.mark.parametrize("template", ["${B:?is needed}", "${", "${A", "$(A)", "${A!b}", "${:-x}", "$"])
+def test_bad_templates_are_errors(template: str) -> None:
+    with pytest.raises(interpolate.InterpolationError):
+        interpolate.text(template, ENV)
+
+
+def test_numbers_and_booleans_from_variables_are_cast_where_compose_wants_them() -> None:
+    tree = {"deploy": {"replicas": "${A}"}, "labels": {"internal": "${A}"}, "mode": "${M}", "read_only": "${T}"}
+    found = interpolate.tree(tree, {**ENV, "M": "0440", "T": "true"})
+    assert found == {"deploy": {"replicas": 1}, "labels": {"internal": "1"}, "mode": 0o440, "read_only": True}
+
+
+def test_a_doubling_chain_of_variables_is_cut_off() -> None:
+    sample = {"A0": "x" * 64} | {f"A{n + 1}": f"${{A{n}}}${{A{n}}}" for n in range(40)}
+    with pytest.raises(interpolate.InterpolationError):
+        render.environment(spec(), sample, {})
+
+
+def test_escaping_survives_one_more_interpolation() -> None:
+    value = {"a": ["$x ${y} $$z"]}
+    assert interpolate.tree(interpolate.escape(value), {"x": "no"}) == value
+
+
+RECIPE = b"""
+version: "3.8"
+x-common: &common {image: "registry.test/app:1.0"}
+services:
+  app:
+    <<: *common
+    environment: [GREETING, "URL=https://${DOMAIN}"]
+    volumes: ["data:/data"]
+    configs: [{source: conf, target: /etc/app.conf}]
+    secrets: [db_password]
+    networks: [proxy, internal]
+    deploy:
+      labels: ["coop-cloud.${STACK_NAME}.version=1.0.0+5.0.0"]
+      update_config: {failure_action: rollback, order: start-first}
+  db:
+    image: "registry.test/db:2"
+    volumes: [{type: volume, source: db, target: /var/lib}]
+volumes: {data: {}, db: }
+networks: {proxy: {external: true}, internal: }
+configs: {conf: {name: "${STACK_NAME}_conf_${CONF_VERSION}", file: app.conf, template_driver: golang}}
+secrets: {db_password: {external: true, name: "${STACK_NAME}_db_password_${SECRET_DB_PASSWORD_VERSION}"}}
+"""
+FILES = {
+    "compose.yml": RECIPE,
+    "app.conf": b"one",
+    ".env.sample": b"GREETING=hello\n",
+    "abra.sh": b"export CONF_VERSION=v1\n",
+}
+PINS = {"registry.test/app:1.0": "registry.test/app:1.0@sha256:" + "1" * 64, "registry.test/db:2": "sha256:" + "2" * 64}
+
+
+def rendered(files: dict[str, bytes] = FILES, overlays: dict[str, bytes] | None = None, **changes: Any) -> Any:
+    one = spec(**{"secrets": {"db_password": {"version": "v2"}}, **changes})
+    yaml = RecipeYaml()
+    env = render.environment(one, yaml.env(files[".env.sample"], ".env.sample"), yaml.env(files["abra.sh"], "abra.sh"))
+    return one, render.render(one, "1.0.0+5.0.0", "c" * 40, files, overlays or {}, env, yaml.compose)
+
+
+def test_everything_a_deploy_needs_is_in_the_bundle() -> None:
+    one, found = rendered()
+    made = render.bundle(one, found, PINS)
+    app = made.doc["services"]["app"]
+    assert app["environment"] == {"GREETING": "hello", "URL": "https://notes.example.test"}
+    assert app["image"] == PINS["registry.test/app:1.0"]
+    assert app["deploy"]["update_config"] == {"failure_action": "pause", "order": "start-first"}
+    assert app["deploy"]["labels"]["ci-warm.version"] == "1.0.0+5.0.0"
+    assert app["deploy"]["labels"]["coop-cloud.notes_example_test.version"] == "1.0.0+5.0.0"
+    assert made.volumes == {"data": "notes_example_test_data", "db": "notes_example_test_db"}
+    assert made.secrets == {"db_password": "notes_example_test_db_password_v2"}
+    assert (found.networks, found.policy) == (("proxy",), ())
+    assert render.is_intact(made)
+    assert not render.is_intact(made.model_copy(update={"version": "2.0.0+1"}))
+
+
+def test_a_config_is_named_after_its_content() -> None:
+    names = []
+    for content in (b"one", b"two"):
+        _, found = rendered({**FILES, "app.conf": content})
+        names.append(found.doc["configs"]["conf"]["name"])
+    assert names[0] != names[1]
+    assert all(name.startswith("notes_example_test_conf_v1_") and len(name) <= 64 for name in names)
+
+
+def test_overlays_may_change_the_surroundings_and_nothing_else() -> None:
+    overlay = b"services: {app: {deploy: {update_config: {order: stop-first}}, environment: {EXTRA: '1'}}}"
+    _, found = rendered(overlays={"compose.ci.yml": overlay})
+    app = found.doc["services"]["app"]
+    assert app["environment"]["EXTRA"] == "1"
+    assert app["deploy"]["update_config"]["order"] == "stop-first"
+    assert set(app["networks"]) == {"proxy", "internal"}
+    for bad in (b"services: {app: {image: other}}", b"services: {new: {image: x}}"):
+        with pytest.raises(compose.ComposeError, match="may not change images"):
+            rendered(overlays={"bad.yml": bad})
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"services: {}", "there are none"), (b"services: {app: {}}", "image: is missing"),
+        (b"services: [app]", "must be a mapping"), (b"services: {app: x}", "must be a mapping"),
+        (b"services: {app: {image: x, environment: text}}", "environment: must be a mapping"),
+        (b"services: {app: {image: x, deploy: text}}", "deploy: must be a mapping"),
+        (b"services: {app: {image: x, volumes: ['d:/data']}}", "read as a Windows path"),
+        (b"services: {app: {image: x, volumes: ['data:/data']}}", "is not declared"),
+        (b"services: {app: {image: x, extends: y}}", "extends: is not supported"),
+        (b"services: {app: {image: x}}\nconfigs: {c: {file: ../../etc/shadow}}", "is not in the recipe"),
+        (b"services: {app: {image: '${NEEDED:?tell me}'}}", "NEEDED is required"),
+    ],
+)  # fmt: skip
+def test_unusable_compose_files_say_why(text: bytes, says: str) -> None:
+    with pytest.raises((compose.ComposeError, interpolate.InterpolationError), match=says):
+        rendered({**FILES, "compose.yml": text})
+
+
+@pytest.mark.parametrize(
+    ("service", "allowance"),
+    [
+        ("privileged: true", "privileged"), ("cap_add: [X]", "capabilities"), ("devices: [/dev/kvm]", "devices"),
+        ("network_mode: host", "host-network"), ("pid: host", "host-network"), ("networks: [host]", "host-network"),
+        ("volumes: ['/var/run/docker.sock:/s']", "docker-socket"), ("volumes: ['/etc:/e']", "host-mounts"),
+        ("volumes: [{type: bind, source: /, target: /h}]", "host-mounts"), ("volumes: ['disk:/d']", "host-mounts"),
+        ("volumes: ['theirs:/d']", "foreign-objects"), ("secrets: [theirs]", "foreign-objects"),
+    ],
+)  # fmt: skip
+def test_the_policy_refuses_what_the_spec_does_not_allow(service: str, allowance: str) -> None:
+    text = (
+        f"services: {{app: {{image: x, {service}}}}}\n"
+        "volumes: {disk: {driver_opts: {type: ext4, device: /dev/sda1}}, theirs: {external: true, name: keycloak_db}}\n"
+        "secrets: {theirs: {external: true, name: keycloak_db_password_v1}}\n"
+    )
+    _, found = rendered({**FILES, "compose.yml": text.encode()})
+    assert allowance in {name for name, _ in found.policy}
+
+
+def test_merging_agrees_with_the_deploy_tool() -> None:
+    """A differential test: our one document against what the CLI makes of the same files."""
+    probe = (
+        subprocess.run(["docker", "stack", "config", "--help"], capture_output=True, check=False)
+        if shutil.which("docker")
+        else None
+    )
+    if probe is None or probe.returncode != 0:
+        missing("no docker CLI with `stack config` here (Debian's 20.10 has none)")
+    overlay = b"""
+version: "3.8"
+services:
+  app: {networks: {proxy: {aliases: [a]}}, environment: {EXTRA: x}, ports: [{target: 80, published: 8080, mode: host}]}
+"""
+    one, found = rendered(
+        {**FILES, "over.yml": overlay, ".env.sample": b"GREETING=hi\nCOMPOSE_FILE=compose.yml:over.yml\n"}
+    )
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory() as made:
+        for name, body in (("compose.yml", RECIPE), ("over.yml", overlay), ("app.conf", b"one")):
+            Path(made, name).write_bytes(body)
+        env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "STACK_NAME": str(one.stack_name), "DOMAIN": one.domain,
+               "CONF_VERSION": "v1", "SECRET_DB_PASSWORD_VERSION": "v2", "GREETING": "hi"}  # fmt: skip
+        native = _config([f"{made}/compose.yml", f"{made}/over.yml"], env)
+        Path(made, "ours.json").write_text(
+            json.dumps(interpolate.escape(found.doc)).replace('"configs-', f'"{made}/configs-')
+        )
+        for name in found.files:
+            Path(made, name).write_bytes(b"one")
+        ours = _config([f"{made}/ours.json"], env)
+    for document in (native, ours):
+        document["configs"] = {key: {**body, "name": "", "file": ""} for key, body in document["configs"].items()}
+    assert ours["services"] == native["services"]
+    assert {k: v for k, v in ours.items() if k != "services"} == {k: v for k, v in native.items() if k != "services"}
+
+
+def _config(files: list[str], env: dict[str, str]) -> dict[str, Any]:
+    argv = ["docker", "stack", "config"] + [part for file in files for part in ("--compose-file", file)]
+    ran = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    found = RecipeYaml().compose(ran.stdout.encode(), "native")
+    return dict(found)
+
+
+SECRET = "hunter2secret"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"password={SECRET}", f'DB_PASSWORD: "{SECRET}"', f"https://user:{SECRET}@git.test/x", f"token: {SECRET}",
+        f"https://{SECRET}@git.test/x", f'{{"api_key": "{SECRET}"}}', f"Authorization: Bearer {SECRET}",
+        f"x {SECRET} y",
+    ],
+)  # fmt: skip
+def test_secrets_are_masked_by_value_and_by_key(text: str) -> None:
+    assert SECRET not in Redactor([SECRET] if text.startswith("x ") else []).mask(text)
+
+
+def test_masking_hostile_text_is_quick() -> None:
+    import time
+
+    began = time.monotonic()
+    Redactor().mask("token-" * 200_000)
+    Redactor().mask("://" * 200_000)
+    assert time.monotonic() - began < 5
