@@ -1,0 +1,228 @@
+"""Speed, as ratios within one run: `make bench`, or `python -m bench.run NAME...`. Prints one line per figure.
+
+`snapshot` and `program` need nothing; `passes`, `undeploy` and `verdict` need a swarm (root, DOCKER_HOST) and busybox.
+"""
+
+import os
+import random
+import resource
+import secrets
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reconciler import app as composition
+from reconciler.adapters.snapshots.store import FolderSnapshots
+from reconciler.adapters.swarm.engine import SwarmEngine
+from reconciler.core import render
+from reconciler.demo import recipes
+from reconciler.demo.recipes import Recipe, Version
+from reconciler.engine import fleet
+from reconciler.model.ids import AppName
+from reconciler.model.observed import VolumeObs
+from reconciler.model.records import KnownGood, Memory, Release, SnapshotManifest, TagSeen
+from reconciler.model.settings import GitSettings, Settings
+from reconciler.model.spec import AppSpec
+from tests.lab import V1, V2, lab, until
+
+REPEATS = 3
+
+
+def say(name: str, value: str, goal: str = "") -> None:
+    sys.stdout.write(f"{name:58s} {value:>24s}   {goal}\n")
+    sys.stdout.flush()
+
+
+def timed(call: Callable[[], object]) -> float:
+    began = time.monotonic()
+    call()
+    return time.monotonic() - began
+
+
+def snapshot() -> None:
+    """A verified snapshot, with per-file digests, against plain GNU tar with fsync. Sources warm."""
+    with tempfile.TemporaryDirectory() as made:
+        home = Path(made)
+        for name, count, size in (("large", 2, 512 << 20), ("small", 20_000, 4096)):
+            data = home / name / "_data"
+            data.mkdir(parents=True)
+            dice = random.Random(1)
+            for number in range(count):
+                (data / f"f{number}").write_bytes(
+                    dice.randbytes(size) if size < 1 << 20 else dice.randbytes(1 << 20) * (size >> 20)
+                )
+            volume = VolumeObs(name="v", driver="local", options={}, labels={}, path=str(data))
+            manifest = SnapshotManifest(
+                id="s", app="bench", stack="s", version="1", commit="", images={}, node="", op_id="s", volumes=(),
+                created_at=datetime.now(UTC),
+            )  # fmt: skip
+            store = FolderSnapshots(home)
+            ours, tars, backs = _series(store, manifest, volume, home / "t.tar")
+            ratio = statistics.median(tars) / statistics.median(ours)
+            goal = "goal 0.95 (large)" if name == "large" else ""
+            say(f"snapshot {name}: GNU tar time / ours (read back, digests)", f"{ratio:.2f}x", goal)
+            say(
+                f"snapshot {name}: ours, restore, tar (s)",
+                " ".join(f"{statistics.median(x):.2f}" for x in (ours, backs, tars)),
+            )
+
+
+def _series(
+    store: FolderSnapshots, manifest: SnapshotManifest, volume: VolumeObs, target: Path
+) -> tuple[list[float], list[float], list[float]]:
+    """Seconds of ours, GNU tar and our restore, in turn."""
+    ours, tars, backs = [], [], []
+    for number in range(REPEATS):
+        tar = f"tar -C {volume.path} -cf {target} . && sync {target}"
+        tars.append(timed(lambda: subprocess.run(["sh", "-c", tar], check=True)))  # noqa: B023 - called at once
+        target.unlink()
+        ours.append(timed(lambda: store.create(manifest, [volume], before_exchange=lambda: None)))
+        backs.append(timed(lambda: store.restore(AppName("bench"), [volume], f"o{number}")))  # noqa: B023 - likewise
+        store.forget_aside([volume])
+    return ours, tars, backs
+
+
+def program() -> None:
+    """Start-up of the command line."""
+    argv = [str(Path(sys.executable).parent / "ci-warm"), "--help"]
+    bare = statistics.median(timed(lambda: subprocess.run([sys.executable, "-c", ""], check=True)) for _ in range(7))
+    took = statistics.median(timed(lambda: subprocess.run(argv, check=True, capture_output=True)) for _ in range(7))
+    say("ci-warm --help (bare Python beside it)", f"{took * 1000:.0f} ms ({bare * 1000:.0f} ms)", "goal 200 ms")
+
+
+def passes(count: int = 1000) -> None:
+    """A pass over converged apps: 0-replica services, so that looking and judging is what is measured, not probes."""
+    mark = secrets.token_hex(3)
+    with tempfile.TemporaryDirectory() as made:
+        home = Path(made)
+        recipe = Recipe(home / "recipe", stateful=False)
+        image = f"bench-{mark}/app:5.0.0"
+        recipes.swarm_image(image, {})
+        commit = recipe.release(Version(tag=V1, image=image))
+        specs = tuple(
+            AppSpec.model_validate(
+                {
+                    "name": f"b{mark}-{n}",
+                    "recipe": {"url": recipe.url},
+                    "domain": f"b{mark}-{n}.test",
+                    "stateful": False,
+                }
+            )
+            for n in range(count)
+        )
+        settings = Settings(git=GitSettings(allow_file=True), fetch_every=3600)
+        app = composition.assemble(settings, specs, home / "state")
+        engine = app.ports.engine
+        assert isinstance(engine, SwarmEngine)
+        try:
+            _create(engine, specs, image)
+            _known(app, commit)
+            fleet.run(app.ports, settings, specs)
+            versions = _versions(engine, mark)
+            engine.client.calls = 0
+            took = []
+            for _ in range(REPEATS):
+                engine.client.calls = 0
+                took.append(timed(lambda: fleet.run(app.ports, settings, specs)))
+            results = {report.outcome.result for report in fleet.run(app.ports, settings, specs)}
+            say(f"pass over {count} converged apps", f"{statistics.median(took) * 1000:.0f} ms", "goal 300 ms")
+            say("  Engine calls in it", str(engine.client.calls), "goal 4")
+            say("  results, service versions moved", f"{results}, {versions != _versions(engine, mark)}", "none")
+            rss = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() >> 20
+            say(f"  memory of the process after it ({count} apps)", f"{rss} MiB", "")
+        finally:
+            for raw in engine.client.read("services", "services", filters={"label": f"bench={mark}"}):
+                engine.client.write("remove", "remove_service", raw["ID"])
+            engine.client.write("remove image", "remove_image", image, force=True)
+
+
+def _create(engine: SwarmEngine, specs: tuple[AppSpec, ...], image: str) -> None:
+    for spec in specs:
+        mark = spec.name[1:7]
+        labels = {"com.docker.stack.namespace": str(spec.stack_name), "bench": mark, render.LABEL_BUNDLE: "b" * 64}
+        engine.client.write(
+            "create service", "create_service", {"ContainerSpec": {"Image": image}}, name=f"{spec.stack_name}_app",
+            labels=labels, mode={"Replicated": {"Replicas": 0}},
+        )  # fmt: skip
+
+
+def _known(app: composition.App, commit: str) -> None:
+    world = app.ports.engine.look()
+    now = datetime.now(UTC)
+    for spec in app.specs:
+        services = {s.name: s.spec_fingerprint for s in world.stack(spec.stack_name).services}
+        release = Release(version=V1, commit=commit, bundle="b" * 64)
+        app.store.put_known_good(
+            KnownGood(
+                app=spec.name, stack=spec.stack_name, release=release, services=services, at=now,
+                desired=render.desired_digest(spec, {}),
+            )
+        )  # fmt: skip
+        app.store.put_memory(Memory(app=spec.name, tags={V1: TagSeen(commit=commit, first_seen=now)}))
+
+
+def _versions(engine: SwarmEngine, mark: str) -> list[int]:
+    found = engine.client.read("services", "services", filters={"label": f"bench={mark}"})
+    return sorted(raw["Version"]["Index"] for raw in found)
+
+
+def undeploy() -> None:
+    """One service that ends at once when asked: what undeploying costs beyond that, against `stack rm`."""
+    ours, theirs = [], []
+    for number in range(REPEATS):
+        with tempfile.TemporaryDirectory() as made, lab(Path(made) / f"l{number}", "swarm") as host:
+            host.release(V1)
+            host.reconcile()
+            engine, stack = host.build().ports.engine, host.stack
+            volumes = [f"{stack}_data"]
+
+            def gone() -> bool:
+                return not [h for h in engine.holders(stack, volumes) if h.state != "exited"]  # noqa: B023
+
+            began = time.monotonic()
+            engine.undeploy(stack)
+            until(gone)
+            ours.append(time.monotonic() - began)
+            engine.remove_dead(engine.holders(stack, volumes))
+            host.reconcile()
+            began = time.monotonic()
+            subprocess.run(["docker", "stack", "rm", stack], check=True, capture_output=True)
+            until(lambda: not engine.holders(stack, volumes))  # noqa: B023
+            theirs.append(time.monotonic() - began)
+    say("undeploy until nothing can write", f"{statistics.median(ours):.2f} s", "goal 0.5 s")
+    say("  docker stack rm until the volume is free", f"{statistics.median(theirs):.2f} s")
+
+
+def verdict() -> None:
+    """From the container's end to the way back; and a missing image from the pass's begin to the refusal."""
+    with tempfile.TemporaryDirectory() as made, lab(Path(made) / "l", "swarm") as host:
+        host.release(V1)
+        host.reconcile()
+        host.release(V2, FAIL="before")
+        seen: dict[str, float] = {}
+        host.reconcile(lambda point: seen.setdefault(point, time.time()))
+        label = f"label=com.docker.stack.namespace={host.stack}"
+        events = subprocess.run(
+            ["docker", "events", "--since", str(seen["deploy:before"]), "--until", str(time.time()), "--filter", label,
+             "--filter", "event=die", "--format", "{{.TimeNano}}"], capture_output=True, text=True, check=True,
+        ).stdout.split()  # fmt: skip
+        first = next(int(t) / 1e9 for t in events if int(t) / 1e9 > seen["deploy:after"] - 0.5)
+        say("exit at once: container's end to verdict", f"{seen['settle:after'] - first:.2f} s", "goal 1 s")
+        image = host.release("1.0.2+5.0.2")
+        subprocess.run(["docker", "rmi", image], check=True, capture_output=True)
+        host.images.remove(image)
+        took = timed(lambda: host.reconcile())
+        say("missing image: refused, nothing stopped, whole pass", f"{took:.2f} s")
+
+
+ALL = {"program": program, "snapshot": snapshot, "undeploy": undeploy, "verdict": verdict, "passes": passes}
+
+if __name__ == "__main__":
+    os.umask(0o077)
+    for chosen in sys.argv[1:] or list(ALL):
+        ALL[chosen]()
