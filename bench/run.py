@@ -205,7 +205,7 @@ def verdict() -> None:
         host.reconcile()
         host.release(V2, FAIL="before")
         seen: dict[str, float] = {}
-        host.reconcile(lambda point: seen.setdefault(point, time.time()))
+        host.reconcile(lambda point: seen.update({point: seen.get(point, time.time())}))
         label = f"label=com.docker.stack.namespace={host.stack}"
         events = subprocess.run(
             ["docker", "events", "--since", str(seen["deploy:before"]), "--until", str(time.time()), "--filter", label,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reconciler.cli import common
-from reconciler.cli.common import JsonFlag
+from reconciler.cli.common import JsonFlag, WaitFlag
 
 if TYPE_CHECKING:
     from reconciler.app import App
@@ -19,7 +19,9 @@ def _fetches(no_fetch: bool) -> bool:
     return not (no_fetch or os.environ.get("CI_WARM_SKIP_FETCH") == "1")
 
 
-def reconcile(apps: AppsArgument = None, no_fetch: NoFetch = False, json: JsonFlag = False) -> None:
+def reconcile(
+    apps: AppsArgument = None, no_fetch: NoFetch = False, wait: WaitFlag = 0.0, json: JsonFlag = False
+) -> None:
     """Bring every app one safe step nearer to its spec."""
     from reconciler.engine import fleet
 
@@ -28,6 +30,15 @@ def reconcile(apps: AppsArgument = None, no_fetch: NoFetch = False, json: JsonFl
         only = [built.spec(name).name for name in apps or []]
         _warn_if_empty(built)
         reports = fleet.run(built.ports, built.settings, built.specs, fetch=_fetches(no_fetch), only=only)
+        deadline = built.clock.monotonic() + wait
+        while (
+            busy := [r.status.app for r in reports if r.status.result == "busy"]
+        ) and built.clock.monotonic() < deadline:
+            built.clock.wait(0.2)
+            again = {
+                r.status.app: r for r in fleet.run(built.ports, built.settings, built.specs, fetch=False, only=busy)
+            }
+            reports = [again.get(report.status.app, report) for report in reports]
     if json:
         common.print_json([common.dumped(report.status) for report in reports])
     for report in reports:

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -142,8 +143,8 @@ def test_a_busy_app_is_exit_75_and_names_its_holder(host: Lab) -> None:
     assert "notes.lock is held by the other one (pid" in ran.err
     ran = ci_warm(host, "suspend", "notes", "--reason", "x", code=75)
     assert str(os.getpid()) in ran.err
-    held.release()
-    ci_warm(host, "reconcile")
+    threading.Timer(1.0, held.release).start()
+    assert f"deployed:{V1}" in ci_warm(host, "reconcile", "--wait", "20").out
 
 
 def test_no_specs_at_all_is_loud(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 The world outlives the crash: a fake engine, but real records, snapshots, restores and folders.
 """
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from tests.crash.scenarios import ALL, GOOD_ENDS, KEEPS_FAILED_DATA
 from tests.fakes.world import Crash, Host
 
-_SPREAD = 7  # of the pairs, every seventh: the rest is in the long lane
+_SPREAD = 11  # of the pairs, every eleventh; the long lane takes more, of every scenario
+_LONG_SPREAD = int(os.environ.get("CI_WARM_PAIRS", "5"))  # 1 = every pair there is, which takes half an hour
 
 
 def points(name: str, root: Path) -> list[str]:
@@ -85,8 +87,8 @@ def test_a_second_crash_while_recovering_ends_well(name: str, tmp_path: Path) ->
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ALL)
-def test_every_pair_of_crashes_ends_well(name: str, tmp_path: Path) -> None:
-    _pairs(name, tmp_path, 1)
+def test_pairs_of_crashes_in_every_scenario_end_well(name: str, tmp_path: Path) -> None:
+    _pairs(name, tmp_path, _LONG_SPREAD)
 
 
 def test_a_crash_loop_asks_a_human_and_retry_goes_on(tmp_path: Path) -> None:

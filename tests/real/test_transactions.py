@@ -168,12 +168,15 @@ def test_a_config_with_new_content_under_its_old_name_is_no_obstacle(tmp_path: P
 def test_edits_by_hand_are_healed(host: Lab) -> None:
     before = host.notes()
     docker("service", "update", "--detach", "--env-add", "BY_HAND=1", f"{host.stack}_app")
-    assert host.reconcile() == f"healed:{V1}"
+    outcome = host.outcome()
+    assert outcome.result == f"healed:{V1}", outcome.evidence
     docker("service", "scale", "--detach", f"{host.stack}_app=0")
-    assert host.reconcile() == f"healed:{V1}"
+    outcome = host.outcome()
+    assert outcome.result == f"healed:{V1}", outcome.evidence
     other = host.image("9.9.9")
     docker("service", "update", "--detach", "--no-resolve-image", "--image", other, f"{host.stack}_app")
-    assert host.reconcile() == f"healed:{V1}"
+    outcome = host.outcome()
+    assert outcome.result == f"healed:{V1}", outcome.evidence
     docker("service", "rm", f"{host.stack}_app")
     assert host.reconcile() == f"deployed:{V1}"
     assert host.reconcile() == "noop-healthy"

@@ -4,7 +4,10 @@ from reconciler.core import faults
 from reconciler.core.render import LABEL_BUNDLE
 from reconciler.engine.context import Done, StepResult, Work, failed
 from reconciler.model.errors import ActError
+from reconciler.model.observed import StackObs
 from reconciler.model.records import Mark
+
+_POLL_S = 0.1
 
 
 def act(work: Work, *, prior: bool) -> StepResult:
@@ -15,7 +18,7 @@ def act(work: Work, *, prior: bool) -> StepResult:
     """
     ports = work.ports
     bundle = work.bundle(prior=prior)
-    before = ports.engine.observe_stack(work.stack)
+    before = _at_rest(work)
     marks = {
         service.name: Mark(
             version_index=service.version_index, update_started_at=service.update.started_at if service.update else ""
@@ -35,3 +38,18 @@ def act(work: Work, *, prior: bool) -> StepResult:
         host = faults.is_hosts(said.output)
         return failed(work.journal.step, f"the deploy command failed ({said.code})", said.output, host=host)
     return Done(updates={"marks": marks, "old_tasks": old})
+
+
+def _at_rest(work: Work) -> StackObs:
+    """Look at the stack once no update of it is under way, or after a while all the same.
+
+    A second update while one runs can strand tasks, or end `paused` for what the first one left behind.
+    """
+    clock = work.ports.clock
+    deadline = clock.monotonic() + work.context.settings.limits.quiesce
+    while True:
+        stack = work.ports.engine.observe_stack(work.stack)
+        moving = [s.name for s in stack.services if s.update and s.update.state in ("updating", "rollback_started")]
+        if not moving or clock.monotonic() > deadline:
+            return stack
+        clock.wait(_POLL_S)
