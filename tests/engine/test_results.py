@@ -11,15 +11,6 @@ from tests.fakes.world import Behaviour, Host
 V1, V2, V3 = "1.0.0+5.0.0", "1.0.1+5.0.1", "1.0.2+5.0.2"
 
 
-@pytest.fixture
-def host(tmp_path: Path) -> Host:
-    """A host with one release, deployed."""
-    found = Host(tmp_path)
-    found.release(V1)
-    assert found.result() == f"deployed:{V1}"
-    return found
-
-
 def calm(host: Host) -> None:
     """What must hold after every test."""
     assert host.engine.violations == []
