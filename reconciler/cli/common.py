@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 FINE, FAILED, USAGE, CHANGES, HELD, BUSY = 0, 1, 2, 20, 21, 75
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="print JSON on stdout")]
-WaitFlag = Annotated[float, typer.Option("--wait", help="seconds to wait for a busy app; 0 = refuse at once (exit 75)")]
+WaitFlag = Annotated[
+    float, typer.Option("--wait", min=0, help="seconds to wait for a busy app; 0 = refuse at once (exit 75)")
+]
 AppArgument = Annotated[str, typer.Argument(metavar="APP", help="name of the app")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="why; goes on record")]
 YesFlag = Annotated[bool, typer.Option("--yes", help="do not ask")]
@@ -64,6 +66,18 @@ def errors() -> Iterator[None]:
         stop(FAILED, f"error: {exc.filename or ''}: {exc.strerror or exc}")
 
 
+def check_config() -> None:
+    """A config that was named must be there: defaults in its place would be another host's.
+
+    Raises:
+        UsageError: it is not.
+    """
+    from reconciler.model.errors import UsageError
+
+    if not OPTIONS.config.exists() and Globals().config != OPTIONS.config:
+        raise UsageError(f"{OPTIONS.config}: there is no such config file")
+
+
 def app() -> "App":
     """Build the app from the global options, with progress on stderr and signals wired to a safe stop."""
     import signal
@@ -71,6 +85,7 @@ def app() -> "App":
     from reconciler import app as composition
     from reconciler import logs
 
+    check_config()
     os.umask(0o077)
     logs.configure(verbose=OPTIONS.verbose)
     built = composition.build(OPTIONS.config, OPTIONS.state, progress=_progress())

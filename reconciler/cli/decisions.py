@@ -15,7 +15,7 @@ def approve(
     reason: ReasonOption,
     wait: WaitFlag = 0.0,
 ) -> None:
-    """Let one version through major, manual-migration and cooldown, once."""
+    """Let one version through major, manual-migration, app-version-unclear, prior-unhealthy and cooldown, once."""
     from reconciler.core import versions
     from reconciler.model.errors import UsageError
     from reconciler.model.records import Approval

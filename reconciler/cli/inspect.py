@@ -179,6 +179,8 @@ def validate(
     from reconciler.adapters import specs
     from reconciler.model.errors import SpecError
 
+    with common.errors():
+        common.check_config()
     try:
         settings = specs.read_settings(common.OPTIONS.config)
         found = specs.read_specs(files or [common.OPTIONS.config.parent / "apps"], settings, complete=not files)

@@ -27,10 +27,14 @@ def _version(value: bool) -> None:
 @program.callback()
 def options(
     config: Annotated[
-        Path, typer.Option("--config", envvar="CI_WARM_CONFIG", help="settings; specs lie in apps/ beside it")
+        Path,
+        typer.Option(
+            "--config", envvar="CI_WARM_CONFIG", readable=False, help="settings; specs lie in apps/ beside it"
+        ),
     ] = common.OPTIONS.config,
     state_dir: Annotated[
-        Path, typer.Option("--state-dir", envvar="CI_WARM_STATE_DIR", help="where ci-warm keeps its records")
+        Path,
+        typer.Option("--state-dir", envvar="CI_WARM_STATE_DIR", readable=False, help="where ci-warm keeps its records"),
     ] = common.OPTIONS.state,
     verbose: Annotated[bool, typer.Option("--verbose", help="log more")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="print it")] = False,

@@ -18,7 +18,7 @@ from reconciler.adapters.swarm.engine import SwarmEngine
 from reconciler.demo import recipes
 from reconciler.demo.recipes import Recipe, Version
 from reconciler.engine import fleet
-from reconciler.model.errors import ReconcilerError
+from reconciler.model.errors import ReconcilerError, UsageError
 from reconciler.model.ids import StackName
 
 Say = Callable[[str], None]
@@ -36,6 +36,8 @@ def tell(engine: str, folder: Path | None, say: Say) -> bool:
     """
     home = folder or Path(tempfile.mkdtemp(prefix="ci-warm-demo-"))
     home.mkdir(parents=True, exist_ok=True)
+    if any(home.iterdir()):
+        raise UsageError(f"{home} is not empty; the demo wants a folder of its own")
     began = time.monotonic()
     stage = _Stage(engine=engine, home=home, say=say)
     with _cleaned(stage, keep=folder is not None):
@@ -46,6 +48,8 @@ def tell(engine: str, folder: Path | None, say: Say) -> bool:
             say(f"NOT as promised: {'; '.join(stage.broken)}")
         else:
             say(f"All as promised, in {took:.1f} s on the {engine} engine.")
+        if folder is not None:
+            say(f"Kept: ci-warm --config {home}/etc/config.yaml --state-dir {home}/state explain notes")
         say("On a real Swarm: ci-warm demo --engine swarm (root, an engine in swarm mode, a static busybox).")
     return not stage.broken
 

@@ -62,8 +62,17 @@ def gather(context: Context, world: World, fetch_problem: str | None, *, remembe
     return Facts(
         known=known, journal=journal, memory=memory, stack=stack, tags=tags, choice=choice, desired=desired,
         running=running, answer=None,
-        recipe_problem=problem or overlay_problem, evidence=choice.evidence,
+        recipe_problem=problem or overlay_problem or _no_such_pin(context, tags), evidence=choice.evidence,
     )  # fmt: skip
+
+
+def _no_such_pin(context: Context, tags: Tags) -> str | None:
+    """A pin that no tag matches is the operator's mistake, and must not look like being converged."""
+    recipe = context.spec.recipe
+    found = [v for v in map(versions.parse, tags.annotated) if v]
+    if any(versions.in_track(v, recipe.track, prerelease=recipe.prerelease) for v in found):
+        return None
+    return f"track {recipe.track}: no annotated tag of the recipe matches"
 
 
 def _desired(context: Context) -> tuple[str, str | None]:

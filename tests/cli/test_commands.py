@@ -148,14 +148,11 @@ def test_a_busy_app_is_exit_75_and_names_its_holder(host: Lab) -> None:
 
 
 def test_no_specs_at_all_is_loud(tmp_path: Path) -> None:
-    argv = [
-        str(PROGRAM),
-        "--config",
-        str(tmp_path / "config.yaml"),
-        "--state-dir",
-        str(tmp_path / "state"),
-        "reconcile",
-    ]
+    config = tmp_path / "config.yaml"
+    argv = [str(PROGRAM), "--config", str(config), "--state-dir", str(tmp_path / "state"), "reconcile"]
+    named = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (named.returncode, "there is no such config file" in named.stderr) == (2, True)
+    config.write_text("engine: embedded\n")
     ran = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert ran.returncode == 2
     assert "nothing to reconcile" in ran.stderr
@@ -206,3 +203,7 @@ def test_the_demo_keeps_its_promises(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stdout
     assert "All as promised" in ran.stdout
     assert "NOT" not in ran.stdout
+    again = subprocess.run(
+        [PROGRAM, "demo", "--folder", tmp_path / "demo"], capture_output=True, text=True, check=False
+    )
+    assert (again.returncode, "is not empty" in again.stderr) == (2, True)
