@@ -132,16 +132,19 @@ class Lab:
         self.reconcile(seen.append)
         return seen
 
-    def killed(self, at: int) -> bool:
-        """One pass in a child process that is killed with SIGKILL at its nth effect point; False if it never came."""
+    def killed(self, at: int | str) -> bool:
+        """One pass in a child process that is killed with SIGKILL at its nth effect point, or the first of a name.
+
+        False if the point never came.
+        """
         child = os.fork()
         if child == 0:
             count = 0
 
-            def effect(_name: str) -> None:
+            def effect(name: str) -> None:
                 nonlocal count
                 count += 1
-                if count == at:
+                if at in (count, name):
                     os.kill(os.getpid(), signal.SIGKILL)
 
             try:
