@@ -6,7 +6,6 @@ import os
 import secrets
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -223,6 +222,3 @@ def lab(home: Path, engine: str, **kwargs: Any) -> Iterator[Lab]:
         yield made
     finally:
         made.clear()
-
-
-PYTHON = sys.executable

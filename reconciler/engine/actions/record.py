@@ -7,7 +7,7 @@ from reconciler.core import verdicts
 from reconciler.engine.context import DONE, StepResult, Work
 from reconciler.model.errors import ActError, ObserveError, StateError
 from reconciler.model.ids import AppName
-from reconciler.model.records import Journal
+from reconciler.model.records import Journal, Memory
 
 
 def act(work: Work) -> StepResult:
@@ -34,14 +34,14 @@ def act(work: Work) -> StepResult:
     return DONE
 
 
-def _already_learnt(journal: Journal, memory: object) -> bool:
+def _already_learnt(journal: Journal, memory: Memory) -> bool:
     """A host fault is counted once per operation, however often recording is repeated."""
-    faults = getattr(memory, "host_faults", None)
+    faults = memory.host_faults
     return (
         faults is not None
         and journal.failure is not None
         and faults.last_at >= journal.started_at
-        and bool(journal.failure.reason.startswith(faults.reason[:50]))
+        and journal.failure.reason.startswith(faults.reason[:50])
     )
 
 
