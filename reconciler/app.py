@@ -64,19 +64,18 @@ def build(
         StateError: the state root is not safe to use.
     """
     settings = specs.read_settings(config)
-    apps = config.parent / "apps"
-    loaded = specs.read_specs([apps] if apps.is_dir() else [], settings)
+    loaded = specs.read_specs(specs.folders(config), settings)
     return assemble(settings, loaded, state, effect=effect, progress=progress)
 
 
 def assemble(
     settings: Settings, loaded: tuple[AppSpec, ...], state: Path, *, effect: Callable[[str], None] = no_crash,
-    progress: Callable[[str, str], None] = lambda _app, _text: None,
+    progress: Callable[[str, str], None] = lambda _app, _text: None, clock: SystemClock | None = None,
 ) -> App:  # fmt: skip
     """Build the adapters for these settings below this state root."""
     gid = files.group_id(settings.group)
     prepare_state(state, gid)
-    clock = SystemClock()
+    clock = clock or SystemClock()
     store = RecordStore(state, settings.group)
     alerts = AlertFolder(state / "alerts", gid, settings.remind_after)
     alerts.prepare()
@@ -85,7 +84,7 @@ def assemble(
     engine, registry = engine_of(settings, state)
     ports = Ports(
         engine=engine, snapshots=snapshots, registry=registry,
-        recipes=GitRecipes(state / "recipes", settings.git, clock.monotonic, settings.fetch_every),
+        recipes=GitRecipes(state / "recipes", settings.git, clock.monotonic),
         overlays=specs.HostOverlays(), store=store, history=history, alerts=alerts,
         locks=LockFolder(state / "locks", clock.now), prober=HttpProber(), secrets=FileOrRandom(),
         yaml=specs.RecipeYaml(), clock=clock, workdir=state / "work", effect=effect, progress=progress,

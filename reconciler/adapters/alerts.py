@@ -64,14 +64,14 @@ class AlertFolder:
         stamp = alert.first_at.strftime("%Y%m%dT%H%M%S.%fZ")
         return self.folder / f"{stamp}-{alert.app}-{alert.reason}.json"
 
-    def resolve(self, app: str, keep: Sequence[str], *, spare: str | None = None) -> None:
+    def resolve(self, app: str, keep: Sequence[str], *, spare: str | None = None, reason: str | None = None) -> None:
         """See `ports.Alerts`."""
         for path, alert in self.open():
-            spared = spare is not None and alert.op_id == spare
+            spared = (spare is not None and alert.op_id == spare) or reason not in (None, alert.reason)
             if alert.app == app and alert.fingerprint not in keep and not spared:
                 self._archive(path, alert, "resolved")
         for path, alert in self.archived():
-            if _is_standing(alert, app) and alert.fingerprint not in keep:
+            if _is_standing(alert, app) and alert.fingerprint not in keep and reason in (None, alert.reason):
                 self._write(path, alert.model_copy(update={"resolution": f"{alert.resolution}, then resolved"}))
 
     def acknowledge(self, name: str, now: datetime) -> Alert:

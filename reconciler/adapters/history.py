@@ -64,13 +64,21 @@ class HistoryFile:
         tail = os.pread(fd, min(size, _TAIL), max(0, size - _TAIL))
         return f'"op_id":"{op_id}"'.encode() in tail
 
-    def lines(self) -> Iterator[HistoryLine]:
-        """All readable lines, oldest first; a torn or foreign line is skipped, `doctor` names it."""
+    def size(self) -> int:
+        """Bytes; 0 if there is no history yet."""
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def lines(self, offset: int = 0) -> Iterator[HistoryLine]:
+        """Readable lines from a byte on, oldest first; a torn or foreign line is skipped, `doctor` names it."""
         try:
             stream = self.path.open("rb")
         except FileNotFoundError:
             return
         with stream:
+            stream.seek(offset)
             for raw in stream:
                 try:
                     yield records.parse(raw, HistoryLine)

@@ -32,14 +32,12 @@ def mirror_name(url: str) -> str:
 
 
 class GitRecipes:
-    """`ports.Recipes`. `every_s`: a URL is fetched at most this often by one process."""
+    """`ports.Recipes`."""
 
-    def __init__(self, root: Path, settings: GitSettings, monotonic: Callable[[], float], every_s: float = 0.0) -> None:
+    def __init__(self, root: Path, settings: GitSettings, monotonic: Callable[[], float]) -> None:
         self.root = root
         self._settings = settings
         self._monotonic = monotonic
-        self._every_s = every_s
-        self._fetched: dict[str, float] = {}
         self._tags: dict[str, tuple[_Stamp, Tags]] = {}
         self._checked: dict[str, float] = {}
         self._trees: dict[tuple[str, str], Mapping[str, bytes]] = {}
@@ -64,17 +62,13 @@ class GitRecipes:
             raise RecipeError(str(exc)) from exc
 
     def fetch(self, url: str) -> None:
-        """See `ports.Recipes`. One fetch per distinct URL and interval, however many apps share it."""
-        last = self._fetched.get(url)
-        if last is not None and self._monotonic() - last < self._every_s:
-            return
+        """See `ports.Recipes`."""
         mirror = self._mirror(url)
         if not (mirror / "HEAD").exists():
             files.make_folder(mirror)
             self._ok(self._git(mirror, "init", "--quiet", "--bare"), f"{url}: cannot make a mirror")
         self._checked.pop(url, None)
         self._fetch_with_retry(mirror, url)
-        self._fetched[url] = self._monotonic()
 
     @retry(
         retry=retry_if_exception_type(RecipeError), stop=stop_after_attempt(2),

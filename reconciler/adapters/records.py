@@ -20,6 +20,7 @@ from reconciler.model.records import Bundle, Journal, KnownGood, Memory, StatusR
 
 R = TypeVar("R", bound=Record)
 MAX_BYTES = 64 << 20
+_OF_AN_APP = frozenset({"known_good.json", "memory.json", "journal.json"})
 _Key = tuple[int, int, int]
 
 
@@ -109,6 +110,11 @@ class RecordStore:
         if not is_name(app):
             raise StateError(str(self.root / app), "is not an app name")
         return self.root / app
+
+    def apps(self) -> Sequence[AppName]:
+        """See `ports.Store`."""
+        found = [path.parent.name for path in self.root.glob("*/*.json") if path.name in _OF_AN_APP]
+        return [AppName(name) for name in sorted(set(found)) if is_name(name)]
 
     def known_good(self, app: AppName) -> KnownGood | None:
         """See `ports.Store`."""

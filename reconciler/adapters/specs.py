@@ -1,29 +1,20 @@
 """The operator's files: settings and one spec per app, every problem of all at once. Effects: reads files."""
 
-import heapq
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ValidationError
 
 from reconciler.adapters import strict_yaml
+from reconciler.core.specset import Loaded, conflicts, in_order, usable
 from reconciler.model.base import Strict
 from reconciler.model.errors import Problem, SpecError
 from reconciler.model.settings import Settings
-from reconciler.model.spec import AppSpec, Kind
+from reconciler.model.spec import AppSpec
 
 M = TypeVar("M", bound=Strict)
 SUFFIXES = (".yaml", ".yml", ".json")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Loaded:
-    """One good spec and the file it came from."""
-
-    spec: AppSpec
-    file: str
 
 
 def read_settings(path: Path) -> Settings:
@@ -37,6 +28,24 @@ def read_settings(path: Path) -> Settings:
     return _validate(strict_yaml.parse(_read(path), str(path)), Settings, str(path))
 
 
+def folders(config: Path) -> list[Path]:
+    """Where specs lie: `apps/` beside the settings, if there is one."""
+    apps = config.parent / "apps"
+    return [apps] if apps.is_dir() else []
+
+
+def stamp(config: Path) -> Hashable:
+    """What moves when the operator changes a file: name, inode, size and time of each."""
+    found = []
+    for path in [config, *_expand(folders(config))]:
+        try:
+            stat = path.stat()
+        except OSError:
+            continue
+        found.append((str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    return tuple(found)
+
+
 def read_specs(paths: Iterable[Path], settings: Settings, *, complete: bool = True) -> tuple[AppSpec, ...]:
     """Read specs from files and folders, in an order that respects `after`.
 
@@ -45,18 +54,36 @@ def read_specs(paths: Iterable[Path], settings: Settings, *, complete: bool = Tr
     Raises:
         SpecError: every problem of every file, and of the set as a whole.
     """
-    problems: list[Problem] = []
-    loaded: list[Loaded] = []
-    for path in _expand(paths):
-        try:
-            spec = _validate(strict_yaml.parse(_read(path), str(path)), AppSpec, str(path))
-            loaded.append(Loaded(spec=_complete(spec, settings), file=str(path)))
-        except SpecError as exc:
-            problems += exc.problems
+    by_file, problems = _read_all(paths, settings)
+    loaded = [Loaded(spec=spec, file=file) for file, spec in by_file.items()]
     problems += conflicts(loaded, complete=complete and not problems)
     if problems:
         raise SpecError(problems)
     return in_order([item.spec for item in loaded])
+
+
+def read_usable(
+    paths: Iterable[Path], settings: Settings, before: Mapping[str, AppSpec]
+) -> tuple[Mapping[str, AppSpec], tuple[Problem, ...]]:
+    """Read specs, and where a file is wrong keep what it said `before`. Never raises for a mistake in a spec.
+
+    Gives the specs by file, and every problem.
+    """
+    by_file, problems = _read_all(paths, settings)
+    chosen, clashes = usable(by_file, {problem.file for problem in problems}, before)
+    return chosen, (*problems, *clashes)
+
+
+def _read_all(paths: Iterable[Path], settings: Settings) -> tuple[dict[str, AppSpec], list[Problem]]:
+    by_file: dict[str, AppSpec] = {}
+    problems: list[Problem] = []
+    for path in _expand(paths):
+        try:
+            spec = _validate(strict_yaml.parse(_read(path), str(path)), AppSpec, str(path))
+            by_file[str(path)] = _complete(spec, settings)
+        except SpecError as exc:
+            problems += exc.problems
+    return by_file, problems
 
 
 def _expand(paths: Iterable[Path]) -> list[Path]:
@@ -103,80 +130,6 @@ def _complete(spec: AppSpec, settings: Settings) -> AppSpec:
     if spec.domain:
         return spec
     return spec.model_copy(update={"domain": f"warm-{spec.name}.{settings.domain_suffix or 'localhost'}"})
-
-
-def conflicts(loaded: Sequence[Loaded], *, complete: bool = True) -> list[Problem]:
-    """Claims that two specs cannot both have. `complete` False: some files did not load, so `after` is not judged."""
-    problems: list[Problem] = []
-    claims: dict[tuple[str, str], Loaded] = {}
-    for item in loaded:
-        spec = item.spec
-        for what, value in (("name", spec.name), ("domain", spec.domain), ("stack", spec.stack_name)):
-            other = claims.setdefault((what, value), item)
-            if other is not item:
-                kinds = " (a canonical and a live app)" if other.spec.kind is not spec.kind else ""
-                message = f"{value!r} is already claimed by {other.spec.name!r} in {other.file}{kinds}"
-                problems.append(Problem(file=item.file, line=0, key=what, message=message))
-    if complete:
-        problems += _order_problems(loaded)
-    return problems
-
-
-def _order_problems(loaded: Sequence[Loaded]) -> list[Problem]:
-    names = {item.spec.name for item in loaded}
-    problems = [
-        Problem(file=item.file, line=0, key="after", message=f"no app is named {other!r}")
-        for item in loaded
-        for other in item.spec.after
-        if other not in names
-    ]
-    ring = _ring({item.spec.name: item.spec.after for item in loaded})
-    if ring:
-        file = next(item.file for item in loaded if item.spec.name == ring[0])
-        problems.append(Problem(file=file, line=0, key="after", message=f"goes in a circle: {' -> '.join(ring)}"))
-    return problems
-
-
-def _ring(after: Mapping[str, Sequence[str]]) -> list[str]:
-    done: set[str] = set()
-    for start in after:
-        trail: list[str] = []
-        stack = [(start, iter(after[start]))]
-        while stack:
-            name, rest = stack[-1]
-            if name not in trail:
-                trail.append(name)
-            following = next(rest, None)
-            if following is None:
-                done.add(name)
-                trail.pop()
-                stack.pop()
-            elif following in trail:
-                return [*trail[trail.index(following) :], following]
-            elif following in after and following not in done:
-                stack.append((following, iter(after[following])))
-    return []
-
-
-def in_order(specs: Sequence[AppSpec]) -> tuple[AppSpec, ...]:
-    """Sort by `after`, then live before canonical, then name."""
-    from graphlib import TopologicalSorter
-
-    by_name = {spec.name: spec for spec in specs}
-    ranked = sorted(specs, key=lambda spec: (spec.kind is Kind.CANONICAL, spec.name))
-    place = {spec.name: number for number, spec in enumerate(ranked)}
-    sorter = TopologicalSorter({spec.name: [name for name in spec.after if name in by_name] for spec in ranked})
-    sorter.prepare()
-    ready = [place[name] for name in sorter.get_ready()]
-    heapq.heapify(ready)
-    found: list[AppSpec] = []
-    while ready:
-        spec = ranked[heapq.heappop(ready)]
-        found.append(spec)
-        sorter.done(spec.name)
-        for name in sorter.get_ready():
-            heapq.heappush(ready, place[name])
-    return tuple(found)
 
 
 class RecipeYaml:

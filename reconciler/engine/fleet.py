@@ -1,11 +1,10 @@
 """One pass over all apps, in `after` order. Effects: fetches, one look, each app's pass, `status.json`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 from reconciler.engine.context import Context
-from reconciler.engine.reconcile import reconcile
+from reconciler.engine.reconcile import check, reconcile
 from reconciler.engine.report import Report, unknown
 from reconciler.model.errors import ObserveError, RecipeError
 from reconciler.model.ids import AppName
@@ -17,15 +16,18 @@ from reconciler.ports import Ports
 
 HOST = AppName("host")
 """The name that alerts about the host itself carry instead of an app's."""
+ENGINE_UNKNOWN = "engine-unknown"
 
 
 def run(
     ports: Ports, settings: Settings, specs: Sequence[AppSpec], *, fetch: bool = True, actor: str = "reconcile",
-    only: Iterable[str] = (),
+    only: Iterable[str] = (), fetched: Mapping[str, str] | None = None,
 ) -> list[Report]:  # fmt: skip
     """Bring every app one safe step nearer to its spec.
 
-    `only`: names of the apps to treat; none = all. One live upgrade at a time; a rollback stops the train.
+    Apps are checked side by side; what is to be done is done one after the other, in `after` order, and a rollback
+    stops the train. `only`: names of the apps to treat; none = all. `fetched`: recipes were fetched before, with these
+    problems by URL.
 
     Raises:
         Interrupted: asked to stop between two steps.
@@ -39,18 +41,38 @@ def run(
         reports = [unknown(context, world) for context in contexts]
         _publish(ports, reports, "unknown", began)
         return reports
-    problems = fetch_all(ports, [spec.recipe.url for spec in chosen]) if fetch else {}
+    problems = fetched
+    if problems is None:
+        problems = fetch_all(ports, [spec.recipe.url for spec in chosen]) if fetch else {}
+    quiet = _check_all(contexts, world, problems, settings.daemon.checks)
     reports = []
     train: str | None = None
     for context in contexts:
-        if train is not None or (reports and reports[-1].outcome.changed):
-            world = _fresh(ports, world)
-        report = reconcile(context, world, fetch_problem=problems.get(context.spec.recipe.url), train=train)
+        report = quiet.get(context.app)
+        if report is None:
+            report = reconcile(context, fetch_problem=problems.get(context.spec.recipe.url), train=train)
         reports.append(report)
         ports.clock.wait(0)
         train = context.app if report.outcome.stops_train and train is None else train
     _publish(ports, reports, world.engine, began, partial=bool(wanted))
     return reports
+
+
+def _check_all(
+    contexts: Sequence[Context], world: World, problems: Mapping[str, str], workers: int
+) -> dict[AppName, Report]:
+    """Report on every app that needs nothing; those that are probed, which may take long, side by side."""
+
+    def one(context: Context) -> Report | None:
+        context.ports.clock.wait(0)
+        return check(context, world, fetch_problem=problems.get(context.spec.recipe.url))
+
+    probed = [any(service.desired for service in world.stack(context.stack).services) for context in contexts]
+    slow = [context for context, is_probed in zip(contexts, probed, strict=True) if is_probed]
+    found = [(context, one(context)) for context, is_probed in zip(contexts, probed, strict=True) if not is_probed]
+    with ThreadPoolExecutor(max_workers=max(1, min(workers, len(slow)))) as pool:
+        found += zip(slow, pool.map(one, slow), strict=True)
+    return {context.app: report for context, report in found if report is not None}
 
 
 def _look(ports: Ports) -> World | ObserveError:
@@ -59,23 +81,15 @@ def _look(ports: Ports) -> World | ObserveError:
     except ObserveError as exc:
         ports.alerts.raise_(_host_alert(ports, str(exc)))
         return exc
-    ports.alerts.resolve(HOST, [])
+    ports.alerts.resolve(HOST, [], reason=ENGINE_UNKNOWN)
     return world
-
-
-def _fresh(ports: Ports, world: World) -> World:
-    """Look again after a change; if that fails, the app's own reads will say so."""
-    try:
-        return ports.engine.look()
-    except ObserveError:
-        return replace(world)
 
 
 def _host_alert(ports: Ports, text: str) -> Alert:
     now = ports.clock.now()
     return Alert(
-        app=HOST, reason="engine-unknown", severity=Severity.CRITICAL, evidence=(text,),
-        clears_when="the engine answers and is a swarm manager", fingerprint=f"{HOST}|engine-unknown", first_at=now,
+        app=HOST, reason=ENGINE_UNKNOWN, severity=Severity.CRITICAL, evidence=(text,),
+        clears_when="the engine answers and is a swarm manager", fingerprint=f"{HOST}|{ENGINE_UNKNOWN}", first_at=now,
         last_at=now,
     )  # fmt: skip
 

@@ -4,7 +4,9 @@ What to do is decided in `core`; here is only the order, and what happens when t
 """
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from reconciler.core import gate, plan, render, verdicts
 from reconciler.engine import candidate as candidates
@@ -17,6 +19,8 @@ from reconciler.model.observed import World
 from reconciler.model.records import Change, Failure, Fallback, Journal, KnownGood, Release, Step
 from reconciler.model.status import Assessment, Status
 from reconciler.model.verdict import Hold, HoldReason
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,26 +81,48 @@ def _gate(
     return studied, gate.decide(context.spec, facts.memory, studied.candidate, patterns, context.ports.clock.now())
 
 
-def reconcile(
-    context: Context, world: World, *, fetch_problem: str | None = None, train: str | None = None
-) -> report.Report:
+def check(context: Context, world: World, *, fetch_problem: str | None = None) -> report.Report | None:
+    """Report on an app that needs nothing or is held. None: something is to be done, which is for `reconcile`.
+
+    Changes nothing but first-seen tags and alerts, so that several apps can be checked side by side.
+    """
+
+    def look() -> report.Report | None:
+        considered = consider(context, world, fetch_problem)
+        if not isinstance(considered.plan.action, Nothing) and not considered.plan.holds:
+            return None
+        return _acted(context, considered, None)
+
+    return _locked(context, look)
+
+
+def reconcile(context: Context, *, fetch_problem: str | None = None, train: str | None = None) -> report.Report:
     """Do the one next safe thing for an app. `train`: the app whose rollback stops upgrades in this pass.
 
     Raises:
         Interrupted: asked to stop; a journal may stay for the next start.
     """
-    ports = context.ports
+
+    def act() -> report.Report:
+        # The look is taken under the lock: what was seen before it may be somebody else's half-done work.
+        return _acted(context, consider(context, context.ports.engine.look(), fetch_problem), train)
+
+    return _locked(context, act)
+
+
+def _acted(context: Context, considered: Considered, train: str | None) -> report.Report:
+    outcome = _act(context, considered, train)
+    return report.finished(context, considered.facts, considered.assessment, outcome, considered.studied)
+
+
+def _locked(context: Context, work: Callable[[], R]) -> R | report.Report:
+    """Work under the app's lock; what could not be done or known becomes the app's report."""
     try:
-        held = ports.locks.acquire(context.app, f"ci-warm {context.actor}")
+        held = context.ports.locks.acquire(context.app, f"ci-warm {context.actor}")
     except LockBusy as exc:
         return report.busy(context, str(exc))
     try:
-        considered = consider(context, world, fetch_problem)
-        if not isinstance(considered.plan.action, Nothing) and not considered.plan.holds:
-            # That look was taken before the lock was ours; act only on one that was taken under it.
-            considered = consider(context, ports.engine.look(), fetch_problem)
-        outcome = _act(context, considered, train)
-        return report.finished(context, considered.facts, considered.assessment, outcome, considered.studied)
+        return work()
     except StateError as exc:
         return report.unreadable(context, exc)
     except ObserveError as exc:

@@ -135,3 +135,21 @@ class World:
     def stack(self, name: StackName) -> StackObs:
         """The stack's services and tasks; empty if nothing is deployed."""
         return self.stacks.get(name, StackObs())
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredImage:
+    """One image on the engine. `references`: its tags and digests by name; `used`: a container or service needs it."""
+
+    id: str
+    references: tuple[str, ...]
+    size: int
+    tagged_at: datetime
+    used: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inventory:
+    """Every image of an engine at one moment."""
+
+    images: tuple[StoredImage, ...]

@@ -287,6 +287,39 @@ class StatusReport(Record):
     apps: tuple[AppStatus, ...]
 
 
+class Wish(Record):
+    """`requests/<name>.json`: what somebody without privileges asks for; the daemon judges it.
+
+    `reconcile`: look at `app` (None = all) now, and fetch its recipe first.
+    """
+
+    schema_version: Literal[1] = 1
+    action: Literal["reconcile"]
+    app: str | None = None
+    by: str = ""
+
+
+class SweepItem(Record):
+    """One part of a sweep. `result`: done, skipped, failed."""
+
+    name: str
+    result: Literal["done", "skipped", "failed"]
+    detail: str = ""
+    elapsed_seconds: float = 0.0
+
+
+class Sweep(Record):
+    """`sweeps/<date>.json`: one night, kept up to date while it runs. `finished_at` None: it did not come to its end."""
+
+    schema_version: Literal[1] = 1
+    date: str
+    started_at: datetime
+    finished_at: datetime | None = None
+    result: Literal["running", "done", "failed"] = "running"
+    items: tuple[SweepItem, ...] = ()
+    apps: tuple[AppStatus, ...] = ()
+
+
 class LockHolder(Record):
     """Who holds a lock; information only, the kernel's flock is the truth."""
 
@@ -329,5 +362,7 @@ DOCUMENTS: dict[str, type[Record]] = {
     "status": StatusReport,
     "bundle": Bundle,
     "lock_holder": LockHolder,
+    "wish": Wish,
+    "sweep": Sweep,
 }
 """Every file format we promise, by the name of its JSON Schema."""

@@ -41,6 +41,53 @@ class Limits(Strict):
     reserve: float = Field(2.1, ge=1, description="free room needed, times the data: copy, restore beside, 10 %")
 
 
+class DaemonSettings(Strict):
+    """When `ci-warm run` looks."""
+
+    interval: Seconds = Field(60.0, ge=1, description="a pass at least this often, whatever events say")
+    jitter: Seconds = Field(6.0, ge=0, description="spread of the interval, so that hosts do not fetch in step")
+    event_gap: Seconds = Field(
+        2.0, gt=0, description="between two passes that events ask for; a crash loop must not spin"
+    )
+    watch: Seconds = Field(2.0, gt=0, description="how often spec files and requests/ are looked at")
+    checks: int = Field(8, ge=1, le=64, description="apps whose health is asked at the same time")
+    step: Seconds = Field(
+        7200.0, gt=0, description="one step without a sign of life (a snapshot, a pull) may take this long"
+    )
+
+
+class DiskSettings(Strict):
+    """When images are removed."""
+
+    high: int = Field(
+        80, ge=1, le=100, description="percent of a file system in use: alert, and remove what is not needed"
+    )
+    every: Seconds = Field(300.0, gt=0, description="how often the daemon looks at it")
+    image_age: Seconds = Field(7 * 86400.0, ge=0, description="younger images stay, whoever needs them")
+
+
+class MonitorSettings(Strict):
+    """Where metrics and health are served."""
+
+    listen: str = Field(
+        "", pattern=r"^(|off|unix:/.+|(127\.0\.0\.1|\[::1\]|localhost):[0-9]{1,5})$",
+        description="unix:PATH or a loopback address with a port; '' = http.sock in the unit's runtime directory, if any",
+    )  # fmt: skip
+    textfile: str = Field("", pattern=r"^(|/.+\.prom)$", description="a file for node_exporter's textfile collector")
+
+
+class SweepSettings(Strict):
+    """The nightly sweep."""
+
+    before: tuple[str, ...] = Field((), description="argument list that is run first, e.g. nixos-rebuild switch")
+    before_timeout: Seconds = Field(7200.0, gt=0, description="deadline of it")
+    before_fine: tuple[int, ...] = Field((0,), description="exit codes of it that are fine")
+    before_required: bool = Field(True, description="whether its failure ends the sweep")
+    system: str = Field("", pattern=r"^(|/.+)$", description="link that must resolve to `wanted_system` afterwards")
+    wanted_system: str = Field("", pattern=r"^(|/.+)$", description="e.g. /nix/var/nix/profiles/system")
+    engine_wait: Seconds = Field(300.0, gt=0, description="how long the engine may be away after it")
+
+
 class Settings(Strict):
     """Everything that is not about one app."""
 
@@ -49,8 +96,14 @@ class Settings(Strict):
     domain_suffix: str = Field("", description="canonicals without a domain get warm-<name>.<suffix>")
     group: str = Field("ci-warm", description="group that may read what is published, if it exists")
     notes_patterns: tuple[str, ...] = NOTE_PATTERNS
-    fetch_every: Seconds = Field(0.0, ge=0, description="fetch a recipe at most this often; 0 = every pass")
+    fetch_every: Seconds = Field(
+        600.0, ge=0, description="the daemon fetches each recipe this often; commands always do"
+    )
     remind_after: Seconds = Field(86400.0, gt=0, description="an open alert is counted as a reminder after this")
     registries: dict[str, RegistrySettings] = Field(default_factory=dict)
     git: GitSettings = GitSettings()
     limits: Limits = Limits()
+    daemon: DaemonSettings = DaemonSettings()
+    disk: DiskSettings = DiskSettings()
+    monitor: MonitorSettings = MonitorSettings()
+    sweep: SweepSettings = SweepSettings()

@@ -24,7 +24,17 @@ from reconciler.engine import fleet
 from reconciler.engine.report import Report
 from reconciler.model.errors import ActError, RecipeError
 from reconciler.model.ids import AppName, StackName
-from reconciler.model.observed import ImageObs, Mode, ServiceObs, StackObs, TaskObs, VolumeObs, World
+from reconciler.model.observed import (
+    ImageObs,
+    Inventory,
+    Mode,
+    ServiceObs,
+    StackObs,
+    StoredImage,
+    TaskObs,
+    VolumeObs,
+    World,
+)
 from reconciler.model.recipe import ImageLookup, Tags
 from reconciler.model.records import Alert, Bundle, HistoryLine, SnapshotManifest
 from reconciler.model.settings import Settings
@@ -87,6 +97,7 @@ class FakeEngine:
     changes: list[str] = field(default_factory=list)
     pins: dict[str, list[str]] = field(default_factory=dict)
     secrets: set[str] = field(default_factory=set)
+    stored: list[StoredImage] = field(default_factory=list)
     lingering: int = 0
     on_undeploy: Callable[[], None] = lambda: None
     fault: Callable[[str, str], None] = lambda _call, _when: None
@@ -100,6 +111,18 @@ class FakeEngine:
         self.fault(call, "before")
         if changes:
             self.changes.append(call)
+
+    def check(self) -> None:
+        self._called("check")
+
+    def inventory(self) -> Inventory:
+        self._called("inventory")
+        return Inventory(images=tuple(self.stored))
+
+    def remove_image(self, image_id: str) -> bool:
+        self._called("remove_image", changes=True)
+        self.stored = [image for image in self.stored if image.id != image_id]
+        return True
 
     def look(self) -> World:
         self._called("look")

@@ -17,7 +17,7 @@ from reconciler.core.render import labelled
 from reconciler.model.base import Json
 from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.ids import AppName, StackName
-from reconciler.model.observed import ImageObs, StackObs, VolumeObs, World
+from reconciler.model.observed import ImageObs, Inventory, StackObs, VolumeObs, World
 from reconciler.model.records import Bundle
 from reconciler.ports import Deployed, Holder, NamedKind
 
@@ -42,6 +42,11 @@ class EmbeddedEngine:
         pattern = f"{stack}/*/service.json" if stack else "*/*/service.json"
         for path in sorted((self.root / "services").glob(pattern)):
             yield path.parent
+
+    def check(self) -> None:
+        """See `ports.Engine`."""
+        if not (self.root / "services").is_dir():
+            raise ObserveError(f"{self.root}: the embedded engine's folder is gone")
 
     def look(self) -> World:
         """Reads every service's two files and every volume's one."""
@@ -186,10 +191,22 @@ class EmbeddedEngine:
 
     def prune_images(self) -> list[str]:
         """Remove every image that no service uses and no pin keeps, as `docker image prune --all` would."""
+        return self.images.prune(self._kept())
+
+    def _kept(self) -> set[str]:
         kept = {_read(folder / "service.json").get("image", "") for folder in self._folders()}
         for path in (self.root / "pins").glob("*.json"):
             kept |= set(json.loads(path.read_text()))
-        return self.images.prune(kept)
+        return kept
+
+    def inventory(self) -> Inventory:
+        """See `ports.Engine`."""
+        return self.images.inventory(self._kept())
+
+    def remove_image(self, image_id: str) -> bool:
+        """See `ports.Engine`."""
+        used = {image.id for image in self.inventory().images if image.used}
+        return image_id not in used and self.images.remove(image_id)
 
     def observe_named(self, kind: NamedKind, names: Sequence[str]) -> frozenset[str]:
         """See `ports.Engine`. Networks need no making here."""

@@ -7,14 +7,15 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from reconciler.adapters import files
 from reconciler.adapters.registry import parse_reference
 from reconciler.model.base import Json
 from reconciler.model.errors import ActError
-from reconciler.model.observed import ImageObs
+from reconciler.model.observed import ImageObs, Inventory, StoredImage
 from reconciler.model.recipe import ImageLookup
 
 
@@ -102,6 +103,30 @@ class ImageStore:
                 path.unlink()
                 removed.append(path.stem)
         return removed
+
+    def inventory(self, kept: set[str]) -> Inventory:
+        """Every image on the engine; used are those that a reference in `kept` means."""
+        used = {self._digest("images", reference) for reference in kept}
+        tags: dict[str, list[str]] = {}
+        for tag in (self.root / "images" / "tags").glob("*"):
+            tags.setdefault(tag.read_text(), []).append(unquote(tag.name))
+        found = []
+        for path in sorted((self.root / "images").glob("*.json")):
+            digest, stat = f"sha256:{path.stem}", path.stat()
+            at = datetime.fromtimestamp(stat.st_mtime, UTC)
+            names = tuple(sorted(tags.get(digest, [])))
+            found.append(StoredImage(id=digest, references=names, size=stat.st_size, tagged_at=at, used=digest in used))
+        return Inventory(images=tuple(found))
+
+    def remove(self, image_id: str) -> bool:
+        """Remove an image and its names; False if it is not here."""
+        path = self._file("images", image_id)
+        for tag in (self.root / "images" / "tags").glob("*"):
+            if tag.read_text() == image_id:
+                tag.unlink()
+        found = path.exists()
+        path.unlink(missing_ok=True)
+        return found
 
     def take_offline(self) -> None:
         """Make the registry unreachable."""

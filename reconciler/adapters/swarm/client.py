@@ -3,7 +3,8 @@
 Reads raise `ObserveError` (UNKNOWN), writes `ActError`. "Not found" is an answer, not an error.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from reconciler.model.errors import ActError, ObserveError
@@ -103,6 +104,25 @@ class SwarmClient:
     def update_service(self, service_id: str, version: int, spec: dict[str, Any]) -> None:
         """Send a whole spec back; docker-py's own method would drop the fields it does not know."""
         self.write(f"update service {spec['Name']}", _post_service, service_id, version, spec)
+
+    def events(self, *, since: int, until: int, filters: dict[str, list[str]]) -> Iterator[Any]:
+        """Events as they come. Unlike docker-py's own method this one ends when nothing comes for `timeout_s`.
+
+        Raises:
+            ObserveError: the stream broke or hangs.
+        """
+        import requests
+        from docker.errors import DockerException
+
+        try:
+            api = self.api()
+            params = {"since": since, "until": until, "filters": json.dumps(filters)}
+            url = api._url("/events")
+            answer = api._get(url, params=params, stream=True, timeout=(10, self.timeout_s))
+            yield from api._stream_helper(answer, decode=True)
+        except (DockerException, requests.RequestException, OSError, ValueError) as exc:
+            self._drop()
+            raise ObserveError(f"events: {_said(exc)}") from exc
 
     def _drop(self) -> None:
         """Forget the connection, so that the next call negotiates again with whatever engine is there then."""

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.adapters.deploy import stack as stack_deploy
-from reconciler.adapters.swarm import images, parse
+from reconciler.adapters.swarm import images, inventory, parse
 from reconciler.adapters.swarm.client import SwarmClient
 from reconciler.model.base import Json
 from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.ids import AppName, StackName
-from reconciler.model.observed import ImageObs, StackObs, VolumeObs, World
+from reconciler.model.observed import ImageObs, Inventory, StackObs, VolumeObs, World
 from reconciler.model.records import Bundle
 from reconciler.model.settings import Limits
 from reconciler.ports import Deployed, Holder, NamedKind
@@ -32,14 +32,22 @@ class SwarmEngine:
         self._host = host
         self._limits = limits
 
-    def look(self) -> World:
-        """Four calls, however many apps."""
-        info = self.client.read("engine info", "info")
+    def check(self) -> None:
+        """See `ports.Engine`."""
+        self._manager()
+
+    def _manager(self) -> Json:
+        info: Json = self.client.read("engine info", "info")
         swarm = info.get("Swarm") or {}
         if swarm.get("LocalNodeState") != "active":
             raise ObserveError("this engine is not part of a swarm; `docker swarm init` makes it one")
         if not swarm.get("ControlAvailable"):
             raise ObserveError("this node is a swarm worker; ci-warm must run on a manager")
+        return info
+
+    def look(self) -> World:
+        """Four calls, however many apps."""
+        info = self._manager()
         services = self.client.read("services", "services", status=True)
         tasks = self.client.read("tasks", "tasks")
         listed = self.client.read("volumes", "volumes").get("Volumes") or []
@@ -47,7 +55,7 @@ class SwarmEngine:
         return World(
             at=datetime.now(UTC),
             engine=f"docker {info.get('ServerVersion', '?')}",
-            node_id=swarm.get("NodeID", ""),
+            node_id=info["Swarm"].get("NodeID", ""),
             stacks=parse.stacks(services, tasks),
             volumes={volume.name: volume for volume in volumes},
         )
@@ -202,6 +210,14 @@ class SwarmEngine:
     def protect_images(self, app: AppName, pinned: Sequence[str]) -> None:
         """See `ports.Engine`."""
         images.protect(self.client, app, pinned)
+
+    def inventory(self) -> Inventory:
+        """See `ports.Engine`."""
+        return inventory.observe(self.client)
+
+    def remove_image(self, image_id: str) -> bool:
+        """See `ports.Engine`."""
+        return inventory.remove(self.client, image_id)
 
     def observe_named(self, kind: NamedKind, names: Sequence[str]) -> frozenset[str]:
         """See `ports.Engine`."""

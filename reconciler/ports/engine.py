@@ -1,0 +1,100 @@
+"""What the container engine and the deploy tool can do, as Protocols. Pure."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from reconciler.model.ids import AppName, StackName
+from reconciler.model.observed import ImageObs, Inventory, StackObs, VolumeObs, World
+from reconciler.model.records import Bundle
+
+NamedKind = Literal["secret", "network", "config"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    """One container that refers to the stack's volumes. `owned`: its service still exists and wants it."""
+
+    id: str
+    state: str
+    owned: bool
+    of_stack: bool
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployed:
+    """What the deploy tool said; proves nothing. `output`: stdout and stderr together, secrets masked."""
+
+    code: int
+    output: str
+
+
+class Engine(Protocol):
+    """A container engine with Swarm's notions."""
+
+    def check(self) -> None:
+        """Ask whether the engine answers and is one that we can work on; one call.
+
+        Raises:
+            ObserveError: it does not, or is not.
+        """
+
+    def look(self) -> World:
+        """The whole world, in a constant number of calls."""
+
+    def observe_stack(self, stack: StackName) -> StackObs:
+        """One stack with its tasks and this node's containers."""
+
+    def undeploy(self, stack: StackName) -> None:
+        """Remove the stack's services and stop their containers with their own grace; nothing else. Idempotent."""
+
+    def holders(self, stack: StackName, volumes: Sequence[str]) -> tuple[Holder, ...]:
+        """All containers, in any state, of the stack or mounting one of the volumes."""
+
+    def remove_dead(self, holders: Sequence[Holder]) -> None:
+        """Remove stopped containers of the stack; never a running or foreign one."""
+
+    def remove_services(self, stack: StackName, names: Sequence[str]) -> None:
+        """Remove single services of the stack."""
+
+    def deploy(self, bundle: Bundle, workdir: Path) -> Deployed:
+        """Send the bundle to the engine; returns when it is accepted or refused."""
+
+    def observe_volumes(self, names: Sequence[str]) -> Mapping[str, VolumeObs]:
+        """The volumes that exist among `names`."""
+
+    def create_volume(self, stack: StackName, name: str) -> VolumeObs:
+        """Create an empty local volume labelled as the stack's; idempotent."""
+
+    def observe_images(self, references: Sequence[str]) -> Mapping[str, ImageObs]:
+        """The images that are present among `references`."""
+
+    def pull(self, reference: str) -> ImageObs:
+        """Fetch an image from its registry."""
+
+    def protect_images(self, app: AppName, pinned: Sequence[str]) -> None:
+        """Make exactly these images of the app survive pruning."""
+
+    def observe_named(self, kind: NamedKind, names: Sequence[str]) -> frozenset[str]:
+        """The secrets, networks or configs that exist among `names`."""
+
+    def create_secret(self, stack: StackName, name: str, value: bytes) -> None:
+        """Create a secret labelled as the stack's."""
+
+    def remove_unused_configs(self, stack: StackName) -> None:
+        """Remove configs of ours in this stack that no service uses."""
+
+    def inventory(self) -> Inventory:
+        """Every image with what refers to it; a call per image, for garbage collection only."""
+
+    def remove_image(self, image_id: str) -> bool:
+        """Remove an image without force; False if the engine says that something uses it."""
+
+
+class Events(Protocol):
+    """What an engine says when something happens: a hint to look, never the truth."""
+
+    def follow(self, wake: Callable[[str], None], stopped: Callable[[], bool]) -> None:
+        """Call `wake` per event with a word about it, until `stopped`; whatever happens to the stream."""
