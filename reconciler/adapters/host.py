@@ -1,0 +1,68 @@
+"""The machine itself: file systems, git, memory of this process. Effects: reads only."""
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.adapters import files, process
+from reconciler.model.errors import ActError, ObserveError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """One file system. `percent` counts what an ordinary user may not use as used, as df(1) does."""
+
+    path: str
+    used: int
+    free: int
+    percent: int
+
+
+def usage(path: Path) -> Usage:
+    """How full the file system of a path is; of its nearest parent that exists.
+
+    Raises:
+        ObserveError: it cannot be asked.
+    """
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    try:
+        found = os.statvfs(path)
+    except OSError as exc:
+        raise ObserveError(f"{path}: {exc.strerror}") from exc
+    used = (found.f_blocks - found.f_bfree) * found.f_frsize
+    free = found.f_bavail * found.f_frsize
+    percent = -(-100 * used // (used + free)) if used + free else 0
+    return Usage(path=str(path), used=used, free=free, percent=percent)
+
+
+def state_root_is_writable(root: Path) -> str:
+    """Write a file into the state root and take it away again.
+
+    Raises:
+        StateError, OSError: it is not ours, or cannot be written.
+    """
+    files.check_root(root)
+    with tempfile.NamedTemporaryFile(dir=root, prefix=".ready-") as probe:
+        probe.write(b"1")
+        probe.flush()
+    return "writable"
+
+
+def git_runs() -> str:
+    """Ask git for its version.
+
+    Raises:
+        ObserveError: it is not there or does not run.
+    """
+    if shutil.which("git") is None:
+        raise ObserveError("git is not on the PATH")
+    try:
+        ran = process.run(["git", "--version"], timeout_s=10)
+    except ActError as exc:
+        raise ObserveError(str(exc)) from exc
+    if ran.code != 0:
+        raise ObserveError(f"git --version ends with {ran.code}")
+    return ran.output.strip()[:80]

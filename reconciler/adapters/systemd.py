@@ -1,0 +1,60 @@
+"""What the service manager is told: sd_notify(3). Effects: one datagram per call to $NOTIFY_SOCKET, if there is one."""
+
+import contextlib
+import os
+import socket
+from collections.abc import Mapping
+
+
+class Systemd:
+    """`ports.Notifier`. Without a service manager every call does nothing."""
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        env = os.environ if environment is None else environment
+        self._address = env.get("NOTIFY_SOCKET", "")
+        ours = env.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+        usec = env.get("WATCHDOG_USEC", "")
+        self.watchdog_s = int(usec) / 1e6 if ours and usec.isdigit() and int(usec) else None
+        self._status = ""
+
+    def _send(self, **fields: str) -> None:
+        if not self._address:
+            return
+        text = "\n".join(f"{name}={value}" for name, value in fields.items())
+        address = f"\0{self._address[1:]}" if self._address.startswith("@") else self._address
+        # Losing a word to the service manager must never stop the work.
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out,
+        ):
+            out.sendto(text.encode(), address)
+
+    def ready(self, text: str) -> None:
+        """See `ports.Notifier`."""
+        self._send(READY="1", STATUS=_line(text))
+
+    def status(self, text: str) -> None:
+        """See `ports.Notifier`."""
+        if text != self._status:
+            self._status = text
+            self._send(STATUS=_line(text))
+
+    def reloading(self, monotonic_s: float) -> None:
+        """See `ports.Notifier`."""
+        self._send(RELOADING="1", MONOTONIC_USEC=str(int(monotonic_s * 1e6)))
+
+    def stopping(self, text: str) -> None:
+        """See `ports.Notifier`."""
+        self._send(STOPPING="1", STATUS=_line(text))
+
+    def alive(self) -> None:
+        """See `ports.Notifier`."""
+        self._send(WATCHDOG="1")
+
+    def extend(self, seconds: float) -> None:
+        """See `ports.Notifier`."""
+        self._send(EXTEND_TIMEOUT_USEC=str(int(seconds * 1e6)))
+
+
+def _line(text: str) -> str:
+    return text.replace("\n", " ")[:300]

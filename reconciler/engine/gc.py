@@ -1,0 +1,118 @@
+"""Disk watch and garbage collection: look, ask `core.retention`, remove. Effects: the engine's images, one alert.
+
+Never while something is in flight: every app's lock is held for the while, and any journal ends it.
+"""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+
+from reconciler.core import retention
+from reconciler.engine.fleet import HOST
+from reconciler.model.errors import ActError, LockBusy, ObserveError
+from reconciler.model.records import Alert, KnownGood, Severity
+from reconciler.model.settings import Settings
+from reconciler.model.spec import AppSpec
+from reconciler.ports import Ports
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collected:
+    """What was removed, or would be. `skipped`: why nothing was even looked at. `refused`: the engine kept these."""
+
+    removed: tuple[retention.Removal, ...] = ()
+    refused: tuple[retention.Removal, ...] = ()
+    skipped: str = ""
+
+    @property
+    def freed(self) -> int:
+        """Bytes, at most: images share layers."""
+        return sum(removal.size for removal in self.removed)
+
+
+def collect(ports: Ports, settings: Settings, specs: Sequence[AppSpec], *, dry_run: bool = False) -> Collected:
+    """Remove images that nothing needs.
+
+    Raises:
+        ObserveError: the engine cannot be asked; nothing was removed.
+        StateError: a record is unreadable, so what it needs is unknown; nothing was removed.
+    """
+    with ExitStack() as stack:
+        for spec in specs:
+            try:
+                held = ports.locks.acquire(spec.app, "ci-warm gc")
+            except LockBusy as exc:
+                return Collected(skipped=f"{spec.name} is being worked on: {exc}")
+            stack.callback(held.release)
+        under_way = [spec.name for spec in specs if ports.store.journal(spec.app) is not None]
+        if under_way:
+            return Collected(skipped=f"a change is under way: {', '.join(under_way)}")
+        chosen = _choose(ports, settings, specs)
+        if dry_run:
+            return Collected(removed=chosen)
+        removed: list[retention.Removal] = []
+        refused: list[retention.Removal] = []
+        for removal in chosen:
+            (removed if ports.engine.remove_image(removal.id) else refused).append(removal)
+    return Collected(removed=tuple(removed), refused=tuple(refused))
+
+
+def _choose(ports: Ports, settings: Settings, specs: Sequence[AppSpec]) -> tuple[retention.Removal, ...]:
+    needed: list[str] = []
+    ours: list[str] = []
+    # Apps that are no longer declared keep what their records name: removing a spec gives nothing away.
+    for app in sorted({*ports.store.apps(), *(spec.app for spec in specs)}):
+        if ports.store.journal(app) is not None:
+            return ()
+        needed += pinned(ports.store.known_good(app))
+        for seen in ports.store.memory(app).tags.values():
+            ours += [*seen.images, *(f"@{digest}" for digest in seen.images.values())]
+    age = timedelta(seconds=settings.disk.image_age)
+    return retention.removable(ports.engine.inventory(), needed, [*ours, *needed], age, ports.clock.now())
+
+
+def pinned(known: KnownGood | None) -> list[str]:
+    """The images that an app must be able to run and to go back to."""
+    if known is None:
+        return []
+    releases = [known.release, *([known.fallback.release] if known.fallback else [])]
+    return sorted({image for release in releases for image in release.images.values()})
+
+
+def protect(ports: Ports, specs: Sequence[AppSpec]) -> tuple[str, ...]:
+    """Pin every app's images again, in case somebody pruned the pins; what could not be pinned, in words."""
+    problems = []
+    for spec in specs:
+        try:
+            held = ports.locks.acquire(spec.app, "ci-warm pins")
+        except LockBusy:
+            continue
+        try:
+            if ports.store.journal(spec.app) is None:
+                ports.engine.protect_images(spec.app, pinned(ports.store.known_good(spec.app)))
+        except (ActError, ObserveError) as exc:
+            problems.append(f"{spec.name}: {exc}")
+        finally:
+            held.release()
+    return tuple(problems)
+
+
+def watch(ports: Ports, settings: Settings, specs: Sequence[AppSpec], full: Sequence[str]) -> Collected | None:
+    """Act on file systems that are too `full` (described in words): alert, and collect. None: none is.
+
+    Raises:
+        ObserveError, StateError: as in `collect`.
+    """
+    if not full:
+        ports.alerts.resolve(HOST, [], reason="disk")
+        return None
+    now = ports.clock.now()
+    ports.alerts.raise_(
+        Alert(
+            app=HOST, reason="disk", severity=Severity.WARNING, evidence=tuple(full),
+            clears_when=f"less than {settings.disk.high} % is in use; ci-warm gc removes images that nothing needs",
+            fingerprint=f"{HOST}|disk", first_at=now, last_at=now,
+        )
+    )  # fmt: skip
+    return collect(ports, settings, specs)
