@@ -1,33 +1,58 @@
-"""Logging: structlog, JSON for machines, console on a terminal, secrets masked in both. Effects: stderr."""
+"""Logging: structlog, JSON for machines, console on a terminal, secrets masked in both. Effects: stderr or stdout."""
 
 import logging
+import os
 import sys
 from collections.abc import MutableMapping
 from typing import Any
 
 from reconciler.core.redact import Redactor
 
+_PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 
-def configure(*, verbose: bool) -> None:
-    """Set structlog up for this process."""
+
+def configure(*, verbose: bool, service: bool = False) -> None:
+    """Set structlog up for this process.
+
+    `service`: the daemon's log is what it prints, so it goes to stdout, and each line tells journald its priority.
+    """
     import structlog
 
-    on_terminal = sys.stderr.isatty()
-    renderer: Any = structlog.dev.ConsoleRenderer() if on_terminal else structlog.processors.JSONRenderer()
+    out = sys.stdout if service else sys.stderr
+    renderer: Any = structlog.dev.ConsoleRenderer() if out.isatty() else structlog.processors.JSONRenderer()
+    last: list[Any] = [_number, renderer, _prefix] if service and "JOURNAL_STREAM" in os.environ else [renderer]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _mask,
-            renderer,
+            *last,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(out),
         cache_logger_on_first_use=False,
     )
 
 
 def _mask(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     redactor = Redactor()
-    return {key: redactor.mask(value) if isinstance(value, str) else value for key, value in event.items()}
+    return {key: _masked(redactor, value) for key, value in event.items()}
+
+
+def _masked(redactor: Redactor, value: Any) -> Any:
+    if isinstance(value, str):
+        return redactor.mask(value)
+    if isinstance(value, list | tuple):
+        return [_masked(redactor, item) for item in value]
+    return value
+
+
+def _number(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    event["priority"] = _PRIORITIES.get(str(event.get("level")), 6)
+    return event
+
+
+def _prefix(_logger: object, method: str, line: str) -> str:
+    """sd-daemon(3): a line that starts with <N> has priority N."""
+    return f"<{_PRIORITIES.get(method, 6)}>{line}"

@@ -6,6 +6,8 @@ import os
 import secrets
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ from typing import Any
 
 from reconciler import app as composition
 from reconciler import doctor
+from reconciler.adapters.alerts import AlertFolder
 from reconciler.adapters.embedded.engine import EmbeddedEngine
 from reconciler.adapters.swarm.engine import SwarmEngine
 from reconciler.demo import recipes
@@ -182,7 +185,35 @@ class Lab:
         return found.partition(b"\r\n\r\n")[2].decode()
 
     def alerts(self) -> list[Alert]:
-        return [alert for _, alert in self.build().alerts.open()]
+        return [alert for _, alert in AlertFolder(self.state / "alerts").open()]
+
+    def set(self, **changes: Any) -> None:
+        """Change the settings as an operator would; None takes a key out."""
+        path = self.home / "etc" / "config.yaml"
+        merged = json.loads(path.read_text()) | changes
+        path.write_text(json.dumps({key: value for key, value in merged.items() if value is not None}))
+
+    def argv(self, *args: str) -> list[str]:
+        """A command line of the program on this host."""
+        python = [sys.executable, "-m", "reconciler"]
+        return [*python, "--config", str(self.home / "etc" / "config.yaml"), "--state-dir", str(self.state), *args]
+
+    @contextmanager
+    def daemon(self, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
+        """The daemon as a process of its own, stopped at the end."""
+        log = (self.home / "daemon.log").open("ab")
+        process = subprocess.Popen(self.argv("run"), stdout=log, stderr=log, env=os.environ | environment)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(60)
+            log.close()
+
+    def log(self) -> list[dict[str, Any]]:
+        """What the daemon said, line by line."""
+        lines = (self.home / "daemon.log").read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
 
     def history(self) -> list[str]:
         return [line.result for line in self.build().history.lines()]

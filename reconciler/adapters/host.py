@@ -3,21 +3,11 @@
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.adapters import files, process
 from reconciler.model.errors import ActError, ObserveError
-
-
-@dataclass(frozen=True, kw_only=True)
-class Usage:
-    """One file system. `percent` counts what an ordinary user may not use as used, as df(1) does."""
-
-    path: str
-    used: int
-    free: int
-    percent: int
+from reconciler.ports.daemon import Usage
 
 
 def usage(path: Path) -> Usage:

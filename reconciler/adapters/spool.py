@@ -44,9 +44,10 @@ class WishFolder:
 
     def _names(self) -> list[str]:
         try:
-            return sorted(name for name in os.listdir(self.folder) if name.endswith(".json") and name[0] != ".")
+            names = [path.name for path in self.folder.iterdir()]
         except OSError:
             return []
+        return sorted(name for name in names if name.endswith(".json") and not name.startswith("."))
 
     def take(self) -> Sequence[Wish]:
         """See `ports.daemon.Spool`. A hundred at a time: more stay for the next."""

@@ -3,6 +3,7 @@
 `publish` writes for node_exporter; `render` is what `/metrics` serves.
 """
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,6 @@ from reconciler.adapters.history import HistoryFile
 from reconciler.adapters.spool import WishFolder
 from reconciler.model.errors import ObserveError, StateError
 from reconciler.model.ids import AppName
-from reconciler.model.records import AppStatus
 from reconciler.ports import Snapshots, Store
 
 _PASS_BUCKETS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
@@ -28,6 +28,7 @@ class Figures:
     """`ports.daemon.Telemetry`."""
 
     def __init__(self, textfile: str, history: HistoryFile, registry: CollectorRegistry) -> None:
+        self._last: float | None = None
         self._history = history
         self._offset = history.size()
         self._textfile = Path(textfile) if textfile else None
@@ -44,11 +45,15 @@ class Figures:
         )
         self.results = Counter("ci_warm_results", "Terminal outcomes, by result.", ["app", "result"], registry=registry)
 
-    def passed(self, apps: Sequence[AppStatus], elapsed_s: float) -> None:
+    def passed(self, elapsed_s: float) -> None:
         """See `ports.daemon.Telemetry`."""
-        del apps  # read from status.json at scrape time
         self.passes.observe(elapsed_s)
         self.last.set(datetime.now(UTC).timestamp())
+        self._last = time.monotonic()
+
+    def age(self) -> float | None:
+        """Seconds since the last pass that came to its end; None before the first."""
+        return None if self._last is None else time.monotonic() - self._last
 
     def failed(self) -> None:
         """See `ports.daemon.Telemetry`."""

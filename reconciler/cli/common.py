@@ -164,6 +164,13 @@ def say(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
+def fields(value: "Any") -> Mapping[str, Any]:
+    """A dataclass as JSON data."""
+    import dataclasses
+
+    return dataclasses.asdict(value)
+
+
 def dumped(record: "Any") -> Mapping[str, Any]:
     """A record as JSON data."""
     found: Mapping[str, Any] = record.model_dump(mode="json", by_alias=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from reconciler import __version__
-from reconciler.cli import alerts, common, decisions, demo, doctor, history, inspect, reconcile, snapshot
+from reconciler.cli import alerts, common, decisions, demo, doctor, history, inspect, reconcile, run, snapshot
 
 program = typer.Typer(
     name="ci-warm",
@@ -44,6 +44,7 @@ def options(
     common.OPTIONS.config, common.OPTIONS.state, common.OPTIONS.verbose = config, state_dir, verbose
 
 
+program.command()(run.run)
 program.command()(reconcile.reconcile)
 program.command()(reconcile.plan)
 program.command()(inspect.explain)
@@ -57,6 +58,7 @@ program.command()(decisions.retry)
 program.command()(decisions.suspend)
 program.command()(decisions.resume)
 program.command()(decisions.rollback)
+program.command()(run.gc)
 program.command()(doctor.doctor)
 program.command()(demo.demo)
 program.add_typer(alerts.group, name="alerts")

@@ -15,6 +15,7 @@ from reconciler.model.records import Alert, KnownGood, Severity
 from reconciler.model.settings import Settings
 from reconciler.model.spec import AppSpec
 from reconciler.ports import Ports
+from reconciler.ports.daemon import Usage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,12 +99,17 @@ def protect(ports: Ports, specs: Sequence[AppSpec]) -> tuple[str, ...]:
     return tuple(problems)
 
 
-def watch(ports: Ports, settings: Settings, specs: Sequence[AppSpec], full: Sequence[str]) -> Collected | None:
-    """Act on file systems that are too `full` (described in words): alert, and collect. None: none is.
+def watch(ports: Ports, settings: Settings, specs: Sequence[AppSpec], usages: Sequence[Usage]) -> Collected | None:
+    """Act on file systems that are too full: alert, and collect. None: none is.
 
     Raises:
         ObserveError, StateError: as in `collect`.
     """
+    full = [
+        f"{usage.path}: {usage.percent} % in use, {usage.free / (1 << 30):.1f} GiB free"
+        for usage in usages
+        if usage.percent >= settings.disk.high
+    ]
     if not full:
         ports.alerts.resolve(HOST, [], reason="disk")
         return None

@@ -309,7 +309,7 @@ class SweepItem(Record):
 
 
 class Sweep(Record):
-    """`sweeps/<date>.json`: one night, kept up to date while it runs. `finished_at` None: it did not come to its end."""
+    """`sweeps/<date>.json`: one night, kept up to date while it runs. `finished_at` None: it did not end."""
 
     schema_version: Literal[1] = 1
     date: str

@@ -46,22 +46,17 @@ class DaemonSettings(Strict):
 
     interval: Seconds = Field(60.0, ge=1, description="a pass at least this often, whatever events say")
     jitter: Seconds = Field(6.0, ge=0, description="spread of the interval, so that hosts do not fetch in step")
-    event_gap: Seconds = Field(
-        2.0, gt=0, description="between two passes that events ask for; a crash loop must not spin"
-    )
+    event_gap: Seconds = Field(2.0, gt=0, description="between two passes that events ask for")
     watch: Seconds = Field(2.0, gt=0, description="how often spec files and requests/ are looked at")
     checks: int = Field(8, ge=1, le=64, description="apps whose health is asked at the same time")
-    step: Seconds = Field(
-        7200.0, gt=0, description="one step without a sign of life (a snapshot, a pull) may take this long"
-    )
+    step: Seconds = Field(7200.0, gt=0, description="one step (a snapshot, a pull) may take this long in silence")
 
 
 class DiskSettings(Strict):
     """When images are removed."""
 
-    high: int = Field(
-        80, ge=1, le=100, description="percent of a file system in use: alert, and remove what is not needed"
-    )
+    high: int = Field(80, ge=1, le=100, description="percent in use: alert, and remove images that nothing needs")
+    paths: tuple[str, ...] = Field(("/var/lib/docker",), description="file systems to watch, beside the state root's")
     every: Seconds = Field(300.0, gt=0, description="how often the daemon looks at it")
     image_age: Seconds = Field(7 * 86400.0, ge=0, description="younger images stay, whoever needs them")
 
@@ -71,7 +66,7 @@ class MonitorSettings(Strict):
 
     listen: str = Field(
         "", pattern=r"^(|off|unix:/.+|(127\.0\.0\.1|\[::1\]|localhost):[0-9]{1,5})$",
-        description="unix:PATH or a loopback address with a port; '' = http.sock in the unit's runtime directory, if any",
+        description="unix:PATH or loopback:PORT; '' = http.sock in the unit's runtime directory; off",
     )  # fmt: skip
     textfile: str = Field("", pattern=r"^(|/.+\.prom)$", description="a file for node_exporter's textfile collector")
 
@@ -96,9 +91,7 @@ class Settings(Strict):
     domain_suffix: str = Field("", description="canonicals without a domain get warm-<name>.<suffix>")
     group: str = Field("ci-warm", description="group that may read what is published, if it exists")
     notes_patterns: tuple[str, ...] = NOTE_PATTERNS
-    fetch_every: Seconds = Field(
-        600.0, ge=0, description="the daemon fetches each recipe this often; commands always do"
-    )
+    fetch_every: Seconds = Field(600.0, ge=0, description="the daemon fetches this often; commands always do")
     remind_after: Seconds = Field(86400.0, gt=0, description="an open alert is counted as a reminder after this")
     registries: dict[str, RegistrySettings] = Field(default_factory=dict)
     git: GitSettings = GitSettings()

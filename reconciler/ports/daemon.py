@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from reconciler.model.errors import Problem
-from reconciler.model.records import AppStatus, Wish
+from reconciler.model.records import Wish
 from reconciler.model.settings import Settings
 from reconciler.model.spec import AppSpec
 from reconciler.ports import Events, Ports
@@ -50,7 +50,7 @@ class Spool(Protocol):
 class Desired:
     """Desired state as it can be used now, and everything that acts on it.
 
-    `problems`: mistakes in the operator's files; what they concern is as it was before. `by_file`: where each spec is from.
+    `problems`: mistakes in the operator's files; what they concern is as it was before. `by_file`: specs by their file.
     """
 
     settings: Settings
@@ -79,7 +79,7 @@ class DesiredState(Protocol):
 class Telemetry(Protocol):
     """Where figures go."""
 
-    def passed(self, apps: Sequence[AppStatus], elapsed_s: float) -> None:
+    def passed(self, elapsed_s: float) -> None:
         """A pass came to its end."""
 
     def failed(self) -> None:
@@ -87,6 +87,16 @@ class Telemetry(Protocol):
 
     def publish(self) -> None:
         """Write the figures where a scraper of files finds them, if that is wanted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """One file system, in bytes. `percent` counts what ordinary users may not use as used, as df(1) does."""
+
+    path: str
+    used: int
+    free: int
+    percent: int
 
 
 @dataclass(frozen=True, kw_only=True)

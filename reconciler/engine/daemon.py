@@ -1,0 +1,274 @@
+"""The long-lived loop: what wakes it, in what order it answers, signs of life. Decides nothing about apps.
+
+Effects: passes, fetches, garbage collection, all through the ports; threads for the clock and the event stream.
+
+One thread does all the work, so that two passes never overlap. Timers, events, signals and the spool only put a word
+into a queue; everything that waits there when the loop comes back is one reason to look once more.
+"""
+
+import queue
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from datetime import UTC
+
+import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from reconciler.engine import fleet, gc
+from reconciler.engine.fleet import HOST
+from reconciler.engine.pulse import PASS_S, Pulse
+from reconciler.engine.report import Report
+from reconciler.model.errors import Interrupted, ReconcilerError
+from reconciler.model.records import Alert, Severity
+from reconciler.ports.daemon import Desired, DesiredState, Spool, Telemetry, Usage
+
+TICK, EVENT, RELOAD, WISH, FETCHED, DISK, STOP = "tick", "event", "reload", "wish", "fetched", "disk", "stop"
+_FIRST_FETCH_S = 5.0
+_DEBOUNCE_S = 0.1
+_BEAT_S = 10.0
+_SLACK_S = 60.0
+
+log = structlog.get_logger("ci-warm")
+
+
+class Daemon:
+    """`ci-warm run`. `usages`: how full the watched file systems are."""
+
+    def __init__(
+        self, *, desired: DesiredState, spool: Spool, telemetry: Telemetry, pulse: Pulse, state: Desired,
+        stop: threading.Event, usages: Callable[[Sequence[str]], Sequence[Usage]],
+    ) -> None:  # fmt: skip
+        self.state = state
+        self.passes = 0
+        self.failed = ""
+        self._desired = desired
+        self._spool = spool
+        self._telemetry = telemetry
+        self._pulse = pulse
+        self._stop = stop
+        self._usages = usages
+        self._wakes: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._stamps = (desired.stamp(), spool.stamp())
+        self._problems: dict[str, str] = {}
+        self._fetched = threading.Event()
+        self._ended = -1e9
+        self._scheduler = BackgroundScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(4)})
+
+    def wake(self, reason: str) -> None:
+        """Ask for a look; safe in signal handlers and threads."""
+        self._wakes.put(reason)
+
+    def install_signals(self) -> None:
+        """SIGTERM, SIGINT: end at the next safe step. SIGHUP: read the operator's files again."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._ask_to_stop())
+        signal.signal(signal.SIGHUP, lambda *_: self.wake(RELOAD))
+
+    def _ask_to_stop(self) -> None:
+        self._stop.set()
+        self.wake(STOP)
+
+    def run(self) -> None:
+        """Work until asked to stop; whatever is under way then ends at its next safe step."""
+        self._take_over(self.state)
+        self._scheduler.start()
+        threading.Thread(target=self._follow, name="events", daemon=True).start()
+        self._pulse.notifier.ready(self._idle_text())
+        # Tags from before a first fetch would only raise an alert that clears itself; a forge that hangs must not
+        # keep a change that was interrupted waiting.
+        self._fetched.wait(_FIRST_FETCH_S)
+        self.wake(TICK)
+        try:
+            while not self._stop.is_set():
+                self._turn(self._next())
+        except Interrupted:
+            pass
+        finally:
+            self._pulse.notifier.stopping("stopped at a safe step")
+            self._scheduler.shutdown(wait=False)
+            log.info("stopped", passes=self.passes)
+
+    def _take_over(self, state: Desired) -> None:
+        """Work with this desired state from now on."""
+        self.state = state
+        self._pulse.step_s = state.settings.daemon.step
+        self._scheduler.remove_all_jobs()
+        daemon = state.settings.daemon
+        beat = min(_BEAT_S, (self._pulse.notifier.watchdog_s or _BEAT_S * 3) / 3)
+        self._every(beat, self._pulse.beat)
+        self._every(daemon.interval, lambda: self.wake(TICK), jitter=min(daemon.jitter, daemon.interval / 2))
+        self._every(daemon.watch, self._watch)
+        self._every(state.settings.disk.every, lambda: self.wake(DISK))
+        self._every(max(1.0, state.settings.fetch_every), self._fetch, at_once=True)
+        for problem in state.problems:
+            log.warning("desired_state", problem=str(problem))
+        self._alert_problems()
+
+    def _every(self, seconds: float, call: Callable[[], object], *, jitter: float = 0.0, at_once: bool = False) -> None:
+        self._scheduler.add_job(
+            call, "interval", seconds=seconds, jitter=jitter or None, max_instances=1, coalesce=True,
+            misfire_grace_time=None,
+        )  # fmt: skip
+        if at_once:
+            self._scheduler.add_job(call, misfire_grace_time=None)
+
+    def _watch(self) -> None:
+        """Notice that spec files or the spool moved; runs in the scheduler's threads, so it only says so."""
+        before, self._stamps = self._stamps, (self._desired.stamp(), self._spool.stamp())
+        if before[0] != self._stamps[0]:
+            self.wake(RELOAD)
+        if before[1] != self._stamps[1]:
+            self.wake(WISH)
+
+    def _fetch(self, urls: Sequence[str] = ()) -> None:
+        """Fetch recipes, beside the loop: a forge that hangs delays nobody's healing."""
+        state = self.state
+        wanted = list(urls) or [spec.recipe.url for spec in state.specs]
+        try:
+            problems = fleet.fetch_all(state.ports, wanted)
+        finally:
+            self._fetched.set()
+        kept = {url: text for url, text in self._problems.items() if url not in wanted}
+        self._problems = {**kept, **problems}
+        self.wake(FETCHED)
+
+    def _follow(self) -> None:
+        """Listen to the engine of today; a changed setting may name another one."""
+        while not self._stop.is_set():
+            events = self.state.events
+
+            def stopped(mine: object = events) -> bool:
+                return self._stop.is_set() or self.state.events is not mine
+
+            try:
+                events.follow(lambda _text: self.wake(EVENT), stopped)
+            except Exception as exc:  # noqa: BLE001 - a hint that fails must not end anything
+                log.warning("events", error=f"{type(exc).__name__}: {exc}")
+            self._stop.wait(1.0)
+
+    def _next(self) -> set[str]:
+        """Wait for a reason; what else came meanwhile is answered by the same look."""
+        settings = self.state.settings.daemon
+        self._pulse.expect(settings.interval + settings.jitter + _SLACK_S)
+        reasons = {self._wakes.get()}
+        now = self.state.ports.clock.monotonic
+        until = max(now() + _DEBOUNCE_S, self._ended + settings.event_gap)
+        while not self._stop.is_set():
+            waiting = until - now() if reasons <= {EVENT} else 0.0
+            try:
+                reasons.add(self._wakes.get(timeout=max(0.0, waiting)))
+            except queue.Empty:
+                break
+        return reasons
+
+    def _turn(self, reasons: set[str]) -> None:
+        self._pulse.expect(PASS_S)
+        if STOP in reasons:
+            return
+        if RELOAD in reasons:
+            self._guarded("reload", self._reload)
+        if WISH in reasons:
+            self._guarded("wishes", self._grant)
+        if DISK in reasons:
+            self._guarded("disk", self._housekeeping)
+        if reasons - {DISK}:
+            self._guarded("pass", self._pass)
+
+    def _guarded(self, what: str, work: Callable[[], None]) -> None:
+        """Whatever goes wrong is told and counted, and the next turn comes."""
+        alerts = self.state.ports.alerts
+        try:
+            work()
+        except Interrupted:
+            raise
+        except Exception as exc:  # noqa: BLE001 - the loop must outlive any mistake of one turn
+            self.failed = f"{what}: {type(exc).__name__}: {exc}"
+            self._telemetry.failed()
+            log.error("failed", what=what, error=self.failed, traceback=traceback.format_exc())
+            evidence = str(exc) if isinstance(exc, ReconcilerError) else self.failed
+            try:
+                alerts.raise_(self._alert(f"{what}-failed", [evidence], f"the next {what} comes to its end", what))
+            except OSError as again:
+                log.error("alert_not_written", error=str(again))
+        else:
+            self.failed = "" if self.failed.startswith(f"{what}:") else self.failed
+            alerts.resolve(HOST, [], reason=f"{what}-failed")
+
+    def _alert(self, reason: str, evidence: Sequence[str], clears_when: str, key: str) -> Alert:
+        now = self.state.ports.clock.now()
+        return Alert(
+            app=HOST, reason=reason, severity=Severity.CRITICAL, evidence=tuple(evidence), clears_when=clears_when,
+            fingerprint=f"{HOST}|{reason}|{key}", first_at=now, last_at=now,
+        )  # fmt: skip
+
+    def _reload(self) -> None:
+        notifier = self._pulse.notifier
+        notifier.reloading(self.state.ports.clock.monotonic())
+        try:
+            self._take_over(self._desired.load(self.state))
+        finally:
+            notifier.ready(self._idle_text())
+        log.info("reloaded", apps=len(self.state.specs), problems=len(self.state.problems))
+
+    def _alert_problems(self) -> None:
+        """One alert per file that is not as it should be; the app goes on as it was."""
+        by_file: dict[str, list[str]] = {}
+        for problem in self.state.problems:
+            by_file.setdefault(problem.file, []).append(str(problem))
+        found = [self._alert("spec", texts, "the file is right", file) for file, texts in by_file.items()]
+        for alert in found:
+            self.state.ports.alerts.raise_(alert)
+        self.state.ports.alerts.resolve(HOST, [alert.fingerprint for alert in found], reason="spec")
+
+    def _grant(self) -> None:
+        """Take wishes: the only one there is means "look now, at the newest tags"."""
+        urls = []
+        for wish in self._spool.take():
+            named = [spec for spec in self.state.specs if wish.app in (None, spec.name)]
+            log.info("wish", action=wish.action, app=wish.app, by=wish.by, known=bool(named))
+            urls += [spec.recipe.url for spec in named]
+        if urls:
+            self._fetch(urls)
+
+    def _housekeeping(self) -> None:
+        ports, settings, specs = self.state.ports, self.state.settings, self.state.specs
+        for problem in gc.protect(ports, specs):
+            log.warning("pins", problem=problem)
+        done = gc.watch(ports, settings, specs, self._usages(settings.disk.paths))
+        if done is not None:
+            log.info("gc", removed=len(done.removed), freed_bytes=done.freed, skipped=done.skipped)
+
+    def _pass(self) -> None:
+        state = self.state
+        clock = state.ports.clock
+        began = clock.monotonic()
+        structlog.contextvars.bind_contextvars(run_id=f"{clock.now():%Y%m%dT%H%M%S}-{self.passes}")
+        try:
+            reports = fleet.run(state.ports, state.settings, state.specs, actor="daemon", fetched=self._problems)
+        finally:
+            self._ended = clock.monotonic()
+        self.passes += 1
+        self._telemetry.passed(self._ended - began)
+        self._telemetry.publish()
+        self._tell(reports, self._ended - began)
+
+    def _tell(self, reports: Sequence[Report], elapsed_s: float) -> None:
+        """One line per app that is not quiet, one for the pass."""
+        for report in reports:
+            if report.outcome.changed or not report.outcome.ok:
+                log.info(
+                    "result", app=report.status.app, result=report.status.result, evidence=report.outcome.evidence[:3]
+                )
+        log.info(
+            "pass", apps=len(reports), elapsed_s=round(elapsed_s, 3), changed=any(r.outcome.changed for r in reports)
+        )
+        self._pulse.notifier.status(self._idle_text(reports))
+
+    def _idle_text(self, reports: Sequence[Report] = ()) -> str:
+        held = sum(bool(report.outcome.holds) for report in reports)
+        bad = [report.status.app for report in reports if not report.outcome.ok]
+        parts = [f"{len(self.state.specs)} apps", *([f"{held} held"] if held else [])]
+        return ", ".join(parts) + (f"; not well: {', '.join(bad[:5])}" if bad else "")

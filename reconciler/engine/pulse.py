@@ -1,0 +1,49 @@
+"""Signs of life: the service manager hears one only while the work moves on. Effects: words to the service manager.
+
+Each stretch of work says how long it may take; when that is over and nothing has moved, the watchdog is left to bite.
+"""
+
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from reconciler.ports.daemon import Notifier
+
+PASS_S = 600.0
+"""A pass may take this long without a step: engine calls and probes have deadlines of their own, far shorter."""
+EXTEND_S = 60.0
+
+
+class Pulse:
+    """Shared by the loop, which says what it expects, and the scheduler's thread, which speaks for it."""
+
+    def __init__(self, notifier: Notifier, monotonic: Callable[[], float], stop: threading.Event) -> None:
+        self.notifier = notifier
+        self.step_s = 7200.0
+        self._monotonic = monotonic
+        self._stop = stop
+        self._until = monotonic() + PASS_S
+
+    def expect(self, seconds: float) -> None:
+        """What is done now takes at most this long, or says so again."""
+        self._until = self._monotonic() + seconds
+
+    def is_alive(self) -> bool:
+        """Say whether the work is within what was expected."""
+        return self._monotonic() <= self._until
+
+    def progress(self, app: str, text: str) -> None:
+        """One step of a change: the hook that the ports carry."""
+        self.expect(self.step_s)
+        self.notifier.status(f"{app}: {text}")
+        structlog.get_logger("ci-warm").info("step", app=app, doing=text)
+
+    def beat(self) -> None:
+        """Called every few seconds, from a thread of its own."""
+        if not self.is_alive():
+            return
+        self.notifier.alive()
+        if self._stop.is_set():
+            # The step that is being finished is safe to finish and unsafe to kill.
+            self.notifier.extend(EXTEND_S)

@@ -1,0 +1,1 @@
+"""The long-lived process: on the embedded engine as a real process, and its parts."""

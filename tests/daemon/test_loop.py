@@ -1,0 +1,230 @@
+"""The daemon's parts: signs of life, what a turn survives, garbage collection, usable specs."""
+
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.core import retention, specset
+from reconciler.engine import gc
+from reconciler.engine.daemon import DISK, TICK, Daemon
+from reconciler.engine.pulse import Pulse
+from reconciler.model.errors import StateError
+from reconciler.model.observed import Inventory, StoredImage
+from reconciler.model.records import Wish
+from reconciler.ports import Ports
+from reconciler.ports.daemon import Desired, Usage
+from tests.builders import NOW, spec
+from tests.engine.conftest import V1, host  # noqa: F401 - a fixture
+from tests.fakes.world import Host
+
+V2 = "1.0.1+5.0.1"
+
+
+class Words:
+    """A service manager that writes down what it hears."""
+
+    watchdog_s = None
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def ready(self, text: str) -> None:
+        self.heard.append("ready")
+
+    def status(self, text: str) -> None:
+        self.heard.append(text)
+
+    def reloading(self, monotonic_s: float) -> None:
+        self.heard.append("reloading")
+
+    def stopping(self, text: str) -> None:
+        self.heard.append("stopping")
+
+    def alive(self) -> None:
+        self.heard.append("alive")
+
+    def extend(self, seconds: float) -> None:
+        self.heard.append("extend")
+
+
+class Nothing:
+    """Spool, telemetry, files and events that have nothing to say."""
+
+    failures = 0
+
+    def stamp(self) -> Hashable:
+        return 0
+
+    def take(self) -> Sequence[Wish]:
+        return []
+
+    def load(self, before: Desired | None) -> Desired:
+        assert before is not None
+        return before
+
+    def passed(self, elapsed_s: float) -> None: ...
+
+    def publish(self) -> None: ...
+
+    def failed(self) -> None:
+        self.failures += 1
+
+    def follow(self, wake: Callable[[str], None], stopped: Callable[[], bool]) -> None: ...
+
+
+def made(world: Host, ports: Ports, nothing: Nothing) -> Daemon:
+    """A daemon over the fake world, not started."""
+    settings = world.settings
+    state = Desired(settings=settings, specs=tuple(world.specs), by_file={}, ports=ports, events=nothing)
+    pulse = Pulse(Words(), world.clock.monotonic, threading.Event())
+    return Daemon(
+        desired=nothing, spool=nothing, telemetry=nothing, pulse=pulse, state=state, stop=threading.Event(),
+        usages=lambda _paths: [Usage(path="/", used=90, free=10, percent=90)],
+    )  # fmt: skip
+
+
+def test_a_sign_of_life_only_while_the_work_moves(host: Host) -> None:  # noqa: F811
+    words, stop = Words(), threading.Event()
+    pulse = Pulse(words, host.clock.monotonic, stop)
+    pulse.expect(10)
+    pulse.beat()
+    host.clock.seconds += 11
+    pulse.beat()
+    assert words.heard == ["alive"]
+    assert not pulse.is_alive()
+    pulse.progress("notes", "snapshot")  # a step may take longer than a pass without one
+    host.clock.seconds += 3600
+    stop.set()
+    pulse.beat()
+    assert words.heard == ["alive", "notes: snapshot", "alive", "extend"]
+
+
+def test_a_pass_that_throws_is_told_and_the_next_one_runs(host: Host) -> None:  # noqa: F811
+    nothing, ports = Nothing(), host.ports()
+    daemon = made(host, ports, nothing)
+
+    def fault(call: str, when: str) -> None:
+        if call == "look":
+            raise RuntimeError("a mistake of ours")
+
+    host.engine.fault = fault
+    daemon._turn({TICK})
+    assert (nothing.failures, daemon.passes) == (1, 0)
+    [alert] = host.alerts()
+    assert (alert.reason, alert.evidence) == ("pass-failed", ("pass: RuntimeError: a mistake of ours",))
+    host.engine.fault = lambda _call, _when: None
+    daemon._turn({TICK})
+    assert (daemon.passes, daemon.failed, host.alerts()) == (1, "", [])
+
+
+def test_a_full_disk_is_alerted_and_only_what_nothing_needs_goes(host: Host) -> None:  # noqa: F811
+    host.release(V2)
+    assert host.result() == f"upgraded:{V1}->{V2}"
+    pinned = host.ports().store.known_good(host.specs[0].app)
+    assert pinned is not None and pinned.fallback is not None
+    old = NOW - timedelta(days=30)
+
+    def image(number: int, *names: str, used: bool = False, **changes: Any) -> StoredImage:
+        fields = {"id": f"sha256:{number:064x}", "references": names, "size": 100, "tagged_at": old, "used": used}
+        return StoredImage(**(fields | changes))
+
+    digests = [next(iter(r.images.values())).partition("@")[2] for r in (pinned.release, pinned.fallback.release)]
+    host.engine.stored = [
+        image(1, "registry.test/notes:5.0.1", f"registry.test/notes@{digests[0]}"),
+        image(2, f"registry.test/notes@{digests[1]}"),
+        image(3),
+        image(4, used=True),
+        image(5, tagged_at=NOW),
+        image(6, "somebody.else/app:1"),
+    ]
+    daemon = made(host, host.ports(), Nothing())
+    daemon._turn({DISK})
+    assert [stored.id[-1] for stored in host.engine.stored] == ["1", "2", "4", "5", "6"]
+    assert [alert.reason for alert in host.alerts()] == ["disk"]
+
+
+def test_nothing_goes_while_something_is_in_flight(host: Host) -> None:  # noqa: F811
+    host.engine.stored = [StoredImage(id="sha256:3", references=(), size=1, tagged_at=NOW - timedelta(90), used=False)]
+    ports = host.ports()
+    held = ports.locks.acquire(host.specs[0].app, "a test")
+    assert "being worked on" in gc.collect(ports, host.settings, host.specs).skipped
+    held.release()
+    assert len(gc.collect(ports, host.settings, host.specs, dry_run=True).removed) == 1
+    (host.root / "state" / "notes" / "memory.json").write_text("{")
+    with pytest.raises(StateError):
+        gc.collect(host.ports(), host.settings, host.specs)
+    assert len(host.engine.stored) == 1
+
+
+def stored(*references: str, age: int = 30) -> StoredImage:
+    return StoredImage(
+        id="sha256:" + "f" * 64, references=references, size=1, tagged_at=NOW - timedelta(days=age), used=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("references", "goes"),
+    [
+        ((), True),
+        (("r/app:1",), True),
+        (("r/app:1", "r/app@sha256:" + "1" * 64), True),
+        (("r/app@sha256:" + "1" * 64,), True),
+        (("r/app:2",), False),
+        (("r/app:1", "foreign:1"), False),
+        (("other@sha256:" + "2" * 64,), False),
+    ],
+)
+def test_only_dangling_images_and_those_that_were_ours_go(references: tuple[str, ...], goes: bool) -> None:
+    ours = ["r/app:1", "@sha256:" + "1" * 64, "r/app:2"]
+    found = retention.removable(
+        Inventory(images=(stored(*references),)), ["r/app:2"], ours, timedelta(days=7), NOW
+    )  # fmt: skip
+    assert bool(found) is goes
+
+
+def test_nothing_goes_by_an_empty_listing_or_when_nothing_is_known() -> None:
+    age = timedelta(days=7)
+    assert retention.removable(Inventory(images=()), ["a:1"], [], age, NOW) == ()
+    assert retention.removable(Inventory(images=(stored(),)), [], [], age, NOW) == ()
+    assert retention.removable(Inventory(images=(stored(age=1),)), ["a:1"], [], age, NOW) == ()
+
+
+def test_an_image_that_is_needed_by_digest_stays_whatever_it_is_called() -> None:
+    digest = "sha256:" + "7" * 64
+    images = Inventory(images=(stored("r/app:1", f"r/app@{digest}"),))
+    assert retention.removable(images, [f"r/app:1@{digest}"], ["r/app:1"], timedelta(0), NOW) == ()
+    assert retention.removable(images, ["sha256:" + "f" * 64], ["r/app:1"], timedelta(0), NOW) == ()
+
+
+def test_a_clash_keeps_both_sides_as_they_were() -> None:
+    one, two = spec(name="one", domain="one.test"), spec(name="two", domain="two.test")
+    moved = spec(name="two", domain="one.test")
+    chosen, problems = specset.usable({"1": one, "2": moved}, set(), {"1": one, "2": two})
+    assert dict(chosen) == {"1": one, "2": two}
+    assert {problem.key for problem in problems} == {"domain", "stack"}
+
+
+def test_a_clash_without_a_before_leaves_the_later_one_out() -> None:
+    one, two = spec(name="one", domain="one.test"), spec(name="two", domain="one.test")
+    chosen, problems = specset.usable({"1": one, "2": two}, set(), {})
+    assert list(chosen) == ["1"] and problems
+
+
+def test_an_app_after_one_whose_file_is_wrong_still_runs() -> None:
+    later = spec(name="later", after=["first"])
+    chosen, problems = specset.usable({"2": later}, {"1"}, {})
+    assert (list(chosen), problems) == (["2"], [])
+
+
+def test_wrong_state_of_one_app_is_its_own(tmp_path: Path, host: Host) -> None:  # noqa: F811
+    host.specs.append(spec(name="other", domain="other.test"))
+    (host.root / "state" / "notes" / "known_good.json").write_text("[]")
+    daemon = made(host, host.ports(), Nothing())
+    daemon._turn({TICK})
+    results = {entry.app: entry.result for entry in host.ports().store.status().apps}  # type: ignore[union-attr]
+    assert results["notes"] == "held-state"
+    assert results["other"].startswith("deployed:")

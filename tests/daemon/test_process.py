@@ -1,0 +1,236 @@
+"""`ci-warm run` as a real process on the embedded engine."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab import V1, V2, Lab, lab, until
+
+QUICK = {"interval": "1s", "jitter": "0s", "watch": "100ms", "event_gap": "100ms"}
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Lab]:
+    with lab(tmp_path / "lab", "embedded") as made:
+        made.set(daemon=QUICK, fetch_every="1s", monitor={"listen": f"unix:{tmp_path}/http.sock"})
+        made.release(V1)
+        yield made
+
+
+def deployed(host: Lab, version: str = V1) -> None:
+    until(lambda: (host.state / host.name / "last_good").exists() and host.known() == version, 30, f"{version} runs")
+
+
+def ask(host: Lab, path: str) -> tuple[int, bytes]:
+    """One request to the daemon's own socket."""
+    line = http.client.HTTPConnection("localhost")
+    line.sock = socket.socket(socket.AF_UNIX)
+    line.sock.settimeout(20)
+    line.sock.connect(str(host.home.parent / "http.sock"))
+    line.request("GET", path)
+    answer = line.getresponse()
+    return answer.status, answer.read()
+
+
+def quiet(host: Lab, passes: int) -> bool:
+    """That many passes came to their end since the log began."""
+    return sum(line["event"] == "pass" for line in host.log()) >= passes
+
+
+def test_deploys_upgrades_and_heals_on_its_own(host: Lab) -> None:
+    with host.daemon() as process:
+        deployed(host)
+        host.release(V2)
+        deployed(host, V2)
+        host.build().ports.engine.remove_services(host.stack, ["app"])
+        until(lambda: len(host.history()) == 3, 30, "the app is healed")
+        assert host.history()[-1] == f"deployed:{V2}"  # its only service was gone
+        process.terminate()
+        assert process.wait(20) == 0
+    assert host.answer() == "5.0.1"
+    host.check()
+
+
+def test_a_converged_host_is_left_alone(host: Lab) -> None:
+    with host.daemon():
+        deployed(host)
+        until(lambda: quiet(host, 3), 20)
+        before = {path: path.stat().st_mtime_ns for path in host.state.rglob("*") if path.is_file()}
+        until(lambda: quiet(host, 6), 20)
+        moved = {
+            path.name for path in before
+            if path.exists() and path.stat().st_mtime_ns != before[path] and "recipes" not in path.parts
+        }  # fmt: skip
+    # The lock files carry their holder; all else that lies there did not move.
+    assert moved - {"status.json"} <= {f"{host.name}.lock"}
+
+
+def test_a_stop_in_mid_upgrade_ends_at_a_safe_step_and_the_next_start_finishes(host: Lab) -> None:
+    with host.daemon():
+        deployed(host)
+        host.release(V2)
+        until(lambda: (host.state / host.name / "journal.json").exists(), 20, "the upgrade begins")
+    assert [line["event"] for line in host.log()][-1] == "stopped"
+    with host.daemon() as process:
+        until(lambda: len(host.history()) >= 2, 60, "a terminal outcome")
+        until(lambda: not (host.state / host.name / "journal.json").exists(), 60, "the journal is closed")
+        process.terminate()
+        assert process.wait(20) == 0
+    # Stopped before the new version was deployed: back to the old one. After that: to the end.
+    ended = {f"aborted:{V1}->{V2}": V1, f"upgraded:{V1}->{V2}": V2}
+    assert host.known() == ended[host.history()[1]]
+    host.check()
+
+
+def test_a_second_signal_corrupts_nothing(host: Lab) -> None:
+    with host.daemon() as process:
+        deployed(host)
+        host.release(V2)
+        until(lambda: (host.state / host.name / "journal.json").exists() or host.known() == V2, 20)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+            process.send_signal(number)
+        assert process.wait(30) == 0
+    assert host.reconcile().partition(":")[0] in ("noop-healthy", "upgraded", "aborted", "rolled-back")
+    host.check()
+
+
+def test_a_wrong_spec_keeps_what_was_good_and_says_so(host: Lab) -> None:
+    spec = host.home / "etc" / "apps" / f"{host.name}.yaml"
+    good = spec.read_text()
+    with host.daemon():
+        deployed(host)
+        spec.write_text("name: [\n")
+        [alert] = until(lambda: [a for a in host.alerts() if a.reason == "spec"], 20, "the alert")
+        assert str(spec) in alert.evidence[0]
+        host.release(V2)
+        deployed(host, V2)  # the spec as it was is still followed
+        spec.write_text(good)
+        until(lambda: not [a for a in host.alerts() if a.reason == "spec"], 20, "the alert is resolved")
+
+
+def test_a_new_spec_is_taken_up_and_a_wrong_setting_is_not(host: Lab) -> None:
+    with host.daemon() as process:
+        deployed(host)
+        host.set(interval="never")
+        process.send_signal(signal.SIGHUP)
+        until(lambda: [a for a in host.alerts() if a.reason == "spec"], 20, "the alert")
+        second = json.loads((host.home / "etc" / "apps" / f"{host.name}.yaml").read_text())
+        second |= {"name": "idle", "kind": "canonical", "domain": "idle.example.test"}
+        (host.home / "etc" / "apps" / "idle.yaml").write_text(json.dumps(second))
+        until(lambda: "idle" in (host.state / "status.json").read_text(), 20, "the new app is in the status")
+        assert process.poll() is None
+        host.set(interval=None)
+
+
+def test_wishes_are_judged_and_hostile_ones_thrown_out(host: Lab) -> None:
+    host.set(daemon=QUICK | {"interval": "1h"}, fetch_every="1h")
+    spool = host.state / "requests"
+    with host.daemon():
+        deployed(host)
+        host.release(V2)
+        secret = host.home / "secret"
+        secret.write_text('{"schema_version": 1, "action": "reconcile"}')
+        (spool / "a-link.json").symlink_to(secret)
+        os.mkfifo(spool / "b-fifo.json")
+        (spool / "c-large.json").write_text("x" * 20_000)
+        (spool / "d-shape.json").write_text('{"schema_version": 1, "action": "rm", "app": "notes"}')
+        (spool / "e-folder.json").mkdir()
+        (spool / "f-good.json").write_text('{"schema_version": 1, "action": "reconcile", "by": "forge"}')
+        deployed(host, V2)
+        until(lambda: not os.listdir(spool), 10, "the spool is empty")
+    reasons = (host.state / "requests.rejected" / "reasons.log").read_text().splitlines()
+    assert [line.split(":")[0].strip("'")[0] for line in reasons] == list("abcde")
+    assert secret.exists()
+
+
+def test_health_and_metrics(host: Lab) -> None:
+    with host.daemon():
+        deployed(host)
+        until(lambda: quiet(host, 2), 20)
+        code, body = ask(host, "/readyz")
+        found = json.loads(body)
+        assert (code, found["status"]) == (200, "ready")
+        assert set(found["components"]) == {"docker", "state_root", "disk", "git", "passes"}
+        assert ask(host, "/healthz") == (200, b"ok\n")
+        host.release("2.0.0+6.0.0")
+        until(lambda: b'ci_warm_app_hold_age_seconds{app="notes",reason="major"}' in ask(host, "/metrics")[1], 20)
+        text = ask(host, "/metrics")[1].decode()
+        assert f'ci_warm_app_state{{app="notes",result="held-major",status="out-of-sync",version="{V1}"}} 1.0' in text
+        assert 'ci_warm_results_total{app="notes",result="deployed"} 1.0' in text
+        assert 'ci_warm_alerts_open{app="notes",reason="held-major",severity="warning"} 1.0' in text
+        (host.state / "engine" / "services").rename(host.state / "engine" / "away")
+        code, body = ask(host, "/readyz")
+        (host.state / "engine" / "away").rename(host.state / "engine" / "services")
+        part = json.loads(body)["components"]["docker"]
+        assert (code, part["status"], part["error_class"]) == (503, "error", "ObserveError")
+        assert "folder is gone" in part["error"]
+        assert ask(host, "/etc/passwd")[0] == 404
+
+
+def test_a_second_daemon_is_refused(host: Lab) -> None:
+    with host.daemon():
+        deployed(host)
+        second = subprocess.run(host.argv("run"), capture_output=True, text=True, timeout=60)
+        assert second.returncode == 75
+        assert "daemon.lock is held by ci-warm run" in second.stderr
+
+
+def test_wrong_settings_at_the_start_are_refused(host: Lab) -> None:
+    host.set(daemon={"interval": "often"})
+    ran = subprocess.run(host.argv("run"), capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 2
+    assert "config.yaml" in ran.stderr and "daemon.interval" in ran.stderr
+    host.set(daemon=QUICK)
+
+
+class Manager:
+    """A service manager's end of the notify socket."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "notify"
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(self.path))
+        self.socket.setblocking(False)
+        self.heard: list[dict[str, str]] = []
+
+    def hears(self, key: str) -> list[str]:
+        while True:
+            try:
+                text = self.socket.recv(65536).decode()
+            except BlockingIOError:
+                break
+            self.heard.append(dict(line.split("=", 1) for line in text.splitlines()))
+        return [message[key] for message in self.heard if key in message]
+
+
+def test_the_service_manager_hears_what_is_done(host: Lab, tmp_path: Path) -> None:
+    manager = Manager(tmp_path)
+    environment = {"NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "1500000"}
+    with host.daemon(**environment) as process:
+        until(lambda: manager.hears("READY"), 20, "READY")
+        deployed(host)
+        until(lambda: len(manager.hears("WATCHDOG")) >= 3, 20, "signs of life")
+        assert any("notes: settle" in text for text in manager.hears("STATUS"))
+        until(lambda: manager.hears("STATUS")[-1] == "1 apps", 20)
+        process.send_signal(signal.SIGHUP)
+        until(lambda: manager.hears("RELOADING") and len(manager.hears("READY")) >= 2, 20, "the reload")
+        process.terminate()
+        assert process.wait(20) == 0
+        assert manager.hears("STOPPING") == ["1"]
+
+
+def test_lines_for_the_journal_carry_their_priority(host: Lab) -> None:
+    with host.daemon(JOURNAL_STREAM="1:2"):
+        deployed(host)
+        lines = until(lambda: [x for x in (host.home / "daemon.log").read_text().splitlines() if '"result"' in x], 20)
+    assert lines[0].startswith("<6>{")
+    parsed: dict[str, Any] = json.loads(lines[0].removeprefix("<6>"))
+    assert (parsed["priority"], parsed["app"], bool(parsed["run_id"])) == (6, "notes", True)
