@@ -17,6 +17,7 @@ from reconciler.adapters.recipes import GitRecipes
 from reconciler.adapters.records import RecordStore
 from reconciler.adapters.secret_source import FileOrRandom
 from reconciler.adapters.snapshots.store import FolderSnapshots
+from reconciler.adapters.sweeps import SweepFolder
 from reconciler.model.errors import UsageError
 from reconciler.model.settings import Settings
 from reconciler.model.spec import AppSpec
@@ -39,6 +40,7 @@ class App:
     history: HistoryFile
     clock: SystemClock
     snapshots: FolderSnapshots
+    sweeps: SweepFolder
 
     def spec(self, name: str) -> AppSpec:
         """The spec of that name.
@@ -55,7 +57,7 @@ class App:
 
 def build(
     config: Path, state: Path, *, effect: Callable[[str], None] = no_crash,
-    progress: Callable[[str, str], None] = lambda _app, _text: None,
+    progress: Callable[[str, str], None] = lambda _app, _text: None, clock: SystemClock | None = None,
 ) -> App:  # fmt: skip
     """Read the operator's files and put the program together.
 
@@ -65,7 +67,7 @@ def build(
     """
     settings = specs.read_settings(config)
     loaded = specs.read_specs(specs.folders(config), settings)
-    return assemble(settings, loaded, state, effect=effect, progress=progress)
+    return assemble(settings, loaded, state, effect=effect, progress=progress, clock=clock)
 
 
 def assemble(
@@ -81,6 +83,8 @@ def assemble(
     alerts.prepare()
     history = HistoryFile(state / "history.jsonl", gid)
     snapshots = FolderSnapshots(state, effect)
+    sweeps = SweepFolder(state / "sweeps", gid)
+    sweeps.prepare()
     engine, registry = engine_of(settings, state)
     ports = Ports(
         engine=engine, snapshots=snapshots, registry=registry,
@@ -91,7 +95,7 @@ def assemble(
     )  # fmt: skip
     return App(
         settings=settings, specs=loaded, ports=ports, state=state, store=store, alerts=alerts, history=history,
-        clock=clock, snapshots=snapshots,
+        clock=clock, snapshots=snapshots, sweeps=sweeps,
     )  # fmt: skip
 
 

@@ -14,7 +14,6 @@ from reconciler import app as composition
 from reconciler.adapters import files, host, monitor, specs
 from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.history import HistoryFile
-from reconciler.adapters.locks import LockFolder
 from reconciler.adapters.spool import WishFolder
 from reconciler.adapters.systemd import Systemd
 from reconciler.adapters.telemetry import Figures, StateCollector
@@ -22,7 +21,6 @@ from reconciler.core import specset
 from reconciler.engine.daemon import Daemon
 from reconciler.engine.pulse import Pulse
 from reconciler.model.errors import ObserveError, Problem, SpecError
-from reconciler.model.ids import AppName
 from reconciler.model.settings import Settings
 from reconciler.ports import Events
 from reconciler.ports.daemon import Check, Desired, Usage
@@ -101,8 +99,7 @@ def daemon(config: Path, state: Path) -> Iterator[Daemon]:
     app = operator.app
     if app is None:
         raise AssertionError("the first load builds the app")
-    # A lock file of its own beside the apps' folder of locks, where an app of the same name could stand.
-    held = LockFolder(state, clock.now).acquire(AppName("daemon"), "ci-warm run")
+    held = app.ports.locks.turn("daemon", "ci-warm run")
     try:
         gid = files.group_id(desired.settings.group)
         spool = WishFolder(state / "requests", gid)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from reconciler.adapters import files
 from reconciler.model.errors import LockBusy, StateError
@@ -43,7 +44,13 @@ class LockFolder:
 
     def acquire(self, app: AppName, what: str) -> LockHeld:
         """See `ports.Locks`."""
-        path = self.path(app)
+        return self._take(self.path(app), what)
+
+    def turn(self, name: Literal["daemon", "sweep", "upgrade"], what: str) -> LockHeld:
+        """See `ports.Locks`. These lie beside the folder of the apps' locks, where no app's name can meet theirs."""
+        return self._take(self.folder.parent / f"{name}.lock", what)
+
+    def _take(self, path: Path, what: str) -> LockHeld:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, files.PRIVATE_FILE)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -60,6 +67,30 @@ class LockFolder:
                 os.close(fd)
                 raise
         return LockHeld(fd)
+
+
+def holder_pid(path: Path) -> int | None:
+    """The process that holds a lock; None if nobody does.
+
+    Raises:
+        StateError: somebody does, and left no readable name.
+    """
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise StateError(str(path), f"cannot be asked: {exc.strerror}") from exc
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        try:
+            return LockHolder.model_validate_json(os.pread(fd, 4096, 0)).pid
+        except ValueError as exc:
+            raise StateError(str(path), "is held by somebody who left no name") from exc
+    finally:
+        os.close(fd)
+    return None
 
 
 def describe(raw: bytes) -> str:

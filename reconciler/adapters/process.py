@@ -57,13 +57,13 @@ def run(
     try:
         out, err = child.communicate(input=stdin, timeout=timeout_s)
     except subprocess.TimeoutExpired as exc:
-        _end(child)
+        end(child)
         raise ActError(
             f"{argv[0]} {argv[1] if len(argv) > 1 else ''} did not end within {timeout_s:g} s",
             host_fault=True,
         ) from exc
     except BaseException:
-        _end(child)
+        end(child)
         raise
     out, err = out[-OUTPUT_CAP:] if redactor else out, err[-OUTPUT_CAP:]
     text = "\n".join(part.decode("utf-8", "replace").strip() for part in (out, err) if part.strip())
@@ -75,7 +75,7 @@ def _die_with_parent() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _end(child: "subprocess.Popen[bytes]") -> None:
+def end(child: "subprocess.Popen[bytes]") -> None:
     """Kill the whole group; whoever left it and holds the pipes is not waited for."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)

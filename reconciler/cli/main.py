@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 from reconciler import __version__
-from reconciler.cli import alerts, common, decisions, demo, doctor, history, inspect, reconcile, run, snapshot
+from reconciler.cli import (
+    alerts,
+    common,
+    decisions,
+    demo,
+    doctor,
+    history,
+    inspect,
+    reconcile,
+    service,
+    snapshot,
+    sweep,
+)
 
 program = typer.Typer(
     name="ci-warm",
@@ -44,7 +56,8 @@ def options(
     common.OPTIONS.config, common.OPTIONS.state, common.OPTIONS.verbose = config, state_dir, verbose
 
 
-program.command()(run.run)
+program.command()(service.run)
+program.command()(service.reload)
 program.command()(reconcile.reconcile)
 program.command()(reconcile.plan)
 program.command()(inspect.explain)
@@ -58,7 +71,9 @@ program.command()(decisions.retry)
 program.command()(decisions.suspend)
 program.command()(decisions.resume)
 program.command()(decisions.rollback)
-program.command()(run.gc)
+program.command()(sweep.sweep)
+program.command()(service.gc)
+program.command("install-units")(service.install_units)
 program.command()(doctor.doctor)
 program.command()(demo.demo)
 program.add_typer(alerts.group, name="alerts")

@@ -170,7 +170,16 @@ def _take(context: Context, considered: Considered, train: str | None) -> Outcom
                 report.count_host_fault(context, prepared.detail)
             holds = (prepared,)
         else:
-            return execute.begin(context, _journal_of_release(context, facts, action, prepared))
+            journal = _journal_of_release(context, facts, action, prepared)
+            try:
+                turn = context.ports.locks.turn("upgrade", f"ci-warm {context.actor}: {context.app}")
+            except LockBusy as exc:
+                holds = (plan.turn_hold(str(exc)),)
+            else:
+                try:
+                    return execute.begin(context, journal)
+                finally:
+                    turn.release()
     origin = facts.known.release.version if facts.known else None
     result = plan.held_result(holds, origin, action.target)
     return Outcome(app=context.app, result=result, holds=holds, evidence=tuple(hold.detail for hold in holds))

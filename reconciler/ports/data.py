@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from reconciler.model.ids import AppName
 from reconciler.model.observed import VolumeObs
@@ -138,6 +138,13 @@ class Locks(Protocol):
 
     def acquire(self, app: AppName, what: str) -> Held:
         """Never waits.
+
+        Raises:
+            LockBusy: somebody else holds it.
+        """
+
+    def turn(self, name: Literal["daemon", "sweep", "upgrade"], what: str) -> Held:
+        """One of the host-wide locks: of the daemon, the sweep, and whoever upgrades a live app. Never waits.
 
         Raises:
             LockBusy: somebody else holds it.

@@ -27,7 +27,7 @@ V2 = "1.0.1+5.0.1"
 class Words:
     """A service manager that writes down what it hears."""
 
-    watchdog_s = None
+    watchdog_s: float | None = None
 
     def __init__(self) -> None:
         self.heard: list[str] = []
@@ -129,8 +129,8 @@ def test_a_full_disk_is_alerted_and_only_what_nothing_needs_goes(host: Host) -> 
     old = NOW - timedelta(days=30)
 
     def image(number: int, *names: str, used: bool = False, **changes: Any) -> StoredImage:
-        fields = {"id": f"sha256:{number:064x}", "references": names, "size": 100, "tagged_at": old, "used": used}
-        return StoredImage(**(fields | changes))
+        fields: dict[str, Any] = {"size": 100, "tagged_at": old, "used": used}
+        return StoredImage(id=f"sha256:{number:064x}", references=names, **(fields | changes))
 
     digests = [next(iter(r.images.values())).partition("@")[2] for r in (pinned.release, pinned.fallback.release)]
     host.engine.stored = [

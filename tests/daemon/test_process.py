@@ -42,7 +42,7 @@ def ask(host: Lab, path: str) -> tuple[int, bytes]:
 
 def quiet(host: Lab, passes: int) -> bool:
     """That many passes came to their end since the log began."""
-    return sum(line["event"] == "pass" for line in host.log()) >= passes
+    return len([line for line in host.log() if line["event"] == "pass"]) >= passes
 
 
 def test_deploys_upgrades_and_heals_on_its_own(host: Lab) -> None:

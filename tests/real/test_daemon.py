@@ -103,7 +103,7 @@ def test_what_known_good_and_the_way_back_need_survives_every_pruning(host: Lab)
     docker("image", "prune", "--all", "--force", "--filter", f"label=ci-warm.demo={host.mark}")
     assert set(engine.observe_images([second, third])) == {second, third}
     assert host.reconcile() == f"deployed:{V3}"
-    ran = subprocess.run(host.argv("rollback", host.name, "--reason", "a test", "--yes"), timeout=120)
-    assert ran.returncode == 0
+    back = host.argv("rollback", host.name, "--reason", "a test", "--yes")
+    assert subprocess.run(back, timeout=120).returncode == 0
     assert host.answer() == "5.0.1"
     host.check()
