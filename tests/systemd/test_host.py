@@ -1,0 +1,174 @@
+"""ci-warm on a Debian host under a real systemd, with a Swarm of its own: install, harden, stop, crash, sweep."""
+
+import pytest
+
+from tests.lab import V1, V2, V3, until
+from tests.systemd.apps import DATA, Notes
+
+pytestmark = [pytest.mark.swarm, pytest.mark.long, pytest.mark.timeout(600), pytest.mark.xdist_group("systemd")]
+
+
+def test_the_units_are_sound_and_the_daemon_is_hardened(host: Notes) -> None:
+    at = "/etc/systemd/system"
+    host.sh(f"systemd-analyze verify --man=no --recursive-errors=yes {at}/ci-warm* 2>&1")
+    host.sh(f"systemd-analyze security --offline=true --threshold=25 {at}/ci-warm.service")
+    host.sh("systemd-analyze calendar '*-*-* 02:30:00'")
+
+
+def test_installed_as_documented_it_deploys_upgrades_and_says_so(host: Notes) -> None:
+    assert host.machine.show("ci-warm", "ActiveState") == "active"
+    assert host.answer() == "5.0.0"
+    host.release(V2, SCHEMA="2")
+    host.until_known(V2)
+    assert host.answer() == "5.0.1"
+    until(lambda: host.machine.show("ci-warm", "StatusText") == "1 apps", 20)
+    assert "ci-warm-sweep.timer" in host.sh("systemctl list-timers --no-legend")
+    code = "import socket; s=socket.socket(socket.AF_UNIX); s.connect('/run/ci-warm/http.sock'); "
+    code += "s.sendall(b'GET /readyz HTTP/1.0\\r\\n\\r\\n'); print(s.makefile().read())"
+    assert '"status": "ready"' in host.sh(f'python3 -c "{code}"')
+    priorities = host.sh("journalctl --unit=ci-warm --output=json --output-fields=PRIORITY,MESSAGE | head -5")
+    assert '"PRIORITY":"6"' in priorities.replace(" ", "")
+    host.doctor()
+
+
+def test_the_marquee_with_everything_a_volume_can_hold_under_the_hardening(host: Notes) -> None:
+    host.sh(
+        f"cd {DATA} && echo x >odd && chown 1234:4321 odd && setfattr -n user.colour -v red odd && "
+        "cp /bin/true setuid && chmod 6755 setuid && mknod dev c 1 3 && chmod 640 dev && "
+        "echo x >acl && setfacl -m u:77:r acl && cp /bin/true cap && setcap cap_net_raw+ep cap && "
+        "touch -d '2001-02-03 04:05:06' odd setuid dev acl cap"
+    )
+    before = host.listing()
+    host.release(V2, SCHEMA="2", FAIL="after")
+    until(lambda: host.history()[-1] == f"rolled-back:{V2}->{V1}", 90)
+    assert host.listing() == before
+    assert host.answer() == "5.0.0" and host.known() == V1
+    assert "-rollback.json" in host.sh("ls /var/lib/ci-warm/alerts")
+    host.doctor()
+
+
+def test_a_restart_in_mid_upgrade_ends_well(host: Notes) -> None:
+    host.release(V2, SCHEMA="2", LATE="3")
+    until(host.journal, 60, "the upgrade began")
+    host.sh("systemctl restart ci-warm")
+    until(lambda: len(host.history()) >= 2 and not host.journal(), 90, "a terminal outcome")
+    assert host.machine.show("ci-warm", "Result") == "success"
+    assert host.history()[1] in (f"aborted:{V1}->{V2}", f"upgraded:{V1}->{V2}")
+    until(lambda: host.answer() in ("5.0.0", "5.0.1"), 30)
+    host.doctor()
+
+
+def test_a_stop_waits_for_a_long_step_beyond_its_own_deadline(host: Notes) -> None:
+    host.sh("sed -i 's/^TimeoutStopSec=.*/TimeoutStopSec=3s/' /etc/systemd/system/ci-warm.service")
+    host.sh("systemctl daemon-reload && systemctl restart ci-warm")
+    host.drop_in("ci-warm.service", "[Service]\nWatchdogSec=6s\n")
+    host.sh("systemctl restart ci-warm")
+    stubborn = "IGNORE_TERM"
+    host.release(V2, SCHEMA="2", **{stubborn: "1"})
+    host.until_known(V2)
+    host.release(V3, SCHEMA="3")
+    # The undeploy of V2 takes the app's whole grace of 5 s, longer than the unit may take to stop.
+    until(lambda: host.journal().get("step") == "undeploy", 60)
+    host.sh("systemctl stop ci-warm")
+    assert host.machine.show("ci-warm", "Result") == "success"
+    assert '"event": "stopped"' in host.machine.journal()
+    assert host.journal()["step"] != "undeploy"
+    host.sh("systemctl start ci-warm")
+    until(lambda: not host.journal(), 90)
+    host.doctor()
+
+
+def test_a_daemon_that_hangs_is_killed_and_comes_back(host: Notes) -> None:
+    host.drop_in("ci-warm.service", "[Service]\nWatchdogSec=3s\nRestartSec=0\n")
+    host.sh("systemctl restart ci-warm")
+    first = host.machine.show("ci-warm", "MainPID")
+    until(lambda: '"event": "pass"' in host.machine.journal(), 30)
+    host.sh(f"kill -STOP {first}")
+    until(lambda: host.machine.show("ci-warm", "NRestarts") == "1", 60, "the watchdog bites")
+    until(lambda: host.machine.show("ci-warm", "ActiveState") == "active", 60)
+    assert host.machine.show("ci-warm", "MainPID") != first
+    assert "watchdog" in host.machine.journal().lower()
+    assert host.answer() == "5.0.0"
+    host.doctor()
+
+
+def test_wrong_settings_do_not_make_a_crash_loop(host: Notes) -> None:
+    host.settings(daemon={"interval": "often"})
+    host.sh("systemctl restart ci-warm", check=False)
+    until(lambda: host.machine.show("ci-warm", "ActiveState") == "failed", 30)
+    assert host.machine.show("ci-warm", "NRestarts") == "0"
+    assert "daemon.interval" in host.machine.journal()
+    assert host.answer() == "5.0.0"
+    host.settings()
+    host.sh("systemctl reset-failed ci-warm && systemctl start ci-warm")
+    host.doctor()
+
+
+def test_a_reload_takes_new_specs_and_refuses_wrong_ones(host: Notes) -> None:
+    pid = host.machine.show("ci-warm", "MainPID")
+    host.write("/etc/ci-warm/apps/wrong.yaml", "name: [\n")
+    assert "wrong.yaml" in host.sh(
+        "systemctl reload ci-warm; journalctl --unit=ci-warm --output=cat | tail -5", check=False
+    )
+    host.sh("rm /etc/ci-warm/apps/wrong.yaml && systemctl reload ci-warm")
+    assert host.machine.show("ci-warm", "MainPID") == pid
+    host.doctor()
+
+
+def test_the_machine_crashes_in_mid_upgrade(host: Notes) -> None:
+    host.release(V2, SCHEMA="2", FAIL="after")
+    until(lambda: host.journal().get("step") in ("deploy", "settle"), 60)
+    host.machine.crash()
+    until(lambda: host.history()[-1] == f"rolled-back:{V2}->{V1}" and not host.journal(), 120)
+    until(lambda: host.answer() == "5.0.0", 30)
+    assert "schema 2" not in host.sh(f"cat {DATA}/notes.txt")
+    host.doctor()
+
+
+def test_the_nightly_timer_catches_up_a_night_that_was_missed(host: Notes) -> None:
+    host.settings(sweep={"before": ["/bin/echo", "switched"]})
+    host.sh("systemctl stop ci-warm-sweep.timer")
+    host.drop_in("ci-warm-sweep.timer", "[Timer]\nRandomizedDelaySec=0\nAccuracySec=1s\n")
+    host.sh("touch -d '2 days ago' /var/lib/systemd/timers/stamp-ci-warm-sweep.timer")
+    host.sh("systemctl start ci-warm-sweep.timer")
+    until(lambda: '"result":"done"' in host.sh("cat /var/lib/ci-warm/sweeps/*.json", check=False).replace(" ", ""), 60)
+    until(lambda: host.machine.show("ci-warm-sweep", "ActiveState") == "inactive", 30)
+    assert host.machine.show("ci-warm-sweep", "Result") == "success"
+    assert "switched" in host.sh("cat /var/lib/ci-warm/sweeps/*-before.log")
+    host.sh("systemctl start ci-warm-sweep")
+    assert "came to a good end already" in host.machine.journal("ci-warm-sweep")
+    host.doctor()
+
+
+def switched(host: Notes, change: str) -> str:
+    """Settings of a sweep whose command before is a switch to units that `change` (sed) made of ours."""
+    host.sh("rm -rf /lab/next && mkdir /lab/next && cp /etc/systemd/system/ci-warm* /lab/next")
+    host.sh(f"cd /lab/next && {change}")
+    host.settings(sweep={"before": ["/usr/bin/python3", "/opt/switch.py", "/lab/next"]})
+    host.sh("systemctl start ci-warm-sweep")
+    return host.sh("cat /var/lib/ci-warm/sweeps/*-before.log; rm -f /var/lib/ci-warm/sweeps/*")
+
+
+@pytest.mark.parametrize(
+    ("change", "done"),
+    [
+        ("sed -i 's/^TimeoutStartSec=.*/TimeoutStartSec=11h/' ci-warm-sweep.service", "skip ci-warm-sweep.service"),
+        ("rm ci-warm-sweep.service ci-warm-sweep.timer", "keep ci-warm-sweep.service"),
+    ],
+    ids=["its unit changed", "its unit removed"],
+)
+def test_the_sweep_survives_the_switch_that_it_runs_itself(host: Notes, change: str, done: str) -> None:
+    said = switched(host, change)
+    assert done in said and "switched" in said
+    assert host.machine.show("ci-warm-sweep", "Result") == "success"
+
+
+def test_a_switch_to_a_changed_daemon_restarts_it_once_and_the_step_is_finished(host: Notes) -> None:
+    host.release(V2, SCHEMA="2")
+    until(host.journal, 60, "the upgrade began")
+    said = switched(host, "sed -i 's/^RestartSec=.*/RestartSec=6s/' ci-warm.service")
+    assert "restart ci-warm.service" in said
+    until(lambda: len(host.history()) >= 2 and not host.journal(), 90, "a terminal outcome")
+    assert host.machine.show("ci-warm", "Result") == "success"
+    assert host.history()[1] in (f"aborted:{V1}->{V2}", f"upgraded:{V1}->{V2}")
+    host.doctor()
