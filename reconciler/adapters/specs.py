@@ -62,6 +62,26 @@ def read_specs(paths: Iterable[Path], settings: Settings, *, complete: bool = Tr
     return in_order([item.spec for item in loaded])
 
 
+def read_everything(config: Path, only: Iterable[Path] | None = None) -> tuple[AppSpec, ...]:
+    """Read settings and specs together, for people: the mistakes of both are told at once.
+
+    Raises:
+        SpecError: every problem.
+    """
+    problems: list[Problem] = []
+    try:
+        settings = read_settings(config)
+    except SpecError as exc:
+        settings, problems = Settings(), list(exc.problems)
+    try:
+        found = read_specs(only or folders(config), settings, complete=not only)
+    except SpecError as exc:
+        raise SpecError([*problems, *exc.problems]) from exc
+    if problems:
+        raise SpecError(problems)
+    return found
+
+
 def read_usable(
     paths: Iterable[Path], settings: Settings, before: Mapping[str, AppSpec]
 ) -> tuple[Mapping[str, AppSpec], tuple[Problem, ...]]:

@@ -66,5 +66,8 @@ def ack(name: NameArgument) -> None:
     from datetime import UTC, datetime
 
     with common.errors():
-        alert = _folder().acknowledge(name, datetime.now(UTC))
+        folder = _folder()
+        if not any(name in (path.name, path.stem) for path, _ in folder.open()):
+            common.stop(common.USAGE, f"error: no open alert is named {name!r}; see ci-warm alerts list")
+        alert = folder.acknowledge(name, datetime.now(UTC))
     common.say(f"acknowledged: {alert.app} {alert.reason}")

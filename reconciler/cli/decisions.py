@@ -1,12 +1,17 @@
 """What operators decide: `approve`, `retry`, `suspend`, `resume`, `rollback`. Effects: records; `rollback` acts."""
 
 from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from reconciler.cli import common
 from reconciler.cli.common import AppArgument, JsonFlag, ReasonOption, WaitFlag, YesFlag
+
+if TYPE_CHECKING:
+    from reconciler.app import App
+    from reconciler.model.ids import AppName
+    from reconciler.model.records import Memory
 
 
 def approve(
@@ -34,7 +39,23 @@ def approve(
             entry = Approval(version=version, reason=reason, actor=common.actor(), at=built.clock.now())
             others = tuple(a for a in memory.approvals if a.version != version or a.used_at is not None)
             built.store.put_memory(memory.model_copy(update={"approvals": (*others[-49:], entry)}))
+    for text in _doubts(built, spec.app, version, memory):
+        typer.echo(f"note: {text}", err=True)
     common.say(f"approved: {app} {version}, once; the next pass takes it unless something else holds")
+
+
+def _doubts(built: "App", app: "AppName", version: str, memory: "Memory") -> list[str]:
+    """Why an approval may not do what its giver thinks."""
+    from reconciler.core import versions
+
+    found = []
+    known = built.store.known_good(app)
+    have, wanted = versions.parse(known.release.version) if known else None, versions.parse(version)
+    if have is not None and wanted is not None and not have < wanted:
+        found.append(f"{version} is not newer than {have.text}, which runs; versions never go backwards by themselves")
+    if any(entry.version == version for entry in memory.quarantine):
+        found.append(f"{version} failed here before and is in quarantine; ci-warm retry {app} lets it be tried again")
+    return found
 
 
 def retry(app: AppArgument, wait: WaitFlag = 0.0) -> None:

@@ -24,6 +24,8 @@ def history(
         from reconciler.adapters.history import HistoryFile
 
         lines = [x for x in HistoryFile(common.OPTIONS.state / "history.jsonl").lines() if app is None or x.app == app]
+    if app is not None and not lines and not (common.OPTIONS.state / app).is_dir():
+        common.stop(common.USAGE, f"error: ci-warm knows nothing of an app named {app!r} in {common.OPTIONS.state}")
     if stats:
         _stats(lines, as_json=json)
     elif json:

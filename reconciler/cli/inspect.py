@@ -1,5 +1,6 @@
 """Reading commands: `explain`, `status`, `preflight`, `validate`, `schema`. Effects: reads, stdout."""
 
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,6 +8,8 @@ import typer
 
 from reconciler.cli import common
 from reconciler.cli.common import AppArgument, JsonFlag
+
+_WATCH_S = 0.5
 
 
 def explain(
@@ -36,6 +39,7 @@ def explain(
             "next": type(seen.plan.action).__name__.lower(),
             "probe": facts.answer.detail if facts.answer else None,
             "holds": [hold_json(hold) for hold in seen.plan.holds],
+            "approved": [a.version for a in facts.memory.approvals if a.used_at is None],
             "clear": _clear(seen),
             "evidence": [
                 *seen.assessment.evidence,
@@ -78,6 +82,8 @@ def _explain(answer: dict[str, Any]) -> None:
     for hold in answer["holds"]:
         common.say(f"  why not yet: {hold['reason']}: {hold['detail']}")
         common.say(f"      clears when: {hold['clears_when']}")
+    if answer["approved"]:
+        common.say(f"  approved: {', '.join(answer['approved'])}")
     if answer["clear"]:
         common.say(f"  not held by: {', '.join(answer['clear'])}")
     for text in answer["evidence"]:
@@ -88,24 +94,53 @@ def _explain(answer: dict[str, Any]) -> None:
         common.say(f"  last outcomes: {', '.join(answer['last'])}")
 
 
-def status(json: JsonFlag = False) -> None:
+def status(
+    watch: Annotated[bool, typer.Option("--watch", help="go on, and show each new pass until Ctrl-C")] = False,
+    json: JsonFlag = False,
+) -> None:
     """Show the published result of the last pass; needs no engine and no root."""
+    shown = _status(json, missing_is_fine=watch)
+    try:
+        while watch:
+            time.sleep(_WATCH_S)
+            if _stamp() != shown:
+                shown = _status(json, missing_is_fine=True)
+    except KeyboardInterrupt:
+        common.stop(common.FINE)
+
+
+def _stamp() -> int:
+    path = common.OPTIONS.state / "status.json"
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+def _status(json: bool, *, missing_is_fine: bool) -> int:
+    """Print the report as it stands; gives what it was stamped with."""
     from reconciler.adapters import records
+    from reconciler.adapters.alerts import AlertFolder
     from reconciler.model.records import StatusReport
 
+    stamp = _stamp()
     with common.errors():
         report = records.read(common.OPTIONS.state / "status.json", StatusReport)
     if report is None:
-        common.stop(common.FAILED, f"no pass has published a status in {common.OPTIONS.state} yet")
+        text = f"no pass has published a status in {common.OPTIONS.state} yet"
+        common.stop(common.FAILED, text) if not missing_is_fine else typer.echo(text, err=True)
+        return stamp
     if json:
         common.print_json(common.dumped(report))
-        return
+        return stamp
+    since = {a.app: a.first_at for _, a in AlertFolder(common.OPTIONS.state / "alerts").open() if "held-" in a.reason}
     rows = [
-        (a.app, a.status, a.result, a.known_good or "-", ", ".join(str(h["reason"]) for h in a.holds))
+        (
+            a.app, a.status, a.result, a.known_good or "-", ", ".join(str(h["reason"]) for h in a.holds),
+            f"{since[a.app]:%Y-%m-%d %H:%M}" if a.holds and a.app in since else "",
+        )
         for a in report.apps
-    ]
+    ]  # fmt: skip
     common.say(f"last pass {report.at:%Y-%m-%d %H:%M:%S} UTC, {report.elapsed_seconds} s, {report.engine}")
-    common.print_table(("app", "status", "result", "known-good", "held by"), rows)
+    common.print_table(("app", "status", "result", "known-good", "held by", "since (UTC)"), rows)
+    return stamp
 
 
 def preflight(app: AppArgument, json: JsonFlag = False) -> None:
@@ -182,8 +217,7 @@ def validate(
     with common.errors():
         common.check_config()
     try:
-        settings = specs.read_settings(common.OPTIONS.config)
-        found = specs.read_specs(files or [common.OPTIONS.config.parent / "apps"], settings, complete=not files)
+        found = specs.read_everything(common.OPTIONS.config, files)
     except SpecError as exc:
         if json:
             rows = [{"file": p.file, "line": p.line, "key": p.key, "message": p.message} for p in exc.problems]
@@ -206,6 +240,7 @@ def schema(
     documents = schemas.all_schemas()
     if write is not None:
         with common.errors():
+            write.mkdir(parents=True, exist_ok=True)
             for key, text in documents.items():
                 (write / f"{key}.schema.json").write_text(text)
         common.say(f"wrote {len(documents)} schemas to {write}")

@@ -33,8 +33,7 @@ def reload() -> None:
 
     with common.errors():
         common.check_config()
-        settings = specs.read_settings(common.OPTIONS.config)
-        found = specs.read_specs(specs.folders(common.OPTIONS.config), settings)
+        found = specs.read_everything(common.OPTIONS.config)
         pid = locks.holder_pid(common.OPTIONS.state / "daemon.lock")
         if pid is None:
             raise UsageError("no daemon runs here; systemctl start ci-warm, or ci-warm run")

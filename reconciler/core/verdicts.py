@@ -127,6 +127,8 @@ def alert(journal: Journal, now: datetime) -> Alert | None:
     origin = journal.origin.version if journal.origin else None
     words = _words(journal)
     evidence = [f"{f.step}: {f.reason}" for f in (journal.failure, journal.back_failure) if f]
+    if journal.kind is Change.ROLLBACK and journal.failure is not None:
+        evidence[0] = f"rolled back by {journal.actor}: {journal.failure.reason}"  # nothing failed to verify
     evidence += [text for f in (journal.failure, journal.back_failure) if f for text in f.evidence if text]
     if journal.resumes:
         evidence.append(f"resumed {journal.resumes} times")

@@ -1,0 +1,72 @@
+"""What people ask that is not quite right, and what they are told."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab import V1, V2, Lab, lab, until
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Lab]:
+    with lab(tmp_path / "lab", "embedded") as made:
+        made.release(V1)
+        assert made.reconcile() == f"deployed:{V1}"
+        yield made
+
+
+def run(host: Lab, *args: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(host.argv(*args), capture_output=True, text=True, timeout=60)
+
+
+def test_validate_tells_settings_and_specs_at_once(host: Lab) -> None:
+    host.set(nonsense=1)
+    (host.home / "etc" / "apps" / "x.yaml").write_text("name: 7\n")
+    ran = run(host, "validate")
+    host.set(nonsense=None)
+    (host.home / "etc" / "apps" / "x.yaml").unlink()
+    assert ran.returncode == 2
+    assert "config.yaml:1: nonsense" in ran.stderr and "x.yaml:1: name" in ran.stderr
+
+
+def test_unknown_names_are_exit_2(host: Lab) -> None:
+    for args in (("history", "nosuch"), ("alerts", "ack", "nosuch"), ("alerts", "show", "nosuch")):
+        ran = run(host, *args)
+        assert (ran.returncode, "nosuch" in ran.stderr) == (2, True), args
+
+
+def test_an_approval_that_will_not_help_says_so(host: Lab) -> None:
+    host.release(V2, FAIL="after")
+    assert host.reconcile() == f"rolled-back:{V2}->{V1}"
+    ran = run(host, "approve", "notes", V2, "--reason", "try")
+    assert ran.returncode == 0 and "in quarantine" in ran.stderr
+    ran = run(host, "approve", "notes", V1, "--reason", "back")
+    assert "not newer than" in ran.stderr
+    explained = json.loads(run(host, "explain", "notes", "--json").stdout)
+    assert explained["approved"] == [V2, V1]
+
+
+def test_a_rollback_by_hand_is_not_told_as_a_failure_to_verify(host: Lab) -> None:
+    host.release(V2)
+    assert host.reconcile() == f"upgraded:{V1}->{V2}"
+    assert run(host, "rollback", "notes", "--reason", "slow since tuesday", "--yes").returncode == 0
+    [alert] = host.alerts()
+    assert alert.evidence[0].endswith("slow since tuesday") and alert.evidence[0].startswith("rolled back by ")
+
+
+def test_status_says_since_when_and_watches(host: Lab) -> None:
+    host.release("2.0.0+6.0.0")
+    assert host.reconcile().startswith("held-major")
+    line = next(line for line in run(host, "status").stdout.splitlines() if line.startswith("notes"))
+    assert "major" in line and f"{host.alerts()[0].first_at:%Y-%m-%d %H:%M}" in line
+    log = host.home / "watch.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(host.argv("status", "--watch"), stdout=out)
+        until(lambda: log.read_text().count("last pass") == 1, 20)
+        host.reconcile()
+        until(lambda: log.read_text().count("last pass") == 2, 20)
+        process.send_signal(2)
+        assert process.wait(20) == 0
