@@ -64,7 +64,9 @@ def test_status_says_since_when_and_watches(host: Lab) -> None:
     assert "major" in line and f"{host.alerts()[0].first_at:%Y-%m-%d %H:%M}" in line
     log = host.home / "watch.log"
     with log.open("wb") as out:
-        process = subprocess.Popen(host.argv("status", "--watch"), stdout=out)
+        # Where the tests run in the background, SIGINT is ignored and children would inherit that.
+        argv = ["env", "--default-signal=INT", *host.argv("status", "--watch")]
+        process = subprocess.Popen(argv, stdout=out)
         until(lambda: log.read_text().count("last pass") == 1, 20)
         host.reconcile()
         until(lambda: log.read_text().count("last pass") == 2, 20)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.demo.story import free_port
 from tests.lab import V1, V2, Lab, lab, until
 
 QUICK = {"interval": "1s", "jitter": "0s", "watch": "100ms", "event_gap": "100ms"}
@@ -234,3 +235,41 @@ def test_lines_for_the_journal_carry_their_priority(host: Lab) -> None:
     assert lines[0].startswith("<6>{")
     parsed: dict[str, Any] = json.loads(lines[0].removeprefix("<6>"))
     assert (parsed["priority"], parsed["app"], bool(parsed["run_id"])) == (6, "notes", True)
+
+
+def test_figures_on_a_loopback_port_and_in_a_file_for_the_node_exporter(host: Lab, tmp_path: Path) -> None:
+    port, textfile = free_port(), tmp_path / "ci-warm.prom"
+    host.set(monitor={"listen": f"127.0.0.1:{port}", "textfile": str(textfile)})
+    with host.daemon():
+        deployed(host)
+        until(textfile.exists, 20)
+        line = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        line.request("GET", "/metrics")
+        served = line.getresponse().read().decode()
+        line.request("POST", "/metrics")
+        assert line.getresponse().status == 405
+    for text in (served, textfile.read_text()):
+        assert "ci_warm_last_pass_timestamp_seconds" in text and "ci_warm_snapshot_bytes" in text
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:9000", "9000", "unix:relative", "127.0.0.1:99999"])
+def test_only_the_machine_itself_may_listen(host: Lab, listen: str) -> None:
+    host.set(monitor={"listen": listen})
+    ran = subprocess.run(host.argv("run"), capture_output=True, text=True, timeout=60)
+    host.set(monitor=None)
+    assert ran.returncode == 2 and "monitor.listen" in ran.stderr
+
+
+def test_gc_says_what_would_go(host: Lab) -> None:
+    host.set(disk={"image_age": "0s"})
+    for tag in (V1, V2, "1.0.2+5.0.2"):
+        if tag != V1:
+            host.release(tag)
+        host.reconcile()
+    ran = subprocess.run(host.argv("gc", "--dry-run", "--json"), capture_output=True, text=True, timeout=60)
+    answer = json.loads(ran.stdout)
+    assert answer["dry_run"] and [removal["references"] for removal in answer["removed"]] == [[host.images[0]]]
+    assert len(host.build().ports.engine.inventory().images) == 3
+    subprocess.run(host.argv("gc"), check=True, timeout=60)
+    assert len(host.build().ports.engine.inventory().images) == 2
+    assert subprocess.run(host.argv("rollback", host.name, "--reason", "x", "--yes"), timeout=60).returncode == 0

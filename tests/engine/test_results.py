@@ -6,6 +6,7 @@ import pytest
 
 from reconciler.model.errors import ObserveError
 from reconciler.ports import Probe, ProbeAnswer
+from tests.builders import spec
 from tests.fakes.world import Behaviour, Host
 
 V1, V2, V3 = "1.0.0+5.0.0", "1.0.1+5.0.1", "1.0.2+5.0.2"
@@ -270,3 +271,33 @@ def test_a_rollback_needs_no_registry(host: Host) -> None:
     running = set(host.engine.images)
     host.engine.fault = gone
     assert host.result() == f"rolled-back:{V2}->{V1}"
+
+
+def test_apps_are_asked_side_by_side(host: Host) -> None:
+    """Each probe waits until the other one has begun: one after the other would never end."""
+    import threading
+
+    from reconciler.ports import Probe, ProbeAnswer
+
+    host.specs.append(spec(name="other", domain="other.example.test"))
+    assert host.reconcile()[1].outcome.result.startswith("deployed:")
+    both = threading.Barrier(2, timeout=20)
+    answer = host.prober.probe
+
+    def probe(asked: Probe) -> ProbeAnswer:
+        both.wait()
+        return answer(asked)
+
+    host.prober.probe = probe  # type: ignore[method-assign, assignment]
+    assert [report.outcome.result for report in host.reconcile()] == ["noop-healthy", "noop-healthy"]
+
+
+def test_two_processes_do_not_upgrade_at_the_same_time(host: Host) -> None:
+    host.release("1.0.1+5.0.1")
+    other = host.ports().locks.turn("upgrade", "another process")
+    before = list(host.engine.changes)
+    [report] = host.reconcile()
+    assert report.outcome.result.startswith("held-train-stopped:")
+    assert "one live upgrade at a time" in report.outcome.evidence[0] and host.engine.changes == before
+    other.release()
+    assert host.result().startswith("upgraded:")

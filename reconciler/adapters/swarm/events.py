@@ -23,8 +23,8 @@ _FILTERS = {
 class SwarmEvents:
     """`ports.Events`. Only what concerns services, their containers and nodes wakes anybody."""
 
-    def __init__(self, host: str | None, *, window_s: int = WINDOW_S) -> None:
-        self._client = SwarmClient(host, window_s + _SLACK_S)
+    def __init__(self, host: str | None, *, window_s: int = WINDOW_S, slack_s: int = _SLACK_S) -> None:
+        self._client = SwarmClient(host, window_s + slack_s)
         self._window_s = window_s
         self.streams = 0
 
