@@ -28,6 +28,7 @@ python3Packages.buildPythonApplication {
     prometheus-client
     pydantic
     python-dotenv
+    python-keycloak
     pyyaml
     requests
     rich

@@ -6,6 +6,7 @@ Called by `cli` and `demo`. Heavy libraries are imported where they are used, so
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconciler.adapters import files, specs
 from reconciler.adapters.alerts import AlertFolder
@@ -22,6 +23,9 @@ from reconciler.model.errors import UsageError
 from reconciler.model.settings import Settings
 from reconciler.model.spec import AppSpec
 from reconciler.ports import Engine, Ports, Registry, no_crash
+
+if TYPE_CHECKING:
+    from reconciler.engine.realms import Keeper
 
 DEFAULT_CONFIG = Path("/etc/ci-warm/config.yaml")
 DEFAULT_STATE = Path("/var/lib/ci-warm")
@@ -122,3 +126,35 @@ def engine_of(settings: Settings, state: Path) -> tuple[Engine, Registry]:
     from reconciler.adapters.swarm.engine import SwarmEngine
 
     return SwarmEngine(settings.docker_host, settings.limits), HttpRegistry(settings.registries)
+
+
+def keeper(app: App) -> "Keeper":
+    """What realms need: the live Keycloak of the settings, asked at the domain and address of its spec.
+
+    Raises:
+        UsageError: the settings name none, or its password cannot be read.
+    """
+    from reconciler.adapters.keycloak import KeycloakRealms, Server
+    from reconciler.adapters.realm_desk import RealmDesk
+    from reconciler.engine.realms import Keeper
+
+    settings = app.settings.keycloak
+    if settings is None:
+        raise UsageError("the settings name no keycloak; see docs/operate.md, Realms")
+    spec = app.spec(settings.app)
+    try:
+        password = Path(settings.password_file).read_text().strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise UsageError(f"keycloak.password_file {settings.password_file} cannot be read: {exc}") from exc
+    if not password:
+        raise UsageError(f"keycloak.password_file {settings.password_file} is empty")
+    health = spec.health
+    server = Server(
+        scheme=health.scheme, domain=spec.domain, address=health.address, password=password, admin=settings.admin,
+        port=health.port or (443 if health.scheme == "https" else 80),
+        verify=(health.ca_file or True) if health.tls_verify else False,
+    )  # fmt: skip
+    desk = RealmDesk(app.state / "realms", app.clock.now)
+    return Keeper(
+        realms=KeycloakRealms(server), desk=desk, alerts=app.ports.alerts, clock=app.ports.clock, settings=settings
+    )

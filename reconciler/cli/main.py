@@ -14,6 +14,7 @@ from reconciler.cli import (
     doctor,
     history,
     inspect,
+    realm,
     reconcile,
     service,
     snapshot,
@@ -78,6 +79,7 @@ program.command()(doctor.doctor)
 program.command()(demo.demo)
 program.add_typer(alerts.group, name="alerts")
 program.add_typer(snapshot.group, name="snapshot")
+program.add_typer(realm.group, name="realm")
 
 
 def main() -> None:

@@ -83,6 +83,16 @@ class SweepSettings(Strict):
     engine_wait: Seconds = Field(300.0, gt=0, description="how long the engine may be away after it")
 
 
+class KeycloakSettings(Strict):
+    """The shared single sign-on, for a realm per run."""
+
+    app: str = Field(description="name of the live app that it is")
+    admin: str = Field("admin", description="user of the master realm that may make realms")
+    password_file: str = Field(pattern=r"^/.+$", description="file with the admin's password")
+    cap: int = Field(250, ge=2, description="no more realms than this; Keycloak slows badly near 300")
+    warn: int = Field(200, ge=1, description="alert from this many on")
+
+
 class Settings(Strict):
     """Everything that is not about one app."""
 
@@ -100,3 +110,4 @@ class Settings(Strict):
     disk: DiskSettings = DiskSettings()
     monitor: MonitorSettings = MonitorSettings()
     sweep: SweepSettings = SweepSettings()
+    keycloak: KeycloakSettings | None = Field(None, description="where test runs get their realms")

@@ -1,0 +1,31 @@
+"""Realms of the shared single sign-on, as a Protocol. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credentials:
+    """What a run needs to log in. `issuer` as its tokens say it; `username` is a user with a password grant."""
+
+    realm: str
+    issuer: str
+    discovery: str
+    client_id: str
+    client_secret: str
+    username: str
+    password: str
+
+
+class Realms(Protocol):
+    """One server's realms. All may raise ObserveError (could not be asked) or ActError (could not be done)."""
+
+    def owners(self) -> Mapping[str, str]:
+        """Every realm with the mark of who made it; '' for those that we did not make."""
+
+    def create(self, realm: str, owner: str) -> Credentials:
+        """Make a realm with a client and a user. ActError if the name is taken by somebody else's."""
+
+    def delete(self, realm: str) -> bool:
+        """Remove it; False if it was gone already."""

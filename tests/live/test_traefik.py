@@ -1,0 +1,254 @@
+"""The example recipe on a real Traefik: in place, without data, with its certificate. One story, in this order."""
+
+import http.client
+import json
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.demo.story import free_port
+from tests.lab import until
+from tests.live import images
+from tests.live.site import PREFIX, Site, site
+
+pytestmark = [pytest.mark.swarm, pytest.mark.long, pytest.mark.timeout(600), pytest.mark.xdist_group("traefik")]
+
+A, B, BROKEN, C = "3.0.0+3.6.15", "3.0.1+3.7.13", "3.0.2+3.7.15", "3.0.3+3.7.15"
+
+
+class Authority:
+    """A private CA."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self.ca = folder / "ca.pem"
+        self._openssl(
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=test authority",
+            "-keyout", "ca.key", "-out", "ca.pem",
+        )  # fmt: skip
+
+    def _openssl(self, *args: str) -> None:
+        subprocess.run(["openssl", *args], cwd=self.folder, check=True, capture_output=True)
+
+    def issue(self, name: str, domain: str, *, expired: bool = False) -> tuple[Path, Path]:
+        """A certificate for a wildcard and its key."""
+        self._openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={domain}", "-keyout", f"{name}.key",
+                      "-out", f"{name}.csr")  # fmt: skip
+        (self.folder / "ext").write_text(f"subjectAltName=DNS:*.{domain},DNS:{domain}\n")
+        # Only `ca` and not `x509` of this OpenSSL takes dates; -days counts from now, also backwards.
+        days = "-1" if expired else "30"
+        self._openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+                      "-days", days, "-extfile", "ext", "-out", f"{name}.pem")  # fmt: skip
+        return self.folder / f"{name}.pem", self.folder / f"{name}.key"
+
+
+class Ingress:
+    """One Traefik on a site."""
+
+    def __init__(self, host: Site) -> None:
+        self.site = host
+        self.name = f"traefik-{host.mark}"
+        self.wildcard = f"ci-{host.mark}.test"
+        self.domain = f"traefik.{self.wildcard}"
+        self.stack = self.domain.replace(".", "_")
+        self.http, self.https = free_port(), free_port()
+        self.authority = Authority(host.home / "ca")
+        self.pair = self.authority.issue("first", self.wildcard)
+        self.network = f"proxy-{host.mark}"
+        subprocess.run(
+            ["docker", "network", "create", "--driver", "overlay", self.network], check=True, capture_output=True
+        )
+        host.networks.append(self.network)
+
+    def publish(self, tag: str, patch: Callable[[Path], None] | None = None) -> None:
+        """A release whose shared network is this test's own."""
+
+        def patched(folder: Path) -> None:
+            text = (folder / "compose.yml").read_text()
+            text = text.replace("    external: true\n", f"    external: true\n    name: {self.network}\n", 1)
+            (folder / "compose.yml").write_text(text)
+            if patch is not None:
+                patch(folder)
+
+        self.site.publish("traefik", tag, patched)
+
+    def enrol(self, version: str = "v1", **changes: Any) -> None:
+        """Write its spec as docs/examples/specs/traefik.yaml has it, on ports of its own."""
+        cert, key = self.pair
+        spec = {
+            "recipe": {"url": self.site.url("traefik")}, "domain": self.domain, "stateful": False,
+            "env": {"HTTP_PORT": str(self.http), "HTTPS_PORT": str(self.https), "LETS_ENCRYPT_ENV": "",
+                    "COMPOSE_FILE": "compose.yml:compose.wildcard.yml", **changes.pop("env", {})},
+            "secrets": {"ssl_cert": {"version": version, "file": str(cert)},
+                        "ssl_key": {"version": version, "file": str(key)}},
+            "health": {
+                "path": "/api/version", "status": [200], "port": self.https, "ca_file": str(self.authority.ca),
+                "min_healthy": "1s", "interval": "200ms", "successes": 2, "deadline": "60s", "progress": "40s",
+                "max_restarts": 2,
+            },
+            "upgrade": {"bake": "0s"}, **changes,
+        }  # fmt: skip
+        self.site.enrol(self.name, spec)
+
+    def reconcile(self) -> str:
+        """One pass; this app's result."""
+        return self.site.reconcile()[self.name]
+
+    def ask(self, host: str = "", path: str = "/api/version", timeout: float = 5) -> tuple[int, bytes, dict[str, Any]]:
+        """A request over TLS, the certificate checked: code, body, certificate."""
+        name = host or self.domain
+        trust = ssl.create_default_context(cafile=str(self.authority.ca))
+        with (
+            socket.create_connection(("127.0.0.1", self.https), timeout=timeout) as plain,
+            trust.wrap_socket(plain, server_hostname=name) as line,
+        ):
+            asked = http.client.HTTPConnection(name)
+            asked.sock = line
+            asked.request("GET", path)
+            answer = asked.getresponse()
+            return answer.status, answer.read(), dict(line.getpeercert() or {})
+
+    def version(self) -> str:
+        """What it says it is."""
+        return str(json.loads(self.ask()[1])["Version"])
+
+    def secret_ids(self) -> list[str]:
+        """Ids of the certificate's secrets."""
+        ran = subprocess.run(
+            ["docker", "secret", "ls", "--quiet", "--filter", f"name={self.stack}"], capture_output=True, text=True,
+            check=True,
+        )  # fmt: skip
+        return sorted(ran.stdout.split())
+
+
+@pytest.fixture(scope="module")
+def ingress(build: Callable[[Callable[[], str]], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingress]:
+    """Traefik 3.6, enrolled, with a wildcard certificate of a private authority."""
+    for tag in (A, B, C):
+        build(lambda tag=tag: images.traefik(PREFIX, tag.partition("+")[2]))  # type: ignore[misc]
+    with site(tmp_path_factory.mktemp("traefik") / "site") as host:
+        made = Ingress(host)
+        made.publish(A)
+        made.enrol()
+        assert made.reconcile() == f"deployed:{A}"
+        yield made
+        host.check()
+
+
+@contextmanager
+def watched(ingress: Ingress) -> Iterator[list[float]]:
+    """Asks all the while; afterwards the gaps in seconds between answers, if longer than a tenth."""
+    gaps: list[float] = []
+    stop = threading.Event()
+
+    def watch() -> None:
+        last = time.monotonic()
+        while not stop.is_set():
+            try:
+                ingress.ask(timeout=1)
+            except OSError:
+                stop.wait(0.01)
+                continue
+            now = time.monotonic()
+            if now - last > 0.1:
+                gaps.append(round(now - last, 2))
+            last = now
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield gaps
+    finally:
+        stop.set()
+        thread.join(10)
+
+
+def test_it_answers_with_the_wildcard_certificate(ingress: Ingress) -> None:
+    code, body, certificate = ingress.ask()
+    assert code == 200 and json.loads(body)["Version"] == "3.6.15"
+    assert ("DNS", f"*.{ingress.wildcard}") in certificate["subjectAltName"]
+    assert ingress.reconcile() == "noop-healthy"
+
+
+def test_an_update_is_in_place_and_keeps_certificate_and_settings(
+    ingress: Ingress, record_property: Callable[[str, object], None]
+) -> None:
+    secrets = ingress.secret_ids()
+    engine = ingress.site.build().ports.engine
+    before = {service.name: service.id for service in engine.look().stack(ingress.stack).services}  # type: ignore[arg-type]
+    ingress.publish(B)
+    with watched(ingress) as gaps:
+        assert ingress.reconcile() == f"upgraded:{A}->{B}"
+    assert ingress.version() == "3.7.13"
+    after = {service.name: service.id for service in engine.look().stack(ingress.stack).services}  # type: ignore[arg-type]
+    assert before == after, "the service itself was not removed"
+    assert ingress.secret_ids() == secrets
+    assert not (ingress.site.state / ingress.name / "snapshot").exists()
+    assert len(gaps) <= 1, "one gap: the old one goes before the new one comes, since they share the ports"
+    record_property("outage_s", gaps)
+    print(f"outage of a healthy update: {gaps}")  # noqa: T201 - shown with -s and in reports
+
+
+def test_a_broken_configuration_is_rolled_back_by_version_alone(ingress: Ingress) -> None:
+    def broken(folder: Path) -> None:
+        (folder / "traefik.yml").write_text("entryPoints: [this, is, no, mapping]\n")
+
+    ingress.publish(BROKEN, broken)
+    assert ingress.reconcile() == f"rolled-back:{BROKEN}->{B}"
+    assert ingress.version() == "3.7.13"
+    assert ("DNS", f"*.{ingress.wildcard}") in ingress.ask()[2]["subjectAltName"]
+    [alert] = ingress.site.alerts()
+    assert (alert.attempted, alert.last_good, alert.recovered) == (BROKEN, B, True)
+    assert ingress.site.last_good(ingress.name) == B
+    assert ingress.reconcile().startswith("held-quarantined:")
+
+
+def test_an_expired_certificate_is_refused_and_the_old_one_comes_back(ingress: Ingress) -> None:
+    good = ingress.pair
+    ingress.pair = ingress.authority.issue("expired", ingress.wildcard, expired=True)
+    ingress.site.withdraw("traefik", BROKEN)
+    ingress.enrol(version="v2")
+    result = ingress.reconcile()
+    assert result == f"rolled-back:{B}->{B}", result
+    evidence = " ".join(text for alert in ingress.site.alerts() for text in alert.evidence)
+    assert "certificate has expired" in evidence
+    assert ingress.ask()[0] == 200
+    ingress.pair = good
+    ingress.enrol()
+    assert ingress.reconcile() == "noop-healthy"
+
+
+def test_a_removed_proxy_comes_back(ingress: Ingress) -> None:
+    subprocess.run(["docker", "service", "rm", f"{ingress.stack}_app"], check=True, capture_output=True)
+    assert ingress.reconcile() == f"deployed:{B}"
+    assert ingress.version() == "3.7.13"
+
+
+def test_a_newer_patch_is_taken_after_a_broken_one(ingress: Ingress) -> None:
+    ingress.publish(C)
+    assert ingress.reconcile() == f"upgraded:{B}->{C}"
+    assert ingress.version() == "3.7.15"
+
+
+def test_a_host_port_that_is_taken_is_named(build: Callable[[Callable[[], str]], str], tmp_path: Path) -> None:
+    build(lambda: images.traefik(PREFIX, "3.6.15"))
+    with site(tmp_path / "site") as host, socket.socket() as taken:
+        made = Ingress(host)
+        taken.bind(("0.0.0.0", made.https))
+        taken.listen()
+        made.publish(A)
+        made.enrol()
+        result = made.reconcile()
+        assert result.partition(":")[0] in ("deploy-failed", "aborted", "held-host"), result
+        evidence = " ".join(text for alert in host.alerts() for text in alert.evidence)
+        assert "address already in use" in evidence or "already in use" in evidence, evidence
+        until(lambda: not host.containers(made.stack), 30)
