@@ -27,6 +27,9 @@ let
     touch $out
   '';
 
+  session = config.environment.sessionVariables;
+  nixPath = if session ? NIX_PATH then { inherit (session) NIX_PATH; } else { };
+
   app =
     { name, ... }:
     {
@@ -262,13 +265,20 @@ in
         LoadCredential = lib.mapAttrsToList (name: file: "${name}:${toString file}") cfg.credentials;
       };
     };
-    systemd.services.ci-warm-sweep.path = [
-      config.virtualisation.docker.package
-      config.nix.package
-      config.system.build.nixos-rebuild
-      pkgs.gitMinimal
-    ]
-    ++ cfg.extraPackages;
+    # What nixos-rebuild needs, as for any unit that runs it.
+    systemd.services.ci-warm-sweep = {
+      path = [
+        config.virtualisation.docker.package
+        config.nix.package
+        config.system.build.nixos-rebuild
+        pkgs.gitMinimal
+        pkgs.gnutar
+        pkgs.gzip
+        pkgs.xz
+      ]
+      ++ cfg.extraPackages;
+      environment = config.nix.envVars // config.networking.proxy.envVars // nixPath;
+    };
     systemd.timers.ci-warm-sweep = lib.mkIf cfg.sweep.enable {
       wantedBy = [ "timers.target" ];
       timerConfig = {

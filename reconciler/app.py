@@ -106,8 +106,8 @@ def assemble(
 def prepare_state(state: Path, gid: int | None) -> None:
     """Make the state root and its folders; refuse one that others could change."""
     if not state.exists():
-        state.mkdir(mode=files.PUBLIC_DIR, parents=True)
-        state.chmod(files.PUBLIC_DIR)
+        state.mkdir(mode=files.ROOT_DIR, parents=True)
+        state.chmod(files.ROOT_DIR)
     files.check_root(state)
     for name in ("recipes", "locks", "work"):
         files.make_folder(state / name)

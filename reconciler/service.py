@@ -37,6 +37,7 @@ class OperatorFiles:
         self._clock = clock
         self._pulse = pulse
         self.app: composition.App | None = None
+        self._had_config = False
 
     def stamp(self) -> Hashable:
         """See `ports.daemon.DesiredState`."""
@@ -44,9 +45,14 @@ class OperatorFiles:
 
     def load(self, before: Desired | None) -> Desired:
         """See `ports.daemon.DesiredState`. Adapters are built anew only for other settings."""
+        stamp = self.stamp()
         problems: list[Problem] = []
         try:
+            if before is not None and self._had_config and not self._config.exists():
+                gone = "is gone; the settings that were in it still hold"
+                raise SpecError([Problem(file=str(self._config), line=0, key="", message=gone)])
             settings = specs.read_settings(self._config)
+            self._had_config = self._config.exists()
         except SpecError as exc:
             if before is None:
                 raise
@@ -63,7 +69,13 @@ class OperatorFiles:
             )
             ports, events = self.app.ports, _events_of(settings)
         return Desired(
-            settings=settings, specs=chosen, by_file=by_file, ports=ports, events=events, problems=(*problems, *found)
+            settings=settings,
+            specs=chosen,
+            by_file=by_file,
+            ports=ports,
+            events=events,
+            stamp=stamp,
+            problems=(*problems, *found),
         )
 
 

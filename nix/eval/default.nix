@@ -19,6 +19,7 @@ in
   services = builtins.mapAttrs
     (_: service: {
       inherit (service) wantedBy serviceConfig unitConfig;
+      inherit (service) environment;
       path = map toString service.path;
       reloadTriggers = map (trigger: trigger.name) service.reloadTriggers;
     })

@@ -21,6 +21,9 @@ in
       }))
       { };
     environment.systemPackages = of (types.listOf types.package) [ ];
+    environment.sessionVariables = anything;
+    networking.proxy.envVars = anything;
+    nix.envVars = anything;
     nix.package = of types.package { type = "derivation"; outPath = "/nix/store/nix"; };
     system.build.nixos-rebuild = of types.package { type = "derivation"; outPath = "/nix/store/nixos-rebuild"; };
     system.checks = of (types.listOf types.package) [ ];
@@ -29,6 +32,7 @@ in
       (types.attrsOf (types.submodule {
         options = unit // {
           path = of (types.listOf types.package) [ ];
+          environment = anything;
           serviceConfig = anything;
         };
       }))

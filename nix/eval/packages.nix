@@ -8,7 +8,7 @@ let
     meta.mainProgram = name;
   };
 in
-lib.genAttrs [ "ci-warm" "docker" "gitMinimal" "nix" "nixos-rebuild" "openssh" ] package // {
+lib.genAttrs [ "ci-warm" "docker" "gitMinimal" "gnutar" "gzip" "nix" "nixos-rebuild" "openssh" "xz" ] package // {
   formats.json = _: {
     type = lib.types.json;
     generate = name: value: package name // { inherit value; };

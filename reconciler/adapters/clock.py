@@ -1,17 +1,52 @@
 """Real time. Effects: waits; a wait ends early, as `Interrupted`, when a stop is requested."""
 
-import threading
+import contextlib
+import os
+import select
 import time
 from datetime import UTC, datetime
 
 from reconciler.model.errors import Interrupted
 
 
+class StopFlag:
+    """`ports.Stop`. Set in signal handlers, so without a lock that the interrupted code may be holding."""
+
+    def __init__(self) -> None:
+        self._set = False
+        self._reader, self._writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+
+    def __del__(self) -> None:
+        for fd in (self._reader, self._writer):
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+    def set(self) -> None:
+        """Wake whoever waits, now and from now on."""
+        self._set = True
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._writer, b"1")
+
+    def is_set(self) -> bool:
+        """Whether a stop was requested."""
+        return self._set
+
+    def wait(self, seconds: float) -> bool:
+        """Pause; True as soon as a stop is requested."""
+        if self._set or seconds <= 0:
+            return self._set
+        line = select.poll()
+        line.register(self._reader, select.POLLIN)
+        # Nobody reads the pipe empty, so every waiter wakes.
+        line.poll(seconds * 1000)
+        return self._set
+
+
 class SystemClock:
     """`ports.Clock`."""
 
     def __init__(self) -> None:
-        self.stop = threading.Event()
+        self.stop = StopFlag()
 
     def now(self) -> datetime:
         """Aware, UTC."""

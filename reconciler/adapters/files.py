@@ -17,6 +17,8 @@ from reconciler.model.errors import StateError
 
 PRIVATE_FILE, PRIVATE_DIR = 0o600, 0o700
 PUBLIC_FILE, PUBLIC_DIR = 0o640, 0o750
+ROOT_DIR = 0o751
+"""The state root: others may pass through it, to what is published; what is in it has modes of its own."""
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
 _LIBC = ctypes.CDLL(None, use_errno=True)

@@ -156,5 +156,6 @@ def _said(exc: Exception) -> str:
     code = getattr(exc, "response_code", None)
     if code == 401:
         return "the admin's user name or password is refused (401)"
-    text = str(exc).strip().replace("\n", " ")[:200]
+    cause = exc.__cause__ or exc.__context__
+    text = str(exc if cause is None else f"{exc} ({cause})").strip().replace("\n", " ")[:400]
     return f"{type(exc).__name__} {code}: {text}" if code else f"{type(exc).__name__}: {text}"

@@ -20,6 +20,7 @@ from reconciler.ports.daemon import Check, Component
 
 _TIMEOUT_S = 10
 _ERROR_CHARS = 200
+_CLIENTS = 8
 
 
 def examine(checks: Mapping[str, Check]) -> tuple[Component, ...]:
@@ -81,7 +82,32 @@ class _Handler(WSGIRequestHandler):
 
 
 class _TcpServer(socketserver.ThreadingMixIn, WSGIServer):
+    """A few clients at a time, each for a few seconds: nobody may use up the daemon's descriptors."""
+
     daemon_threads = True
+
+    def __init__(self, *args: Any) -> None:
+        self._room = threading.BoundedSemaphore(_CLIENTS)
+        super().__init__(*args)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if not self._room.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        late = threading.Timer(_TIMEOUT_S, self.shutdown_request, [request])
+        late.daemon = True
+        late.start()
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            late.cancel()
+            self._room.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is none of our business."""
 
 
 class _Tcp6Server(_TcpServer):
@@ -135,7 +161,7 @@ def _server(listen: str, gid: int | None) -> WSGIServer:
     # Only a socket that nobody answers on is taken over: anything else at that path is not ours.
     if path.exists() and stat.S_ISSOCK(path.stat().st_mode) and not _answers(path):
         path.unlink()
-    made = _UnixServer(str(path), _Handler)  # type: ignore[arg-type] # a path is the address of this family
+    made = _UnixServer(str(path), _Handler)
     path.chmod(0o660)
     if gid is not None:
         os.chown(path, -1, gid)

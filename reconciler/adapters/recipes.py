@@ -3,6 +3,7 @@
 A recipe is untrusted data: explicit refspecs, a deadline, no hooks, no submodules, no shell, and operands after `--`.
 """
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -67,8 +68,8 @@ class GitRecipes:
         if not (mirror / "HEAD").exists():
             files.make_folder(mirror)
             self._ok(self._git(mirror, "init", "--quiet", "--bare"), f"{url}: cannot make a mirror")
-        self._checked.pop(url, None)
         self._fetch_with_retry(mirror, url)
+        self._checked.pop(url, None)  # afterwards: a pass beside us may have looked while the fetch ran
 
     @retry(
         retry=retry_if_exception_type(RecipeError), stop=stop_after_attempt(2),
@@ -192,6 +193,9 @@ def _stamp(mirror: Path) -> _Stamp:
             found += [0, 0, 0]
             continue
         found += [stat.st_ino, stat.st_size, stat.st_mtime_ns]
-    # A tag that is moved in place changes its own file only.
-    newest = max((child.stat().st_mtime_ns for child in (mirror / "refs/tags").glob("*")), default=0)
+    # A tag that is moved in place changes its own file only. A fetch beside us makes and removes lock files.
+    newest = 0
+    for child in (mirror / "refs/tags").glob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            newest = max(newest, child.stat().st_mtime_ns if child.suffix != ".lock" else 0)
     return (*found, newest)

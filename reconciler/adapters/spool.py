@@ -5,6 +5,7 @@ Everything in it is hostile until it parses: no links are followed, sizes are ca
 
 import contextlib
 import os
+import secrets
 import stat
 from collections.abc import Hashable, Sequence
 from pathlib import Path
@@ -57,14 +58,15 @@ class WishFolder:
             try:
                 found.append(records.parse(_read(path), Wish))
                 self._drop(path)
-            except (ValueError, OSError, StateError) as exc:
+            except (ValueError, OSError, StateError, RecursionError) as exc:
                 self._reject(path, str(exc))
         return found
 
     def _drop(self, path: Path) -> None:
         with contextlib.suppress(FileNotFoundError):
             if path.is_dir() and not path.is_symlink():
-                files.remove_tree(path)
+                # Not deleted: how deep it goes is up to whoever made it.
+                path.rename(self.rejected / f"folder-{secrets.token_hex(6)}")
             else:
                 path.unlink()
 

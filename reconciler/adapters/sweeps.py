@@ -1,6 +1,7 @@
 """`sweeps/`: one report per night, and the log of the command before it. Effects: files, one process."""
 
 import os
+import pwd
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,7 +43,12 @@ class SweepFolder:
         fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, files.PRIVATE_FILE)
         try:
             child = subprocess.Popen(
-                list(argv), stdin=subprocess.DEVNULL, stdout=fd, stderr=fd, start_new_session=True, env=os.environ
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=fd,
+                stderr=fd,
+                start_new_session=True,
+                env=os.environ | {"HOME": pwd.getpwuid(os.geteuid()).pw_dir},
             )
         except OSError as exc:
             raise ActError(f"{argv[0]} cannot be started: {exc.strerror}", host_fault=True) from exc

@@ -151,7 +151,11 @@ def rollback(
             question = f"Roll {app} back from {known.release.version} to {target}{with_data}?"
             if not yes and not typer.confirm(question, err=True):
                 common.stop(common.FAILED, "aborted, nothing touched")
-            outcome = roll_back(context, facts, reason)
+            turn = built.ports.locks.turn("upgrade", f"ci-warm rollback {app}")
+            try:
+                outcome = roll_back(context, facts, reason)
+            finally:
+                turn.release()
     if json:
         common.print_json({"app": app, "result": outcome.result, "evidence": outcome.evidence, "op_id": outcome.op_id})
     else:

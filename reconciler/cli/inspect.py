@@ -120,8 +120,8 @@ def _status(json: bool, *, missing_is_fine: bool) -> int:
     from reconciler.adapters.alerts import AlertFolder
     from reconciler.model.records import StatusReport
 
-    stamp = _stamp()
     with common.errors():
+        stamp = _stamp()
         report = records.read(common.OPTIONS.state / "status.json", StatusReport)
     if report is None:
         text = f"no pass has published a status in {common.OPTIONS.state} yet"

@@ -13,8 +13,11 @@ from reconciler.cli.common import JsonFlag
 
 def run() -> None:
     """Run for ever: look, do the next safe thing, again. Ends at the next safe step on SIGTERM."""
+    import signal
+
     from reconciler import logs, service
 
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     with common.errors():
         common.check_config()
         os.umask(0o077)
@@ -22,6 +25,9 @@ def run() -> None:
         with service.daemon(common.OPTIONS.config, common.OPTIONS.state) as daemon:
             daemon.install_signals()
             daemon.run()
+    sys.stdout.flush()
+    # A fetch from a forge that hangs would keep the interpreter waiting for its thread.
+    os._exit(common.FINE)
 
 
 def reload() -> None:

@@ -19,7 +19,7 @@ class Loaded:
 
 
 def conflicts(loaded: Sequence[Loaded], *, complete: bool = True) -> list[Problem]:
-    """Claims that two specs cannot both have. `complete` False: some files did not load, so `after` is not judged."""
+    """Claims that two specs cannot both have. `complete` False: others may stand elsewhere for `after`."""
     problems: list[Problem] = []
     claims: dict[tuple[str, str], Loaded] = {}
     for item in loaded:
@@ -30,18 +30,16 @@ def conflicts(loaded: Sequence[Loaded], *, complete: bool = True) -> list[Proble
                 kinds = " (a canonical and a live app)" if other.spec.kind is not spec.kind else ""
                 message = f"{value!r} is already claimed by {other.spec.name!r} in {other.file}{kinds}"
                 problems.append(Problem(file=item.file, line=0, key=what, message=message))
-    if complete:
-        problems += _order_problems(loaded)
-    return problems
+    return problems + _order_problems(loaded, complete=complete)
 
 
-def _order_problems(loaded: Sequence[Loaded]) -> list[Problem]:
+def _order_problems(loaded: Sequence[Loaded], *, complete: bool) -> list[Problem]:
     names = {item.spec.name for item in loaded}
     problems = [
         Problem(file=item.file, line=0, key="after", message=f"no app is named {other!r}")
         for item in loaded
         for other in item.spec.after
-        if other not in names
+        if complete and other not in names
     ]
     ring = _ring({item.spec.name: item.spec.after for item in loaded})
     if ring:

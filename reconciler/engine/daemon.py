@@ -9,6 +9,7 @@ into a queue; everything that waits there when the loop comes back is one reason
 import queue
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from datetime import UTC
@@ -23,6 +24,7 @@ from reconciler.engine.pulse import PASS_S, Pulse
 from reconciler.engine.report import Report
 from reconciler.model.errors import Interrupted, ReconcilerError
 from reconciler.model.records import Alert, Severity
+from reconciler.ports import Stop
 from reconciler.ports.daemon import Desired, DesiredState, Spool, Telemetry, Usage
 
 TICK, EVENT, RELOAD, WISH, FETCHED, DISK, STOP = "tick", "event", "reload", "wish", "fetched", "disk", "stop"
@@ -39,7 +41,7 @@ class Daemon:
 
     def __init__(
         self, *, desired: DesiredState, spool: Spool, telemetry: Telemetry, pulse: Pulse, state: Desired,
-        stop: threading.Event, usages: Callable[[Sequence[str]], Sequence[Usage]],
+        stop: Stop, usages: Callable[[Sequence[str]], Sequence[Usage]],
     ) -> None:  # fmt: skip
         self.state = state
         self.passes = 0
@@ -51,7 +53,8 @@ class Daemon:
         self._stop = stop
         self._usages = usages
         self._wakes: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._stamps = (desired.stamp(), spool.stamp())
+        self._spooled = spool.stamp()
+        self._wanted: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
         self._problems: dict[str, str] = {}
         self._fetched = threading.Event()
         self._ended = -1e9
@@ -75,11 +78,11 @@ class Daemon:
         """Work until asked to stop; whatever is under way then ends at its next safe step."""
         self._take_over(self.state)
         self._scheduler.start()
-        threading.Thread(target=self._follow, name="events", daemon=True).start()
+        for name, work in (("pulse", self._beat), ("events", self._follow), ("fetch", self._fetch_all)):
+            threading.Thread(target=work, name=name, daemon=True).start()
         self._pulse.notifier.ready(self._idle_text())
-        # Tags from before a first fetch would only raise an alert that clears itself; a forge that hangs must not
-        # keep a change that was interrupted waiting.
-        self._fetched.wait(_FIRST_FETCH_S)
+        self._await_fetch()
+        self.wake(WISH)  # what was dropped while nobody was here
         self.wake(TICK)
         try:
             while not self._stop.is_set():
@@ -97,43 +100,62 @@ class Daemon:
         self._pulse.step_s = state.settings.daemon.step
         self._scheduler.remove_all_jobs()
         daemon = state.settings.daemon
-        beat = min(_BEAT_S, (self._pulse.notifier.watchdog_s or _BEAT_S * 3) / 3)
-        self._every(beat, self._pulse.beat)
         self._every(daemon.interval, lambda: self.wake(TICK), jitter=min(daemon.jitter, daemon.interval / 2))
         self._every(daemon.watch, self._watch)
         self._every(state.settings.disk.every, lambda: self.wake(DISK))
-        self._every(max(1.0, state.settings.fetch_every), self._fetch, at_once=True)
+        self._every(max(1.0, state.settings.fetch_every), lambda: self._wanted.put(()))
+        self._fetched.clear()
+        self._wanted.put(())
         for problem in state.problems:
             log.warning("desired_state", problem=str(problem))
         self._alert_problems()
+        self._alert_orphans()
 
-    def _every(self, seconds: float, call: Callable[[], object], *, jitter: float = 0.0, at_once: bool = False) -> None:
+    def _every(self, seconds: float, call: Callable[[], object], *, jitter: float = 0.0) -> None:
         self._scheduler.add_job(
             call, "interval", seconds=seconds, jitter=jitter or None, max_instances=1, coalesce=True,
             misfire_grace_time=None,
         )  # fmt: skip
-        if at_once:
-            self._scheduler.add_job(call, misfire_grace_time=None)
 
     def _watch(self) -> None:
         """Notice that spec files or the spool moved; runs in the scheduler's threads, so it only says so."""
-        before, self._stamps = self._stamps, (self._desired.stamp(), self._spool.stamp())
-        if before[0] != self._stamps[0]:
+        if self._desired.stamp() != self.state.stamp:
             self.wake(RELOAD)
-        if before[1] != self._stamps[1]:
+        before, self._spooled = self._spooled, self._spool.stamp()
+        if before != self._spooled:
             self.wake(WISH)
 
-    def _fetch(self, urls: Sequence[str] = ()) -> None:
-        """Fetch recipes, beside the loop: a forge that hangs delays nobody's healing."""
-        state = self.state
-        wanted = list(urls) or [spec.recipe.url for spec in state.specs]
-        try:
-            problems = fleet.fetch_all(state.ports, wanted)
-        finally:
+    def _beat(self) -> None:
+        """Signs of life, from a thread that nothing else can keep busy and on a clock that nobody sets."""
+        pause = min(_BEAT_S, (self._pulse.notifier.watchdog_s or _BEAT_S * 3) / 3)
+        while True:
+            self._pulse.beat()
+            time.sleep(pause)  # also while stopping: a step that is being finished needs its time extended
+
+    def _await_fetch(self) -> None:
+        """Give a first fetch a moment: without it new apps would raise alerts that clear themselves.
+
+        Only a moment: a forge that hangs must not keep an interrupted change waiting.
+        """
+        self._fetched.wait(_FIRST_FETCH_S)
+
+    def _fetch_all(self) -> None:
+        """Fetch what is wanted, beside the loop: a forge that hangs delays nobody's healing."""
+        while True:
+            wanted = {self._wanted.get()}
+            while not self._wanted.empty():
+                wanted.add(self._wanted.get())
+            state = self.state
+            everything = [spec.recipe.url for spec in state.specs]
+            urls = everything if () in wanted else sorted({url for some in wanted for url in some})
+            try:
+                problems = fleet.fetch_all(state.ports, urls)
+                kept = {url: text for url, text in self._problems.items() if url not in urls}
+                self._problems = {**kept, **problems}
+            except Exception as exc:  # noqa: BLE001 - the next fetch must come whatever this one met
+                log.error("failed", what="fetch", error=f"{type(exc).__name__}: {exc}")
             self._fetched.set()
-        kept = {url: text for url, text in self._problems.items() if url not in wanted}
-        self._problems = {**kept, **problems}
-        self.wake(FETCHED)
+            self.wake(FETCHED)
 
     def _follow(self) -> None:
         """Listen to the engine of today; a changed setting may name another one."""
@@ -152,8 +174,12 @@ class Daemon:
     def _next(self) -> set[str]:
         """Wait for a reason; what else came meanwhile is answered by the same look."""
         settings = self.state.settings.daemon
-        self._pulse.expect(settings.interval + settings.jitter + _SLACK_S)
-        reasons = {self._wakes.get()}
+        self._pulse.expect(2 * settings.interval + _SLACK_S)
+        try:
+            # Twice the interval: the scheduler goes by the wall clock, which somebody may have set back.
+            reasons = {self._wakes.get(timeout=2 * settings.interval)}
+        except queue.Empty:
+            reasons = {TICK}
         now = self.state.ports.clock.monotonic
         until = max(now() + _DEBOUNCE_S, self._ended + settings.event_gap)
         while not self._stop.is_set():
@@ -182,6 +208,7 @@ class Daemon:
         alerts = self.state.ports.alerts
         try:
             work()
+            alerts.resolve(HOST, [], reason=f"{what}-failed")
         except Interrupted:
             raise
         except Exception as exc:  # noqa: BLE001 - the loop must outlive any mistake of one turn
@@ -195,7 +222,6 @@ class Daemon:
                 log.error("alert_not_written", error=str(again))
         else:
             self.failed = "" if self.failed.startswith(f"{what}:") else self.failed
-            alerts.resolve(HOST, [], reason=f"{what}-failed")
 
     def _alert(self, reason: str, evidence: Sequence[str], clears_when: str, key: str) -> Alert:
         now = self.state.ports.clock.now()
@@ -209,6 +235,7 @@ class Daemon:
         notifier.reloading(self.state.ports.clock.monotonic())
         try:
             self._take_over(self._desired.load(self.state))
+            self._await_fetch()
         finally:
             notifier.ready(self._idle_text())
         log.info("reloaded", apps=len(self.state.specs), problems=len(self.state.problems))
@@ -223,6 +250,21 @@ class Daemon:
             self.state.ports.alerts.raise_(alert)
         self.state.ports.alerts.resolve(HOST, [alert.fingerprint for alert in found], reason="spec")
 
+    def _alert_orphans(self) -> None:
+        """A change that was begun for an app that is no longer declared: nobody would ever finish it."""
+        store, declared = self.state.ports.store, {spec.app for spec in self.state.specs}
+        found = [
+            self._alert(
+                "orphan", [f"{app} has a change under way and is no longer declared, so it is left as it is"],
+                f"{app} is declared again until the change is over", app,
+            )
+            for app in store.apps()
+            if app not in declared and gc.is_under_way(store, app)
+        ]  # fmt: skip
+        for alert in found:
+            self.state.ports.alerts.raise_(alert)
+        self.state.ports.alerts.resolve(HOST, [alert.fingerprint for alert in found], reason="orphan")
+
     def _grant(self) -> None:
         """Take wishes: the only one there is means "look now, at the newest tags"."""
         urls = []
@@ -231,10 +273,11 @@ class Daemon:
             log.info("wish", action=wish.action, app=wish.app, by=wish.by, known=bool(named))
             urls += [spec.recipe.url for spec in named]
         if urls:
-            self._fetch(urls)
+            self._wanted.put(tuple(urls))  # the pass comes when they are fetched
 
     def _housekeeping(self) -> None:
         ports, settings, specs = self.state.ports, self.state.settings, self.state.specs
+        self._alert_orphans()
         for problem in gc.protect(ports, specs):
             log.warning("pins", problem=problem)
         done = gc.watch(ports, settings, specs, self._usages(settings.disk.paths))
@@ -252,7 +295,10 @@ class Daemon:
             self._ended = clock.monotonic()
         self.passes += 1
         self._telemetry.passed(self._ended - began)
-        self._telemetry.publish()
+        try:
+            self._telemetry.publish()
+        except OSError as exc:
+            log.warning("textfile", error=str(exc))
         self._tell(reports, self._ended - began)
 
     def _tell(self, reports: Sequence[Report], elapsed_s: float) -> None:

@@ -10,11 +10,12 @@ from datetime import timedelta
 
 from reconciler.core import retention
 from reconciler.engine.fleet import HOST
-from reconciler.model.errors import ActError, LockBusy, ObserveError
+from reconciler.model.errors import ActError, LockBusy, ObserveError, StateError
+from reconciler.model.ids import AppName
 from reconciler.model.records import Alert, KnownGood, Severity
 from reconciler.model.settings import Settings
 from reconciler.model.spec import AppSpec
-from reconciler.ports import Ports
+from reconciler.ports import Ports, Store
 from reconciler.ports.daemon import Usage
 
 
@@ -46,7 +47,7 @@ def collect(ports: Ports, settings: Settings, specs: Sequence[AppSpec], *, dry_r
             except LockBusy as exc:
                 return Collected(skipped=f"{spec.name} is being worked on: {exc}")
             stack.callback(held.release)
-        under_way = [spec.name for spec in specs if ports.store.journal(spec.app) is not None]
+        under_way = [app for app in ports.store.apps() if ports.store.journal(app) is not None]
         if under_way:
             return Collected(skipped=f"a change is under way: {', '.join(under_way)}")
         chosen = _choose(ports, settings, specs)
@@ -55,7 +56,7 @@ def collect(ports: Ports, settings: Settings, specs: Sequence[AppSpec], *, dry_r
         removed: list[retention.Removal] = []
         refused: list[retention.Removal] = []
         for removal in chosen:
-            (removed if ports.engine.remove_image(removal.id) else refused).append(removal)
+            (removed if ports.engine.remove_image(removal.id, removal.references) else refused).append(removal)
     return Collected(removed=tuple(removed), refused=tuple(refused))
 
 
@@ -64,8 +65,6 @@ def _choose(ports: Ports, settings: Settings, specs: Sequence[AppSpec]) -> tuple
     ours: list[str] = []
     # Apps that are no longer declared keep what their records name: removing a spec gives nothing away.
     for app in sorted({*ports.store.apps(), *(spec.app for spec in specs)}):
-        if ports.store.journal(app) is not None:
-            return ()
         needed += pinned(ports.store.known_good(app))
         for seen in ports.store.memory(app).tags.values():
             ours += [*seen.images, *(f"@{digest}" for digest in seen.images.values())]
@@ -81,6 +80,14 @@ def pinned(known: KnownGood | None) -> list[str]:
     return sorted({image for release in releases for image in release.images.values()})
 
 
+def is_under_way(store: Store, app: AppName) -> bool:
+    """Say whether a change of that app is not over; one whose journal is unreadable surely is not."""
+    try:
+        return store.journal(app) is not None
+    except StateError:
+        return True
+
+
 def protect(ports: Ports, specs: Sequence[AppSpec]) -> tuple[str, ...]:
     """Pin every app's images again, in case somebody pruned the pins; what could not be pinned, in words."""
     problems = []
@@ -92,7 +99,7 @@ def protect(ports: Ports, specs: Sequence[AppSpec]) -> tuple[str, ...]:
         try:
             if ports.store.journal(spec.app) is None:
                 ports.engine.protect_images(spec.app, pinned(ports.store.known_good(spec.app)))
-        except (ActError, ObserveError) as exc:
+        except (ActError, ObserveError, StateError) as exc:
             problems.append(f"{spec.name}: {exc}")
         finally:
             held.release()

@@ -3,11 +3,11 @@
 Each stretch of work says how long it may take; when that is over and nothing has moved, the watchdog is left to bite.
 """
 
-import threading
 from collections.abc import Callable
 
 import structlog
 
+from reconciler.ports import Stop
 from reconciler.ports.daemon import Notifier
 
 PASS_S = 600.0
@@ -18,7 +18,7 @@ EXTEND_S = 60.0
 class Pulse:
     """Shared by the loop, which says what it expects, and the scheduler's thread, which speaks for it."""
 
-    def __init__(self, notifier: Notifier, monotonic: Callable[[], float], stop: threading.Event) -> None:
+    def __init__(self, notifier: Notifier, monotonic: Callable[[], float], stop: Stop) -> None:
         self.notifier = notifier
         self.step_s = 7200.0
         self._monotonic = monotonic

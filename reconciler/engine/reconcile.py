@@ -4,9 +4,12 @@ What to do is decided in `core`; here is only the order, and what happens when t
 """
 
 import secrets
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
+
+import structlog
 
 from reconciler.core import gate, plan, render, verdicts
 from reconciler.engine import candidate as candidates
@@ -14,13 +17,14 @@ from reconciler.engine import execute, observe, prepare, report
 from reconciler.engine.context import Context
 from reconciler.engine.observe import Facts
 from reconciler.model.action import Action, Adopt, Deploy, Heal, Nothing, Outcome, Plan, Resume, RollBack, Upgrade
-from reconciler.model.errors import ActError, LockBusy, ObserveError, StateError
+from reconciler.model.errors import ActError, Interrupted, LockBusy, ObserveError, StateError
 from reconciler.model.observed import World
 from reconciler.model.records import Change, Failure, Fallback, Journal, KnownGood, Release, Step
 from reconciler.model.status import Assessment, Status
 from reconciler.model.verdict import Hold, HoldReason
 
 R = TypeVar("R")
+log = structlog.get_logger("ci-warm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +44,8 @@ def consider(context: Context, world: World, fetch_problem: str | None = None, *
         StateError, ObserveError: it cannot be judged.
     """
     facts = observe.gather(context, world, fetch_problem, remember=remember)
-    if facts.known is not None and facts.known.stack not in ("", context.stack):
+    # A change that was interrupted is finished first: its journal names its own stack.
+    if facts.journal is None and facts.known is not None and facts.known.stack not in ("", context.stack):
         return _another_stack(context, facts, facts.known)
     assessment, facts = observe.assessed(context, facts)
     situation = plan.Situation(
@@ -129,8 +134,25 @@ def _locked(context: Context, work: Callable[[], R]) -> R | report.Report:
         return report.unknown(context, exc)
     except (ActError, OSError) as exc:
         return report.broken(context, exc)
+    except Interrupted:
+        raise
+    except Exception as exc:  # noqa: BLE001 - a mistake that one app brings out must not cost the others their pass
+        log.error("app_failed", app=context.app, error=str(exc), traceback=traceback.format_exc())
+        return report.broken(context, exc)
     finally:
         held.release()
+
+
+def _in_turn(context: Context, work: Callable[[], Outcome]) -> Outcome:
+    """One process at a time changes versions; who is not first comes again in the next pass."""
+    try:
+        turn = context.ports.locks.turn("upgrade", f"ci-warm {context.actor}: {context.app}")
+    except LockBusy as exc:
+        return Outcome(app=context.app, result="busy", evidence=(str(exc),))
+    try:
+        return work()
+    finally:
+        turn.release()
 
 
 def _act(context: Context, considered: Considered, train: str | None) -> Outcome:
@@ -142,7 +164,8 @@ def _act(context: Context, considered: Considered, train: str | None) -> Outcome
         case Resume():
             if facts.journal is None:
                 raise AssertionError("resuming without a journal")
-            return execute.resume(context, facts.journal)
+            journal = facts.journal
+            return _in_turn(context, lambda: execute.resume(context, journal))
         case Adopt(version=version):
             return _adopt(context, facts, version)
         case Heal(drift=drift):
@@ -150,7 +173,7 @@ def _act(context: Context, considered: Considered, train: str | None) -> Outcome
         case Deploy(known_good=True):
             return _redeploy(context, facts, verdicts.ABSENT)
         case RollBack(reason=reason):
-            return roll_back(context, facts, reason)
+            return _in_turn(context, lambda: roll_back(context, facts, reason))
         case Upgrade() | Deploy():
             return _take(context, considered, train)
 
@@ -164,25 +187,33 @@ def _take(context: Context, considered: Considered, train: str | None) -> Outcom
     if not holds and train is not None and isinstance(action, Upgrade):
         holds = (plan.train_hold(train),)
     if not holds:
-        prepared = prepare.prepare(context, facts, studied)
-        if isinstance(prepared, Hold):
-            if prepared.reason is HoldReason.HOST:
-                report.count_host_fault(context, prepared.detail)
-            holds = (prepared,)
+        try:
+            turn = context.ports.locks.turn("upgrade", f"ci-warm {context.actor}: {context.app}")
+        except LockBusy as exc:
+            holds = (plan.turn_hold(str(exc)),)
         else:
-            journal = _journal_of_release(context, facts, action, prepared)
             try:
-                turn = context.ports.locks.turn("upgrade", f"ci-warm {context.actor}: {context.app}")
-            except LockBusy as exc:
-                holds = (plan.turn_hold(str(exc)),)
-            else:
-                try:
-                    return execute.begin(context, journal)
-                finally:
-                    turn.release()
+                taken = _prepare_and_begin(context, facts, action, studied)
+            finally:
+                turn.release()
+            if isinstance(taken, Outcome):
+                return taken
+            holds = (taken,)
     origin = facts.known.release.version if facts.known else None
     result = plan.held_result(holds, origin, action.target)
     return Outcome(app=context.app, result=result, holds=holds, evidence=tuple(hold.detail for hold in holds))
+
+
+def _prepare_and_begin(
+    context: Context, facts: Facts, action: Upgrade | Deploy, studied: candidates.Studied
+) -> Outcome | Hold:
+    """Everything harmless first; a Hold if that did not work out, and then the app was not touched."""
+    prepared = prepare.prepare(context, facts, studied)
+    if isinstance(prepared, Hold):
+        if prepared.reason is HoldReason.HOST:
+            report.count_host_fault(context, prepared.detail)
+        return prepared
+    return execute.begin(context, _journal_of_release(context, facts, action, prepared))
 
 
 def _journal_of_release(
@@ -247,6 +278,7 @@ def roll_back(context: Context, facts: Facts, reason: str) -> Outcome:
     back: Fallback = known.fallback
     for image in candidates.lookup_release(context, back.release):
         if not image.local:
+            ports.progress(context.app, f"pulling {image.reference} for the way back")
             ports.engine.pull(image.reference)
     bundles = [ports.store.bundle(context.app, release.bundle) for release in (known.release, back.release)]
     volumes = {volume for bundle in bundles for volume in bundle.volumes.values()}

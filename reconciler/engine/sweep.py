@@ -10,7 +10,7 @@ from typing import Protocol
 from reconciler.core import sweeping
 from reconciler.engine import fleet
 from reconciler.engine.fleet import HOST
-from reconciler.model.errors import ActError, Interrupted, ObserveError, SpecError
+from reconciler.model.errors import ActError, Interrupted, ObserveError, ReconcilerError
 from reconciler.model.records import Alert, AppStatus, Severity, Sweep, SweepItem
 from reconciler.model.settings import Settings
 from reconciler.model.spec import AppSpec
@@ -94,7 +94,7 @@ def _timed(ports: Ports, name: str, work: Callable[[], str]) -> SweepItem:
         detail, result = work(), "done"
     except Interrupted:
         raise
-    except (ActError, ObserveError, SpecError, OSError) as exc:
+    except (ReconcilerError, OSError) as exc:
         detail, result = str(exc), "failed"
     spent = round(ports.clock.monotonic() - began, 3)
     return SweepItem.model_validate({"name": name, "result": result, "detail": detail, "elapsed_seconds": spent})

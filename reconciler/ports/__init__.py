@@ -19,13 +19,14 @@ from reconciler.ports.outside import (
     Recipes,
     Registry,
     SecretSource,
+    Stop,
     Yaml,
 )
 
 __all__ = [
     "Alerts", "Clock", "Deployed", "Engine", "Events", "Held", "History", "Holder", "Locks", "NamedKind", "Overlays",
-    "Ports", "Probe", "ProbeAnswer", "Prober", "Recipes", "Registry", "Room", "SecretSource", "Snapshots", "Store",
-    "Yaml", "no_crash",
+    "Ports", "Probe", "ProbeAnswer", "Prober", "Recipes", "Registry", "Room", "SecretSource", "Snapshots", "Stop",
+    "Store", "Yaml", "no_crash",
 ]  # fmt: skip
 
 

@@ -51,6 +51,7 @@ class Desired:
     """Desired state as it can be used now, and everything that acts on it.
 
     `problems`: mistakes in the operator's files; what they concern is as it was before. `by_file`: specs by their file.
+    `stamp`: what the files were stamped with before they were read.
     """
 
     settings: Settings
@@ -58,6 +59,7 @@ class Desired:
     by_file: Mapping[str, AppSpec]
     ports: Ports
     events: Events
+    stamp: Hashable = None
     problems: tuple[Problem, ...] = field(default=())
 
 

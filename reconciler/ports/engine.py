@@ -89,8 +89,8 @@ class Engine(Protocol):
     def inventory(self) -> Inventory:
         """Every image with what refers to it; a call per image, for garbage collection only."""
 
-    def remove_image(self, image_id: str) -> bool:
-        """Remove an image without force; False if the engine says that something uses it."""
+    def remove_image(self, image_id: str, references: Sequence[str]) -> bool:
+        """Remove an image without force; False if something uses it, or if it has got other names meanwhile."""
 
 
 class Events(Protocol):

@@ -51,6 +51,19 @@ class Clock(Protocol):
         """
 
 
+class Stop(Protocol):
+    """A request to stop, which may come from a signal handler."""
+
+    def set(self) -> None:
+        """Ask for it."""
+
+    def is_set(self) -> bool:
+        """Whether it was asked for."""
+
+    def wait(self, seconds: float) -> bool:
+        """Pause; True as soon as it is asked for."""
+
+
 class Registry(Protocol):
     """Where images come from."""
 

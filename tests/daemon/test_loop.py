@@ -1,5 +1,8 @@
 """The daemon's parts: signs of life, what a turn survives, garbage collection, usable specs."""
 
+import os
+import signal
+import subprocess
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from datetime import timedelta
@@ -8,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from reconciler.adapters.clock import StopFlag
+from reconciler.adapters.spool import WishFolder
 from reconciler.core import retention, specset
 from reconciler.engine import gc
 from reconciler.engine.daemon import DISK, TICK, Daemon
@@ -15,9 +20,9 @@ from reconciler.engine.pulse import Pulse
 from reconciler.model.errors import StateError
 from reconciler.model.observed import Inventory, StoredImage
 from reconciler.model.records import Wish
-from reconciler.ports import Ports
+from reconciler.ports import Ports, Probe, ProbeAnswer
 from reconciler.ports.daemon import Desired, Usage
-from tests.builders import NOW, spec
+from tests.builders import NOW, journal, spec
 from tests.engine.conftest import V1, host  # noqa: F401 - a fixture
 from tests.fakes.world import Host
 
@@ -228,3 +233,92 @@ def test_wrong_state_of_one_app_is_its_own(tmp_path: Path, host: Host) -> None: 
     results = {entry.app: entry.result for entry in host.ports().store.status().apps}  # type: ignore[union-attr]
     assert results["notes"] == "held-state"
     assert results["other"].startswith("deployed:")
+
+
+def test_a_change_of_an_app_that_is_no_longer_declared_is_told(host: Host) -> None:  # noqa: F811
+    ports = host.ports()
+    ports.store.put_journal(journal())
+    host.specs.clear()
+    daemon = made(host, ports, Nothing())
+    daemon._turn({DISK})
+    assert {alert.reason for alert in host.alerts()} == {"orphan", "disk"}
+    assert "a change is under way: notes" in gc.collect(ports, host.settings, []).skipped
+
+
+def test_a_mistake_that_one_app_brings_out_is_its_own(host: Host) -> None:  # noqa: F811
+    host.specs.append(spec(name="other", domain="other.test"))
+    assert host.reconcile()[1].outcome.result.startswith("deployed:")
+    probe = host.prober.probe
+
+    def mistaken(asked: Probe) -> ProbeAnswer:
+        if asked.host == "other.test":
+            raise KeyError("a mistake of ours")
+        return probe(asked)
+
+    host.prober.probe = mistaken  # type: ignore[method-assign, assignment]
+    results = [report.outcome.result for report in host.reconcile()]
+    assert results == ["noop-healthy", "error"]
+
+
+def test_a_ring_is_found_however_many_other_files_are_wrong() -> None:
+    one, two = spec(name="one", domain="one.test", after=["two"]), spec(name="two", domain="two.test", after=["one"])
+    chosen, problems = specset.usable({"1": one, "2": two}, {"broken"}, {})
+    specset.in_order(list(chosen.values()))
+    assert len(chosen) == 1 and "circle" in problems[0].message
+
+
+def test_a_record_that_is_torn_keeps_no_other_apps_pins_from_being_put_back(host: Host) -> None:  # noqa: F811
+    (host.root / "state" / "notes" / "known_good.json").write_text("[]")
+    [problem] = gc.protect(host.ports(), host.specs)
+    assert problem.startswith("notes: ")
+
+
+def test_a_volume_that_could_not_be_restored_holds_before_anything_stops(
+    host: Host,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    host.release(V2)
+    real = os.statvfs
+
+    def read_only(path: Any) -> Any:
+        found = real(path)
+        return os.statvfs_result((*found[:8], found.f_flag | os.ST_RDONLY, *found[9:]))
+
+    before = list(host.engine.changes)
+    monkeypatch.setattr(os, "statvfs", read_only)
+    [report] = host.reconcile()
+    assert report.outcome.result.startswith("held-preflight:")
+    assert any("read-only here" in text for text in report.outcome.evidence)
+    assert host.engine.changes == before
+
+
+def test_a_stop_that_comes_in_a_signal_handler_never_waits_for_a_lock() -> None:
+    flag = StopFlag()
+    old = signal.signal(signal.SIGUSR1, lambda *_: flag.set())
+    storm = threading.Thread(target=lambda: [os.kill(os.getpid(), signal.SIGUSR1) for _ in range(3000)])
+    try:
+        storm.start()
+        while storm.is_alive():
+            flag.wait(0)
+        storm.join()
+        assert flag.wait(60) and flag.is_set()
+    finally:
+        signal.signal(signal.SIGUSR1, old)
+
+
+def test_a_folder_as_deep_as_the_sea_does_not_keep_other_wishes_from_being_read(tmp_path: Path) -> None:
+    folder = WishFolder(tmp_path / "requests", None)
+    folder.prepare()
+    deep = tmp_path / "requests" / "d.json"
+    deep.mkdir()
+    here = os.open(deep, os.O_RDONLY | os.O_DIRECTORY)
+    for _ in range(1500):
+        os.mkdir("x", dir_fd=here)
+        inner = os.open("x", os.O_RDONLY | os.O_DIRECTORY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)
+    (tmp_path / "requests" / "e.json").write_text('{"schema_version": 1, "action": "reconcile"}')
+    assert len(folder.take()) == 1 and folder.waiting() == 0
+    for path in (tmp_path / "requests.rejected").glob("folder-*"):
+        subprocess.run(["rm", "-rf", str(path)], check=True)

@@ -119,7 +119,7 @@ class FakeEngine:
         self._called("inventory")
         return Inventory(images=tuple(self.stored))
 
-    def remove_image(self, image_id: str) -> bool:
+    def remove_image(self, image_id: str, references: Sequence[str]) -> bool:
         self._called("remove_image", changes=True)
         self.stored = [image for image in self.stored if image.id != image_id]
         return True

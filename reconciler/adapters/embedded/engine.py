@@ -203,7 +203,7 @@ class EmbeddedEngine:
         """See `ports.Engine`."""
         return self.images.inventory(self._kept())
 
-    def remove_image(self, image_id: str) -> bool:
+    def remove_image(self, image_id: str, references: Sequence[str]) -> bool:  # noqa: ARG002 - names cannot move here
         """See `ports.Engine`."""
         used = {image.id for image in self.inventory().images if image.used}
         return image_id not in used and self.images.remove(image_id)

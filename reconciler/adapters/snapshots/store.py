@@ -194,6 +194,11 @@ class FolderSnapshots:
             apart = [str(path) for path in paths if path.stat().st_dev != path.parent.stat().st_dev]
             if apart:
                 raise ActError(f"{apart[0]} is a mount point of its own, so it cannot be exchanged", permanent=True)
+            fixed = [str(path.parent) for path in paths if os.statvfs(path.parent).f_flag & os.ST_RDONLY]
+            if fixed:
+                # Found out now and not when the data must come back.
+                text = f"{fixed[0]} is read-only here, so no data could come back (a sandbox? see ReadWritePaths=)"
+                raise ActError(text, permanent=True)
             used = sum(tree.used_bytes(path) for path in paths)
             free = {path: _free(path) for path in (home, *paths)}
             same = all(path.stat().st_dev == home.stat().st_dev for path in paths)

@@ -113,6 +113,7 @@ class SwarmClient:
         """
         import requests
         from docker.errors import DockerException
+        from urllib3.exceptions import HTTPError
 
         try:
             api = self.api()
@@ -120,7 +121,7 @@ class SwarmClient:
             url = api._url("/events")
             answer = api._get(url, params=params, stream=True, timeout=(10, self.timeout_s))
             yield from api._stream_helper(answer, decode=True)
-        except (DockerException, requests.RequestException, OSError, ValueError) as exc:
+        except (DockerException, requests.RequestException, HTTPError, OSError, ValueError) as exc:
             self._drop()
             raise ObserveError(f"events: {_said(exc)}") from exc
 

@@ -215,9 +215,9 @@ class SwarmEngine:
         """See `ports.Engine`."""
         return inventory.observe(self.client)
 
-    def remove_image(self, image_id: str) -> bool:
+    def remove_image(self, image_id: str, references: Sequence[str]) -> bool:
         """See `ports.Engine`."""
-        return inventory.remove(self.client, image_id)
+        return inventory.remove(self.client, image_id, references)
 
     def observe_named(self, kind: NamedKind, names: Sequence[str]) -> frozenset[str]:
         """See `ports.Engine`."""

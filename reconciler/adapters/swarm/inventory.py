@@ -1,5 +1,6 @@
 """Every image of the engine with what refers to it, and its removal without force. Effects: the engine."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from reconciler.adapters.swarm import parse
@@ -38,8 +39,7 @@ def _images_of(service: Json) -> list[str]:
 
 
 def _stored(raw: Json, details: Json, by_id: set[str], by_name: set[str]) -> StoredImage:
-    names = [*(raw.get("RepoTags") or []), *(raw.get("RepoDigests") or [])]
-    references = tuple(name for name in names if _NONE not in name)
+    references = _names(raw)
     keys = {raw["Id"], *(key for name in references for key in retention.keys(name))}
     return StoredImage(
         id=raw["Id"], references=references, size=int(raw.get("Size") or 0), tagged_at=_tagged_at(details),
@@ -54,14 +54,21 @@ def _tagged_at(details: Json) -> datetime:
     return parse.instant(text) if text else datetime.now(UTC)
 
 
-def remove(client: SwarmClient, image_id: str) -> bool:
+def _names(raw: Json) -> tuple[str, ...]:
+    names = [*(raw.get("RepoTags") or []), *(raw.get("RepoDigests") or [])]
+    return tuple(name for name in names if _NONE not in name)
+
+
+def remove(client: SwarmClient, image_id: str, references: Sequence[str]) -> bool:
     """See `ports.Engine.remove_image`. The engine itself refuses what a container uses."""
     try:
         # All names of one image go together; without force the engine removes one only if nothing uses it.
         details = client.find("image", "inspect_image", image_id)
         if details is None:
             return True
-        names = [*(details.get("RepoTags") or []), *(details.get("RepoDigests") or [])]
+        names = _names(details)
+        if set(names) != set(references):
+            return False
         for name in names or [image_id]:
             client.write(f"remove image {name}", "remove_image", name, force=False, noprune=False)
     except ActError as exc:
