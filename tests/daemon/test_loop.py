@@ -295,7 +295,12 @@ def test_a_volume_that_could_not_be_restored_holds_before_anything_stops(
 def test_a_stop_that_comes_in_a_signal_handler_never_waits_for_a_lock() -> None:
     flag = StopFlag()
     old = signal.signal(signal.SIGUSR1, lambda *_: flag.set())
-    storm = threading.Thread(target=lambda: [os.kill(os.getpid(), signal.SIGUSR1) for _ in range(3000)])
+
+    def send() -> None:
+        for _ in range(3000):
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    storm = threading.Thread(target=send)
     try:
         storm.start()
         while storm.is_alive():
