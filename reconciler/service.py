@@ -6,6 +6,7 @@ Called by `cli.run`. What a single command needs is put together in `app`.
 import os
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -18,10 +19,12 @@ from reconciler.adapters.spool import WishFolder
 from reconciler.adapters.systemd import Systemd
 from reconciler.adapters.telemetry import Figures, StateCollector
 from reconciler.core import specset
+from reconciler.engine import realms, upkeep
 from reconciler.engine.daemon import Daemon
 from reconciler.engine.pulse import Pulse
 from reconciler.model.errors import ObserveError, Problem, SpecError
 from reconciler.model.settings import Settings
+from reconciler.model.spec import AppSpec
 from reconciler.ports import Events
 from reconciler.ports.daemon import Check, Desired, Usage
 
@@ -37,6 +40,7 @@ class OperatorFiles:
         self._clock = clock
         self._pulse = pulse
         self.app: composition.App | None = None
+        self.specs: tuple[AppSpec, ...] = ()
         self._had_config = False
 
     def stamp(self) -> Hashable:
@@ -60,7 +64,7 @@ class OperatorFiles:
             problems += exc.problems
         known = before.by_file if before else {}
         by_file, found = specs.read_usable(specs.folders(self._config), settings, known)
-        chosen = specset.in_order(list(by_file.values()))
+        chosen = self.specs = specset.in_order(list(by_file.values()))
         if before is not None and settings == before.settings:
             ports, events = before.ports, before.events
         else:
@@ -119,13 +123,22 @@ def daemon(config: Path, state: Path) -> Iterator[Daemon]:
         figures = _figures(app, state, spool)
         made = Daemon(
             desired=operator, spool=spool, telemetry=figures, pulse=pulse, state=desired, stop=clock.stop,
-            usages=lambda paths: _usages(state, paths),
+            keep_up=lambda now: upkeep.tidy(now, figures, lambda paths: _usages(state, paths), lambda: _reap(operator)),
         )  # fmt: skip
         pages = monitor.Pages(figures.render, _checks(made, state, figures), pulse.is_alive)
         with monitor.serve(_listen(desired.settings), pages, gid):
             yield made
     finally:
         held.release()
+
+
+def _reap(operator: OperatorFiles) -> realms.Reaped | None:
+    """Reap with the settings of now; None if they name no Keycloak."""
+    app = operator.app
+    if app is None or app.settings.keycloak is None:
+        return None
+    # The specs may have been read again since the app was put together.
+    return realms.reap(composition.keeper(replace(app, specs=operator.specs)))
 
 
 def _figures(app: composition.App, state: Path, spool: WishFolder) -> Figures:

@@ -29,6 +29,7 @@ class Figures:
 
     def __init__(self, textfile: str, history: HistoryFile, registry: CollectorRegistry) -> None:
         self._last: float | None = None
+        self._realms: Gauge | None = None
         self._history = history
         self._offset = history.size()
         self._textfile = Path(textfile) if textfile else None
@@ -58,6 +59,12 @@ class Figures:
     def failed(self) -> None:
         """See `ports.daemon.Telemetry`."""
         self.failures.inc()
+
+    def realms(self, count: int) -> None:
+        """See `ports.daemon.Telemetry`."""
+        if self._realms is None:  # only a host that has such a thing shows it
+            self._realms = Gauge("ci_warm_realms", "Realms on the shared Keycloak.", registry=self.registry)
+        self._realms.set(count)
 
     def publish(self) -> None:
         """See `ports.daemon.Telemetry`."""

@@ -18,14 +18,13 @@ import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from reconciler.engine import fleet, gc
+from reconciler.engine import fleet, upkeep
 from reconciler.engine.fleet import HOST
 from reconciler.engine.pulse import PASS_S, Pulse
 from reconciler.engine.report import Report
 from reconciler.model.errors import Interrupted, ReconcilerError
-from reconciler.model.records import Alert, Severity
 from reconciler.ports import Stop
-from reconciler.ports.daemon import Desired, DesiredState, Spool, Telemetry, Usage
+from reconciler.ports.daemon import Desired, DesiredState, Spool, Telemetry
 
 TICK, EVENT, RELOAD, WISH, FETCHED, DISK, STOP = "tick", "event", "reload", "wish", "fetched", "disk", "stop"
 _FIRST_FETCH_S = 5.0
@@ -37,11 +36,11 @@ log = structlog.get_logger("ci-warm")
 
 
 class Daemon:
-    """`ci-warm run`. `usages`: how full the watched file systems are."""
+    """`ci-warm run`. `keep_up`: what is done every now and then beside the passes."""
 
     def __init__(
         self, *, desired: DesiredState, spool: Spool, telemetry: Telemetry, pulse: Pulse, state: Desired,
-        stop: Stop, usages: Callable[[Sequence[str]], Sequence[Usage]],
+        stop: Stop, keep_up: Callable[[Desired], None],
     ) -> None:  # fmt: skip
         self.state = state
         self.passes = 0
@@ -51,7 +50,7 @@ class Daemon:
         self._telemetry = telemetry
         self._pulse = pulse
         self._stop = stop
-        self._usages = usages
+        self._upkeep = keep_up
         self._wakes: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._spooled = spool.stamp()
         self._wanted: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
@@ -106,10 +105,8 @@ class Daemon:
         self._every(max(1.0, state.settings.fetch_every), lambda: self._wanted.put(()))
         self._fetched.clear()
         self._wanted.put(())
-        for problem in state.problems:
-            log.warning("desired_state", problem=str(problem))
-        self._alert_problems()
-        self._alert_orphans()
+        upkeep.tell_problems(state)
+        upkeep.tell_orphans(state)
 
     def _every(self, seconds: float, call: Callable[[], object], *, jitter: float = 0.0) -> None:
         self._scheduler.add_job(
@@ -199,7 +196,7 @@ class Daemon:
         if WISH in reasons:
             self._guarded("wishes", self._grant)
         if DISK in reasons:
-            self._guarded("disk", self._housekeeping)
+            self._guarded("disk", lambda: self._upkeep(self.state))
         if reasons - {DISK}:
             self._guarded("pass", self._pass)
 
@@ -217,18 +214,13 @@ class Daemon:
             log.error("failed", what=what, error=self.failed, traceback=traceback.format_exc())
             evidence = str(exc) if isinstance(exc, ReconcilerError) else self.failed
             try:
-                alerts.raise_(self._alert(f"{what}-failed", [evidence], f"the next {what} comes to its end", what))
+                alerts.raise_(
+                    upkeep.host_alert(self.state, f"{what}-failed", [evidence], f"the next {what} works", what)
+                )
             except OSError as again:
                 log.error("alert_not_written", error=str(again))
         else:
             self.failed = "" if self.failed.startswith(f"{what}:") else self.failed
-
-    def _alert(self, reason: str, evidence: Sequence[str], clears_when: str, key: str) -> Alert:
-        now = self.state.ports.clock.now()
-        return Alert(
-            app=HOST, reason=reason, severity=Severity.CRITICAL, evidence=tuple(evidence), clears_when=clears_when,
-            fingerprint=f"{HOST}|{reason}|{key}", first_at=now, last_at=now,
-        )  # fmt: skip
 
     def _reload(self) -> None:
         notifier = self._pulse.notifier
@@ -240,31 +232,6 @@ class Daemon:
             notifier.ready(self._idle_text())
         log.info("reloaded", apps=len(self.state.specs), problems=len(self.state.problems))
 
-    def _alert_problems(self) -> None:
-        """One alert per file that is not as it should be; the app goes on as it was."""
-        by_file: dict[str, list[str]] = {}
-        for problem in self.state.problems:
-            by_file.setdefault(problem.file, []).append(str(problem))
-        found = [self._alert("spec", texts, "the file is right", file) for file, texts in by_file.items()]
-        for alert in found:
-            self.state.ports.alerts.raise_(alert)
-        self.state.ports.alerts.resolve(HOST, [alert.fingerprint for alert in found], reason="spec")
-
-    def _alert_orphans(self) -> None:
-        """A change that was begun for an app that is no longer declared: nobody would ever finish it."""
-        store, declared = self.state.ports.store, {spec.app for spec in self.state.specs}
-        found = [
-            self._alert(
-                "orphan", [f"{app} has a change under way and is no longer declared, so it is left as it is"],
-                f"{app} is declared again until the change is over", app,
-            )
-            for app in store.apps()
-            if app not in declared and gc.is_under_way(store, app)
-        ]  # fmt: skip
-        for alert in found:
-            self.state.ports.alerts.raise_(alert)
-        self.state.ports.alerts.resolve(HOST, [alert.fingerprint for alert in found], reason="orphan")
-
     def _grant(self) -> None:
         """Take wishes: the only one there is means "look now, at the newest tags"."""
         urls = []
@@ -274,15 +241,6 @@ class Daemon:
             urls += [spec.recipe.url for spec in named]
         if urls:
             self._wanted.put(tuple(urls))  # the pass comes when they are fetched
-
-    def _housekeeping(self) -> None:
-        ports, settings, specs = self.state.ports, self.state.settings, self.state.specs
-        self._alert_orphans()
-        for problem in gc.protect(ports, specs):
-            log.warning("pins", problem=problem)
-        done = gc.watch(ports, settings, specs, self._usages(settings.disk.paths))
-        if done is not None:
-            log.info("gc", removed=len(done.removed), freed_bytes=done.freed, skipped=done.skipped)
 
     def _pass(self) -> None:
         state = self.state

@@ -87,6 +87,9 @@ class Telemetry(Protocol):
     def failed(self) -> None:
         """A pass threw."""
 
+    def realms(self, count: int) -> None:
+        """How many realms the shared single sign-on has."""
+
     def publish(self) -> None:
         """Write the figures where a scraper of files finds them, if that is wanted."""
 

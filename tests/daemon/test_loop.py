@@ -14,10 +14,11 @@ import pytest
 from reconciler.adapters.clock import StopFlag
 from reconciler.adapters.spool import WishFolder
 from reconciler.core import retention, specset
-from reconciler.engine import gc
+from reconciler.engine import gc, upkeep
 from reconciler.engine.daemon import DISK, TICK, Daemon
 from reconciler.engine.pulse import Pulse
-from reconciler.model.errors import StateError
+from reconciler.engine.realms import Reaped
+from reconciler.model.errors import ObserveError, StateError
 from reconciler.model.observed import Inventory, StoredImage
 from reconciler.model.records import Wish
 from reconciler.ports import Ports, Probe, ProbeAnswer
@@ -60,6 +61,7 @@ class Nothing:
     """Spool, telemetry, files and events that have nothing to say."""
 
     failures = 0
+    counted = 0
 
     def stamp(self) -> Hashable:
         return 0
@@ -75,20 +77,24 @@ class Nothing:
 
     def publish(self) -> None: ...
 
+    def realms(self, count: int) -> None:
+        self.counted = count
+
     def failed(self) -> None:
         self.failures += 1
 
     def follow(self, wake: Callable[[str], None], stopped: Callable[[], bool]) -> None: ...
 
 
-def made(world: Host, ports: Ports, nothing: Nothing) -> Daemon:
+def made(world: Host, ports: Ports, nothing: Nothing, reap: Callable[[], Reaped | None] = lambda: None) -> Daemon:
     """A daemon over the fake world, not started."""
     settings = world.settings
     state = Desired(settings=settings, specs=tuple(world.specs), by_file={}, ports=ports, events=nothing)
     pulse = Pulse(Words(), world.clock.monotonic, threading.Event())
+    full = [Usage(path="/", used=90, free=10, percent=90)]
     return Daemon(
         desired=nothing, spool=nothing, telemetry=nothing, pulse=pulse, state=state, stop=threading.Event(),
-        usages=lambda _paths: [Usage(path="/", used=90, free=10, percent=90)],
+        keep_up=lambda now: upkeep.tidy(now, nothing, lambda _paths: full, reap),
     )  # fmt: skip
 
 
@@ -327,3 +333,16 @@ def test_a_folder_as_deep_as_the_sea_does_not_keep_other_wishes_from_being_read(
     assert len(folder.take()) == 1 and folder.waiting() == 0
     for path in (tmp_path / "requests.rejected").glob("folder-*"):
         subprocess.run(["rm", "-rf", str(path)], check=True)
+
+
+def test_realms_of_dead_runs_are_reaped_and_counted(host: Host) -> None:  # noqa: F811
+    nothing = Nothing()
+    done = Reaped(removed=["notes-0a1b2c"], alive=["notes-1a1b2c"], foreign=["master", "acme"])
+    made(host, host.ports(), nothing, lambda: done)._turn({DISK})
+    assert nothing.counted == 3
+
+    def away() -> Reaped:
+        raise ObserveError("list realms: away")
+
+    made(host, host.ports(), nothing, away)._turn({DISK})
+    assert (nothing.counted, nothing.failures) == (3, 0), "another app's fault is not the daemon's"

@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.swarm, pytest.mark.long, pytest.mark.timeout(900), pyt
 
 A, B, BAD, NOTES = "10.7.0+26.5.5", "10.7.1+26.5.6", "10.7.2+26.5.6", "10.7.3+26.5.6"
 TORN, MINOR, MAJOR = "10.8.0+26.7.3", "10.8.1+26.7.3", "11.0.0+26.7.3"
+SLOW = "10.8.2+26.7.3"
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +161,13 @@ def test_a_corrupt_database_is_an_alert_and_the_way_back_is_a_humans_word(keyclo
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert keycloak.log_in()["preferred_username"] == "alice"
     assert keycloak.site.last_good(keycloak.name) == B
+
+
+def test_a_slow_start_is_waited_for_and_a_newer_release_is_taken_after_a_broken_one(keycloak: Keycloak) -> None:
+    slow = replaced("entrypoint.sh", "exec /opt/keycloak", "sleep 25\nexec /opt/keycloak")
+    keycloak.site.publish("keycloak", SLOW, slow)
+    assert keycloak.reconcile() == f"upgraded:{B}->{SLOW}"
+    assert keycloak.log_in()["preferred_username"] == "alice"
 
 
 def test_an_older_major_is_real_and_held(build: Callable[[Callable[[], str]], str], tmp_path: Path) -> None:
