@@ -33,6 +33,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.xdist_group("swarm"))
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Images of real programs are shared by all workers, so the last one out removes them."""
+    host = os.environ.get("CI_WARM_TEST_DOCKER_HOST")
+    if host is None or hasattr(session.config, "workerinput") or os.environ.get("CI_WARM_TEST_KEEP_IMAGES"):
+        return
+    base = ["docker", "--host", host]
+    listing = [*base, "images", "--quiet", "--filter", "reference=ci-warm-live/*"]
+    found = subprocess.run(listing, capture_output=True, text=True, check=False).stdout.split()
+    if found:
+        subprocess.run([*base, "image", "rm", "--force", *dict.fromkeys(found)], capture_output=True, check=False)
+
+
 @pytest.fixture(autouse=True)
 def _private_umask() -> Iterator[None]:
     """Tests run as the program does."""

@@ -16,7 +16,7 @@ from reconciler.core.render import is_intact
 from reconciler.model.base import Record
 from reconciler.model.errors import StateError
 from reconciler.model.ids import AppName, is_name
-from reconciler.model.records import Bundle, Journal, KnownGood, Memory, StatusReport
+from reconciler.model.records import Bundle, Drill, Journal, KnownGood, Memory, StatusReport
 
 R = TypeVar("R", bound=Record)
 MAX_BYTES = 64 << 20
@@ -147,6 +147,14 @@ class RecordStore:
         path = self.folder(app) / "journal.json"
         path.unlink(missing_ok=True)
         files.sync_folder(path.parent)
+
+    def drill(self, app: AppName) -> Drill | None:
+        """See `ports.Store`."""
+        return self._read(self.folder(app) / "drill.json", Drill, app)
+
+    def put_drill(self, record: Drill) -> None:
+        """See `ports.Store`."""
+        self._write(AppName(record.app), "drill.json", dump(record))
 
     def bundle(self, app: AppName, bundle_id: str) -> Bundle:
         """See `ports.Store`."""

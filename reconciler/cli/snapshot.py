@@ -1,4 +1,4 @@
-"""`snapshot create|list|verify|restore|export`. Effects: snapshots, volumes."""
+"""`snapshot create|list|verify|drill|restore|export`. Effects: snapshots, volumes."""
 
 import sys
 import tarfile
@@ -100,6 +100,27 @@ def verify(app: AppArgument, json: JsonFlag = False) -> None:
     else:
         common.say("\n".join(problems) if problems else f"{app}: the snapshot is whole")
     if problems:
+        raise typer.Exit(common.FAILED)
+
+
+@group.command()
+def drill(app: AppArgument, wait: WaitFlag = 0.0, json: JsonFlag = False) -> None:
+    """Restore a snapshot into a scratch folder, compare, and throw that away. Exit 1 if it would not restore."""
+    from reconciler.engine import drill as engine_drill
+    from reconciler.model.errors import UsageError
+
+    with common.errors():
+        built = common.app()
+        context = common.context(built, app, common.actor())
+        with common.locked(built, app, "ci-warm snapshot drill", wait):
+            done = engine_drill.practise(context)
+        if done is None:
+            raise UsageError(f"{app} has no snapshot")
+    if json:
+        common.print_json(common.dumped(done))
+    else:
+        common.say("\n".join(done.problems) or f"{app}: snapshot {done.snapshot} restores")
+    if done.problems:
         raise typer.Exit(common.FAILED)
 
 

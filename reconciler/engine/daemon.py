@@ -18,7 +18,7 @@ import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from reconciler.engine import fleet, upkeep
+from reconciler.engine import drill, fleet, upkeep
 from reconciler.engine.fleet import HOST
 from reconciler.engine.pulse import PASS_S, Pulse
 from reconciler.engine.report import Report
@@ -30,6 +30,7 @@ TICK, EVENT, RELOAD, WISH, FETCHED, DISK, STOP = "tick", "event", "reload", "wis
 _FIRST_FETCH_S = 5.0
 _DEBOUNCE_S = 0.1
 _BEAT_S = 10.0
+_DRILL_S = 900.0
 _SLACK_S = 60.0
 
 log = structlog.get_logger("ci-warm")
@@ -102,6 +103,7 @@ class Daemon:
         self._every(daemon.interval, lambda: self.wake(TICK), jitter=min(daemon.jitter, daemon.interval / 2))
         self._every(daemon.watch, self._watch)
         self._every(state.settings.disk.every, lambda: self.wake(DISK))
+        self._every(_DRILL_S, self._practise)
         self._every(max(1.0, state.settings.fetch_every), lambda: self._wanted.put(()))
         self._fetched.clear()
         self._wanted.put(())
@@ -153,6 +155,17 @@ class Daemon:
                 log.error("failed", what="fetch", error=f"{type(exc).__name__}: {exc}")
             self._fetched.set()
             self.wake(FETCHED)
+
+    def _practise(self) -> None:
+        """One restore drill, if one is due, beside the loop: it may take long and keeps only its own app waiting."""
+        state = self.state
+        try:
+            done = drill.one(state.ports, state.settings, state.specs)
+        except Exception as exc:  # noqa: BLE001 - practice must not end what it practises for
+            log.error("failed", what="drill", error=f"{type(exc).__name__}: {exc}")
+            return
+        if done is not None:
+            log.info("drill", app=done.app, snapshot=done.snapshot, problems=done.problems)
 
     def _follow(self) -> None:
         """Listen to the engine of today; a changed setting may name another one."""

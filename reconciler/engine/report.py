@@ -114,6 +114,9 @@ def _kept(context: Context, facts: Facts, assessment: Assessment, outcome: Outco
         for reason in ("rollback", "deploy-failed")
         if facts.choice.candidate is not None and facts.choice.candidate.text == q.version
     ]
+    practised = context.ports.store.drill(context.app) if context.spec.stateful else None
+    if practised is not None and practised.problems:
+        keep.append(f"{context.app}|drill|{practised.snapshot}")
     if memory.host_faults is not None:
         keep += _of_host(context, facts)
     well = assessment.status in (Status.IN_SYNC, Status.OUT_OF_SYNC)

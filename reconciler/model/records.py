@@ -262,6 +262,16 @@ class SnapshotManifest(Record):
     volumes: tuple[ArchivedVolume, ...]
 
 
+class Drill(Record):
+    """`drill.json`: the last time that a snapshot was restored for practice, and what was wrong."""
+
+    schema_version: Literal[1] = 1
+    app: str
+    snapshot: str
+    at: datetime
+    problems: tuple[str, ...] = ()
+
+
 class AppStatus(Record):
     """One app in `status.json`."""
 
@@ -363,6 +373,7 @@ DOCUMENTS: dict[str, type[Record]] = {
     "bundle": Bundle,
     "lock_holder": LockHolder,
     "wish": Wish,
+    "drill": Drill,
     "sweep": Sweep,
 }
 """Every file format we promise, by the name of its JSON Schema."""

@@ -102,6 +102,7 @@ class Settings(Strict):
     group: str = Field("ci-warm", description="group that may read what is published, if it exists")
     notes_patterns: tuple[str, ...] = NOTE_PATTERNS
     fetch_every: Seconds = Field(600.0, ge=0, description="the daemon fetches this often; commands always do")
+    drill_every: Seconds = Field(7 * 86400.0, ge=0, description="restore each snapshot for practice; 0 = never")
     remind_after: Seconds = Field(86400.0, gt=0, description="an open alert is counted as a reminder after this")
     registries: dict[str, RegistrySettings] = Field(default_factory=dict)
     git: GitSettings = GitSettings()

@@ -9,6 +9,7 @@ from reconciler.model.observed import VolumeObs
 from reconciler.model.records import (
     Alert,
     Bundle,
+    Drill,
     HistoryLine,
     Journal,
     KnownGood,
@@ -44,6 +45,9 @@ class Snapshots(Protocol):
 
     def verify(self, app: AppName) -> tuple[str, ...]:
         """Read everything back; the problems found, none = good."""
+
+    def drill(self, app: AppName) -> tuple[str, ...]:
+        """Restore it into a scratch folder, compare, and throw that away; the problems found, none = it restores."""
 
     def restore(self, app: AppName, volumes: Sequence[VolumeObs], op_id: str) -> None:
         """Stage beside, verify, exchange atomically; the data replaced is kept aside. Idempotent per `op_id`."""
@@ -84,6 +88,12 @@ class Store(Protocol):
 
     def close_journal(self, app: AppName) -> None:
         """Remove it; durable when it returns."""
+
+    def drill(self, app: AppName) -> Drill | None:
+        """The last restore drill; None if there was none."""
+
+    def put_drill(self, record: Drill) -> None:
+        """One rename."""
 
     def bundle(self, app: AppName, bundle_id: str) -> Bundle:
         """A rendered release. StateError if it is missing or its digest is wrong."""

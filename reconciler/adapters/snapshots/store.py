@@ -16,6 +16,7 @@ from reconciler.model.observed import VolumeObs
 from reconciler.model.records import ArchivedVolume, SnapshotManifest
 from reconciler.ports import Room, no_crash
 
+_DRILL, _DRILL_ROOM = ".drill", 1.1
 _STAGED, _MARK, _ASIDE = ".ci-warm-staged-", ".ci-warm-mark-", ".ci-warm-aside-"
 
 
@@ -106,6 +107,28 @@ class FolderSnapshots:
             problems += wrong
             if seals != (volume.sha256, volume.index_sha256):
                 problems.append(f"{volume.volume}: archive or entries do not match their sha256 in the manifest")
+        return tuple(problems)
+
+    def drill(self, app: AppName) -> tuple[str, ...]:
+        """See `ports.Snapshots`. One volume after the other, so that there need only be room for the largest."""
+        manifest = self.observe(app)
+        if manifest is None:
+            return ("there is no snapshot",)
+        scratch = self.root / app / _DRILL
+        problems: list[str] = []
+        for volume in manifest.volumes:
+            files.remove_tree(scratch)
+            try:
+                if _free(self.root) < volume.data_bytes * _DRILL_ROOM:
+                    raise ActError(f"no room to try: {volume.data_bytes >> 20} MiB of data", host_fault=True)
+                files.make_folder(scratch)
+                tar, index = self._parts(app, volume)
+                unpack.unpack(tar, archive.read_index(index, volume.index_sha256), scratch)
+                problems += list(unpack.compare(scratch, archive.read_index(index, volume.index_sha256)))[:5]
+            except (OSError, StateError, ActError) as exc:
+                problems.append(f"{volume.volume}: {exc}")
+            finally:
+                files.remove_tree(scratch)
         return tuple(problems)
 
     def _parts(self, app: AppName, volume: ArchivedVolume) -> tuple[Path, Path]:
