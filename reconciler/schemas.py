@@ -4,7 +4,7 @@ import json
 
 from pydantic import BaseModel
 
-from reconciler.model.records import DOCUMENTS
+from reconciler.model.reports import DOCUMENTS
 from reconciler.model.settings import Settings
 from reconciler.model.spec import AppSpec
 

@@ -24,7 +24,7 @@ from reconciler.demo import recipes
 from reconciler.demo.recipes import Recipe, Version
 from reconciler.demo.story import clear_swarm, free_port
 from reconciler.engine import fleet
-from reconciler.model.records import Alert
+from reconciler.model.reports import Alert
 from reconciler.ports import no_crash
 
 V1, V2, V3 = "1.0.0+5.0.0", "1.0.1+5.0.1", "1.0.2+5.0.2"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from reconciler.adapters import files, records
 from reconciler.model.errors import StateError
-from reconciler.model.records import Alert
+from reconciler.model.reports import Alert
 
 RESERVE_BYTES = 1 << 20
 

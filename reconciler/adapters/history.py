@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reconciler.adapters import files, records
-from reconciler.model.records import HistoryLine
+from reconciler.model.reports import HistoryLine
 
 _TAIL = 1 << 20
 

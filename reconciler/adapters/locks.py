@@ -11,7 +11,7 @@ from typing import Literal
 from reconciler.adapters import files
 from reconciler.model.errors import LockBusy, StateError
 from reconciler.model.ids import AppName, is_name
-from reconciler.model.records import LockHolder
+from reconciler.model.reports import LockHolder
 
 _RECORD_BYTES = 511
 

@@ -16,7 +16,8 @@ from reconciler.core.render import is_intact
 from reconciler.model.base import Record
 from reconciler.model.errors import StateError
 from reconciler.model.ids import AppName, is_name
-from reconciler.model.records import Bundle, Drill, Journal, KnownGood, Memory, StatusReport
+from reconciler.model.records import Bundle, Journal, KnownGood, Memory
+from reconciler.model.reports import Drill, StatusReport
 
 R = TypeVar("R", bound=Record)
 MAX_BYTES = 64 << 20

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from reconciler.adapters import files, records
 from reconciler.model.errors import StateError
-from reconciler.model.records import Wish
+from reconciler.model.reports import Wish
 
 SHARED_DIR = 0o2770
 MAX_BYTES = 16 << 10

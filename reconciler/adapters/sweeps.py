@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reconciler.adapters import files, process, records
 from reconciler.model.errors import ActError
-from reconciler.model.records import Sweep
+from reconciler.model.reports import Sweep
 
 
 class SweepFolder:

@@ -10,7 +10,7 @@ from reconciler.cli import common
 from reconciler.cli.common import JsonFlag
 
 if TYPE_CHECKING:
-    from reconciler.model.records import HistoryLine
+    from reconciler.model.reports import HistoryLine
 
 
 def history(

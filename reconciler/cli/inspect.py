@@ -17,7 +17,7 @@ def explain(
 ) -> None:
     """Say in one screen why an app is as it is and why it does not move on."""
     from reconciler.engine import fleet
-    from reconciler.engine.reconcile import consider
+    from reconciler.engine.consider import consider
     from reconciler.engine.report import hold_json
 
     with common.errors():
@@ -118,7 +118,7 @@ def _status(json: bool, *, missing_is_fine: bool) -> int:
     """Print the report as it stands; gives what it was stamped with."""
     from reconciler.adapters import records
     from reconciler.adapters.alerts import AlertFolder
-    from reconciler.model.records import StatusReport
+    from reconciler.model.reports import StatusReport
 
     with common.errors():
         stamp = _stamp()

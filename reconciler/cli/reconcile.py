@@ -61,7 +61,7 @@ def _warn_if_empty(built: "App") -> None:
 def plan(apps: AppsArgument = None, no_fetch: NoFetch = False, json: JsonFlag = False) -> None:
     """Show what the next pass would do and what holds it. Exit 0: nothing, 20: changes, 21: held."""
     from reconciler.engine import fleet
-    from reconciler.engine.reconcile import consider
+    from reconciler.engine.consider import consider
 
     rows: list[dict[str, Any]] = []
     with common.errors():

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import PurePath
 
-from reconciler.model.records import Sweep, SweepItem
+from reconciler.model.reports import Sweep, SweepItem
 
 _NIXOS = {
     1: "another switch holds the lock, or a check before it refused",

@@ -4,18 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.core import backoff, transaction
-from reconciler.model.records import (
-    Alert,
-    Change,
-    Fallback,
-    HistoryLine,
-    Journal,
-    KnownGood,
-    Memory,
-    Quarantine,
-    Severity,
-    Step,
-)
+from reconciler.model.records import Change, Fallback, Journal, KnownGood, Memory, Quarantine, Step
+from reconciler.model.reports import Alert, HistoryLine, Severity
 
 ABSENT = "absent"
 """Reason of a heal that brings the whole app back, not single services."""

@@ -51,7 +51,7 @@ class Daemon:
         self._telemetry = telemetry
         self._pulse = pulse
         self._stop = stop
-        self._upkeep = keep_up
+        self._keep_up = keep_up
         self._wakes: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._spooled = spool.stamp()
         self._wanted: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
@@ -209,7 +209,7 @@ class Daemon:
         if WISH in reasons:
             self._guarded("wishes", self._grant)
         if DISK in reasons:
-            self._guarded("disk", lambda: self._upkeep(self.state))
+            self._guarded("disk", lambda: self._keep_up(self.state))
         if reasons - {DISK}:
             self._guarded("pass", self._pass)
 

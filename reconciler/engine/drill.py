@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from reconciler.engine.context import Context
 from reconciler.model.errors import LockBusy, StateError
-from reconciler.model.records import Alert, Drill, Severity
+from reconciler.model.reports import Alert, Drill, Severity
 from reconciler.model.settings import Settings
 from reconciler.model.spec import AppSpec
 from reconciler.ports import Ports

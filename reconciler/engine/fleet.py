@@ -9,7 +9,7 @@ from reconciler.engine.report import Report, unknown
 from reconciler.model.errors import ObserveError, RecipeError
 from reconciler.model.ids import AppName
 from reconciler.model.observed import World
-from reconciler.model.records import Alert, Severity, StatusReport
+from reconciler.model.reports import Alert, Severity, StatusReport
 from reconciler.model.settings import Settings
 from reconciler.model.spec import AppSpec
 from reconciler.ports import Ports

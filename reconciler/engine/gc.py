@@ -12,7 +12,8 @@ from reconciler.core import retention
 from reconciler.engine.fleet import HOST
 from reconciler.model.errors import ActError, LockBusy, ObserveError, StateError
 from reconciler.model.ids import AppName
-from reconciler.model.records import Alert, KnownGood, Severity
+from reconciler.model.records import KnownGood
+from reconciler.model.reports import Alert, Severity
 from reconciler.model.settings import Settings
 from reconciler.model.spec import AppSpec
 from reconciler.ports import Ports, Store

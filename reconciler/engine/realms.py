@@ -13,7 +13,7 @@ from typing import Protocol
 from reconciler.core import realming
 from reconciler.engine.fleet import HOST
 from reconciler.model.errors import ActError, LockBusy, UsageError
-from reconciler.model.records import Alert, Severity
+from reconciler.model.reports import Alert, Severity
 from reconciler.model.settings import KeycloakSettings
 from reconciler.ports import Alerts, Clock, Held
 from reconciler.ports.realms import Credentials, Realms

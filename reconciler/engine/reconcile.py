@@ -6,17 +6,18 @@ What to do is decided in `core`; here is only the order, and what happens when t
 import secrets
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import structlog
 
-from reconciler.core import gate, plan, render, verdicts
+from reconciler.core import plan, render, verdicts
 from reconciler.engine import candidate as candidates
-from reconciler.engine import execute, observe, prepare, report
+from reconciler.engine import consider as considering
+from reconciler.engine import execute, prepare, report
+from reconciler.engine.consider import Considered
 from reconciler.engine.context import Context
 from reconciler.engine.observe import Facts
-from reconciler.model.action import Action, Adopt, Deploy, Heal, Nothing, Outcome, Plan, Resume, RollBack, Upgrade
+from reconciler.model.action import Adopt, Deploy, Heal, Nothing, Outcome, Resume, RollBack, Upgrade
 from reconciler.model.errors import ActError, Interrupted, LockBusy, ObserveError, StateError
 from reconciler.model.observed import World
 from reconciler.model.records import Change, Failure, Fallback, Journal, KnownGood, Release, Step
@@ -27,65 +28,6 @@ R = TypeVar("R")
 log = structlog.get_logger("ci-warm")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Considered:
-    """An app looked at and planned for, nothing done yet. `studied` None: nothing that the gate guards."""
-
-    facts: Facts
-    assessment: Assessment
-    plan: Plan
-    studied: candidates.Studied | None = None
-
-
-def consider(context: Context, world: World, fetch_problem: str | None = None, *, remember: bool = True) -> Considered:
-    """Observe, assess, plan and gate one app. Reads only, but for first-seen tags if `remember` (needs the lock).
-
-    Raises:
-        StateError, ObserveError: it cannot be judged.
-    """
-    facts = observe.gather(context, world, fetch_problem, remember=remember)
-    # A change that was interrupted is finished first: its journal names its own stack.
-    if facts.journal is None and facts.known is not None and facts.known.stack not in ("", context.stack):
-        return _another_stack(context, facts, facts.known)
-    assessment, facts = observe.assessed(context, facts)
-    situation = plan.Situation(
-        spec=context.spec, assessment=assessment, known=facts.known, journal=facts.journal,
-        candidate=facts.choice.candidate, running=facts.running, desired=facts.desired,
-        healthy=facts.answer is None or facts.answer.ok,
-    )  # fmt: skip
-    first = plan.choose(situation, context.ports.clock.now())
-    chosen = Plan(action=first, steps=plan.steps_of(first, context.spec))
-    studied: candidates.Studied | None = None
-    for option in plan.options(situation, first):
-        looked, holds = _gate(context, facts, assessment, option)
-        if looked.leftover and isinstance(option, Deploy):
-            option = replace(option, snapshot_first=True)
-        if not holds:
-            studied = looked
-            chosen = Plan(action=option, steps=plan.steps_of(option, context.spec))
-            break
-        if studied is None:  # the best of them is the one that people are told about
-            studied = looked
-            shown = first if isinstance(first, Nothing) else option
-            chosen = Plan(action=shown, holds=holds, steps=plan.steps_of(shown, context.spec))
-    return Considered(facts=facts, assessment=assessment, plan=chosen, studied=studied)
-
-
-def _another_stack(context: Context, facts: Facts, known: KnownGood) -> Considered:
-    reason = f"the spec names stack {context.stack}, but known-good and its data belong to stack {known.stack}"
-    assessment = Assessment(status=Status.UNKNOWN, reason=f"{reason}; set stack: {known.stack}")
-    nothing = Plan(action=Nothing(result="held-stack-changed", ok=False))
-    return Considered(facts=facts, assessment=assessment, plan=nothing)
-
-
-def _gate(
-    context: Context, facts: Facts, assessment: Assessment, action: Action
-) -> tuple[candidates.Studied, tuple[Hold, ...]]:
-    studied = candidates.study(context, facts, assessment, action)
-    patterns = context.settings.notes_patterns
-    return studied, gate.decide(context.spec, facts.memory, studied.candidate, patterns, context.ports.clock.now())
-
-
 def check(context: Context, world: World, *, fetch_problem: str | None = None) -> report.Report | None:
     """Report on an app that needs nothing or is held. None: something is to be done, which is for `reconcile`.
 
@@ -93,7 +35,7 @@ def check(context: Context, world: World, *, fetch_problem: str | None = None) -
     """
 
     def look() -> report.Report | None:
-        considered = consider(context, world, fetch_problem)
+        considered = considering.consider(context, world, fetch_problem)
         if not isinstance(considered.plan.action, Nothing) and not considered.plan.holds:
             return None
         return _acted(context, considered, None)
@@ -110,7 +52,7 @@ def reconcile(context: Context, *, fetch_problem: str | None = None, train: str 
 
     def act() -> report.Report:
         # The look is taken under the lock: what was seen before it may be somebody else's half-done work.
-        return _acted(context, consider(context, context.ports.engine.look(), fetch_problem), train)
+        return _acted(context, considering.consider(context, context.ports.engine.look(), fetch_problem), train)
 
     return _locked(context, act)
 

@@ -9,7 +9,7 @@ from reconciler.engine.context import Context
 from reconciler.engine.observe import Facts
 from reconciler.model.action import Outcome
 from reconciler.model.errors import ReconcilerError, StateError
-from reconciler.model.records import Alert, AppStatus, Severity
+from reconciler.model.reports import Alert, AppStatus, Severity
 from reconciler.model.status import Assessment, Status
 from reconciler.model.verdict import Hold, HoldReason
 

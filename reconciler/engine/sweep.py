@@ -11,7 +11,7 @@ from reconciler.core import sweeping
 from reconciler.engine import fleet
 from reconciler.engine.fleet import HOST
 from reconciler.model.errors import ActError, Interrupted, ObserveError, ReconcilerError
-from reconciler.model.records import Alert, AppStatus, Severity, Sweep, SweepItem
+from reconciler.model.reports import Alert, AppStatus, Severity, Sweep, SweepItem
 from reconciler.model.settings import Settings
 from reconciler.model.spec import AppSpec
 from reconciler.ports import Ports

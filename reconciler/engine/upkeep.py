@@ -11,7 +11,7 @@ from reconciler.engine import gc
 from reconciler.engine.fleet import HOST
 from reconciler.engine.realms import Reaped
 from reconciler.model.errors import ReconcilerError
-from reconciler.model.records import Alert, Severity
+from reconciler.model.reports import Alert, Severity
 from reconciler.ports.daemon import Desired, Telemetry, Usage
 
 log = structlog.get_logger("ci-warm")

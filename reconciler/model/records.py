@@ -1,6 +1,6 @@
-"""What lies on disk: one pydantic model per file, each with `schema_version`. Pure.
+"""What we keep per app: one pydantic model per file, each with `schema_version`. Pure.
 
-Written and read by `adapters.records`, `adapters.alerts`, `adapters.history`; JSON Schemas are made from here.
+Written and read by `adapters.records` and the snapshots; what is published for people and programs is in `reports`.
 A newer `schema_version` than we know is refused by the reader, never guessed at.
 """
 
@@ -178,58 +178,6 @@ class Journal(Record):
     stalled: bool = False
 
 
-class HistoryLine(Record):
-    """One line of `history.jsonl` per terminal outcome, keyed by `op_id`."""
-
-    schema_version: Literal[1] = 1
-    ts: datetime
-    op_id: str
-    app: str
-    action: str
-    from_version: str | None = Field(None, alias="from")
-    to_version: str | None = Field(None, alias="to")
-    commit: str | None = None
-    result: str
-    elapsed_seconds: float
-    phases: dict[str, float] = Field(default_factory=dict)
-    actor: str
-    message: str = ""
-
-
-class Severity(StrEnum):
-    """How loudly an alert speaks."""
-
-    INFO = "info"
-    WARNING = "warning"
-    CRITICAL = "critical"
-
-
-class Alert(Record):
-    """`alerts/<UTC stamp>-<app>-<reason>.json`: one per condition; same fingerprint updates `last_at`, `count`.
-
-    `attempted`, `last_good`, `recovered` are set on rollbacks.
-    """
-
-    schema_version: Literal[1] = 1
-    app: str
-    reason: str
-    severity: Severity
-    from_version: str | None = Field(None, alias="from")
-    to_version: str | None = Field(None, alias="to")
-    notes: dict[str, str] = Field(default_factory=dict, description="version -> release notes stepped over")
-    evidence: tuple[str, ...] = ()
-    clears_when: str = ""
-    fingerprint: str
-    first_at: datetime
-    last_at: datetime
-    count: int = 1
-    attempted: str | None = None
-    last_good: str | None = None
-    recovered: bool | None = None
-    op_id: str | None = None
-    resolution: str | None = Field(None, description="set when it moves to seen/: acknowledged or resolved")
-
-
 class ArchivedVolume(Record):
     """One volume in a snapshot. `index_sha256` seals the entries file, `sha256` the archive."""
 
@@ -262,82 +210,6 @@ class SnapshotManifest(Record):
     volumes: tuple[ArchivedVolume, ...]
 
 
-class Drill(Record):
-    """`drill.json`: the last time that a snapshot was restored for practice, and what was wrong."""
-
-    schema_version: Literal[1] = 1
-    app: str
-    snapshot: str
-    at: datetime
-    problems: tuple[str, ...] = ()
-
-
-class AppStatus(Record):
-    """One app in `status.json`."""
-
-    app: str
-    kind: str
-    status: str
-    result: str
-    known_good: str | None = None
-    candidate: str | None = None
-    holds: tuple[Json, ...] = ()
-    evidence: tuple[str, ...] = ()
-    fallback: str | None = None
-    at: datetime
-
-
-class StatusReport(Record):
-    """`status.json`: the published result of the last pass."""
-
-    schema_version: Literal[1] = 1
-    at: datetime
-    elapsed_seconds: float
-    engine: str
-    apps: tuple[AppStatus, ...]
-
-
-class Wish(Record):
-    """`requests/<name>.json`: what somebody without privileges asks for; the daemon judges it.
-
-    `reconcile`: look at `app` (None = all) now, and fetch its recipe first.
-    """
-
-    schema_version: Literal[1] = 1
-    action: Literal["reconcile"]
-    app: str | None = None
-    by: str = ""
-
-
-class SweepItem(Record):
-    """One part of a sweep. `result`: done, skipped, failed."""
-
-    name: str
-    result: Literal["done", "skipped", "failed"]
-    detail: str = ""
-    elapsed_seconds: float = 0.0
-
-
-class Sweep(Record):
-    """`sweeps/<date>.json`: one night, kept up to date while it runs. `finished_at` None: it did not end."""
-
-    schema_version: Literal[1] = 1
-    date: str
-    started_at: datetime
-    finished_at: datetime | None = None
-    result: Literal["running", "done", "failed"] = "running"
-    items: tuple[SweepItem, ...] = ()
-    apps: tuple[AppStatus, ...] = ()
-
-
-class LockHolder(Record):
-    """Who holds a lock; information only, the kernel's flock is the truth."""
-
-    what: str
-    pid: int
-    since: datetime
-
-
 class Bundle(Record):
     """`<app>/releases/<id>.json`: a release rendered into one compose document, deployable without git or network.
 
@@ -360,20 +232,3 @@ class Bundle(Record):
     volumes: dict[str, str] = Field(default_factory=dict)
     external_volumes: tuple[str, ...] = ()
     secrets: dict[str, str] = Field(default_factory=dict, description="external secrets: key -> engine name")
-
-
-DOCUMENTS: dict[str, type[Record]] = {
-    "known_good": KnownGood,
-    "memory": Memory,
-    "journal": Journal,
-    "history_line": HistoryLine,
-    "alert": Alert,
-    "snapshot_manifest": SnapshotManifest,
-    "status": StatusReport,
-    "bundle": Bundle,
-    "lock_holder": LockHolder,
-    "wish": Wish,
-    "drill": Drill,
-    "sweep": Sweep,
-}
-"""Every file format we promise, by the name of its JSON Schema."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from reconciler.model.errors import Problem
-from reconciler.model.records import Wish
+from reconciler.model.reports import Wish
 from reconciler.model.settings import Settings
 from reconciler.model.spec import AppSpec
 from reconciler.ports import Events, Ports

@@ -6,17 +6,8 @@ from typing import Literal, Protocol
 
 from reconciler.model.ids import AppName
 from reconciler.model.observed import VolumeObs
-from reconciler.model.records import (
-    Alert,
-    Bundle,
-    Drill,
-    HistoryLine,
-    Journal,
-    KnownGood,
-    Memory,
-    SnapshotManifest,
-    StatusReport,
-)
+from reconciler.model.records import Bundle, Journal, KnownGood, Memory, SnapshotManifest
+from reconciler.model.reports import Alert, Drill, HistoryLine, StatusReport
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,8 @@ from reconciler.adapters.locks import LockFolder
 from reconciler.adapters.records import RecordStore
 from reconciler.model.errors import LockBusy, StateError
 from reconciler.model.ids import AppName
-from reconciler.model.records import DOCUMENTS, Alert, HistoryLine, KnownGood, Severity
+from reconciler.model.records import KnownGood
+from reconciler.model.reports import DOCUMENTS, Alert, HistoryLine, Severity
 from reconciler.schemas import all_schemas
 from tests.builders import NOW, journal, known
 

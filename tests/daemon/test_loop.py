@@ -20,7 +20,7 @@ from reconciler.engine.pulse import Pulse
 from reconciler.engine.realms import Reaped
 from reconciler.model.errors import ObserveError, StateError
 from reconciler.model.observed import Inventory, StoredImage
-from reconciler.model.records import Wish
+from reconciler.model.reports import Wish
 from reconciler.ports import Ports, Probe, ProbeAnswer
 from reconciler.ports.daemon import Desired, Usage
 from tests.builders import NOW, journal, spec

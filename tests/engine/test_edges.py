@@ -313,7 +313,7 @@ def test_unknown_while_gating_changes_nothing(host: Host) -> None:
 
 def test_an_unhealthy_app_says_why_a_newer_release_is_not_taken(host: Host) -> None:
     from reconciler.engine.context import Context
-    from reconciler.engine.reconcile import consider
+    from reconciler.engine.consider import consider
 
     host.prober.broken = True
     host.release(V2)

@@ -36,7 +36,8 @@ from reconciler.model.observed import (
     World,
 )
 from reconciler.model.recipe import ImageLookup, Tags
-from reconciler.model.records import Alert, Bundle, HistoryLine, SnapshotManifest
+from reconciler.model.records import Bundle, SnapshotManifest
+from reconciler.model.reports import Alert, HistoryLine
 from reconciler.model.settings import Settings
 from reconciler.model.spec import AppSpec
 from reconciler.ports import Deployed, Holder, NamedKind, Ports, Probe, ProbeAnswer

@@ -17,7 +17,7 @@ from reconciler.adapters.alerts import AlertFolder
 from reconciler.adapters.swarm.engine import SwarmEngine
 from reconciler.demo.story import clear_swarm
 from reconciler.engine import fleet
-from reconciler.model.records import Alert
+from reconciler.model.reports import Alert
 from tests.systemd.host import PROJECT
 
 PREFIX = "ci-warm-live/"
