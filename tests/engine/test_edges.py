@@ -312,8 +312,8 @@ def test_unknown_while_gating_changes_nothing(host: Host) -> None:
 
 
 def test_an_unhealthy_app_says_why_a_newer_release_is_not_taken(host: Host) -> None:
-    from reconciler.engine.context import Context
     from reconciler.engine.consider import consider
+    from reconciler.engine.context import Context
 
     host.prober.broken = True
     host.release(V2)
