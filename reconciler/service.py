@@ -9,12 +9,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import structlog
 from prometheus_client import CollectorRegistry
 
 from reconciler import app as composition
 from reconciler.adapters import files, host, monitor, specs
+from reconciler.adapters.alerts import AlertFolder
 from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.history import HistoryFile
+from reconciler.adapters.relay import Relay
 from reconciler.adapters.spool import WishFolder
 from reconciler.adapters.systemd import Systemd
 from reconciler.adapters.telemetry import Figures, StateCollector
@@ -29,6 +32,7 @@ from reconciler.ports import Events
 from reconciler.ports.daemon import Check, Desired, Usage
 
 _LATE_PASSES = 5
+log = structlog.get_logger("ci-warm")
 
 
 class OperatorFiles:
@@ -124,12 +128,25 @@ def daemon(config: Path, state: Path) -> Iterator[Daemon]:
         made = Daemon(
             desired=operator, spool=spool, telemetry=figures, pulse=pulse, state=desired, stop=clock.stop,
             keep_up=lambda now: upkeep.tidy(now, figures, lambda paths: _usages(state, paths), lambda: _reap(operator)),
+            relay=lambda now: _relay(now, app.alerts),
         )  # fmt: skip
         pages = monitor.Pages(figures.render, _checks(made, state, figures), pulse.is_alive)
         with monitor.serve(_listen(desired.settings), pages, gid):
             yield made
     finally:
         held.release()
+
+
+def _relay(state: Desired, alerts: AlertFolder) -> None:
+    """Tell people, if the settings name any."""
+    settings = state.settings.relay
+    if not settings.command and not settings.apprise_file:
+        return
+    sent, problems = Relay(alerts, settings).run()
+    if problems:
+        raise ObserveError("; ".join(problems))
+    if sent:
+        log.info("relayed", alerts=[message.key for message in sent])
 
 
 def _reap(operator: OperatorFiles) -> realms.Reaped | None:

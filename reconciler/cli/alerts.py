@@ -1,4 +1,4 @@
-"""`alerts list|show|ack`. Effects: reads; `ack` moves a file to seen/."""
+"""`alerts list|show|ack|relay`. Effects: reads; `ack` moves a file to seen/."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,6 +58,27 @@ def show(name: NameArgument, json: JsonFlag = False) -> None:
     common.say(
         f"first {found.first_at:%Y-%m-%d %H:%M:%S} UTC, last {found.last_at:%Y-%m-%d %H:%M:%S} UTC, {found.count} times"
     )
+
+
+@group.command()
+def relay(json: JsonFlag = False) -> None:
+    """Tell whoever the settings name about new, changed and resolved alerts, each once. Exit 1 if one was not taken."""
+    from reconciler.adapters import specs
+    from reconciler.adapters.relay import Relay
+
+    with common.errors():
+        common.check_config()
+        settings = specs.read_settings(common.OPTIONS.config)
+        sent, problems = Relay(_folder(), settings.relay).run()
+    if json:
+        common.print_json({"sent": [message.key for message in sent], "problems": problems})
+    else:
+        for message in sent:
+            common.say(f"told: {message.title} ({message.key})")
+        if not sent and not problems:
+            common.say("nothing new to tell")
+    if problems:
+        common.stop(common.FAILED, "\n".join(f"error: {problem}" for problem in problems))
 
 
 @group.command()

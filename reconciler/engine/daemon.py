@@ -37,11 +37,11 @@ log = structlog.get_logger("ci-warm")
 
 
 class Daemon:
-    """`ci-warm run`. `keep_up`: what is done every now and then beside the passes."""
+    """`ci-warm run`. `keep_up`: what is done now and then beside the passes; `relay`: tells people about alerts."""
 
     def __init__(
         self, *, desired: DesiredState, spool: Spool, telemetry: Telemetry, pulse: Pulse, state: Desired,
-        stop: Stop, keep_up: Callable[[Desired], None],
+        stop: Stop, keep_up: Callable[[Desired], None], relay: Callable[[Desired], None] = lambda _state: None,
     ) -> None:  # fmt: skip
         self.state = state
         self.passes = 0
@@ -52,6 +52,7 @@ class Daemon:
         self._pulse = pulse
         self._stop = stop
         self._keep_up = keep_up
+        self._relay = relay
         self._wakes: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._spooled = spool.stamp()
         self._wanted: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
@@ -103,7 +104,8 @@ class Daemon:
         self._every(daemon.interval, lambda: self.wake(TICK), jitter=min(daemon.jitter, daemon.interval / 2))
         self._every(daemon.watch, self._watch)
         self._every(state.settings.disk.every, lambda: self.wake(DISK))
-        self._every(_DRILL_S, self._practise)
+        self._every(_DRILL_S, lambda: self._beside("drill", self._practise))
+        self._every(state.settings.relay.every, lambda: self._beside("relay", self._relay))
         self._every(max(1.0, state.settings.fetch_every), lambda: self._wanted.put(()))
         self._fetched.clear()
         self._wanted.put(())
@@ -156,14 +158,16 @@ class Daemon:
             self._fetched.set()
             self.wake(FETCHED)
 
-    def _practise(self) -> None:
-        """One restore drill, if one is due, beside the loop: it may take long and keeps only its own app waiting."""
-        state = self.state
+    def _beside(self, what: str, work: Callable[[Desired], None]) -> None:
+        """Something that may take long and that nobody waits for; in a thread of the scheduler's."""
         try:
-            done = drill.one(state.ports, state.settings, state.specs)
-        except Exception as exc:  # noqa: BLE001 - practice must not end what it practises for
-            log.error("failed", what="drill", error=f"{type(exc).__name__}: {exc}")
-            return
+            work(self.state)
+        except Exception as exc:  # noqa: BLE001 - what is done beside the loop must not end what it is for
+            log.error("failed", what=what, error=f"{type(exc).__name__}: {exc}")
+
+    def _practise(self, state: Desired) -> None:
+        """One restore drill, if one is due; it keeps only its own app waiting."""
+        done = drill.one(state.ports, state.settings, state.specs)
         if done is not None:
             log.info("drill", app=done.app, snapshot=done.snapshot, problems=done.problems)
 

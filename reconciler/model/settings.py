@@ -83,6 +83,15 @@ class SweepSettings(Strict):
     engine_wait: Seconds = Field(300.0, gt=0, description="how long the engine may be away after it")
 
 
+class RelaySettings(Strict):
+    """Who is told about alerts."""
+
+    command: tuple[str, ...] = Field((), description="argument list; gets title, body and alert as JSON on stdin")
+    apprise_file: str = Field("", pattern=r"^(|/.+)$", description="file with one Apprise address per line")
+    timeout: Seconds = Field(30.0, gt=0, description="deadline of the command, per alert")
+    every: Seconds = Field(60.0, gt=0, description="how often the daemon looks for what is to be told")
+
+
 class KeycloakSettings(Strict):
     """The shared single sign-on, for a realm per run."""
 
@@ -111,4 +120,5 @@ class Settings(Strict):
     disk: DiskSettings = DiskSettings()
     monitor: MonitorSettings = MonitorSettings()
     sweep: SweepSettings = SweepSettings()
+    relay: RelaySettings = RelaySettings()
     keycloak: KeycloakSettings | None = Field(None, description="where test runs get their realms")
