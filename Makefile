@@ -21,7 +21,8 @@ test: $(STAMP)
 	$(PYTEST) -m "not long"
 
 test-long: $(STAMP)
-	$(PYTEST) -m long
+	$(PYTEST) -m "long and not live"
+	$(PYTEST) -m live
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .

@@ -12,7 +12,13 @@ from tests.live import images
 from tests.live.keycloak import Keycloak
 from tests.live.site import PREFIX, Site, site
 
-pytestmark = [pytest.mark.swarm, pytest.mark.long, pytest.mark.timeout(900), pytest.mark.xdist_group("keycloak")]
+pytestmark = [
+    pytest.mark.swarm,
+    pytest.mark.long,
+    pytest.mark.live,
+    pytest.mark.timeout(900),
+    pytest.mark.xdist_group("keycloak"),
+]
 
 A, B, BAD, NOTES = "10.7.0+26.5.5", "10.7.1+26.5.6", "10.7.2+26.5.6", "10.7.3+26.5.6"
 TORN, MINOR, MAJOR = "10.8.0+26.7.3", "10.8.1+26.7.3", "11.0.0+26.7.3"
@@ -138,16 +144,17 @@ def test_killed_scaled_or_removed_it_comes_back_with_its_data(keycloak: Keycloak
 
 def test_a_database_that_is_down_is_no_reason_to_touch_data(keycloak: Keycloak) -> None:
     before = keycloak.planted()
-    history = len(list(keycloak.site.build().history.lines()))
+    history = {line.op_id for line in keycloak.site.build().history.lines()}
     db = f"{keycloak.stack}_db"
     subprocess.run(
         ["docker", "service", "update", "--detach", "--quiet", "--entrypoint", "sleep 100000", db], check=True,
         capture_output=True,
     )  # fmt: skip
-    # A spec edited by hand is drift: the release as it was comes back, with the data that is there.
-    assert keycloak.reconcile() == f"healed:{MINOR}"
+    # A spec edited by hand is drift: the release as it was comes back, with the data that is there. Keycloak itself is
+    # restarted by its health check meanwhile, so that it may look unhealthy for a pass or two.
+    until(lambda: keycloak.reconcile() == "noop-healthy", 400, "it is healed")
     assert keycloak.planted() == before
-    assert [line.action for line in keycloak.site.build().history.lines()][history:] == ["heal"]
+    assert {line.action for line in keycloak.site.build().history.lines() if line.op_id not in history} == {"heal"}
 
 
 def test_a_corrupt_database_is_an_alert_and_the_way_back_is_a_humans_word(keycloak: Keycloak) -> None:

@@ -20,7 +20,13 @@ from tests.live.keycloak import QUICK, Keycloak
 from tests.live.site import PREFIX, Site, site
 from tests.live.test_traefik import Ingress
 
-pytestmark = [pytest.mark.swarm, pytest.mark.long, pytest.mark.timeout(900), pytest.mark.xdist_group("realms")]
+pytestmark = [
+    pytest.mark.swarm,
+    pytest.mark.long,
+    pytest.mark.live,
+    pytest.mark.timeout(900),
+    pytest.mark.xdist_group("realms"),
+]
 
 # What a test run does with its realm: a password grant, asked at the public name, resolved to this machine.
 GRANT = """

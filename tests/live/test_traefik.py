@@ -19,7 +19,13 @@ from tests.lab import until
 from tests.live import images
 from tests.live.site import PREFIX, Site, site
 
-pytestmark = [pytest.mark.swarm, pytest.mark.long, pytest.mark.timeout(600), pytest.mark.xdist_group("traefik")]
+pytestmark = [
+    pytest.mark.swarm,
+    pytest.mark.long,
+    pytest.mark.live,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("traefik"),
+]
 
 A, B, BROKEN, C = "3.0.0+3.6.15", "3.0.1+3.7.13", "3.0.2+3.7.15", "3.0.3+3.7.15"
 
