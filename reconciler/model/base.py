@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -41,6 +41,17 @@ def parse_duration(value: object) -> object:
 
 Seconds = Annotated[float, BeforeValidator(parse_duration)]
 """A duration; operators write `10s`, `5m`, `2h`; we hold seconds."""
+
+
+def _variables(value: dict[str, str]) -> dict[str, str]:
+    for key in value:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
+            raise ValueError(f"{key!r} is not a variable name")
+    return value
+
+
+Variables = Annotated[dict[str, str], AfterValidator(_variables)]
+"""Environment variables by name."""
 
 Json = dict[str, Any]
 """A JSON object from outside that has not been parsed into a type of ours yet."""

@@ -81,11 +81,15 @@ class LockBusy(ReconcilerError):  # noqa: N818 - "LockBusyError" says it twice
 
     retry_after_s = 5.0
 
-    def __init__(self, path: str, holder: str) -> None:
+    def __init__(self, path: str, holder: str, message: str = "") -> None:
         self.path = path
         self.holder = holder
-        super().__init__(f"lock {path} is held by {holder}")
+        super().__init__(message or f"lock {path} is held by {holder}")
 
 
 class Interrupted(ReconcilerError):  # noqa: N818 - it is a request, not an error
     """We were asked to stop (SIGTERM); the journal stays and the next start resumes."""
+
+
+class DeadlineError(ReconcilerError):
+    """A run took longer than it may; what it made is torn down."""

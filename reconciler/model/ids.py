@@ -13,6 +13,7 @@ BundleId = NewType("BundleId", str)
 OpId = NewType("OpId", str)
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
+_REF = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+/-]{0,199}")
 _TAG = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,127}")
 
 
@@ -24,6 +25,11 @@ def is_name(text: str) -> bool:
 def is_tag(text: str) -> bool:
     """Say whether `text` may be used as a git tag operand and inside file names."""
     return _TAG.fullmatch(text) is not None and ".." not in text
+
+
+def is_ref(text: str) -> bool:
+    """Say whether `text` may name a branch, tag, commit or `refs/...`, and nothing that git takes for an option."""
+    return _REF.fullmatch(text) is not None and ".." not in text and not text.endswith((".lock", "/", "."))
 
 
 def stack_for(domain: str) -> StackName:

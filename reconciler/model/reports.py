@@ -11,6 +11,7 @@ from pydantic import Field
 
 from reconciler.model.base import Json, Record
 from reconciler.model.records import Bundle, Journal, KnownGood, Memory, SnapshotManifest
+from reconciler.model.runs import Canonical, Greens, InFlight, Promotion, Run, Use
 
 
 class LockHolder(Record):
@@ -24,12 +25,15 @@ class LockHolder(Record):
 class Wish(Record):
     """`requests/<name>.json`: what somebody without privileges asks for; the daemon judges it.
 
-    `reconcile`: look at `app` (None = all) now, and fetch its recipe first.
+    `reconcile`: look at `app` (None = all) now, and fetch its recipe first. `seed`: warm the canonical `app`.
+    `test`: what `comment` asks for (`!testme`, `!testme --quick`), for the canonical `app` at `ref`.
     """
 
     schema_version: Literal[1] = 1
-    action: Literal["reconcile"]
+    action: Literal["reconcile", "seed", "test"]
     app: str | None = None
+    ref: str | None = Field(None, max_length=200)
+    comment: str = Field("", max_length=4096)
     by: str = ""
 
 
@@ -127,6 +131,7 @@ class SweepItem(Record):
     result: Literal["done", "skipped", "failed"]
     detail: str = ""
     elapsed_seconds: float = 0.0
+    run: str = Field("", description="the cold run, in runs/")
 
 
 class Sweep(Record):
@@ -136,7 +141,7 @@ class Sweep(Record):
     date: str
     started_at: datetime
     finished_at: datetime | None = None
-    result: Literal["running", "done", "failed"] = "running"
+    result: Literal["running", "done", "failed", "skipped"] = "running"
     items: tuple[SweepItem, ...] = ()
     apps: tuple[AppStatus, ...] = ()
 
@@ -154,5 +159,11 @@ DOCUMENTS: dict[str, type[Record]] = {
     "wish": Wish,
     "drill": Drill,
     "sweep": Sweep,
+    "run": Run,
+    "canonical": Canonical,
+    "promotion": Promotion,
+    "use": Use,
+    "inflight": InFlight,
+    "green": Greens,
 }
 """Every file format we promise, by the name of its JSON Schema."""

@@ -71,6 +71,22 @@ class MonitorSettings(Strict):
     textfile: str = Field("", pattern=r"^(|/.+\.prom)$", description="a file for node_exporter's textfile collector")
 
 
+class RunSettings(Strict):
+    """Test runs: `cold`, `quick` and the sweep's."""
+
+    max_tests: int = Field(1, ge=1, le=64, description="runs at the same time on this host, whoever starts them")
+    domain_suffix: str = Field(
+        "", pattern=r"^([a-z0-9]([a-z0-9.-]{0,200}[a-z0-9])?)?$", description="default: domain_suffix of the settings"
+    )  # fmt: skip
+    user: str = Field("", description="Unix user that checks run as; '' = the user that runs ci-warm")
+    min_free: int = Field(1 << 30, ge=0, description="bytes that must be free before a run starts")
+    reserve: float = Field(2.1, ge=1, description="free room needed, times the canonical's data")
+    keep_failed: Seconds = Field(86400.0, ge=0, description="how long --keep-on-failure keeps a red run up")
+    keep_reports: int = Field(200, ge=1, description="reports of finished runs that stay on disk")
+    inflight: Seconds = Field(900.0, gt=0, description="a canonical that is being seeded is not asked for again")
+    check_output: int = Field(4 << 20, ge=1024, description="bytes of a check's output that its log keeps")
+
+
 class SweepSettings(Strict):
     """The nightly sweep."""
 
@@ -81,6 +97,9 @@ class SweepSettings(Strict):
     system: str = Field("", pattern=r"^(|/.+)$", description="link that must resolve to `wanted_system` afterwards")
     wanted_system: str = Field("", pattern=r"^(|/.+)$", description="e.g. /nix/var/nix/profiles/system")
     engine_wait: Seconds = Field(300.0, gt=0, description="how long the engine may be away after it")
+    cold: bool = Field(True, description="cold runs of all canonicals after the live pass; none enrolled is an alert")
+    deadline: Seconds = Field(6 * 3600.0, gt=0, description="no cold run is begun after this")
+    wait: Seconds = Field(3600.0, ge=0, description="for tests in flight before it begins; then tonight is skipped")
 
 
 class RelaySettings(Strict):
@@ -120,5 +139,6 @@ class Settings(Strict):
     disk: DiskSettings = DiskSettings()
     monitor: MonitorSettings = MonitorSettings()
     sweep: SweepSettings = SweepSettings()
+    runs: RunSettings = RunSettings()
     relay: RelaySettings = RelaySettings()
     keycloak: KeycloakSettings | None = Field(None, description="where test runs get their realms")

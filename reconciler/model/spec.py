@@ -9,8 +9,9 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from reconciler.model.base import Seconds, Strict
+from reconciler.model.base import Seconds, Strict, Variables
 from reconciler.model.ids import AppName, StackName, is_name, stack_for
+from reconciler.model.trial import TrialSpec
 
 
 class Kind(StrEnum):
@@ -87,6 +88,7 @@ class UpgradeSpec(Strict):
     window: str | None = Field(None, description='e.g. "02:00-05:00 Europe/Berlin"')
     suspend: bool = False
     bake: Seconds = Field(120.0, ge=0, description="after a commit, unhealthy still rolls back for this long")
+    after_green: bool = Field(False, description="only releases that passed a full cold run on this host")
 
     @field_validator("window")
     @classmethod
@@ -141,12 +143,13 @@ class AppSpec(Strict):
     stateful: bool = Field(description="true: data and version roll back together; false: version only")
     driver: Literal["stack"] = "stack"
     after: tuple[str, ...] = ()
-    env: dict[str, str] = Field(default_factory=dict)
+    env: Variables = Field(default_factory=dict)
     secrets: dict[str, SecretSpec] = Field(default_factory=dict)
     overlays: tuple[str, ...] = Field((), description="compose files that may not change images or services")
     allow: tuple[Allowance, ...] = Field((), description="what the recipe policy forbids by default")
     health: HealthSpec = HealthSpec()
     upgrade: UpgradeSpec = UpgradeSpec()
+    tests: TrialSpec | None = Field(None, description="canonicals only: how the recipe is tested")
 
     @field_validator("name")
     @classmethod
@@ -169,14 +172,6 @@ class AppSpec(Strict):
             raise ValueError("must be a name of at most 45 characters, [a-z0-9_-]")
         return value
 
-    @field_validator("env")
-    @classmethod
-    def _env(cls, value: dict[str, str]) -> dict[str, str]:
-        for key in value:
-            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
-                raise ValueError(f"{key!r} is not a variable name")
-        return value
-
     @field_validator("secrets")
     @classmethod
     def _secrets(cls, value: dict[str, SecretSpec]) -> dict[str, SecretSpec]:
@@ -191,12 +186,19 @@ class AppSpec(Strict):
             raise ValueError("a live app needs a domain")
         if self.name in self.after:
             raise ValueError("an app cannot come after itself")
+        if self.kind is Kind.LIVE and self.tests is not None:
+            raise ValueError("tests: only a canonical is tested; enrol the recipe with a spec of its own")
         return self
 
     @property
     def app(self) -> AppName:
         """The name, typed."""
         return AppName(self.name)
+
+    @property
+    def trial(self) -> TrialSpec:
+        """How the recipe is tested, as far as the spec says."""
+        return self.tests or TrialSpec()
 
     @property
     def stack_name(self) -> StackName:
