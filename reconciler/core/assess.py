@@ -6,7 +6,7 @@ from reconciler.core import drift, versions
 from reconciler.core.render import LABEL_VERSION
 from reconciler.model.observed import Mode, StackObs
 from reconciler.model.records import Journal, KnownGood, Release
-from reconciler.model.spec import AppSpec, Kind
+from reconciler.model.spec import AppSpec
 from reconciler.model.status import Assessment, Status
 
 
@@ -45,8 +45,6 @@ def status(seen: Seen) -> Assessment:
             status=Status.INTERRUPTED,
             reason=f"{seen.journal.kind} {seen.journal.target.version} stopped at step {seen.journal.step}",
         )
-    if seen.spec.kind is Kind.CANONICAL:
-        return _canonical(seen)
     if not seen.stack.services:
         return Assessment(status=Status.ABSENT, reason="no service of the stack exists")
     if seen.known is None:
@@ -78,12 +76,6 @@ def status(seen: Seen) -> Assessment:
 def moved(release: Release, candidate: versions.Version | None) -> bool:
     """Say whether the wanted version is another than the one on record."""
     return candidate is not None and candidate.text != release.version
-
-
-def _canonical(seen: Seen) -> Assessment:
-    if seen.stack.services:
-        return Assessment(status=Status.UNMANAGED, reason="a canonical that is in use")
-    return Assessment(status=Status.IDLE, reason="undeployed, as a canonical is when idle")
 
 
 def _down(stack: StackObs) -> tuple[str | None, bool]:

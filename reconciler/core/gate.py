@@ -19,6 +19,7 @@ class Candidate:
     """What would be deployed and everything known about it. `origin` None: a first deploy.
 
     `images_*`: lookups of the candidate's and the running release's images. `problems`: it cannot be rendered.
+    `tested`: it was green in a cold run here; None: that is not asked for.
     """
 
     version: str
@@ -36,6 +37,7 @@ class Candidate:
     prior_healthy: bool = True
     prior_detail: str = ""
     changes_release: bool = True
+    tested: bool | None = None
 
 
 def decide(
@@ -49,6 +51,7 @@ def decide(
         *_unclear(candidate, approved=approved),
         *_recipe(spec, candidate),
         *_prior(candidate, approved=approved),
+        *_untested(spec, candidate, approved=approved),
         *_preflight(candidate),
         *_quarantine(memory, candidate),
         *(() if approved else _cooldown(spec, memory, candidate, now)),
@@ -113,6 +116,16 @@ def _pair(candidate: Candidate) -> tuple[versions.Version | None, versions.Versi
     if candidate.origin is None or not candidate.changes_release:
         return None, None
     return versions.parse(candidate.origin), versions.parse(candidate.version)
+
+
+def _untested(spec: AppSpec, candidate: Candidate, *, approved: bool) -> Iterator[Hold]:
+    if candidate.tested is False and candidate.changes_release and not approved:
+        yield Hold(
+            reason=HoldReason.UNTESTED,
+            detail=f"{candidate.version} has not passed a full cold run on this host",
+            clears_when=f"the sweep tests it, or ci-warm cold of the recipe's canonical;"
+            f" or ci-warm approve {spec.name} {candidate.version}",
+        )
 
 
 def _recipe(spec: AppSpec, candidate: Candidate) -> Iterator[Hold]:

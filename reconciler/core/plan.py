@@ -35,8 +35,6 @@ def choose(situation: Situation, now: datetime) -> Action:
     match situation.assessment.status:
         case Status.INTERRUPTED if situation.journal is not None:
             return Resume(op_id=OpId(situation.journal.op_id))
-        case Status.IDLE:
-            return Nothing(result="noop-idle")
         case Status.ABSENT if known is not None:
             return Deploy(target=known.release.version, known_good=True)
         case Status.ABSENT if candidate is not None:
@@ -62,8 +60,6 @@ def choose(situation: Situation, now: datetime) -> Action:
 
 
 def _unmanaged(situation: Situation) -> Action:
-    if situation.assessment.reason == "a canonical that is in use":
-        return Nothing(result="in-use")
     if situation.running is None or versions.parse(situation.running) is None:
         return Nothing(result="unmanaged:unknown-version", ok=False)
     if not situation.healthy:

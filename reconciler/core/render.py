@@ -142,23 +142,34 @@ def _external(doc: Mapping[str, object], section: str) -> dict[str, str]:
     return found
 
 
-def bundle(spec: AppSpec, rendered: Rendered, pinned: Mapping[str, str]) -> Bundle:
-    """Fix the images and put our labels on every service. `pinned`: image as asked -> pinned reference."""
+def bundle(
+    spec: AppSpec, rendered: Rendered, pinned: Mapping[str, str], labels: Mapping[str, str] | None = None,
+    monitor_s: float | None = None,
+) -> Bundle:  # fmt: skip
+    """Fix the images and put our labels on every service. `pinned`: image as asked -> pinned; `labels`: more.
+
+    `monitor_s`: how long the engine watches an update where the recipe says nothing; None: as long as it likes.
+    """
     doc = _deep(rendered.doc)
     images = {name: pinned[asked] for name, asked in rendered.images.items()}
     for name, service in doc["services"].items():
         service["image"] = images[name]
         deploy = service.setdefault("deploy", {}) or {}
         service["deploy"] = deploy
-        labels = deploy.setdefault("labels", {}) or {}
-        deploy["labels"] = labels | {
-            LABEL_APP: spec.name,
-            LABEL_VERSION: rendered.version,
-            LABEL_COMMIT: rendered.commit,
-        }
+        own = deploy.setdefault("labels", {}) or {}
+        deploy["labels"] = (
+            own
+            | dict(labels or {})
+            | {
+                LABEL_APP: spec.name,
+                LABEL_VERSION: rendered.version,
+                LABEL_COMMIT: rendered.commit,
+            }
+        )
         # A silent rollback would report success on the old version: pause instead, and we decide.
         if not str(deploy.get("mode", "")).endswith("-job"):  # jobs may not have an update config
-            deploy["update_config"] = (deploy.get("update_config") or {}) | {"failure_action": "pause"}
+            shorter = {} if monitor_s is None else {"monitor": f"{monitor_s * 1000:.0f}ms"}
+            deploy["update_config"] = shorter | (deploy.get("update_config") or {}) | {"failure_action": "pause"}
     for section in ("configs", "volumes", "networks", "secrets"):
         for body in doc.get(section, {}).values():
             if not body.get("external"):

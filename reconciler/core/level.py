@@ -1,0 +1,42 @@
+"""What the stages of a run add up to: the level, its cap, and the result. Pure."""
+
+from collections.abc import Sequence
+
+from reconciler.model.runs import Result, StageResult
+
+
+def reached(stages: Sequence[StageResult]) -> int:
+    """Stages passed in a row from the first on; a declared skip neither counts nor breaks the row."""
+    level = 0
+    for stage in stages:
+        if stage.result == "passed":
+            level += 1
+        elif stage.result != "skipped":
+            break
+    return level
+
+
+def cap(stages: Sequence[StageResult]) -> int:
+    """The highest level that the stages which ran could reach: what was not asked for ends the row."""
+    level = 0
+    for stage in stages:
+        if stage.result == "not-run" and not stage.reason.startswith("after "):
+            break
+        level += stage.result != "skipped"
+    return level
+
+
+BASE_BROKEN = "the base does not deploy"
+"""How the reason of a skip begins that makes a run no more than partial."""
+
+
+def result(stages: Sequence[StageResult], deploys: int, expected: int) -> Result:
+    """Green only if nothing failed and nothing that should have been tried was left out."""
+    kinds = {stage.result for stage in stages}
+    if "failed" in kinds or (deploys != expected and "error" not in kinds):
+        return Result.RED
+    if "error" in kinds:
+        return Result.ERROR
+    if any(stage.result == "skipped" and stage.reason.startswith(BASE_BROKEN) for stage in stages):
+        return Result.PARTIAL
+    return Result.GREEN if "passed" in kinds else Result.PARTIAL

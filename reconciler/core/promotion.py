@@ -1,0 +1,41 @@
+"""Whether a run may become the canonical, and what a promotion that was interrupted comes to. Pure."""
+
+from collections.abc import Collection
+from enum import StrEnum
+
+from reconciler.model.records import SnapshotManifest
+from reconciler.model.runs import Mode, Promotion, Result, Run, Source
+from reconciler.model.spec import AppSpec, Kind
+from reconciler.model.trial import Stage
+
+
+def refusal(run: Run, spec: AppSpec, latest: Source | None, full: Collection[Stage]) -> str | None:
+    """Why this run must not become the canonical; None: it may. `full`: the stages that spec and recipe name."""
+    if spec.kind is not Kind.CANONICAL:
+        return "the recipe is not enrolled"
+    if run.mode is not Mode.COLD:
+        return "a quick run never promotes"
+    if run.result is not Result.GREEN:
+        return f"the run is {run.result}"
+    if not set(run.asked) >= set(full):
+        return "not all stages were asked for"
+    if run.head.kind != "release":
+        return f"{run.head.name} is not a release"
+    if latest is None or (run.head.version, run.head.commit) != (latest.version, latest.commit):
+        return f"{run.head.version} is not the latest release{f', {latest.version} is' if latest else ''}"
+    return None
+
+
+class Leftover(StrEnum):
+    """What to do with a promotion that was under way when its run ended."""
+
+    FINISH = "finish"
+    FORGET = "forget"
+
+
+def after_crash(promotion: Promotion, manifest: SnapshotManifest | None) -> Leftover:
+    """The exchange of the snapshot decides: if the new one stands, its record follows; else the old pair is whole."""
+    wanted = promotion.candidate.snapshot
+    if wanted is None:
+        return Leftover.FORGET  # without data there is nothing but the one rename
+    return Leftover.FINISH if manifest is not None and manifest.id == wanted else Leftover.FORGET
