@@ -3,21 +3,24 @@
 Called by `cli` and `demo`. Heavy libraries are imported where they are used, so that `--help` stays fast.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.adapters import files, specs
 from reconciler.adapters.alerts import AlertFolder
+from reconciler.adapters.canonicals import CanonicalFolder
 from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.history import HistoryFile
 from reconciler.adapters.locks import LockFolder
 from reconciler.adapters.probe import HttpProber
 from reconciler.adapters.recipes import GitRecipes
 from reconciler.adapters.records import RecordStore
+from reconciler.adapters.run_desk import RunArchive
 from reconciler.adapters.secret_source import FileOrRandom
 from reconciler.adapters.snapshots.store import FolderSnapshots
+from reconciler.adapters.spool import WishDrop
 from reconciler.adapters.sweeps import SweepFolder
 from reconciler.model.errors import UsageError
 from reconciler.model.settings import Settings
@@ -26,6 +29,8 @@ from reconciler.ports import Engine, Ports, Registry, no_crash
 
 if TYPE_CHECKING:
     from reconciler.engine.realms import Keeper
+    from reconciler.engine.runs.nightly import Tests
+    from reconciler.engine.runs.site import Site
 
 DEFAULT_CONFIG = Path("/etc/ci-warm/config.yaml")
 DEFAULT_STATE = Path("/var/lib/ci-warm")
@@ -45,6 +50,8 @@ class App:
     clock: SystemClock
     snapshots: FolderSnapshots
     sweeps: SweepFolder
+    recipes: GitRecipes
+    runs: RunArchive
 
     def spec(self, name: str) -> AppSpec:
         """The spec of that name.
@@ -90,16 +97,19 @@ def assemble(
     sweeps = SweepFolder(state / "sweeps", gid)
     sweeps.prepare()
     engine, registry = engine_of(settings, state)
+    recipes = GitRecipes(state / "recipes", settings.git, clock.monotonic)
+    runs = RunArchive(state / "runs", gid, clock.now)
+    runs.prepare()
     ports = Ports(
         engine=engine, snapshots=snapshots, registry=registry,
-        recipes=GitRecipes(state / "recipes", settings.git, clock.monotonic),
+        recipes=recipes, canonicals=CanonicalFolder(state, gid), seeds=WishDrop(state / "requests", gid),
         overlays=specs.HostOverlays(), store=store, history=history, alerts=alerts,
         locks=LockFolder(state / "locks", clock.now), prober=HttpProber(), secrets=FileOrRandom(),
         yaml=specs.RecipeYaml(), clock=clock, workdir=state / "work", effect=effect, progress=progress,
     )  # fmt: skip
     return App(
         settings=settings, specs=loaded, ports=ports, state=state, store=store, alerts=alerts, history=history,
-        clock=clock, snapshots=snapshots, sweeps=sweeps,
+        clock=clock, snapshots=snapshots, sweeps=sweeps, recipes=recipes, runs=runs,
     )  # fmt: skip
 
 
@@ -158,3 +168,25 @@ def keeper(app: App) -> "Keeper":
     return Keeper(
         realms=KeycloakRealms(server), desk=desk, alerts=app.ports.alerts, clock=app.ports.clock, settings=settings
     )
+
+
+def site(app: App) -> "Site":
+    """What test runs need."""
+    from reconciler.adapters import host
+    from reconciler.adapters.backups import VolumeFiles
+    from reconciler.adapters.checks import CommandChecks
+    from reconciler.adapters.refs import GitRefs
+    from reconciler.engine.runs.site import Site
+
+    return Site(
+        ports=app.ports, settings=app.settings, specs=app.specs, desk=app.runs, refs=GitRefs(app.recipes),
+        metadata=specs.RecipeYaml(), checks=CommandChecks(app.clock.wait), backups=VolumeFiles(),
+        keeper=lambda: keeper(app), usages=lambda paths: host.usages([app.state, *map(Path, paths)]),
+    )  # fmt: skip
+
+
+def cold_runs(app: App, config: Path, program: Callable[[Sequence[str]], None]) -> "Tests":
+    """The sweep's cold runs, through this command line."""
+    from reconciler.adapters.cold_runs import ColdRuns
+
+    return ColdRuns(program, config, app.state, app.state / "sweeps", app.clock.wait)

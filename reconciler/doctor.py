@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 KNOWN_VERSION = 1
-_PRIVATE = ("known_good.json", "last_good", "memory.json", "journal.json")
+_PRIVATE = (
+    "known_good.json", "last_good", "memory.json", "journal.json", "canonical.json", "use.json", "promotion.json",
+    "inflight.json",
+)  # fmt: skip
 _BAD_ENDS = ("rolled-back:", "rollback-failed:")
 
 
@@ -35,6 +38,7 @@ def examine(state: Path, *, deep: bool = False, repair: bool = False) -> list[Fi
     findings = list(_root(state))
     for folder in sorted(path for path in state.iterdir() if _is_app(path)):
         findings += _app(folder, deep=deep, repair=repair)
+    findings += _runs(state / "runs")
     lines = list(_history(state / "history.jsonl", findings))
     alerts = list(_alerts(state / "alerts", findings))
     findings += _ends_have_alerts(lines, alerts)
@@ -71,7 +75,7 @@ def _load(path: Path) -> tuple[dict[str, Any] | None, Finding | None]:
 def _app(folder: Path, *, deep: bool, repair: bool) -> list[Finding]:
     findings = list(_modes(folder))
     records = {}
-    for name in ("known_good", "memory", "journal"):
+    for name in ("known_good", "memory", "journal", "canonical", "use", "promotion"):
         data, wrong = _load(folder / f"{name}.json")
         records[name] = data
         findings += [wrong] if wrong else []
@@ -80,13 +84,14 @@ def _app(folder: Path, *, deep: bool, repair: bool) -> list[Finding]:
                 Finding(invariant="I18", path=str(folder / name), message=f"belongs to {data.get('app')!r}")
             )
     known, journal = records["known_good"], records["journal"]
+    findings += _canonical(folder, records["canonical"], records["promotion"])
     if known is not None:
         findings += _known_good(folder, known, repair=repair, journal=journal)
     if journal is not None:
         what = "is stalled: a human is asked" if journal.get("stalled") else "is open: the next pass resumes it"
         severity = "warning" if journal.get("stalled") else "note"
         findings.append(Finding(invariant="I11", path=str(folder / "journal.json"), message=what, severity=severity))
-    findings += _snapshot(folder, known, journal, deep=deep)
+    findings += _snapshot(folder, known, journal, records["canonical"], deep=deep)
     findings += _leftovers(folder, journal)
     return findings
 
@@ -136,8 +141,9 @@ def _bundle(path: Path, release: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _snapshot(
-    folder: Path, known: dict[str, Any] | None, journal: dict[str, Any] | None, *, deep: bool
-) -> Iterator[Finding]:
+    folder: Path, known: dict[str, Any] | None, journal: dict[str, Any] | None, canonical: dict[str, Any] | None, *,
+    deep: bool,
+) -> Iterator[Finding]:  # fmt: skip
     place = folder / "snapshot"
     manifest, wrong = _load(place / "manifest.json")
     if wrong:
@@ -145,6 +151,8 @@ def _snapshot(
     wanted = {(known or {}).get("fallback", None) and known["fallback"]["snapshot"]} if known else set()
     if journal is not None and journal.get("snapshot"):
         wanted = {journal["snapshot"]}
+    if canonical is not None and not (folder / "promotion.json").exists():
+        wanted |= {canonical.get("snapshot")}
     for name in sorted(filter(None, wanted)):
         if manifest is None or manifest["id"] != name:
             yield Finding(
@@ -159,6 +167,37 @@ def _snapshot(
                 yield Finding(invariant="I1", path=str(path), message="has the wrong size")
             elif (deep or key == "index") and _sha256(path) != volume[seal]:
                 yield Finding(invariant="I1", path=str(path), message="does not match its sha256")
+
+
+def _canonical(folder: Path, canonical: dict[str, Any] | None, promotion: dict[str, Any] | None) -> Iterator[Finding]:
+    """A canonical and its snapshot are of one version; only a promotion under way may have them apart."""
+    if promotion is not None:
+        message = "a promotion was interrupted: the next pass ends it"
+        yield Finding(invariant="I11", path=str(folder / "promotion.json"), message=message, severity="note")
+        return
+    manifest, _ = _load(folder / "snapshot" / "manifest.json")
+    if canonical is None or manifest is None or canonical.get("snapshot") != manifest.get("id"):
+        return
+    for key in ("version", "commit", "images"):
+        if canonical.get(key) != manifest.get(key):
+            message = f"its {key} is not that of its snapshot"
+            yield Finding(invariant="I1", path=str(folder / "canonical.json"), message=message)
+    if any("@sha256:" not in image and not image.startswith("sha256:") for image in canonical["images"].values()):
+        yield Finding(invariant="I17", path=str(folder / "canonical.json"), message="names an image that is not pinned")
+
+
+def _runs(folder: Path) -> Iterator[Finding]:
+    for path in sorted(folder.glob("*/run.json")):
+        data, wrong = _load(path)
+        if wrong or data is None:
+            yield wrong or Finding(invariant="I20", path=str(path), message="vanished")
+            continue
+        if data.get("torn_down"):
+            if (path.parent / "work").exists():
+                yield Finding(invariant="I20", path=str(path.parent / "work"), message="is left of a run that is over")
+            continue
+        message = "is not torn down: it runs, is kept, or ci-warm runs reap removes it"
+        yield Finding(invariant="I20", path=str(path), message=message, severity="note")
 
 
 def _sha256(path: Path) -> str:

@@ -19,12 +19,14 @@ from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.history import HistoryFile
 from reconciler.adapters.relay import Relay
 from reconciler.adapters.spool import WishFolder
+from reconciler.adapters.starter import RunStarter
 from reconciler.adapters.systemd import Systemd
 from reconciler.adapters.telemetry import Figures, StateCollector
 from reconciler.core import specset
 from reconciler.engine import realms, upkeep
 from reconciler.engine.daemon import Daemon
 from reconciler.engine.pulse import Pulse
+from reconciler.engine.runs import teardown
 from reconciler.model.errors import ObserveError, Problem, SpecError
 from reconciler.model.settings import Settings
 from reconciler.model.spec import AppSpec
@@ -127,7 +129,8 @@ def daemon(config: Path, state: Path) -> Iterator[Daemon]:
         figures = _figures(app, state, spool)
         made = Daemon(
             desired=operator, spool=spool, telemetry=figures, pulse=pulse, state=desired, stop=clock.stop,
-            keep_up=lambda now: upkeep.tidy(now, figures, lambda paths: _usages(state, paths), lambda: _reap(operator)),
+            starter=RunStarter(config, state),
+            keep_up=lambda now: _keep_up(operator, now, figures, state),
             relay=lambda now: _relay(now, app.alerts),
         )  # fmt: skip
         pages = monitor.Pages(figures.render, _checks(made, state, figures), pulse.is_alive)
@@ -135,6 +138,11 @@ def daemon(config: Path, state: Path) -> Iterator[Daemon]:
             yield made
     finally:
         held.release()
+
+
+def _keep_up(operator: OperatorFiles, now: Desired, figures: Figures, state: Path) -> None:
+    _reap_runs(operator, now)
+    upkeep.tidy(now, figures, lambda paths: _usages(state, paths), lambda: _reap(operator))
 
 
 def _relay(state: Desired, alerts: AlertFolder) -> None:
@@ -158,6 +166,14 @@ def _reap(operator: OperatorFiles) -> realms.Reaped | None:
     return realms.reap(composition.keeper(replace(app, specs=operator.specs)))
 
 
+def _reap_runs(operator: OperatorFiles, now: Desired) -> None:
+    """Remove what dead runs left; one that cannot be removed is told by its report and tried again."""
+    if operator.app is not None:
+        done = teardown.reap(replace(composition.site(operator.app), specs=now.specs, ports=now.ports))
+        for run in done.removed:
+            log.info("run_reaped", run=run)
+
+
 def _figures(app: composition.App, state: Path, spool: WishFolder) -> Figures:
     registry = CollectorRegistry()
     figures = Figures(app.settings.monitor.textfile, HistoryFile(state / "history.jsonl"), registry)
@@ -173,14 +189,7 @@ def _figures(app: composition.App, state: Path, spool: WishFolder) -> Figures:
 
 def _usages(state: Path, paths: Sequence[str]) -> list[Usage]:
     """The watched file systems, each once."""
-    by_device: dict[int, Usage] = {}
-    for path in [state, *map(Path, paths)]:
-        try:
-            found = host.usage(path)
-            by_device.setdefault(Path(found.path).stat().st_dev, found)
-        except (ObserveError, OSError):
-            continue
-    return list(by_device.values())
+    return host.usages([state, *map(Path, paths)])
 
 
 def _checks(made: Daemon, state: Path, figures: Figures) -> Mapping[str, Check]:

@@ -9,8 +9,10 @@ import ctypes
 import errno
 import grp
 import os
+import secrets
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.model.errors import StateError
@@ -119,15 +121,34 @@ def check_root(root: Path) -> None:
 
 
 def remove_tree(path: Path) -> None:
-    """Delete a folder without following links, whatever its modes; absent is fine."""
+    """Delete a folder without following links, whatever its modes and however deep it goes; absent is fine."""
     parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        _remove_at(parent, path.name)
+        waiting = [path.name]
+        while waiting:
+            _remove_at(parent, waiting.pop(), _Lift(parent, waiting))
     finally:
         os.close(parent)
 
 
-def _remove_at(parent: int, name: str) -> None:
+@dataclass
+class _Lift:
+    """Where folders that lie too deep are moved to, so that neither descriptors nor the stack run out."""
+
+    folder: int
+    waiting: list[str]
+
+    def up(self, parent: int, name: str) -> None:
+        """Move it beside the tree; it is removed after it."""
+        moved = f".deep-{secrets.token_hex(8)}"
+        os.rename(name, moved, src_dir_fd=parent, dst_dir_fd=self.folder)
+        self.waiting.append(moved)
+
+
+_DEEPEST = 100
+
+
+def _remove_at(parent: int, name: str, lift: _Lift, depth: int = 0) -> None:
     try:
         fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     except OSError as exc:
@@ -146,8 +167,10 @@ def _remove_at(parent: int, name: str) -> None:
         with os.scandir(fd) as found:
             names = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
         for child, is_folder in names:
-            if is_folder:
-                _remove_at(fd, child)
+            if is_folder and depth >= _DEEPEST:
+                lift.up(fd, child)
+            elif is_folder:
+                _remove_at(fd, child, lift, depth + 1)
             else:
                 os.unlink(child, dir_fd=fd)
     finally:

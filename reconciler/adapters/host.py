@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from reconciler.adapters import files, process
@@ -26,6 +27,18 @@ def usage(path: Path) -> Usage:
     free = found.f_bavail * found.f_frsize
     percent = -(-100 * used // (used + free)) if used + free else 0
     return Usage(path=str(path), used=used, free=free, percent=percent)
+
+
+def usages(paths: Sequence[Path]) -> list[Usage]:
+    """The file systems of these paths, each once; one that cannot be asked is left out."""
+    by_device: dict[int, Usage] = {}
+    for path in paths:
+        try:
+            found = usage(path)
+            by_device.setdefault(Path(found.path).stat().st_dev, found)
+        except (ObserveError, OSError):
+            continue
+    return list(by_device.values())
 
 
 def state_root_is_writable(root: Path) -> str:

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -29,6 +30,18 @@ class LockHeld:
             self._fd = -1
 
 
+@dataclass
+class SeveralHeld:
+    """Locks that are let go together."""
+
+    locks: list[LockHeld]
+
+    def release(self) -> None:
+        """Let all go; twice is fine."""
+        for lock in self.locks:
+            lock.release()
+
+
 class LockFolder:
     """`ports.Locks`. The holder record inside the file is information; the flock is the truth."""
 
@@ -49,6 +62,30 @@ class LockFolder:
     def turn(self, name: Literal["daemon", "sweep", "upgrade"], what: str) -> LockHeld:
         """See `ports.Locks`. These lie beside the folder of the apps' locks, where no app's name can meet theirs."""
         return self._take(self.folder.parent / f"{name}.lock", what)
+
+    def slot(self, count: int, what: str) -> LockHeld:
+        """See `ports.runs.Slots`."""
+        for number in range(count):
+            try:
+                return self._take(self._slot(number), what)
+            except LockBusy as exc:
+                busy = exc
+        raise busy
+
+    def all_slots(self, count: int, what: str) -> "SeveralHeld":
+        """See `ports.runs.Slots`. Those of a larger count, too: it may have been lowered while tests ran."""
+        numbers = {*range(count), *(int(path.stem[5:]) for path in self.folder.parent.glob("test-*.lock"))}
+        held = SeveralHeld([])
+        try:
+            for number in sorted(numbers):
+                held.locks.append(self._take(self._slot(number), what))
+        except LockBusy:
+            held.release()
+            raise
+        return held
+
+    def _slot(self, number: int) -> Path:
+        return self.folder.parent / f"test-{number}.lock"
 
     def _take(self, path: Path, what: str) -> LockHeld:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, files.PRIVATE_FILE)

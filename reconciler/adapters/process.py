@@ -13,7 +13,7 @@ from reconciler.core.redact import Redactor
 from reconciler.model.errors import ActError
 
 OUTPUT_CAP = 256 << 10
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _LIBC = ctypes.CDLL(None)
 KEPT = (
     "PATH",
@@ -50,7 +50,7 @@ def run(
         child = subprocess.Popen(
             list(argv), stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, env=base | dict(env or {}), cwd=cwd, start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )  # fmt: skip
     except OSError as exc:
         raise ActError(f"{argv[0]} cannot be started: {exc.strerror}", host_fault=True) from exc
@@ -70,9 +70,14 @@ def run(
     return Ran(code=child.returncode, output=redactor.mask(text) if redactor else text, raw=out)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Runs in the child: a deploy must not go on when the one who journals it is gone."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """From now on orphans of our descendants become our children, so that we can find and end them."""
+    _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def end(child: "subprocess.Popen[bytes]") -> None:

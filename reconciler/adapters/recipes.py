@@ -62,6 +62,17 @@ class GitRecipes:
         except ActError as exc:
             raise RecipeError(str(exc)) from exc
 
+    def git(self, url: str, *args: str) -> process.Ran:
+        """Ask git something about a recipe's mirror.
+
+        Raises:
+            RecipeError: there is no mirror yet, or git did not end in time.
+        """
+        mirror = self._mirror(url)
+        if not (mirror / "HEAD").exists():
+            raise RecipeError(f"{Redactor().mask(url)}: has never been fetched")
+        return self._git(mirror, *args)
+
     def fetch(self, url: str) -> None:
         """See `ports.Recipes`."""
         mirror = self._mirror(url)

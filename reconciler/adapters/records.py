@@ -21,7 +21,7 @@ from reconciler.model.reports import Drill, StatusReport
 
 R = TypeVar("R", bound=Record)
 MAX_BYTES = 64 << 20
-_OF_AN_APP = frozenset({"known_good.json", "memory.json", "journal.json"})
+_OF_AN_APP = frozenset({"known_good.json", "memory.json", "journal.json", "canonical.json"})
 _Key = tuple[int, int, int]
 
 

@@ -12,6 +12,7 @@ from reconciler.model.base import Strict
 from reconciler.model.errors import Problem, SpecError
 from reconciler.model.settings import Settings
 from reconciler.model.spec import AppSpec
+from reconciler.model.trial import TrialSpec
 
 M = TypeVar("M", bound=Strict)
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -100,7 +101,7 @@ def _read_all(paths: Iterable[Path], settings: Settings) -> tuple[dict[str, AppS
     for path in _expand(paths):
         try:
             spec = _validate(strict_yaml.parse(_read(path), str(path)), AppSpec, str(path))
-            by_file[str(path)] = _complete(spec, settings)
+            by_file[str(path)] = _complete(spec, settings, str(path))
         except SpecError as exc:
             problems += exc.problems
     return by_file, problems
@@ -139,6 +140,7 @@ def _validate(parsed: strict_yaml.Parsed, model: type[M], name: str) -> M:
             message = error["msg"].removeprefix("Value error, ")
             if error["type"] == "string_type" and isinstance(error["input"], int | float):
                 message = f"YAML reads {error['input']!r} as a {type(error['input']).__name__}; put it in quotes"
+            message = _PLAIN.get(error["type"], message)
             if error["type"] == "extra_forbidden":
                 message = "is not a key we know"
             key = ".".join(str(part) for part in where)
@@ -146,7 +148,17 @@ def _validate(parsed: strict_yaml.Parsed, model: type[M], name: str) -> M:
         raise SpecError(problems) from exc
 
 
-def _complete(spec: AppSpec, settings: Settings) -> AppSpec:
+_PLAIN = {
+    "tuple_type": "must be a list", "dict_type": "must be a mapping of keys to values",
+    "model_type": "must be a mapping of keys to values",
+}  # fmt: skip
+"""What an operator understands of the validator's words."""
+
+
+def _complete(spec: AppSpec, settings: Settings, file: str) -> AppSpec:
+    if "keycloak" in spec.trial.needs and settings.keycloak is None:
+        message = "the settings name no keycloak (docs/operate.md, Realms)"
+        raise SpecError([Problem(file=file, line=0, key="tests.needs", message=message)])
     if spec.domain:
         return spec
     return spec.model_copy(update={"domain": f"warm-{spec.name}.{settings.domain_suffix or 'localhost'}"})
@@ -166,6 +178,15 @@ class RecipeYaml:
         if not isinstance(data, dict):
             raise RecipeError(f"{name}: must be a mapping of keys to values")
         return data
+
+    def tests(self, text: bytes, name: str) -> TrialSpec:
+        """See `ports.runs.Metadata`."""
+        from reconciler.model.errors import RecipeError
+
+        try:
+            return _validate(strict_yaml.parse(text, name), TrialSpec, name)
+        except SpecError as exc:
+            raise RecipeError(str(exc)) from exc
 
     def env(self, text: bytes, name: str) -> Mapping[str, str]:
         """See `ports.Yaml`. Of a shell script only `export NAME=value` lines are read; nothing is executed."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from reconciler.adapters import files, records
 from reconciler.model.errors import StateError
+from reconciler.model.ids import AppName
 from reconciler.model.reports import Wish
 
 SHARED_DIR = 0o2770
@@ -78,6 +79,19 @@ class WishFolder:
         old = log.read_text().splitlines(keepends=True)[-(_KEPT_REJECTED - 1) :] if log.exists() else []
         files.write_atomic(log, "".join([*old, line]).encode())
         self._drop(path)
+
+
+class WishDrop:
+    """`ports.runs.Seeds`: one wish per canonical, whoever takes it up."""
+
+    def __init__(self, folder: Path, gid: int | None) -> None:
+        self._spool = WishFolder(folder, gid)
+
+    def ask(self, app: AppName) -> None:
+        """See `ports.runs.Seeds`."""
+        self._spool.prepare()
+        wish = Wish(action="seed", app=app, by="ci-warm")
+        files.write_atomic(self._spool.folder / f"seed-{app}.json", records.dump(wish))
 
 
 def _read(path: Path) -> bytes:

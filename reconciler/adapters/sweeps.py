@@ -31,8 +31,13 @@ class SweepFolder:
         return records.read(self.folder / f"{date}.json", Sweep)
 
     def write(self, report: Sweep) -> None:
-        """One rename."""
+        """One rename; of a sweep that ended also pages for people."""
         files.write_atomic(self.folder / f"{report.date}.json", records.dump(report), files.PUBLIC_FILE, self._gid)
+        if report.finished_at is not None:
+            from reconciler.adapters import sweep_pages
+
+            for suffix, page in zip(("txt", "html"), sweep_pages.pages(report), strict=True):
+                files.write_atomic(self.folder / f"{report.date}.{suffix}", page.encode(), files.PUBLIC_FILE, self._gid)
 
     def run(self, argv: Sequence[str], date: str, timeout_s: float) -> tuple[int, str]:
         """Run the command before, its words in a file: a pipe of ours would break it if we die before it.

@@ -101,6 +101,21 @@ def _progress() -> "Any":
     return lambda name, text: log.info("step", app=name, doing=text)
 
 
+def refuse_canonical(built: "App", name: str) -> None:
+    """Canonicals have commands of their own.
+
+    Raises:
+        UsageError: it is one.
+    """
+    from reconciler.model.errors import UsageError
+    from reconciler.model.spec import Kind
+
+    if built.spec(name).kind is Kind.CANONICAL:
+        raise UsageError(
+            f"{name} is a canonical; ci-warm canonical list|seed|deploy|undeploy, cold and quick work on it"
+        )
+
+
 def context(built: "App", name: str, actor: str) -> "Context":
     """The context of one app."""
     from reconciler.engine.context import Context

@@ -1,6 +1,7 @@
 """Reading commands: `explain`, `status`, `preflight`, `validate`, `schema`. Effects: reads, stdout."""
 
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,17 +27,18 @@ def explain(
         url = context.spec.recipe.url
         problems = {} if no_fetch else fleet.fetch_all(built.ports, [url])
         seen = consider(context, built.ports.engine.look(), problems.get(url), remember=False)
-        known, facts = seen.facts.known, seen.facts
+        known, facts, canonical = seen.facts.known, seen.facts, seen.canonical
+        is_canonical = context.spec.kind == "canonical"
         answer = {
             "app": app,
             "kind": context.spec.kind,
             "status": seen.assessment.status,
             "reason": seen.assessment.reason,
-            "known_good": known.release.version if known else None,
-            "since": known.at.isoformat(timespec="seconds") if known else None,
+            "known_good": known.release.version if known else canonical.version if canonical else None,
+            "since": _since(known.at if known else canonical.ts if canonical else None),
             "fallback": known.fallback.release.version if known and known.fallback else None,
             "candidate": facts.choice.candidate.text if facts.choice.candidate else None,
-            "next": type(seen.plan.action).__name__.lower(),
+            "next": _next_of_canonical(seen) if is_canonical else type(seen.plan.action).__name__.lower(),
             "probe": facts.answer.detail if facts.answer else None,
             "holds": [hold_json(hold) for hold in seen.plan.holds],
             "approved": [a.version for a in facts.memory.approvals if a.used_at is None],
@@ -47,12 +49,29 @@ def explain(
                 *([facts.recipe_problem] if facts.recipe_problem else []),
             ],
             "alerts": [path.name for path, alert in built.alerts.open() if alert.app == app],
-            "last": [line.result for line in built.history.lines() if line.app == app][-3:],
+            "last": [_ended(line) for line in built.history.lines() if line.app == app][-3:],
         }
     if json:
         common.print_json(answer)
         return
     _explain(answer)
+
+
+def _next_of_canonical(seen: Any) -> str:
+    newest, canonical = seen.facts.choice.candidate, seen.canonical
+    if seen.plan.steps or newest is None or canonical is None or newest.text == canonical.version:
+        return ", ".join(seen.plan.steps) or "nothing"
+    return f"nothing in a pass; the sweep tests {newest.text}, or ci-warm cold {canonical.app}"
+
+
+def _ended(line: Any) -> str:
+    """How something ended; of a run also its name, for `runs show`."""
+    run = line.op_id.removeprefix("run-") if line.op_id.startswith("run-") else ""
+    return f"{line.result} ({run})" if run else str(line.result)
+
+
+def _since(at: datetime | None) -> str | None:
+    return at.isoformat(timespec="seconds") if at else None
 
 
 def _clear(seen: Any) -> list[str]:
@@ -145,7 +164,8 @@ def _status(json: bool, *, missing_is_fine: bool) -> int:
 
 def preflight(app: AppArgument, json: JsonFlag = False) -> None:
     """Check that the way back exists: images, snapshot, room. Changes nothing. Exit 1 if a rollback would fail."""
-    from reconciler.engine.candidate import lookup_release, room_problem, way_back_problems
+    from reconciler.engine.candidate import room_problem, way_back_problems
+    from reconciler.engine.images import lookup_release
 
     with common.errors():
         built = common.app()

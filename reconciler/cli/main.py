@@ -1,5 +1,6 @@
 """The `ci-warm` program: global options and the list of commands. Effects: exit."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import typer
 from reconciler import __version__
 from reconciler.cli import (
     alerts,
+    canonical,
     common,
     decisions,
     demo,
@@ -16,6 +18,7 @@ from reconciler.cli import (
     inspect,
     realm,
     reconcile,
+    runs,
     service,
     snapshot,
     sweep,
@@ -72,6 +75,8 @@ program.command()(decisions.retry)
 program.command()(decisions.suspend)
 program.command()(decisions.resume)
 program.command()(decisions.rollback)
+program.command()(runs.cold)
+program.command()(runs.quick)
 program.command()(sweep.sweep)
 program.command()(service.gc)
 program.command("install-units")(service.install_units)
@@ -79,9 +84,16 @@ program.command()(doctor.doctor)
 program.command()(demo.demo)
 program.add_typer(alerts.group, name="alerts")
 program.add_typer(snapshot.group, name="snapshot")
+program.add_typer(canonical.group, name="canonical")
+program.add_typer(runs.group, name="runs")
 program.add_typer(realm.group, name="realm")
 
 
 def main() -> None:
     """Run the command line."""
     program(prog_name="ci-warm")
+
+
+def command(words: Sequence[str]) -> None:
+    """Run one command line in this process; ends as it does."""
+    program(list(words), prog_name="ci-warm")

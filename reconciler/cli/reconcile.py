@@ -62,6 +62,7 @@ def plan(apps: AppsArgument = None, no_fetch: NoFetch = False, json: JsonFlag = 
     """Show what the next pass would do and what holds it. Exit 0: nothing, 20: changes, 21: held."""
     from reconciler.engine import fleet
     from reconciler.engine.consider import consider
+    from reconciler.model.errors import StateError
 
     rows: list[dict[str, Any]] = []
     with common.errors():
@@ -72,16 +73,28 @@ def plan(apps: AppsArgument = None, no_fetch: NoFetch = False, json: JsonFlag = 
         problems = fleet.fetch_all(built.ports, [s.recipe.url for s in chosen]) if _fetches(no_fetch) else {}
         for spec in chosen:
             context = common.context(built, spec.name, "plan")
-            rows.append(_row(context, consider(context, world, problems.get(spec.recipe.url), remember=False)))
+            try:
+                rows.append(_row(context, consider(context, world, problems.get(spec.recipe.url), remember=False)))
+            except StateError as exc:  # one record that is not to be trusted hides no other app
+                rows.append(_unreadable(context, exc))
     if json:
         common.print_json(rows)
     else:
         for row in rows:
             _print(row)
+    if any(row["result"] == "held-state" for row in rows):
+        raise typer.Exit(common.FAILED)
     if any(row["holds"] for row in rows):
         raise typer.Exit(common.HELD)
     if any(row["changes"] for row in rows):
         raise typer.Exit(common.CHANGES)
+
+
+def _unreadable(context: Any, exc: Exception) -> dict[str, Any]:
+    return {
+        "app": context.app, "status": "unknown", "reason": str(exc), "action": "nothing", "result": "held-state",
+        "from": None, "to": None, "changes": False, "holds": [], "images": [], "disk_bytes": 0, "steps": [],
+    }  # fmt: skip
 
 
 def _row(context: Any, considered: Any) -> dict[str, Any]:
@@ -99,9 +112,9 @@ def _row(context: Any, considered: Any) -> dict[str, Any]:
         "reason": considered.assessment.reason,
         "action": type(action).__name__.lower(),
         "result": action.result if isinstance(action, Nothing) else None,
-        "from": known.release.version if known else None,
+        "from": known.release.version if known else considered.canonical.version if considered.canonical else None,
         "to": getattr(action, "target", None),
-        "changes": not isinstance(action, Nothing) and not considered.plan.holds,
+        "changes": (not isinstance(action, Nothing) or bool(considered.plan.steps)) and not considered.plan.holds,
         "holds": [hold_json(hold) for hold in considered.plan.holds],
         "images": sorted(set(rendered.images.values())) if rendered else [],
         "disk_bytes": int(room.used * context.settings.limits.reserve) if room else 0,

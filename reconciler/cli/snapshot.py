@@ -22,6 +22,7 @@ def _open(app: str) -> tuple[Any, Any, Any]:
     from reconciler.model.errors import UsageError
 
     built = common.app()
+    common.refuse_canonical(built, app)
     context = common.context(built, app, common.actor())
     known = built.store.known_good(context.app)
     if known is None:

@@ -1,5 +1,8 @@
-"""`sweep`: the nightly pass. Effects: the command before, a pass over the live apps, one report."""
+"""`sweep`: the nightly pass. Effects: the command before, a pass over the apps, cold runs, one report."""
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -10,11 +13,15 @@ from reconciler.cli.common import JsonFlag
 
 def sweep(
     again: Annotated[bool, typer.Option("--again", help="even if tonight's came to a good end")] = False,
+    every: Annotated[bool, typer.Option("--all", help="also releases that are green already; implies --again")] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Do tonight's sweep: the command before it, then a pass over the apps. Exit 1 if anything is red."""
+    """Do tonight's sweep: the command before it, a pass over the apps, cold runs. Exit 1 if anything is red."""
+    from importlib import import_module
+
     from reconciler import app as composition
     from reconciler.engine import sweep as engine_sweep
+    from reconciler.engine.runs import teardown
 
     with common.errors():
         built = common.app()
@@ -27,7 +34,11 @@ def sweep(
         first = engine_sweep.Desired(settings=built.settings, specs=built.specs, ports=built.ports)
         held = built.ports.locks.turn("sweep", "ci-warm sweep")
         try:
-            report, done = engine_sweep.run(first, load, built.sweeps, built.sweeps, again=again)
+            teardown.reap(composition.site(built))
+            tests = composition.cold_runs(built, common.OPTIONS.config, import_module("reconciler.cli.main").command)
+            with _bar() as progress:
+                order = engine_sweep.Order(again=again or every, every=every, progress=progress)
+                report, done = engine_sweep.run(first, load, built.sweeps, built.sweeps, tests, order)
         finally:
             held.release()
     if json:
@@ -39,5 +50,26 @@ def sweep(
             common.say(f"{item.name}: {item.result} ({item.elapsed_seconds:.1f} s) {item.detail}")
         for entry in report.apps:
             common.say(f"RECONCILE RESULT: {entry.app} {entry.result}")
-    if report.result != "done":
+    if report.result == "failed":
         raise typer.Exit(common.FAILED)
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int, str], None]]:
+    """A progress bar of the cold runs on a terminal; nothing elsewhere, where the log tells."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total, _name: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("cold runs"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[name]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as shown:
+        task = shown.add_task("cold runs", total=None, name="")
+        yield lambda done, total, name: shown.update(task, completed=done, total=total, name=name)

@@ -15,11 +15,15 @@ from pathlib import Path
 from reconciler import app as composition
 from reconciler.adapters.embedded.engine import EmbeddedEngine
 from reconciler.adapters.swarm.engine import SwarmEngine
+from reconciler.core import runtext
 from reconciler.demo import recipes
 from reconciler.demo.recipes import Recipe, Version
 from reconciler.engine import fleet
+from reconciler.engine.runs import cold, plans, quick
 from reconciler.model.errors import ReconcilerError, UsageError
 from reconciler.model.ids import StackName
+from reconciler.model.runs import Mode, Run
+from reconciler.ports import Engine
 
 Say = Callable[[str], None]
 _HEALTH = {
@@ -122,6 +126,16 @@ class _Stage:
             if result != wanted:
                 self.broken.append(f"{report.status.app}: {result} instead of {wanted} ({report.outcome.evidence})")
 
+    def run(self, mode: Mode) -> Run:
+        """A test run of the canonical at the latest release; its summary is shown."""
+        app = self.app()
+        site = composition.site(app)
+        plan = plans.make(site, plans.Request(spec=app.spec("canon"), mode=mode, actor="demo"))
+        done = cold.run(site, plan) if mode is Mode.COLD else quick.run(site, plan)
+        for line in runtext.summary(done).splitlines():
+            self.say(f"      {line}")
+        return done
+
     def check(self, what: str, good: bool) -> None:
         """Say one promise and whether it holds."""
         self.say(f"  {'ok ' if good else 'NOT'} {what}")
@@ -157,8 +171,7 @@ class _Stage:
             try:
                 engine.undeploy(spec.stack_name)
                 engine.protect_images(spec.app, [])
-                if isinstance(engine, SwarmEngine):
-                    clear_swarm(engine, spec.stack_name)
+                clear_stack(engine, spec.stack_name)
             except ReconcilerError as exc:
                 self.say(f"cleaning up {spec.name}: {exc}")
         if isinstance(engine, SwarmEngine):
@@ -166,20 +179,11 @@ class _Stage:
                 engine.client.write("remove image", "remove_image", reference, force=True)
 
 
-def clear_swarm(engine: SwarmEngine, stack: StackName) -> None:
+def clear_stack(engine: Engine, stack: StackName) -> None:
     """Remove a demo stack whole: what undeploying keeps on purpose, too."""
-    label = {"label": f"com.docker.stack.namespace={stack}"}
     deadline = time.monotonic() + 30
-    while holders := engine.holders(stack, []):
-        engine.remove_dead(holders)
-        if time.monotonic() > deadline:
-            break
+    while engine.purge(stack) and time.monotonic() < deadline:
         time.sleep(0.05)
-    for kind, remove in (("networks", "remove_network"), ("configs", "remove_config"), ("secrets", "remove_secret")):
-        for raw in engine.client.read(kind, kind, filters=label):
-            engine.client.write(remove, remove, raw.get("ID") or raw["Id"])
-    for raw in engine.client.read("volumes", "volumes", filters=label).get("Volumes") or []:
-        engine.client.write("remove volume", "remove_volume", raw["Name"])
 
 
 def free_port() -> int:
@@ -201,12 +205,19 @@ def _play(stage: _Stage) -> None:
     stage.spec("canon", notes, stateful=True, kind="canonical")
     idle = {"canon": "noop-idle"}
 
-    say("\n1. First pass: both live apps are absent, the canonical is idle")
-    stage.reconcile({"ingress": "deployed:1.0.0+3.1.0", "notes": "deployed:1.0.0+5.0.0", **idle})
-    say("\n2. Nothing changed: nothing is done")
-    stage.reconcile({"ingress": "noop-healthy", "notes": "noop-healthy", **idle})
+    say("\n1. First pass: both live apps are absent, and the canonical is cold: a seeding run is asked for")
+    stage.reconcile({"ingress": "deployed:1.0.0+3.1.0", "notes": "deployed:1.0.0+5.0.0", "canon": "seeding"})
+    say("\n2. Nothing changed: nothing is done, and the canonical is not asked for twice")
+    quiet = {"ingress": "noop-healthy", "notes": "noop-healthy"}
+    stage.reconcile({**quiet, "canon": "seeding:inflight"})
 
-    say("\n3. A patch release that migrates its data, and one of the stateless ingress: both are taken")
+    say("\n3. A cold run tests the recipe from nothing; it is green, so it becomes the canonical")
+    done = stage.run(Mode.COLD)
+    stage.check("green and promoted", done.result == "green" and done.promoted)
+    stage.check("nothing of the run is left", done.torn_down and not done.leftovers)
+    stage.reconcile({**quiet, **idle})
+
+    say("\n4. A patch release that migrates its data, and one of the stateless ingress: both are taken")
     notes.release(Version(tag="1.0.1+5.0.1", image=stage.image("notes", "5.0.1", {"SCHEMA": "2"})))
     ingress.release(Version(tag="1.0.1+3.1.1", image=stage.image("ingress", "3.1.1", {})))
     stage.reconcile(
@@ -214,7 +225,7 @@ def _play(stage: _Stage) -> None:
     )
     stage.check("the notes are all there, migrated", stage.notes() == "[schema 2] first note\n[schema 2] second note\n")
 
-    say("\n4. A release whose notes ask for a human: held, nothing touched")
+    say("\n5. A release whose notes ask for a human: held, nothing touched")
     text = "Manual migration needed: export your notes before upgrading.\n"
     files = {"release/1.1.0+5.1.0": text}
     notes.release(Version(tag="1.1.0+5.1.0", image=stage.image("notes", "5.1.0", {"SCHEMA": "3"}), files=files))
@@ -224,7 +235,7 @@ def _play(stage: _Stage) -> None:
     stage.check("one alert, and it carries the notes", len(held) == 1 and text.strip() in str(held[0].notes))
     stage.check("not one byte of data changed", stage.data() == before)
 
-    say("\n5. A major release: held")
+    say("\n6. A major release: held")
     ingress.release(Version(tag="2.0.0+4.0.0", image=stage.image("ingress", "4.0.0", {})))
     stage.reconcile(
         {
@@ -240,7 +251,7 @@ def _play(stage: _Stage) -> None:
 def _marquee(stage: _Stage, notes: Recipe, idle: dict[str, str]) -> None:
     """A release that rewrites its data and then fails; first the held one is withdrawn."""
     say = stage.say
-    say("\n6. The held release is withdrawn; the next one rewrites its data and then fails")
+    say("\n7. The held release is withdrawn; the next one rewrites its data and then fails")
     notes.git("tag", "--delete", "1.1.0+5.1.0")
     notes.git("rm", "--quiet", "release/1.1.0+5.1.0")
     bad = Version(tag="1.0.2+5.0.2", image=stage.image("notes", "5.0.2", {"SCHEMA": "3", "FAIL": "after"}))
@@ -259,7 +270,7 @@ def _marquee(stage: _Stage, notes: Recipe, idle: dict[str, str]) -> None:
     )
     for text in alerts[0].evidence if alerts else ():
         say(f"      {text}")
-    say("\n7. The next pass: the broken release is quarantined, there is no second attempt")
+    say("\n8. The next pass: the broken release is quarantined, there is no second attempt")
     stage.reconcile({"notes": "held-quarantined:1.0.1+5.0.1->1.0.2+5.0.2", **held})
     again = [alert for _, alert in app.alerts.open() if alert.app == "notes"]
     stage.check("still the one alert", len(again) == 1)
@@ -267,7 +278,22 @@ def _marquee(stage: _Stage, notes: Recipe, idle: dict[str, str]) -> None:
     stage.check("one history line per outcome", lines == [
         "deployed:1.0.0+5.0.0", "upgraded:1.0.0+5.0.0->1.0.1+5.0.1", "rolled-back:1.0.2+5.0.2->1.0.1+5.0.1",
     ])  # fmt: skip
+    _quick(stage)
     from reconciler import doctor
 
     findings = [f.message for f in doctor.examine(app.state, deep=True) if f.severity != "note"]
     stage.check(f"doctor finds nothing {findings or ''}".rstrip(), not findings)
+
+
+def _quick(stage: _Stage) -> None:
+    """The broken release on the canonical's data: red, and the canonical is as before."""
+    stage.say("\n9. A quick run of that broken release, on the canonical's data")
+    app = stage.app()
+    kept = app.state / "canon"
+    before = [(kept / name).read_bytes() for name in ("canonical.json", "snapshot/manifest.json")]
+    done = stage.run(Mode.QUICK)
+    after = [(kept / name).read_bytes() for name in ("canonical.json", "snapshot/manifest.json")]
+    stage.check("red, with lower confidence", done.result == "red" and done.confidence == "lower")
+    stage.check("known-good and its snapshot are untouched", before == after)
+    running = app.ports.engine.observe_stack(app.spec("canon").stack_name).services
+    stage.check("the broken image does not run", not running)

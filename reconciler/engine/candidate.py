@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from reconciler.core import gate, versions
 from reconciler.core.render import missing_volumes
-from reconciler.engine import releases
+from reconciler.engine import images, releases
 from reconciler.engine.actions.quiesce import blocking
 from reconciler.engine.context import Context
 from reconciler.engine.observe import Facts
 from reconciler.model.action import Action, Deploy, Upgrade
 from reconciler.model.errors import ActError, RecipeError, StateError
-from reconciler.model.recipe import ImageLookup, Rendered
-from reconciler.model.records import Bundle, KnownGood, Release
+from reconciler.model.recipe import Rendered
+from reconciler.model.records import Bundle, KnownGood
 from reconciler.model.status import Assessment, Status
 from reconciler.ports import Room
 
@@ -51,17 +51,26 @@ def study(context: Context, facts: Facts, assessment: Assessment, action: Action
             policy=rendered.policy if rendered else (),
             lost_volumes=_lost_volumes(context, facts, rendered),
             unkept_volumes=_unkept(context, rendered) if context.spec.stateful else (),
-            images_new=_lookup_new(context, rendered) if rendered else (),
-            images_prior=lookup_release(context, facts.known.release) if facts.known else (),
+            images_new=images.lookup_new(context, rendered) if rendered else (),
+            images_prior=images.lookup_release(context, facts.known.release) if facts.known else (),
             missing=_all_missing(context, facts, rendered) if rendered else (),
             problem=problem,
             prior_healthy=prior_ok,
             prior_detail=_prior_detail(leftover, assessment),
             changes_release=not reconfigures,
+            tested=_tested(context, version, commit),
         ),
         rendered=rendered,
         leftover=leftover,
     )  # fmt: skip
+
+
+def _tested(context: Context, version: str, commit: str) -> bool | None:
+    """Whether a full cold run was green with just this release; None: nobody asks for that."""
+    if not context.spec.upgrade.after_green:
+        return None
+    green = context.ports.canonicals.greens(context.spec.recipe.url).releases.get(version)
+    return green is not None and green.commit == commit
 
 
 def _render(context: Context, version: str, commit: str, problem: str | None) -> tuple[Rendered | None, str | None]:
@@ -132,10 +141,10 @@ def _unkept(context: Context, rendered: Rendered | None) -> list[str]:
 
 
 def _all_missing(context: Context, facts: Facts, rendered: Rendered) -> list[str]:
-    return [*_missing(context, rendered), *_prior_missing(context, facts), *_strangers(context, rendered)]
+    return [*missing(context, rendered), *_prior_missing(context, facts), *_strangers(context, rendered)]
 
 
-def _missing(context: Context, rendered: Rendered | None) -> list[str]:
+def missing(context: Context, rendered: Rendered | None) -> list[str]:
     """External things that the release expects and nobody made."""
     if rendered is None:
         return []
@@ -178,9 +187,9 @@ def way_back_problems(context: Context, known: KnownGood | None) -> list[str]:
         return ["nothing is known-good yet, so there is no way back"]
     if known.fallback is None:
         return ["known-good has no fallback: nothing was upgraded, or the last upgrade was rolled back"]
-    images = lookup_release(context, known.fallback.release)
+    looked = images.lookup_release(context, known.fallback.release)
     problems = [
-        f"image {i.reference}: {i.error or 'not found'}" for i in images if not i.local and i.exists is not True
+        f"image {i.reference}: {i.error or 'not found'}" for i in looked if not i.local and i.exists is not True
     ]
     if known.fallback.snapshot is None:
         if context.spec.stateful:
@@ -197,45 +206,6 @@ def way_back_problems(context: Context, known: KnownGood | None) -> list[str]:
 def secret_key(stack: str, declared: dict[str, str], name: str) -> str | None:
     """Which of the spec's secrets an engine name belongs to: `<stack>_<key>_<version>`; None if none."""
     return next((key for key, version in declared.items() if name == f"{stack}_{key}_{version}"), None)
-
-
-def _lookup_new(context: Context, rendered: Rendered) -> list[ImageLookup]:
-    """The candidate's images: what the registry has now, and whether the engine has just that."""
-    asked = list(dict.fromkeys(rendered.images.values()))
-    local = context.ports.engine.observe_images(asked)
-    built_here = {ref for ref, image in local.items() if image.pinned.startswith("sha256:")}
-    remote = context.ports.registry.lookup([ref for ref in asked if ref not in built_here])
-    return [_combine(ref, local[ref].pinned if ref in local else "", remote.get(ref)) for ref in asked]
-
-
-def _combine(reference: str, pinned: str, remote: ImageLookup | None) -> ImageLookup:
-    digest = pinned.rpartition("@")[2] if pinned else ""
-    if remote is None or (remote.exists is None and pinned):
-        # Never pushed anywhere, or the registry is away: what is on the engine is what there is.
-        return ImageLookup(reference=reference, exists=True, digest=digest, local=True, pinned=pinned)
-    if pinned and remote.exists is False:
-        return ImageLookup(reference=reference, exists=True, digest=digest, local=True, pinned=pinned)
-    same = bool(pinned) and remote.digest in ("", digest)
-    return ImageLookup(
-        reference=reference, exists=remote.exists, created=remote.created, error=remote.error,
-        digest=remote.digest or digest, local=same, pinned=pinned if same else "",
-    )  # fmt: skip
-
-
-def lookup_release(context: Context, release: Release, *, details: bool = False) -> list[ImageLookup]:
-    """A recorded release's pinned images: on the engine, else in their registry. Never raises for a registry."""
-    pinned = list(dict.fromkeys(release.images.values()))
-    local = context.ports.engine.observe_images(pinned)
-    absent = [ref for ref in pinned if ref not in local]
-    remote = context.ports.registry.lookup(absent, details=details) if absent else {}
-    found = []
-    for ref in pinned:
-        if ref in local:
-            created = local[ref].created
-            found.append(ImageLookup(reference=ref, exists=True, local=True, pinned=ref, created=created))
-        else:
-            found.append(remote.get(ref) or ImageLookup(reference=ref, exists=None, error="malformed image reference"))
-    return found
 
 
 def room_problem(context: Context, volumes: Sequence[str]) -> tuple[Room | None, str | None]:

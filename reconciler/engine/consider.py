@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass, replace
 
-from reconciler.core import gate, plan
+from reconciler.core import gate, plan, seeding
 from reconciler.engine import candidate as candidates
 from reconciler.engine import observe
 from reconciler.engine.context import Context
 from reconciler.engine.observe import Facts
+from reconciler.engine.runs import tend
 from reconciler.model.action import Action, Deploy, Nothing, Plan
 from reconciler.model.observed import World
 from reconciler.model.records import KnownGood
+from reconciler.model.runs import Canonical
+from reconciler.model.spec import Kind
 from reconciler.model.status import Assessment, Status
 from reconciler.model.verdict import Hold
 
@@ -22,6 +25,7 @@ class Considered:
     assessment: Assessment
     plan: Plan
     studied: candidates.Studied | None = None
+    canonical: Canonical | None = None
 
 
 def consider(context: Context, world: World, fetch_problem: str | None = None, *, remember: bool = True) -> Considered:
@@ -30,6 +34,8 @@ def consider(context: Context, world: World, fetch_problem: str | None = None, *
     Raises:
         StateError, ObserveError: it cannot be judged.
     """
+    if context.spec.kind is Kind.CANONICAL:
+        return _canonical(tend.consider(context, world, fetch_problem, remember=remember))
     facts = observe.gather(context, world, fetch_problem, remember=remember)
     # A change that was interrupted is finished first: its journal names its own stack.
     if facts.journal is None and facts.known is not None and facts.known.stack not in ("", context.stack):
@@ -56,6 +62,13 @@ def consider(context: Context, world: World, fetch_problem: str | None = None, *
             shown = first if isinstance(first, Nothing) else option
             chosen = Plan(action=shown, holds=holds, steps=plan.steps_of(shown, context.spec))
     return Considered(facts=facts, assessment=assessment, plan=chosen, studied=studied)
+
+
+def _canonical(seen: tend.Considered) -> Considered:
+    """What a pass would do with a canonical; it is `tend` that does it."""
+    result, steps = seeding.outlook(seen.judged)
+    plan_ = Plan(action=Nothing(result=result, ok=not result.startswith(("held", "no-"))), steps=steps)
+    return Considered(facts=seen.facts, assessment=seen.assessment, plan=plan_, canonical=seen.canonical)
 
 
 def _another_stack(context: Context, facts: Facts, known: KnownGood) -> Considered:

@@ -35,6 +35,13 @@ class Work:
 
     context: Context
     journal: Journal
+    journaled: bool = True
+    """Whether the journal is on disk; a test run's is not: what it made is torn down, never resumed."""
+
+    def note(self, updates: dict[str, object]) -> None:
+        """Write something down before an effect that a resumed step must know."""
+        if self.journaled:
+            self.ports.store.put_journal(self.journal.model_copy(update=updates))
 
     @property
     def ports(self) -> Ports:

@@ -18,13 +18,13 @@ import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from reconciler.engine import drill, fleet, upkeep
+from reconciler.engine import drill, fleet, upkeep, wishes
 from reconciler.engine.fleet import HOST
 from reconciler.engine.pulse import PASS_S, Pulse
 from reconciler.engine.report import Report
 from reconciler.model.errors import Interrupted, ReconcilerError
 from reconciler.ports import Stop
-from reconciler.ports.daemon import Desired, DesiredState, Spool, Telemetry
+from reconciler.ports.daemon import Desired, DesiredState, Spool, Starter, Telemetry
 
 TICK, EVENT, RELOAD, WISH, FETCHED, DISK, STOP = "tick", "event", "reload", "wish", "fetched", "disk", "stop"
 _FIRST_FETCH_S = 5.0
@@ -41,7 +41,8 @@ class Daemon:
 
     def __init__(
         self, *, desired: DesiredState, spool: Spool, telemetry: Telemetry, pulse: Pulse, state: Desired,
-        stop: Stop, keep_up: Callable[[Desired], None], relay: Callable[[Desired], None] = lambda _state: None,
+        stop: Stop, starter: Starter, keep_up: Callable[[Desired], None],
+        relay: Callable[[Desired], None] = lambda _state: None,
     ) -> None:  # fmt: skip
         self.state = state
         self.passes = 0
@@ -51,6 +52,7 @@ class Daemon:
         self._telemetry = telemetry
         self._pulse = pulse
         self._stop = stop
+        self._starter = starter
         self._keep_up = keep_up
         self._relay = relay
         self._wakes: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -92,6 +94,7 @@ class Daemon:
             pass
         finally:
             self._pulse.notifier.stopping("stopped at a safe step")
+            self._starter.stop()
             self._scheduler.shutdown(wait=False)
             log.info("stopped", passes=self.passes)
 
@@ -250,12 +253,8 @@ class Daemon:
         log.info("reloaded", apps=len(self.state.specs), problems=len(self.state.problems))
 
     def _grant(self) -> None:
-        """Take wishes: the only one there is means "look now, at the newest tags"."""
-        urls = []
-        for wish in self._spool.take():
-            named = [spec for spec in self.state.specs if wish.app in (None, spec.name)]
-            log.info("wish", action=wish.action, app=wish.app, by=wish.by, known=bool(named))
-            urls += [spec.recipe.url for spec in named]
+        """Take wishes: to look now, at the newest tags, or to test."""
+        urls = wishes.grant(self._spool.take(), self.state.specs, self._starter)
         if urls:
             self._wanted.put(tuple(urls))  # the pass comes when they are fetched
 

@@ -58,7 +58,7 @@ def _drive(context: Context, journal: Journal) -> Outcome:
         ports.progress(journal.app, str(journal.step))
         ports.effect(f"{journal.step}:before")
         began = ports.clock.monotonic()
-        result = _perform(Work(context=context, journal=journal))
+        result = perform(Work(context=context, journal=journal))
         ports.effect(f"{journal.step}:after")
         spent = journal.phases.get(journal.step, 0.0) + ports.clock.monotonic() - began
         journal = journal.model_copy(update={"phases": {**journal.phases, str(journal.step): spent}})
@@ -76,7 +76,8 @@ def _drive(context: Context, journal: Journal) -> Outcome:
         _put(context, journal)
 
 
-def _perform(work: Work) -> StepResult:
+def perform(work: Work) -> StepResult:
+    """Do the journal's current step, and nothing else."""
     match work.journal.step:
         case Step.OPENED:
             return Done(updates={})

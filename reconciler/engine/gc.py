@@ -42,6 +42,10 @@ def collect(ports: Ports, settings: Settings, specs: Sequence[AppSpec], *, dry_r
         StateError: a record is unreadable, so what it needs is unknown; nothing was removed.
     """
     with ExitStack() as stack:
+        try:
+            stack.callback(ports.locks.all_slots(settings.runs.max_tests, "ci-warm gc").release)
+        except LockBusy as exc:
+            return Collected(skipped=f"a test is in flight: {exc}")
         for spec in specs:
             try:
                 held = ports.locks.acquire(spec.app, "ci-warm gc")
@@ -67,6 +71,8 @@ def _choose(ports: Ports, settings: Settings, specs: Sequence[AppSpec]) -> tuple
     # Apps that are no longer declared keep what their records name: removing a spec gives nothing away.
     for app in sorted({*ports.store.apps(), *(spec.app for spec in specs)}):
         needed += pinned(ports.store.known_good(app))
+        canonical = ports.canonicals.canonical(app)
+        needed += canonical.images.values() if canonical else ()
         for seen in ports.store.memory(app).tags.values():
             ours += [*seen.images, *(f"@{digest}" for digest in seen.images.values())]
     age = timedelta(seconds=settings.disk.image_age)
@@ -99,7 +105,9 @@ def protect(ports: Ports, specs: Sequence[AppSpec]) -> tuple[str, ...]:
             continue
         try:
             if ports.store.journal(spec.app) is None:
-                ports.engine.protect_images(spec.app, pinned(ports.store.known_good(spec.app)))
+                canonical = ports.canonicals.canonical(spec.app)
+                kept = pinned(ports.store.known_good(spec.app)) + sorted(canonical.images.values() if canonical else ())
+                ports.engine.protect_images(spec.app, kept)
         except (ActError, ObserveError, StateError) as exc:
             problems.append(f"{spec.name}: {exc}")
         finally:

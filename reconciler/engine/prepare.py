@@ -1,14 +1,14 @@
 """The harmless part of a change: whatever can fail does so before the app is touched. Effects: engine, records."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reconciler.core import render
+from reconciler.engine import images
 from reconciler.engine.candidate import Studied, room_problem, secret_key
 from reconciler.engine.context import Context
 from reconciler.engine.observe import Facts
 from reconciler.model.errors import ActError, RecipeError
-from reconciler.model.recipe import ImageLookup
 from reconciler.model.records import Bundle, Memory, Release
 from reconciler.model.verdict import Hold, HoldReason
 
@@ -36,14 +36,14 @@ def prepare(context: Context, facts: Facts, studied: Studied) -> Prepared | Hold
         if complaint is not None:
             return _hold(HoldReason.PREFLIGHT, complaint, "there is room")
     try:
-        pinned = {image.reference: _pinned(context, image) for image in studied.candidate.images_new}
-        if facts.known is not None:
-            _fetch_prior(context, studied.candidate.images_prior)
+        pinned = images.fetched(context, studied.candidate.images_new)
+        if facts.known is not None:  # a rollback must need no network: what is only in a registry is fetched now
+            images.fetched(context, studied.candidate.images_prior, " for the way back")
         moved = _remember_digests(context, facts.memory, studied, pinned)
         if moved is not None:
             return moved
         bundle = render.bundle(context.spec, rendered, pinned)
-        _make_secrets(context, bundle)
+        make_secrets(context, bundle)
         kept = [*bundle.images.values(), *(facts.known.release.images.values() if facts.known else ())]
         ports.engine.protect_images(context.app, sorted(set(kept)))
     except RecipeError as exc:
@@ -57,21 +57,6 @@ def prepare(context: Context, facts: Facts, studied: Studied) -> Prepared | Hold
 
 def _hold(reason: HoldReason, detail: str, clears_when: str) -> Hold:
     return Hold(reason=reason, detail=detail, clears_when=clears_when)
-
-
-def _pinned(context: Context, image: ImageLookup) -> str:
-    if image.local:
-        return image.pinned
-    context.ports.progress(context.app, f"pulling {image.reference}")
-    return context.ports.engine.pull(image.reference).pinned
-
-
-def _fetch_prior(context: Context, images: Sequence[ImageLookup]) -> None:
-    """A rollback must need no network: what is only in a registry is fetched now."""
-    for image in images:
-        if not image.local:
-            context.ports.progress(context.app, f"pulling {image.reference} for the way back")
-            context.ports.engine.pull(image.reference)
 
 
 def _remember_digests(context: Context, memory: Memory, studied: Studied, pinned: Mapping[str, str]) -> Hold | None:
@@ -94,7 +79,8 @@ def _remember_digests(context: Context, memory: Memory, studied: Studied, pinned
     return None
 
 
-def _make_secrets(context: Context, bundle: Bundle) -> None:
+def make_secrets(context: Context, bundle: Bundle) -> None:
+    """Create the secrets that the spec declares and nobody made yet."""
     engine, spec = context.ports.engine, context.spec
     existing = engine.observe_named("secret", list(bundle.secrets.values()))
     declared = {key: secret.version for key, secret in spec.secrets.items()}

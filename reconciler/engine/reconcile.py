@@ -13,14 +13,16 @@ import structlog
 from reconciler.core import plan, render, verdicts
 from reconciler.engine import candidate as candidates
 from reconciler.engine import consider as considering
-from reconciler.engine import execute, prepare, report
+from reconciler.engine import execute, images, prepare, report
 from reconciler.engine.consider import Considered
 from reconciler.engine.context import Context
 from reconciler.engine.observe import Facts
+from reconciler.engine.runs import tend
 from reconciler.model.action import Adopt, Deploy, Heal, Nothing, Outcome, Resume, RollBack, Upgrade
 from reconciler.model.errors import ActError, Interrupted, LockBusy, ObserveError, StateError
 from reconciler.model.observed import World
 from reconciler.model.records import Change, Failure, Fallback, Journal, KnownGood, Release, Step
+from reconciler.model.spec import Kind
 from reconciler.model.status import Assessment, Status
 from reconciler.model.verdict import Hold, HoldReason
 
@@ -35,6 +37,9 @@ def check(context: Context, world: World, *, fetch_problem: str | None = None) -
     """
 
     def look() -> report.Report | None:
+        if context.spec.kind is Kind.CANONICAL:
+            seen = tend.consider(context, world, fetch_problem)
+            return _tended(context, seen) if seen.is_quiet else None
         considered = considering.consider(context, world, fetch_problem)
         if not isinstance(considered.plan.action, Nothing) and not considered.plan.holds:
             return None
@@ -51,10 +56,18 @@ def reconcile(context: Context, *, fetch_problem: str | None = None, train: str 
     """
 
     def act() -> report.Report:
+        if context.spec.kind is Kind.CANONICAL:
+            return _tended(context, tend.consider(context, context.ports.engine.look(), fetch_problem))
         # The look is taken under the lock: what was seen before it may be somebody else's half-done work.
         return _acted(context, considering.consider(context, context.ports.engine.look(), fetch_problem), train)
 
     return _locked(context, act)
+
+
+def _tended(context: Context, seen: tend.Considered) -> report.Report:
+    outcome = tend.act(context, seen)
+    version = seen.canonical.version if seen.canonical else None
+    return report.finished(context, seen.facts, seen.assessment, outcome, None, known_version=version)
 
 
 def _acted(context: Context, considered: Considered, train: str | None) -> report.Report:
@@ -218,10 +231,7 @@ def roll_back(context: Context, facts: Facts, reason: str) -> Outcome:
         version = known.release.version if known else "none"
         return Outcome(app=context.app, result=f"rollback-refused:{version}", ok=False, evidence=tuple(problems))
     back: Fallback = known.fallback
-    for image in candidates.lookup_release(context, back.release):
-        if not image.local:
-            ports.progress(context.app, f"pulling {image.reference} for the way back")
-            ports.engine.pull(image.reference)
+    images.fetched(context, images.lookup_release(context, back.release), " for the way back")
     bundles = [ports.store.bundle(context.app, release.bundle) for release in (known.release, back.release)]
     volumes = {volume for bundle in bundles for volume in bundle.volumes.values()}
     journal = _journal(
@@ -246,10 +256,10 @@ def _adopt(context: Context, facts: Facts, version: str) -> Outcome:
     if isinstance(prepared, Hold):
         return Outcome(app=context.app, result=result, ok=False, holds=(prepared,), evidence=(prepared.detail,))
     bundle, stack = prepared.bundle, facts.stack
-    images = {service.name: service.image for service in stack.services}
+    running = {service.name: service.image for service in stack.services}
     commits = {service.labels.get(render.LABEL_COMMIT, bundle.commit) for service in stack.services}
-    if images != bundle.images or commits != {bundle.commit}:
-        text = f"what runs ({images}) is not what {version} is now ({bundle.images})"
+    if running != bundle.images or commits != {bundle.commit}:
+        text = f"what runs ({running}) is not what {version} is now ({bundle.images})"
         return Outcome(app=context.app, result=result, ok=False, evidence=(text,))
     same = all(service.labels.get(render.LABEL_BUNDLE) == bundle.id for service in stack.services)
     context.ports.store.put_known_good(

@@ -1,8 +1,9 @@
 """From a tag to something deployable: recipe files in, rendered release out. Effects: reads the mirror and overlays."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from reconciler.core import render
+from reconciler.core import layers, render
 from reconciler.core.compose import ComposeError
 from reconciler.core.interpolate import InterpolationError
 from reconciler.engine.context import Context
@@ -20,14 +21,25 @@ def overlays(context: Context) -> dict[str, bytes]:
     return {name: context.ports.overlays.read(name) for name in on_host}
 
 
-def rendered(context: Context, version: str, commit: str) -> Rendered:
+@dataclass(frozen=True, kw_only=True)
+class Extras:
+    """What a test lays over a recipe. `overlays`: may not change images; `previous`: with their entry, and they may."""
+
+    overlays: Mapping[str, bytes] = field(default_factory=dict)
+    previous: Mapping[str, bytes] = field(default_factory=dict)
+
+
+NO_EXTRAS = Extras()
+
+
+def rendered(context: Context, version: str, commit: str, extras: Extras = NO_EXTRAS) -> Rendered:
     """Render the recipe at a commit with the app's spec.
 
     Raises:
         RecipeError: the commit is gone, or the recipe, an overlay or the spec does not fit.
     """
     ports, spec = context.ports, context.spec
-    files = ports.recipes.files(spec.recipe.url, commit)
+    files = {**ports.recipes.files(spec.recipe.url, commit), **extras.previous}
     over: dict[str, bytes] = {}
     for name in spec.overlays:
         if name.startswith("/"):
@@ -36,8 +48,11 @@ def rendered(context: Context, version: str, commit: str) -> Rendered:
             over[name] = files[name]
         else:
             raise RecipeError(f"overlay {name} is not in the recipe at {version}")
+    over |= extras.overlays
     try:
         env = render.environment(spec, _env(context, files, ".env.sample"), _env(context, files, "abra.sh"))
+        entry = layers.add if extras.previous else layers.remove
+        env["COMPOSE_FILE"] = entry(env.get("COMPOSE_FILE", ""), layers.PREVIOUS_FILE)
         return render.render(spec, version, commit, files, over, env, ports.yaml.compose)
     except (ComposeError, InterpolationError) as exc:
         raise RecipeError(str(exc)) from exc

@@ -10,11 +10,19 @@ from reconciler.engine.observe import Facts
 from reconciler.model.action import Outcome
 from reconciler.model.errors import ReconcilerError, StateError
 from reconciler.model.reports import Alert, AppStatus, Severity
+from reconciler.model.spec import Kind
 from reconciler.model.status import Assessment, Status
 from reconciler.model.verdict import Hold, HoldReason
 
 QUIET = frozenset(
-    {HoldReason.COOLDOWN, HoldReason.WINDOW, HoldReason.SUSPENDED, HoldReason.TRAIN_STOPPED, HoldReason.QUARANTINED}
+    {
+        HoldReason.COOLDOWN,
+        HoldReason.WINDOW,
+        HoldReason.SUSPENDED,
+        HoldReason.TRAIN_STOPPED,
+        HoldReason.QUARANTINED,
+        HoldReason.UNTESTED,
+    }
 )
 """Holds that clear by themselves, were asked for, or have an alert of their own already."""
 
@@ -28,11 +36,12 @@ class Report:
 
 
 def finished(
-    context: Context, facts: Facts, assessment: Assessment, outcome: Outcome, studied: Studied | None
-) -> Report:
+    context: Context, facts: Facts, assessment: Assessment, outcome: Outcome, studied: Studied | None,
+    known_version: str | None = None,
+) -> Report:  # fmt: skip
     """Bring the app's open alerts in line with what stands, and describe it.
 
-    An alert that a transaction wrote itself is left alone in the pass that wrote it.
+    An alert that a transaction wrote itself is left alone in the pass that wrote it. `known_version`: a canonical's.
     """
     standing = list(_standing(context, facts, outcome, studied))
     for alert in standing:
@@ -42,7 +51,7 @@ def finished(
     known = context.ports.store.known_good(context.app) if outcome.changed else facts.known
     status = AppStatus(
         app=context.app, kind=context.spec.kind, status=_status_after(assessment, outcome), result=outcome.result,
-        known_good=known.release.version if known else None,
+        known_good=known.release.version if known else known_version,
         candidate=facts.choice.candidate.text if facts.choice.candidate else None,
         holds=tuple(hold_json(hold) for hold in outcome.holds),
         evidence=(*outcome.evidence, *facts.evidence, *((facts.recipe_problem,) if facts.recipe_problem else ())),
@@ -54,6 +63,8 @@ def finished(
 def _status_after(assessment: Assessment, outcome: Outcome) -> str:
     if not outcome.changed:
         return assessment.status
+    if outcome.result.startswith("restored:"):
+        return Status.IDLE
     return Status.IN_SYNC if outcome.ok else Status.FAILED
 
 
@@ -108,7 +119,8 @@ def _alert(
 def _kept(context: Context, facts: Facts, assessment: Assessment, outcome: Outcome) -> list[str]:
     """Conditions with an alert of their own that still stand: failed releases, a stalled operation."""
     memory = context.ports.store.memory(context.app)
-    keep = [
+    keep = _of_canonical(context) if context.spec.kind is Kind.CANONICAL else []
+    keep += [
         f"{context.app}|{reason}|{q.version}|{q.commit}"
         for q in memory.quarantine
         for reason in ("rollback", "deploy-failed")
@@ -127,6 +139,12 @@ def _kept(context: Context, facts: Facts, assessment: Assessment, outcome: Outco
     return keep
 
 
+def _of_canonical(context: Context) -> list[str]:
+    """Told by promotions and restores, and ended by them."""
+    dirty = context.ports.canonicals.use(context.app) is not None
+    return [f"{context.app}|promotion", *([f"{context.app}|restore-failed|"] if dirty else [])]
+
+
 def _of_host(context: Context, facts: Facts) -> list[str]:
     candidate = facts.choice.candidate
     version = candidate.text if candidate else ""
@@ -143,7 +161,8 @@ def count_host_fault(context: Context, reason: str) -> None:
 
 def busy(context: Context, why: str) -> Report:
     """Somebody else works on the app."""
-    return _plain(context, Status.UNKNOWN, "busy", (why,), ok=True)
+    result = "in-use" if context.spec.kind is Kind.CANONICAL else "busy"
+    return _plain(context, Status.UNKNOWN, result, (why,), ok=True)
 
 
 def unknown(context: Context, exc: ReconcilerError) -> Report:

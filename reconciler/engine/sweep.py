@@ -1,4 +1,4 @@
-"""The nightly sweep: the command before it, then a pass over the live apps. Effects: through the ports, one report.
+"""The nightly sweep: the command before it, a pass over the apps, cold runs. Effects: through the ports, one report.
 
 The report is written after each part, so that a sweep that was killed goes on where it stopped.
 """
@@ -10,13 +10,14 @@ from typing import Protocol
 from reconciler.core import sweeping
 from reconciler.engine import fleet
 from reconciler.engine.fleet import HOST
-from reconciler.model.errors import ActError, Interrupted, ObserveError, ReconcilerError
+from reconciler.engine.runs import nightly
+from reconciler.model.errors import ActError, Interrupted, LockBusy, ObserveError, ReconcilerError
 from reconciler.model.reports import Alert, AppStatus, Severity, Sweep, SweepItem
 from reconciler.model.settings import Settings
 from reconciler.model.spec import AppSpec
-from reconciler.ports import Ports
+from reconciler.ports import Held, Ports
 
-BEFORE, ENGINE, LIVE = "before", "engine", "live"
+BEFORE, ENGINE, LIVE, TESTS = "before", "engine", "live", "tests"
 _POLL_S = 1.0
 
 
@@ -49,8 +50,17 @@ class Desired:
     ports: Ports
 
 
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What the operator asks of this sweep. `again`: though tonight's is done; `every`: also what is green already."""
+
+    again: bool = False
+    every: bool = False
+    progress: Callable[[int, int, str], None] = lambda _done, _total, _name: None
+
+
 def run(
-    first: Desired, load: Callable[[], Desired], reports: Reports, host: Host, *, again: bool = False
+    first: Desired, load: Callable[[], Desired], reports: Reports, host: Host, tests: nightly.Tests, order: Order
 ) -> tuple[Sweep, bool]:
     """Do tonight's sweep. Gives its report, and whether anything was done now.
 
@@ -61,29 +71,75 @@ def run(
     clock = first.ports.clock
     date = sweeping.night(clock.now())
     before = reports.read(date)
-    if before is not None and before.finished_at is not None and before.result == "done" and not again:
+    if before is not None and before.finished_at is not None and before.result == "done" and not order.again:
         return before, False
-    report = sweeping.opened(None if again else before, date, clock.now())
-    reports.write(report)
+    began = clock.monotonic()
+    page = _Page(reports, sweeping.opened(None if order.again else before, date, clock.now()))
+    try:
+        quiet = _await_tests(first, first.settings.sweep.wait)
+    except LockBusy as exc:
+        page.add(SweepItem(name=TESTS, result="skipped", detail=f"a test is in flight: {exc}"))
+    else:
+        try:
+            desired = _before_tests(first, load, host, page)
+        finally:
+            quiet.release()
+        if desired is not None and desired.settings.sweep.cold:
+            night = nightly.Night(
+                ports=desired.ports, settings=desired.settings, specs=desired.specs, tests=tests, every=order.every,
+                deadline=began + desired.settings.sweep.deadline, progress=order.progress,
+            )  # fmt: skip
+            nightly.play(night, page.report, page.add)
+    page.write(sweeping.closed(page.report, clock.now()))
+    _alert(first.ports, page.report)
+    return page.report, True
 
-    def add(item: SweepItem) -> None:
-        nonlocal report
-        report = sweeping.added(report, item)
-        reports.write(report)
 
+class _Page:
+    """Tonight's report, on disk after every part: a sweep that is killed goes on where it stopped."""
+
+    def __init__(self, reports: Reports, report: Sweep) -> None:
+        self._reports = reports
+        self.write(report)
+
+    def write(self, report: Sweep) -> None:
+        self.report = report
+        self._reports.write(report)
+
+    def add(self, item: SweepItem) -> None:
+        self.write(sweeping.added(self.report, item))
+
+
+def _before_tests(first: Desired, load: Callable[[], Desired], host: Host, page: _Page) -> Desired | None:
+    """What no test may be in flight for: the command before, and the pass. None: the night ends here."""
     settings = first.settings.sweep
-    if settings.before and not sweeping.is_done(report, BEFORE):
-        add(_timed(first.ports, BEFORE, lambda: _before(settings.before, first.settings, host, date)))
-    stopped = settings.before_required and not sweeping.is_done(report, BEFORE) and bool(settings.before)
-    if not stopped:
-        add(_timed(first.ports, ENGINE, lambda: _await_engine(first)))
-        found: list[AppStatus] = []
-        add(_timed(first.ports, LIVE, lambda: _live(load, found)))
-        report = report.model_copy(update={"apps": tuple(found)})
-    report = sweeping.closed(report, clock.now())
-    reports.write(report)
-    _alert(first.ports, report)
-    return report, True
+    if settings.before and not sweeping.is_done(page.report, BEFORE):
+        page.add(_timed(first.ports, BEFORE, lambda: _before(settings.before, first.settings, host, page.report.date)))
+    if settings.before and settings.before_required and not sweeping.is_done(page.report, BEFORE):
+        return None
+    page.add(_timed(first.ports, ENGINE, lambda: _await_engine(first)))
+    found: list[AppStatus] = []
+    loaded: list[Desired] = []
+    page.add(_timed(first.ports, LIVE, lambda: _live(load, found, loaded)))
+    page.write(page.report.model_copy(update={"apps": tuple(found)}))
+    return loaded[0] if loaded else None
+
+
+def _await_tests(first: Desired, patience_s: float) -> Held:
+    """Take every place for tests: what is done next must not pull the floor from under one.
+
+    Raises:
+        LockBusy: a test is still in flight when patience ends.
+    """
+    clock = first.ports.clock
+    deadline = clock.monotonic() + patience_s
+    while True:
+        try:
+            return first.ports.locks.all_slots(first.settings.runs.max_tests, "ci-warm sweep")
+        except LockBusy:
+            if clock.monotonic() >= deadline:
+                raise
+            clock.wait(_POLL_S)
 
 
 def _timed(ports: Ports, name: str, work: Callable[[], str]) -> SweepItem:
@@ -127,8 +183,9 @@ def _await_engine(first: Desired) -> str:
             return "answers"
 
 
-def _live(load: Callable[[], Desired], found: list[AppStatus]) -> str:
+def _live(load: Callable[[], Desired], found: list[AppStatus], loaded: list[Desired]) -> str:
     desired = load()
+    loaded.append(desired)
     passed = fleet.run(desired.ports, desired.settings, desired.specs, actor="sweep")
     found += [report.status for report in passed]
     bad = [f"{report.status.app} {report.status.result}" for report in passed if not report.outcome.ok]
@@ -139,7 +196,7 @@ def _live(load: Callable[[], Desired], found: list[AppStatus]) -> str:
 
 def _alert(ports: Ports, report: Sweep) -> None:
     """One alert for everything that is red."""
-    red = [f"{item.name}: {item.detail}" for item in report.items if item.result == "failed"]
+    red = [f"{item.name}: {item.detail}" for item in report.items if item.result == "failed" or item.name == TESTS]
     if not red:
         ports.alerts.resolve(HOST, [], reason="sweep")
         return

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.ports.data import Alerts, Held, History, Locks, Room, Snapshots, Store
-from reconciler.ports.engine import Deployed, Engine, Events, Holder, NamedKind
+from reconciler.ports.engine import Deployed, Engine, Events, Executed, Holder, NamedKind
 from reconciler.ports.outside import (
     Clock,
     Overlays,
@@ -22,11 +22,12 @@ from reconciler.ports.outside import (
     Stop,
     Yaml,
 )
+from reconciler.ports.runs import Canonicals, Seeds
 
 __all__ = [
-    "Alerts", "Clock", "Deployed", "Engine", "Events", "Held", "History", "Holder", "Locks", "NamedKind", "Overlays",
-    "Ports", "Probe", "ProbeAnswer", "Prober", "Recipes", "Registry", "Room", "SecretSource", "Snapshots", "Stop",
-    "Store", "Yaml", "no_crash",
+    "Alerts", "Canonicals", "Clock", "Deployed", "Engine", "Events", "Executed", "Held", "History", "Holder", "Locks",
+    "NamedKind", "Overlays", "Ports", "Probe", "ProbeAnswer", "Prober", "Recipes", "Registry", "Room", "SecretSource",
+    "Seeds", "Snapshots", "Stop", "Store", "Yaml", "no_crash",
 ]  # fmt: skip
 
 
@@ -49,6 +50,8 @@ class Ports:
     store: Store
     history: History
     alerts: Alerts
+    canonicals: Canonicals
+    seeds: Seeds
     locks: Locks
     prober: Prober
     secrets: SecretSource

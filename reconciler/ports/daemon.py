@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from reconciler.model.errors import Problem
+from reconciler.model.ids import AppName
 from reconciler.model.reports import Wish
 from reconciler.model.settings import Settings
 from reconciler.model.spec import AppSpec
@@ -92,6 +93,19 @@ class Telemetry(Protocol):
 
     def publish(self) -> None:
         """Write the figures where a scraper of files finds them, if that is wanted."""
+
+
+class Starter(Protocol):
+    """Starts test runs; False: such a run is there already."""
+
+    def seed(self, app: AppName) -> bool:
+        """Warm a canonical."""
+
+    def test(self, app: AppName, mode: str, ref: str | None) -> bool:
+        """A cold or quick run."""
+
+    def stop(self) -> None:
+        """Ask all to end."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,6 +49,12 @@ class Snapshots(Protocol):
     def forget_aside(self, volumes: Sequence[VolumeObs]) -> None:
         """Delete data kept aside."""
 
+    def remember(self, app: AppName, volumes: Sequence[VolumeObs]) -> None:
+        """The volumes equal the snapshot now, and nobody writes to them: what changes from now on can be told."""
+
+    def is_untouched(self, app: AppName, volumes: Sequence[VolumeObs]) -> bool:
+        """Say whether nothing in the volumes changed since `remember`; False also when that is not known."""
+
     def room(self, app: AppName, volumes: Sequence[VolumeObs]) -> Room:
         """How much the volumes hold and how much is free where it matters."""
 
@@ -149,4 +155,18 @@ class Locks(Protocol):
 
         Raises:
             LockBusy: somebody else holds it.
+        """
+
+    def slot(self, count: int, what: str) -> Held:
+        """One of the host-wide `count` places for tests. Never waits.
+
+        Raises:
+            LockBusy: all are taken.
+        """
+
+    def all_slots(self, count: int, what: str) -> Held:
+        """Every place for tests, so that none is in flight. Never waits.
+
+        Raises:
+            LockBusy: a test is in flight.
         """

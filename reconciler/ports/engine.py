@@ -31,6 +31,14 @@ class Deployed:
     output: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Executed:
+    """How a command in a container ended. `output`: both streams, cut at 64 KiB."""
+
+    code: int
+    output: str
+
+
 class Engine(Protocol):
     """A container engine with Swarm's notions."""
 
@@ -46,6 +54,9 @@ class Engine(Protocol):
 
     def observe_stack(self, stack: StackName) -> StackObs:
         """One stack with its tasks and this node's containers."""
+
+    def hasten(self, stack: StackName, seen: StackObs) -> None:
+        """Stop now, each with its own grace, what of this look is to stop anyway; never waits, never raises."""
 
     def undeploy(self, stack: StackName) -> None:
         """Remove the stack's services and stop their containers with their own grace; nothing else. Idempotent."""
@@ -85,6 +96,18 @@ class Engine(Protocol):
 
     def remove_unused_configs(self, stack: StackName) -> None:
         """Remove configs of ours in this stack that no service uses."""
+
+    def execute(self, stack: StackName, service: str, argv: Sequence[str], timeout_s: float) -> Executed:
+        """Run a command in a running container of the service on this node. ActError: there is none, or no end."""
+
+    def logs(self, stack: StackName, lines: int) -> Mapping[str, str]:
+        """Service -> what its newest containers on this node said last, dead ones too."""
+
+    def remove_volumes(self, stack: StackName, names: Sequence[str]) -> None:
+        """Remove volumes labelled as the stack's; others and absent ones are left alone."""
+
+    def purge(self, stack: StackName) -> tuple[str, ...]:
+        """Remove whatever carries the stack's label, volumes and secrets too; gives what is not gone yet, by name."""
 
     def inventory(self) -> Inventory:
         """Every image with what refers to it; a call per image, for garbage collection only."""

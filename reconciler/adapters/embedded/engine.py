@@ -10,16 +10,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler.adapters import files
+from reconciler.adapters import files, process
 from reconciler.adapters.embedded import translate
 from reconciler.adapters.embedded.images import ImageStore
+from reconciler.core.redact import Redactor
 from reconciler.core.render import labelled
 from reconciler.model.base import Json
 from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.ids import AppName, StackName
 from reconciler.model.observed import ImageObs, Inventory, StackObs, VolumeObs, World
 from reconciler.model.records import Bundle
-from reconciler.ports import Deployed, Holder, NamedKind
+from reconciler.ports import Deployed, Executed, Holder, NamedKind
 
 _POLL_S = 0.01
 _START_S = 10.0
@@ -117,6 +118,9 @@ class EmbeddedEngine:
             )
         _await(lambda: _alive(folder), _START_S, f"the supervisor of {folder.name} does not start")
 
+    def hasten(self, stack: StackName, seen: StackObs) -> None:
+        """Supervisors hear at once."""
+
     def undeploy(self, stack: StackName) -> None:
         """See `ports.Engine`."""
         self._remove(list(self._folders(stack)))
@@ -187,7 +191,11 @@ class EmbeddedEngine:
         missing = [reference for reference in pinned if reference not in self.images.observe(pinned)]
         if missing:
             raise ActError(f"image {missing[0]} is not on the engine, so it cannot be kept", permanent=True)
-        files.write_atomic(self.root / "pins" / f"{app}.json", json.dumps(sorted(set(pinned))).encode())
+        path = self.root / "pins" / f"{app}.json"
+        if pinned:
+            files.write_atomic(path, json.dumps(sorted(set(pinned))).encode())
+        else:
+            path.unlink(missing_ok=True)
 
     def prune_images(self) -> list[str]:
         """Remove every image that no service uses and no pin keeps, as `docker image prune --all` would."""
@@ -198,6 +206,43 @@ class EmbeddedEngine:
         for path in (self.root / "pins").glob("*.json"):
             kept |= set(json.loads(path.read_text()))
         return kept
+
+    def execute(self, stack: StackName, service: str, argv: Sequence[str], timeout_s: float) -> Executed:
+        """See `ports.Engine`. With the environment of the service, where its image lies."""
+        folder = self.root / "services" / stack / service
+        spec = _read(folder / "service.json")
+        if not spec or not _alive(folder):
+            raise ActError(f"service {service} does not run", host_fault=True)
+        image = Path(spec["image_file"])
+        env = {**_read(image).get("env", {}), **spec["env"]}
+        ran = process.run(argv, timeout_s=timeout_s, env=env, cwd=image.parent, redactor=Redactor())
+        return Executed(code=ran.code, output=ran.output)
+
+    def logs(self, stack: StackName, lines: int) -> Mapping[str, str]:
+        """See `ports.Engine`."""
+        found = {}
+        for folder in self._folders(stack):
+            text = (folder / "log").read_text(errors="replace") if (folder / "log").exists() else ""
+            found[folder.name] = "\n".join(text.splitlines()[-lines:])
+        return found
+
+    def remove_volumes(self, stack: StackName, names: Sequence[str]) -> None:
+        """See `ports.Engine`."""
+        for name, volume in self.observe_volumes(names).items():
+            if volume.labels.get(translate.LABEL_STACK) == stack:
+                files.remove_tree(self.root / "volumes" / name)
+
+    def purge(self, stack: StackName) -> tuple[str, ...]:
+        """See `ports.Engine`. Secrets are known by their names here, which begin with the stack's."""
+        self.undeploy(stack)
+        ours = [path.name for path in (self.root / "volumes").glob("*") if path.is_dir()]
+        self.remove_volumes(stack, ours)
+        for path in (self.root / "secrets").glob(f"{stack}_*"):
+            path.unlink(missing_ok=True)
+        services = self.root / "services" / stack
+        if services.exists() and not any(services.iterdir()):
+            services.rmdir()
+        return tuple(f"service {folder.name}" for folder in self._folders(stack))
 
     def inventory(self) -> Inventory:
         """See `ports.Engine`."""

@@ -3,13 +3,14 @@
 Order is what keeps data safe: nothing old goes before the new is complete, read back and durable.
 """
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from reconciler.adapters import files, records
-from reconciler.adapters.snapshots import archive, tree, unpack
+from reconciler.adapters.snapshots import archive, nearby, tree, unpack
 from reconciler.model.errors import ActError, StateError
 from reconciler.model.ids import AppName, is_name
 from reconciler.model.observed import VolumeObs
@@ -70,7 +71,8 @@ class FolderSnapshots:
         if final.exists():
             files.exchange(partial, final)
             self._effect("snapshot:exchanged")
-            files.remove_tree(partial)
+            with contextlib.suppress(OSError):  # the new one stands; what is left of the old goes before the next
+                files.remove_tree(partial)
         else:
             partial.rename(final)
             files.sync_folder(final.parent)
@@ -151,13 +153,44 @@ class FolderSnapshots:
         for archived in manifest.volumes:
             tar, index = self._parts(app, archived)
 
-            def build(staged: Path, tar: Path = tar, index: Path = index, seal: str = archived.index_sha256) -> None:
-                unpack.unpack(tar, archive.read_index(index, seal), staged)
-                wrong = next(unpack.compare(staged, archive.read_index(index, seal)), None)
+            data = Path(by_name[archived.volume].path)
+            kept = _kept(data, manifest.id, archived, index)
+
+            def build(
+                staged: Path, tar: Path = tar, index: Path = index, seal: str = archived.index_sha256,
+                kept: unpack.Kept | None = kept,
+            ) -> None:  # fmt: skip
+                unpack.unpack(tar, archive.read_index(index, seal), staged, kept)
+                paths = kept.paths if kept else frozenset[str]()
+                wrong = next(unpack.compare(staged, archive.read_index(index, seal), paths), None)
                 if wrong is not None:
                     raise StateError(str(tar), f"what was unpacked is not what the manifest says: {wrong}")
 
-            self._replace(Path(by_name[archived.volume].path), op_id, build)
+            nearby.forget(data)
+            self._replace(data, op_id, build)
+
+    def remember(self, app: AppName, volumes: Sequence[VolumeObs]) -> None:
+        """See `ports.Snapshots`."""
+        manifest = self.observe(app)
+        if manifest is not None:
+            for volume in volumes:
+                nearby.remember(Path(volume.path), manifest.id)
+
+    def is_untouched(self, app: AppName, volumes: Sequence[VolumeObs]) -> bool:
+        """See `ports.Snapshots`."""
+        manifest = self.observe(app)
+        if manifest is None:
+            return False
+        by_name = {volume.name: Path(volume.path) for volume in volumes if volume.path}
+        for archived in manifest.volumes:
+            data = by_name.get(archived.volume)
+            stamped = nearby.since(data, manifest.id) if data is not None else None
+            if data is None or stamped is None:
+                return False
+            entries = archive.read_index(self._parts(app, archived)[1], archived.index_sha256)
+            if not nearby.is_untouched(data, entries, stamped):
+                return False
+        return True
 
     def set_aside(self, volumes: Sequence[VolumeObs], op_id: str) -> None:
         """See `ports.Snapshots`."""
@@ -231,6 +264,18 @@ class FolderSnapshots:
             used=used, free_snapshots=free[home], free_volumes=min((free[path] for path in paths), default=free[home]),
             same_filesystem=same,
         )  # fmt: skip
+
+
+def _kept(data: Path, snapshot: str, archived: ArchivedVolume, index: Path) -> unpack.Kept | None:
+    """What a restore need not copy, where the volume is known to have equalled this snapshot once."""
+    stamp = nearby.since(data, snapshot)
+    if stamp is None:
+        return None
+    try:
+        paths = nearby.unchanged(data, archive.read_index(index, archived.index_sha256), stamp)
+    except (OSError, ActError):
+        return None  # whatever an app left in there, it is replaced whole
+    return unpack.Kept(live=data, paths=paths)
 
 
 def leftovers(volume: VolumeObs) -> list[Path]:

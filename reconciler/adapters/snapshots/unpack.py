@@ -9,11 +9,12 @@ import ctypes
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
 from reconciler.adapters.snapshots import archive as archives
-from reconciler.adapters.snapshots import tree
+from reconciler.adapters.snapshots import nearby, tree
 from reconciler.adapters.snapshots.tree import Entry
 from reconciler.model.errors import StateError
 
@@ -22,7 +23,15 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def unpack(archive: Path, entries: Iterable[Entry], target: Path) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """Files of the tree that is replaced which need no copy: they get a second name in the new one."""
+
+    live: Path
+    paths: frozenset[str]
+
+
+def unpack(archive: Path, entries: Iterable[Entry], target: Path, kept: Kept | None = None) -> None:
     """Fill the new, empty folder `target` with the entries; the root entry's owner and mode are set on it.
 
     Raises:
@@ -31,19 +40,22 @@ def unpack(archive: Path, entries: Iterable[Entry], target: Path) -> None:
     """
     source = os.open(archive, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     root = os.open(target, _FOLDER)
+    live = os.open(kept.live, _FOLDER) if kept is not None else -1
     try:
-        _Unpacker(source, root).run(entries)
+        _Unpacker(source, root, live, kept.paths if kept is not None else frozenset()).run(entries)
         if _LIBC.syncfs(root) != 0:
             raise OSError(ctypes.get_errno(), "syncfs failed")
     finally:
-        os.close(source)
-        os.close(root)
+        for fd in (source, root, *([live] if live >= 0 else [])):
+            os.close(fd)
 
 
 class _Unpacker:
     """Holds the open folders between the root and the entry at hand."""
 
-    def __init__(self, source: int, root: int) -> None:
+    def __init__(self, source: int, root: int, live: int, kept: frozenset[str]) -> None:
+        self._live = live
+        self._kept = kept
         self._source = source
         self._root = root
         self._open: list[tuple[str, int, Entry]] = []
@@ -91,7 +103,10 @@ class _Unpacker:
                 os.mkdir(name, 0o700, dir_fd=folder)
                 self._open.append((entry.path, os.open(name, _FOLDER, dir_fd=folder), entry))
             case tree.FILE:
-                self._file(entry, folder, name)
+                if entry.path in self._kept:
+                    nearby.link(self._live, folder, name, entry.path)
+                else:
+                    self._file(entry, folder, name)
                 self._files.add(entry.path)
             case tree.HARD:
                 if entry.target not in self._files:
@@ -159,8 +174,10 @@ def _finish_special(entry: Entry, folder: int, name: str) -> None:
     os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=folder, follow_symlinks=False)
 
 
-def compare(root: Path, entries: Iterable[Entry]) -> Iterator[str]:
+def compare(root: Path, entries: Iterable[Entry], kept: frozenset[str] = frozenset()) -> Iterator[str]:
     """Name every difference between a tree and an index: entries, attributes, content; nothing = equal.
+
+    The content of `kept` files is not read: they are the very files that were judged unchanged.
 
     Sockets in the tree do not count: they are no data and are not archived.
     """
@@ -172,7 +189,8 @@ def compare(root: Path, entries: Iterable[Entry]) -> Iterator[str]:
             return
         have = visit.entry
         if have.type == tree.FILE:
-            have.digest = _digest(visit, sparse=want.extents is not None)
+            is_kept = have.path in kept
+            have.digest = want.digest if is_kept else _digest(visit, sparse=want.extents is not None)
         unlike = [name for name, a, b in zip(tree.SAME, have.same(), want.same(), strict=True) if a != b]
         if unlike:
             yield f"{want.path}: differs in {', '.join(unlike)}"

@@ -7,15 +7,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.adapters.deploy import stack as stack_deploy
-from reconciler.adapters.swarm import images, inventory, parse
+from reconciler.adapters.swarm import execute, images, inventory, parse, teardown, words
 from reconciler.adapters.swarm.client import SwarmClient
+from reconciler.adapters.swarm.hasten import Hastener
 from reconciler.model.base import Json
 from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.ids import AppName, StackName
 from reconciler.model.observed import ImageObs, Inventory, StackObs, VolumeObs, World
 from reconciler.model.records import Bundle
 from reconciler.model.settings import Limits
-from reconciler.ports import Deployed, Holder, NamedKind
+from reconciler.ports import Deployed, Executed, Holder, NamedKind
 
 LABEL_APP = "ci-warm.app"
 _DEAD = frozenset({"exited", "dead", "created"})
@@ -29,6 +30,7 @@ class SwarmEngine:
 
     def __init__(self, host: str | None, limits: Limits) -> None:
         self.client = SwarmClient(host, limits.call)
+        self._hastener = Hastener(self.client, self._graces)
         self._host = host
         self._limits = limits
 
@@ -70,6 +72,16 @@ class SwarmEngine:
         return StackObs(
             services=seen.services, tasks=seen.tasks, containers=tuple(parse.container(raw) for raw in containers)
         )
+
+    def hasten(self, stack: StackName, seen: StackObs) -> None:
+        """See `ports.Engine`."""
+        self._hastener.hasten(stack, seen)
+
+    def _graces(self, stack: str) -> Mapping[str, int]:
+        try:
+            return {raw["ID"]: _grace_s(raw) for raw in self._services(StackName(stack))}
+        except ObserveError:
+            return {}
 
     def undeploy(self, stack: StackName) -> None:
         """Scale to 0, see desired=shutdown, stop this node's containers directly, remove the services.
@@ -210,6 +222,22 @@ class SwarmEngine:
     def protect_images(self, app: AppName, pinned: Sequence[str]) -> None:
         """See `ports.Engine`."""
         images.protect(self.client, app, pinned)
+
+    def execute(self, stack: StackName, service: str, argv: Sequence[str], timeout_s: float) -> Executed:
+        """See `ports.Engine`."""
+        return execute.execute(self.client, stack, service, argv, timeout_s)
+
+    def logs(self, stack: StackName, lines: int) -> Mapping[str, str]:
+        """See `ports.Engine`."""
+        return words.last(self.client, stack, lines)
+
+    def remove_volumes(self, stack: StackName, names: Sequence[str]) -> None:
+        """See `ports.Engine`."""
+        teardown.remove_volumes(self.client, stack, names)
+
+    def purge(self, stack: StackName) -> tuple[str, ...]:
+        """See `ports.Engine`."""
+        return teardown.purge(self.client, stack)
 
     def inventory(self) -> Inventory:
         """See `ports.Engine`."""

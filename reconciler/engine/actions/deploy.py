@@ -28,7 +28,7 @@ def act(work: Work, *, prior: bool) -> StepResult:
     ours = {service.id for service in before.services if service.labels.get(LABEL_BUNDLE) == bundle.id}
     old = tuple(sorted(task.id for task in before.tasks if task.service_id not in ours or task.state != "running"))
     # On disk before the effect: a resumed settle must know what was there before.
-    ports.store.put_journal(work.journal.model_copy(update={"marks": marks, "old_tasks": old}))
+    work.note({"marks": marks, "old_tasks": old})
     ports.effect("deploy:marked")
     try:
         said = ports.engine.deploy(bundle, ports.workdir)

@@ -31,6 +31,6 @@ def act(work: Work) -> StepResult:
         ports.snapshots.restore(app, [volumes[name] for name in archived], journal.op_id)
         new = [volume for name, volume in sorted(volumes.items()) if name not in archived]
         ports.snapshots.set_aside(new, journal.op_id)
-    except (ActError, StateError) as exc:
+    except (ActError, StateError, OSError) as exc:
         return failed(journal.step, str(exc), host=True)
     return DONE

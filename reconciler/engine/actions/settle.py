@@ -69,6 +69,7 @@ def watch(work: Work, wanted: settle.Want, stop: Callable[[StackObs], bool]) -> 
         )
         if not isinstance(verdict, Moving) or stop(stack):
             return verdict
+        work.ports.engine.hasten(work.stack, stack)
         if verdict.waiting_for != shown:
             shown = verdict.waiting_for
             work.ports.progress(work.journal.app, f"waiting for {shown}")

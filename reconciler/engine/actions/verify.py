@@ -50,6 +50,6 @@ def act(work: Work, *, prior: bool) -> StepResult:
             return failed(
                 work.journal.step,
                 f"not healthy within {health.deadline:g} s: {answer.detail}",
-                f"{health.scheme}://{domain}{health.path} at {health.address}",
+                f"{health.scheme}://{domain}{health.path} at {health.address}:{health.probe_port}",
             )
         clock.wait(health.interval if good else max(health.interval, settling.POLL_S))

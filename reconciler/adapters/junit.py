@@ -1,0 +1,61 @@
+"""A run as JUnit XML, so that any CI shows it. Effects: none; bytes out."""
+
+from xml.etree import ElementTree
+
+from reconciler.core import runtext
+from reconciler.model.runs import Result, Run, StageResult
+
+_CONTROL = {code: None for code in range(32) if code not in (9, 10, 13)}
+
+
+def document(run: Run) -> bytes:
+    """One suite: a case per stage, a case per check, and one for the run as a whole."""
+    suite = ElementTree.Element(
+        "testsuite", name=f"{run.app} {run.mode}", time=f"{run.elapsed_seconds:.3f}",
+        timestamp=f"{run.started_at:%Y-%m-%dT%H:%M:%S}",
+    )  # fmt: skip
+    for stage in run.stages:
+        _stage(suite, run, stage)
+    whole = _case(suite, run.app, "run", 0.0)
+    if run.result in (Result.RED, Result.DIED, Result.ABORTED):
+        _mark(whole, "failure", f"{run.result}; deploys {run.deploys}, expected {run.deploys_expected}", "")
+    elif run.result is Result.ERROR:
+        _mark(whole, "error", "the host is to blame", "\n".join(run.notes))
+    elif run.result is Result.PARTIAL:
+        _mark(whole, "skipped", "not everything could be tried", "")
+    ElementTree.SubElement(whole, "system-out").text = _clean(runtext.summary(run))
+    cases = list(suite)
+    suite.set("tests", str(len(cases)))
+    for kind, name in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
+        suite.set(name, str(sum(case.find(kind) is not None for case in cases)))
+    text: bytes = ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
+    return text + b"\n"
+
+
+def _stage(suite: ElementTree.Element, run: Run, stage: StageResult) -> None:
+    case = _case(suite, run.app, stage.stage, stage.elapsed_seconds)
+    text = "\n".join(stage.evidence)
+    if stage.result == "failed":
+        _mark(case, "failure", stage.reason, text)
+    elif stage.result == "error":
+        _mark(case, "error", stage.reason, text)
+    elif stage.result in ("skipped", "not-run"):
+        _mark(case, "skipped", stage.reason or stage.result, text)
+    for check in stage.checks:
+        one = _case(suite, f"{run.app}.{stage.stage}", check.name, check.elapsed_seconds)
+        if not check.passed:
+            _mark(one, "failure" if check.required else "skipped", check.detail, "")
+
+
+def _case(suite: ElementTree.Element, group: str, name: str, seconds: float) -> ElementTree.Element:
+    return ElementTree.SubElement(suite, "testcase", classname=group, name=name, time=f"{seconds:.3f}")
+
+
+def _mark(case: ElementTree.Element, kind: str, message: str, text: str) -> None:
+    found = ElementTree.SubElement(case, kind, message=_clean(message))
+    found.text = _clean(text)
+
+
+def _clean(text: str) -> str:
+    """XML knows no control characters."""
+    return text.translate(_CONTROL).encode("utf-8", "replace").decode()

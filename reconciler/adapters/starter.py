@@ -1,0 +1,72 @@
+"""`ports.daemon.Starter`: test runs as processes of their own, so that a run that hangs or dies hurts nobody else.
+
+Effects: child processes of the daemon; they queue for a place by themselves.
+"""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+
+from reconciler.model.ids import AppName
+
+log = structlog.get_logger("ci-warm")
+_QUEUE_S = 6 * 3600
+_END_S = 30.0
+_MOST = 16
+"""Runs that wait or run at once; more are refused: whoever asks again is heard when some are done."""
+
+
+class RunStarter:
+    """One child per app and kind of run; asking again while it is there changes nothing."""
+
+    def __init__(self, config: Path, state: Path) -> None:
+        self._base = [sys.executable, "-m", "reconciler", "--config", str(config), "--state-dir", str(state)]
+        self._children: dict[tuple[str, ...], subprocess.Popen[bytes]] = {}
+
+    def seed(self, app: AppName) -> bool:
+        """See `ports.daemon.Starter`."""
+        return self._start("canonical", "seed", app)
+
+    def test(self, app: AppName, mode: str, ref: str | None) -> bool:
+        """See `ports.daemon.Starter`."""
+        return self._start(mode, app, *(["--ref", ref] if ref else []))
+
+    def _start(self, *words: str) -> bool:
+        self._bury()
+        if words in self._children or len(self._children) >= _MOST:
+            return False
+        # Their words go where the daemon's go; the report is in runs/.
+        self._children[words] = subprocess.Popen(
+            [*self._base, *words, "--wait", str(_QUEUE_S)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
+        log.info("run_started", words=words)
+        return True
+
+    def _bury(self) -> None:
+        for words, child in list(self._children.items()):
+            code = child.poll()
+            if code is not None:
+                log.info("run_ended", words=words, code=code)
+                del self._children[words]
+
+    def running(self) -> Sequence[tuple[str, ...]]:
+        """What runs now."""
+        self._bury()
+        return list(self._children)
+
+    def stop(self) -> None:
+        """Ask all to end; they tear down what they made. Who takes too long is the reaper's."""
+        for child in self._children.values():
+            child.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + _END_S
+        for child in self._children.values():
+            try:
+                child.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                log.warning("run_left", pid=child.pid)

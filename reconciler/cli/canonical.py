@@ -1,0 +1,103 @@
+"""`canonical list|seed|deploy|undeploy`. Effects: a canonical's stack and records."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reconciler.cli import common, runs
+from reconciler.cli.common import JsonFlag, WaitFlag
+from reconciler.cli.runs import RecipeArgument
+
+if TYPE_CHECKING:
+    from reconciler.app import App
+    from reconciler.engine.context import Context
+
+group = typer.Typer(help="Data-warm canonicals: one per enrolled recipe.", no_args_is_help=True)
+
+
+def _open(recipe: str) -> "tuple[App, Context]":
+    from reconciler import app as composition
+    from reconciler.engine.context import Context
+
+    built = common.app()
+    spec = composition.site(built).enrolled(recipe)
+    return built, Context(ports=built.ports, settings=built.settings, spec=spec, actor=common.actor())
+
+
+@group.command("list")
+def list_(json: JsonFlag = False) -> None:
+    """List canonicals: version, status (idle, in-use, dirty, cold) and snapshot."""
+    from reconciler.engine.context import Context
+    from reconciler.engine.runs import lend
+    from reconciler.model.spec import Kind
+
+    with common.errors():
+        built = common.app()
+        specs = [spec for spec in built.specs if spec.kind is Kind.CANONICAL]
+        world = built.ports.engine.look()
+        rows = [
+            lend.describe(Context(ports=built.ports, settings=built.settings, spec=spec, actor="list"), world)
+            for spec in specs
+        ]
+    if json:
+        common.print_json([common.fields(row) for row in rows])
+        return
+    columns = ("canonical", "status", "version", "domain", "snapshot", "bytes")
+    common.print_table(
+        columns, [(r.app, r.status, r.version or "-", r.domain, r.snapshot or "-", r.bytes) for r in rows]
+    )
+
+
+@group.command()
+def seed(recipe: RecipeArgument, wait: WaitFlag = 0.0, json: JsonFlag = False) -> None:
+    """Warm a canonical from nothing, or anew: a full cold run at the latest release, promoted if it is green."""
+    from reconciler.engine.runs import cold, plans
+
+    with common.errors():
+        built, site = runs.opened()
+        request = plans.Request(spec=site.enrolled(recipe), actor=common.actor())
+        runs.fetch(built, request.spec.recipe.url, no_fetch=False)
+        plan = plans.make(site, request)
+        done = runs.patiently(built, wait, lambda: cold.run(site, plan))
+    runs.tell(done, json=json)
+
+
+@group.command()
+def deploy(
+    recipe: RecipeArgument,
+    fresh: Annotated[bool, typer.Option("--fresh", help="put the data back to the snapshot first")] = False,
+    wait: WaitFlag = 0.0,
+    json: JsonFlag = False,
+) -> None:
+    """Bring a canonical up at its known-good version, on its data as it is."""
+    from reconciler.engine.runs import lend
+
+    with common.errors():
+        built, context = _open(recipe)
+        with common.locked(built, recipe, "ci-warm canonical deploy", wait):
+            done = lend.deploy(context, fresh=fresh)
+    if json:
+        common.print_json({"app": recipe, "version": done.version, "domain": context.spec.domain, "stack": done.stack})
+        return
+    common.say(f"{recipe}: {done.version} runs at {context.spec.domain}; ci-warm canonical undeploy {recipe} ends it")
+
+
+@group.command()
+def undeploy(
+    recipe: RecipeArgument,
+    restore: Annotated[bool, typer.Option("--restore", help="and put the data back to the snapshot")] = False,
+    wait: WaitFlag = 0.0,
+    json: JsonFlag = False,
+) -> None:
+    """Take a canonical down; its data stays as it is."""
+    from reconciler.engine.runs import lend
+
+    with common.errors():
+        built, context = _open(recipe)
+        with common.locked(built, recipe, "ci-warm canonical undeploy", wait):
+            lend.undeploy(context, restore=restore)
+            row = lend.describe(context, built.ports.engine.look())
+    if json:
+        common.print_json(common.fields(row))
+        return
+    common.say(f"{recipe}: undeployed{', data as in the snapshot' if restore else ', data kept'}")

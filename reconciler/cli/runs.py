@@ -1,0 +1,217 @@
+"""`cold`, `quick` and `runs list|show|reap`. Effects: test runs; reports on stdout, talk on stderr."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reconciler.cli import common
+from reconciler.cli.common import JsonFlag, WaitFlag
+
+if TYPE_CHECKING:
+    from reconciler.app import App
+    from reconciler.engine.runs.site import Site
+    from reconciler.model.runs import Run
+    from reconciler.model.trial import Stage
+
+group = typer.Typer(help="Reports of test runs, and what killed ones left.", no_args_is_help=True)
+
+RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="name of the canonical")]
+_POLL_S = 0.5
+
+
+def cold(
+    recipe: RecipeArgument,
+    ref: Annotated[str | None, typer.Option("--ref", help="tag, branch, commit or refs/...; default latest")] = None,
+    base: Annotated[str | None, typer.Option("--base", help="what the upgrade starts from")] = None,
+    stages: Annotated[str, typer.Option("--stages", help="comma-separated; default all")] = "",
+    keep: Annotated[bool, typer.Option("--keep-on-failure", help="leave a red run up to look at")] = False,
+    no_fetch: Annotated[bool, typer.Option("--no-fetch", help="let the local mirror decide")] = False,
+    wait: WaitFlag = 0.0,
+    json: JsonFlag = False,
+) -> None:
+    """Test a recipe from nothing, stage by stage; a green full run at the latest release becomes the canonical."""
+    from reconciler.engine.runs import cold as runs
+    from reconciler.engine.runs import plans
+
+    with common.errors():
+        built, site = opened()
+        request = plans.Request(
+            spec=site.enrolled(recipe), ref=ref, base=base, stages=_stages(stages), keep_on_failure=keep,
+            actor=common.actor(),
+        )  # fmt: skip
+        fetch(built, request.spec.recipe.url, no_fetch=no_fetch)
+        plan = plans.make(site, request)
+        done = patiently(built, wait, lambda: runs.run(site, plan))
+    tell(done, json=json)
+
+
+def quick(
+    recipe: RecipeArgument,
+    ref: Annotated[str | None, typer.Option("--ref", help="tag, branch, commit or refs/...; default latest")] = None,
+    no_fetch: Annotated[bool, typer.Option("--no-fetch", help="let the local mirror decide")] = False,
+    wait: WaitFlag = 0.0,
+    json: JsonFlag = False,
+) -> None:
+    """Test a head on the canonical's data: known-good, upgraded in place. Lower confidence; never promotes."""
+    from reconciler.engine.runs import plans
+    from reconciler.engine.runs import quick as runs
+    from reconciler.model.runs import Mode
+
+    with common.errors():
+        built, site = opened()
+        request = plans.Request(spec=site.enrolled(recipe), mode=Mode.QUICK, ref=ref, actor=common.actor())
+        fetch(built, request.spec.recipe.url, no_fetch=no_fetch)
+        plan = plans.make(site, request)
+        done = patiently(built, wait, lambda: runs.run(site, plan))
+    tell(done, json=json)
+
+
+def opened() -> "tuple[App, Site]":
+    """The app and its test site; whatever killed runs left is removed first."""
+    from reconciler import app as composition
+    from reconciler.engine.runs import teardown
+
+    built = common.app()
+    site = composition.site(built)
+    teardown.reap(site)
+    return built, site
+
+
+def fetch(built: "App", url: str, *, no_fetch: bool) -> None:
+    """Bring the mirror up to date; a forge that is away costs nothing that was fetched before."""
+    import os
+
+    from reconciler.model.errors import RecipeError
+
+    if no_fetch or os.environ.get("CI_WARM_SKIP_FETCH") == "1":
+        return
+    try:
+        built.ports.recipes.fetch(url)
+    except RecipeError as exc:
+        typer.echo(f"warning: {exc}", err=True)
+
+
+def patiently(built: "App", wait: float, work: "Callable[[], Run]") -> "Run":
+    """Queue for what is busy, up to `wait` seconds.
+
+    Raises:
+        LockBusy: it still is.
+    """
+    from reconciler.model.errors import Interrupted, LockBusy
+
+    deadline = built.clock.monotonic() + wait
+    while True:
+        try:
+            return work()
+        except LockBusy:
+            if built.clock.monotonic() >= deadline:
+                raise
+            built.clock.wait(_POLL_S)
+        except Interrupted as exc:
+            common.say(str(exc))
+            common.stop(common.FAILED, "stopped; everything of the run was removed first")
+
+
+def _stages(text: str) -> "tuple[Stage, ...] | None":
+    from reconciler.model.errors import UsageError
+    from reconciler.model.trial import STAGES, Stage
+
+    if not text:
+        return None
+    try:
+        return tuple(Stage(name.strip()) for name in text.split(","))
+    except ValueError as exc:
+        raise UsageError(f"--stages {text}: {exc}; there are: {', '.join(STAGES)}") from exc
+
+
+def tell(done: "Run", *, json: bool) -> None:
+    """The summary or the report; exit 0 only for green."""
+    from reconciler.core import runtext
+
+    if json:
+        common.print_json(common.dumped(done))
+    else:
+        common.say(runtext.summary(done).rstrip())
+    if done.result != "green" or done.leftovers:
+        raise typer.Exit(common.FAILED)
+
+
+@group.command("list")
+def list_(
+    recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE]")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="newest so many")] = 20,
+    json: JsonFlag = False,
+) -> None:
+    """List runs, newest first."""
+    from reconciler import app as composition
+
+    with common.errors():
+        built = common.app()
+        found = [run for run in built.runs.reports() if recipe in (None, run.app)][:limit]
+        if recipe is not None and not found:
+            composition.site(built).enrolled(recipe)
+    if json:
+        common.print_json([common.dumped(run) for run in found])
+        return
+    rows = [
+        (
+            run.run, run.app, run.mode, _result(built, run), f"level {run.level}/{run.level_cap}", run.head.version,
+            f"{run.started_at:%Y-%m-%d %H:%M}", f"{run.elapsed_seconds:.0f} s",
+            "promoted" if run.promoted else "" if run.torn_down else "not torn down",
+        )
+        for run in found
+    ]  # fmt: skip
+    columns = ("run", "recipe", "mode", "result", "level", "head", "started (UTC)", "took", "")
+    common.print_table(columns, rows)
+
+
+def _result(built: "App", run: "Run") -> str:
+    dead = run.result == "running" and not built.runs.is_alive(run.run)
+    return "running, but its process is dead: runs reap" if dead else str(run.result)
+
+
+@group.command()
+def show(run: Annotated[str, typer.Argument(metavar="RUN")], json: JsonFlag = False) -> None:
+    """Show one run's summary and where its logs lie."""
+    from reconciler.core import runtext
+    from reconciler.model.errors import UsageError
+
+    with common.errors():
+        built = common.app()
+        found = built.runs.report(run)
+        if found is None:
+            raise UsageError(f"there is no run {run!r}; ci-warm runs list shows them")
+    if json:
+        common.print_json(common.dumped(found))
+        return
+    common.say(runtext.summary(found).rstrip())
+    common.say(f"logs, junit.xml, artefacts: {built.runs.folder / run}")
+
+
+@group.command()
+def reap(
+    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="this one, also if it is kept")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Remove what dead runs left: stacks, volumes, secrets, networks. Never a run that lives, never anything else."""
+    from reconciler import app as composition
+    from reconciler.engine.runs import teardown
+    from reconciler.model.errors import UsageError
+
+    with common.errors():
+        built = common.app()
+        if run is not None and built.runs.report(run) is None:
+            raise UsageError(f"there is no run {run!r}; ci-warm runs list shows them")
+        done = teardown.reap(composition.site(built), only=run)
+    if json:
+        common.print_json(common.fields(done))
+    for name in () if json else done.removed:
+        common.say(f"removed what {name} left")
+    for kind in () if json else ("alive", "kept", "failed"):
+        for name in getattr(done, kind):
+            common.say(f"{kind}: {name}")
+    if not json and not (done.removed or done.alive or done.kept or done.failed):
+        common.say("no run left anything")
+    if done.failed:
+        raise typer.Exit(common.FAILED)

@@ -1,0 +1,1 @@
+"""Test runs and what they keep warm: cold, quick, promotion, teardown, canonicals."""

@@ -1,0 +1,116 @@
+"""A canonical in the hands of people: shown, brought up, taken down. Effects: its stack, its mark.
+
+Callers hold the app's lock, but for `describe`.
+"""
+
+from dataclasses import dataclass
+
+from reconciler.core import seeding
+from reconciler.engine.context import Context
+from reconciler.engine.releases import Extras
+from reconciler.engine.runs import heads, plans, rig, warm
+from reconciler.model.errors import ActError, StateError, UsageError
+from reconciler.model.observed import World
+from reconciler.model.records import Failure
+from reconciler.model.runs import Canonical, Source
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One canonical as people see it. `bytes`: of data in its snapshot."""
+
+    app: str
+    status: str
+    version: str
+    commit: str
+    domain: str
+    snapshot: str
+    bytes: int
+    since: str
+    reason: str
+
+
+def describe(context: Context, world: World) -> Row:
+    """Say how a canonical is, from its records and one look."""
+    ports, spec = context.ports, context.spec
+    try:
+        canonical, use = ports.canonicals.canonical(context.app), ports.canonicals.use(context.app)
+        manifest = ports.snapshots.observe(context.app)
+    except StateError as exc:
+        return Row(
+            app=spec.name, status="unreadable", version="", commit="", domain=spec.domain, snapshot="", bytes=0,
+            since="", reason=str(exc),
+        )  # fmt: skip
+    seen = seeding.Seen(
+        canonical=canonical, use=use, services=bool(world.stack(context.stack).services), stack=context.stack,
+        snapshot=manifest.id if manifest else None,
+        volumes=tuple(name for name in (canonical.volumes if canonical else ()) if name in world.volumes),
+        released=True,
+    )  # fmt: skip
+    return Row(
+        app=spec.name, status=seeding.word(seen), version=canonical.version if canonical else "",
+        commit=canonical.commit if canonical else "", domain=spec.domain,
+        snapshot=(canonical.snapshot or "") if canonical else "",
+        bytes=sum(volume.data_bytes for volume in manifest.volumes) if manifest else 0,
+        since=f"{use.since:%Y-%m-%dT%H:%M:%SZ}" if use else "", reason=seeding.judge(seen).reason,
+    )  # fmt: skip
+
+
+def deploy(context: Context, *, fresh: bool) -> Canonical:
+    """Bring it up at the version on record, whatever ran here last; on its data, restored if a test left it dirty.
+
+    Raises:
+        UsageError: there is no canonical, or it runs already.
+        ActError: it did not come up; what ran is down again.
+    """
+    canonical = _whole(context)
+    use = context.ports.canonicals.use(context.app)
+    if context.ports.engine.observe_stack(context.stack).services:
+        raise UsageError(f"{context.app} runs already; ci-warm canonical undeploy {context.app} takes it down")
+    lost = set(canonical.volumes) - set(context.ports.engine.observe_volumes(canonical.volumes))
+    if canonical.snapshot is not None and (fresh or lost or (use is not None and use.by != warm.MANUAL)):
+        warm.mark(context, "restore")
+        _or_raise(warm.restore(context, canonical))
+    warm.mark(context, warm.MANUAL)
+    source = Source(version=canonical.version, commit=canonical.commit, kind="release", name="known-good")
+    own = plans.overlays(context.ports, context.spec, context.spec.trial, source.commit)
+    bundle = heads.bundle(context, source, Extras(overlays=own), "", head=False, known=canonical.images)
+    failure = rig.up(context, bundle)
+    context.ports.store.prune_bundles(context.app, [])
+    if failure is not None:
+        warm.idle(context, canonical)
+        _or_raise(failure)
+    return canonical
+
+
+def undeploy(context: Context, *, restore: bool) -> None:
+    """Take it down; the data stays, or goes back to the snapshot.
+
+    Raises:
+        ActError: it could not be taken down, or the data not be put back.
+    """
+    warm.finish_promotion(context)
+    canonical = context.ports.canonicals.canonical(context.app)
+    _or_raise(warm.idle(context, canonical))
+    if restore and canonical is not None:
+        _or_raise(warm.restore(context, canonical))
+
+
+def _whole(context: Context) -> Canonical:
+    warm.finish_promotion(context)
+    elsewhere = warm.moved(context)
+    if elsewhere is not None:
+        raise UsageError(f"{elsewhere}; set stack: in the spec")
+    canonical = context.ports.canonicals.canonical(context.app)
+    if canonical is None:
+        raise UsageError(f"{context.app} is cold; ci-warm canonical seed {context.app} warms it")
+    manifest = context.ports.snapshots.observe(context.app)
+    if canonical.snapshot is not None and (manifest is None or manifest.id != canonical.snapshot):
+        raise UsageError(f"{context.app} has lost its snapshot; ci-warm canonical seed {context.app} makes a new one")
+    return canonical
+
+
+def _or_raise(failure: Failure | None) -> None:
+    if failure is not None:
+        text = f"{failure.step}: {failure.reason}"
+        raise ActError(f"{text} ({'; '.join(failure.evidence)})" if failure.evidence else text)

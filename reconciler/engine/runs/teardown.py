@@ -1,0 +1,165 @@
+"""Nothing of a run is left: its stack, its realm, its folder; and the reaper for runs that died. Effects: removals.
+
+Only what a run's report names is ever removed, never a stack that is declared, and only while its lock is held.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from reconciler.engine.context import Context
+from reconciler.engine.runs import journal, warm
+from reconciler.engine.runs.site import Site, Unstoppable
+from reconciler.model.errors import ActError, Interrupted, LockBusy, ObserveError, ReconcilerError, StateError
+from reconciler.model.ids import AppName, StackName
+from reconciler.model.runs import Mode, Result, Run
+from reconciler.model.spec import AppSpec
+from reconciler.ports import Ports
+from reconciler.ports.runs import RunFolder
+
+log = structlog.get_logger("ci-warm")
+_POLL_S = 0.2
+
+
+def unstoppable(ports: Ports) -> Ports:
+    """Ports whose pauses no request to stop ends."""
+    return replace(ports, clock=Unstoppable(ports.clock))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """Seconds to go on removing, and to wait for an engine that does not answer."""
+
+    removing: float
+    away: float
+
+
+OWN = Patience(removing=120.0, away=120.0)
+REAPER = Patience(removing=20.0, away=0.0)
+"""The reaper comes again; it must not keep passes waiting."""
+
+
+def stack(ports: Ports, run: Run, specs: Sequence[AppSpec], patience: Patience = OWN) -> tuple[str, ...]:
+    """Remove a cold run's stack whole; what is still there when patience ends, by name."""
+    declared = {spec.stack_name for spec in specs}
+    if run.mode is not Mode.COLD or StackName(run.stack) in declared:
+        return (f"stack {run.stack} is declared, so it is not removed",)
+    clock = ports.clock
+    began = clock.monotonic()
+    while True:
+        try:
+            left = ports.engine.purge(StackName(run.stack))
+            if not left:
+                ports.engine.protect_images(AppName(run.run), [])
+                return ()
+            patient = patience.removing
+        except (ActError, ObserveError, OSError) as exc:
+            left, patient = (f"unknown: {exc}",), patience.away
+        if clock.monotonic() - began > patient:
+            return left
+        clock.wait(_POLL_S)
+
+
+def finish(folder: RunFolder, run: Run) -> Run:
+    """Write the last word; a disk that is full costs the report, never the teardown."""
+    try:
+        if run.torn_down:
+            folder.clear()
+        folder.write(run)
+    except OSError as exc:
+        log.error("run_report", run=run.run, error=str(exc))
+    return run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reaped:
+    """What the reaper did. `alive`: runs that hold their lock; `kept`: red ones that somebody wants to look at."""
+
+    removed: Sequence[str]
+    alive: Sequence[str]
+    kept: Sequence[str]
+    failed: Sequence[str]
+
+
+def reap(site: Site, only: str | None = None) -> Reaped:
+    """Tear down what killed runs left. `only`: this run, also if it is kept for a look."""
+    removed: list[str] = []
+    alive: list[str] = []
+    kept: list[str] = []
+    failed: list[str] = []
+    for run in site.desk.unfinished():
+        if only is not None and run.run != only:
+            continue
+        if only is None and run.kept_until is not None and site.ports.clock.now() < run.kept_until:
+            kept.append(run.run)
+            continue
+        try:
+            folder = site.desk.open(run.run, "ci-warm runs reap")
+        except LockBusy:
+            alive.append(run.run)
+            continue
+        try:
+            # Somebody may have finished it between the look and the lock.
+            fresh = site.desk.report(run.run)
+            if fresh is not None and only is None and fresh.kept_until not in (None, run.kept_until):
+                kept.append(run.run)
+            elif fresh is not None and not fresh.torn_down:
+                done = _remove(site, folder, fresh)
+                (removed if done.torn_down else failed).append(run.run)
+        except LockBusy:
+            alive.append(run.run)
+        except Interrupted:
+            raise
+        except (ReconcilerError, OSError) as exc:
+            log.warning("reap", run=run.run, error=str(exc))
+            failed.append(run.run)
+        finally:
+            folder.close()
+    site.desk.prune(site.settings.runs.keep_reports)
+    return Reaped(removed=removed, alive=alive, kept=kept, failed=failed)
+
+
+def _remove(site: Site, folder: RunFolder, run: Run) -> Run:
+    now = site.ports.clock.now()
+    if run.result is Result.RUNNING:
+        run = run.model_copy(
+            update={
+                "result": Result.DIED, "finished_at": now,
+                "elapsed_seconds": round((now - run.started_at).total_seconds(), 3),
+            }
+        )  # fmt: skip
+    site.checks.end(run.run)
+    left = stack(site.ports, run, site.specs, REAPER) if run.mode is Mode.COLD else _canonical(site, run)
+    if run.mode is Mode.COLD and (promoting := _enrolled(site, run.app)) is not None:
+        left += _under_lock(site, promoting, lambda context: _abandoned(context, run.run))
+    done = finish(folder, run.model_copy(update={"leftovers": left, "torn_down": not left}))
+    site.ports.history.append(journal.line(done))
+    return done
+
+
+def _enrolled(site: Site, app: str) -> AppSpec | None:
+    return next((spec for spec in site.specs if spec.name == app), None)
+
+
+def _canonical(site: Site, run: Run) -> tuple[str, ...]:
+    """A quick run that died: its canonical comes down and its data goes back."""
+    spec = _enrolled(site, run.app)
+    if spec is None:
+        return ()
+    return _under_lock(site, spec, lambda context: _abandoned(context, run.run))
+
+
+def _abandoned(context: Context, run: str) -> tuple[str, ...]:
+    use = context.ports.canonicals.use(context.app)
+    return warm.recover(context) if use is not None and use.by == run else ()
+
+
+def _under_lock(site: Site, spec: AppSpec, work: Callable[[Context], tuple[str, ...]]) -> tuple[str, ...]:
+    held = site.ports.locks.acquire(spec.app, "ci-warm runs reap")
+    try:
+        return work(Context(ports=unstoppable(site.ports), settings=site.settings, spec=spec, actor="reaper"))
+    except (ActError, ObserveError, StateError, OSError) as exc:
+        return (str(exc),)
+    finally:
+        held.release()
