@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,13 @@ from reconciler.adapters.embedded.engine import EmbeddedEngine
 from reconciler.adapters.swarm.engine import SwarmEngine
 from reconciler.demo import recipes
 from reconciler.demo.recipes import Recipe, Version
-from reconciler.demo.story import clear_swarm, free_port
+from reconciler.demo.story import clear_stack, free_port
 from reconciler.engine import fleet
+from reconciler.engine.runs import cold, plans, quick
+from reconciler.model.ids import AppName, StackName
 from reconciler.model.reports import Alert
-from reconciler.ports import no_crash
+from reconciler.model.runs import Mode, Run
+from reconciler.ports import Engine, no_crash
 
 V1, V2, V3 = "1.0.0+5.0.0", "1.0.1+5.0.1", "1.0.2+5.0.2"
 HEALTH: dict[str, Any] = {
@@ -67,6 +71,7 @@ class Lab:
         (self.home / "etc" / "apps").mkdir(parents=True)
         settings = {
             "engine": self.engine, "git": {"allow_file": True}, "limits": {"steady_probe": "1s", **self.settings},
+            "runs": {"domain_suffix": f"t{self.mark}.test", "min_free": 0},
         }  # fmt: skip
         (self.home / "etc" / "config.yaml").write_text(json.dumps(settings))
         self.state.mkdir(mode=0o750)
@@ -139,22 +144,7 @@ class Lab:
 
         False if the point never came.
         """
-        child = os.fork()
-        if child == 0:
-            count = 0
-
-            def effect(name: str) -> None:
-                nonlocal count
-                count += 1
-                if at in (count, name):
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-            try:
-                self.reconcile(effect)
-            finally:
-                os._exit(0)
-        _, status = os.waitpid(child, 0)
-        return os.WIFSIGNALED(status)
+        return _killed(self.reconcile, at)
 
     def data(self) -> Path:
         """Where the app's volume lies."""
@@ -218,6 +208,44 @@ class Lab:
     def history(self) -> list[str]:
         return [line.result for line in self.build().history.lines()]
 
+    def command(self, *args: str, timeout: float = 120) -> "subprocess.CompletedProcess[str]":
+        """The program as people call it."""
+        return subprocess.run(self.argv(*args), capture_output=True, text=True, timeout=timeout)
+
+    def test(self, mode: str = "cold", effect: Callable[[str], None] = no_crash, **asked: Any) -> Run:
+        """A test run of the canonical in this process."""
+        app = self.build(effect)
+        site = composition.site(app)
+        app.ports.recipes.fetch(app.spec(self.name).recipe.url)
+        plan = plans.make(site, plans.Request(spec=app.spec(self.name), mode=Mode(mode), actor="test", **asked))
+        return cold.run(site, plan) if mode == "cold" else quick.run(site, plan)
+
+    def killed_test(self, at: int | str, mode: str = "cold") -> bool:
+        """A test run in a child process that is killed at its nth effect point, or the first of a name.
+
+        False if the point never came.
+        """
+        return _killed(lambda effect: self.test(mode, effect), at)
+
+    def canonical(self) -> bytes:
+        """What is on record of the canonical, with its snapshot: both must not change by themselves."""
+        folder = self.state / self.name
+        names = ("canonical.json", "snapshot/manifest.json")
+        return b"".join((folder / name).read_bytes() for name in names if (folder / name).exists())
+
+    def left(self) -> list[str]:
+        """What is on the engine of any stack but the canonical's volumes; empty when every run was tidy."""
+        engine = self.build().ports.engine
+        world = engine.look()
+        mine = [name for name in world.stacks if name.endswith(self.suffix) or name == self.stack]
+        found = [f"services of {name}" for name in mine if world.stacks[name].services]
+        return found + [f"volume {name}" for name in world.volumes if f"{self.suffix}_" in name]
+
+    @property
+    def suffix(self) -> str:
+        """How the stacks of this host's runs end."""
+        return f"_t{self.mark}_test"
+
     def known(self) -> str:
         return (self.state / self.name / "last_good").read_text().strip()
 
@@ -235,14 +263,41 @@ class Lab:
         """Leave nothing behind on the engine."""
         app = self.build()
         engine = app.ports.engine
+        for run in app.runs.unfinished():
+            if run.mode is Mode.COLD:
+                until(partial(_purged, engine, StackName(run.stack)), 30)
+            engine.protect_images(AppName(run.run), [])
         for spec in app.specs:
             engine.undeploy(spec.stack_name)
             if isinstance(engine, SwarmEngine):
                 engine.protect_images(spec.app, [])
-                clear_swarm(engine, spec.stack_name)
+                clear_stack(engine, spec.stack_name)
         if isinstance(engine, SwarmEngine):
             for reference in self.images:
                 engine.client.write("remove image", "remove_image", reference, force=True)
+
+
+def _purged(engine: Engine, stack: StackName) -> bool:
+    return not engine.purge(stack)
+
+
+def _killed(work: Callable[[Callable[[str], None]], object], at: int | str) -> bool:
+    child = os.fork()
+    if child == 0:
+        count = 0
+
+        def effect(name: str) -> None:
+            nonlocal count
+            count += 1
+            if at in (count, name):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        try:
+            work(effect)
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)
 
 
 @contextmanager

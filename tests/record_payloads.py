@@ -15,7 +15,7 @@ from typing import Any
 from reconciler.adapters.swarm import parse
 from reconciler.adapters.swarm.engine import SwarmEngine
 from reconciler.demo import recipes
-from reconciler.demo.story import clear_swarm
+from reconciler.demo.story import clear_stack
 from reconciler.model.ids import StackName
 from reconciler.model.settings import Limits
 
@@ -116,7 +116,7 @@ def record(name: str, engine: SwarmEngine) -> None:
         looks.append([round(time.monotonic() - began, 3), *looks[-1][1:]])
     finally:
         engine.undeploy(STACK)
-        clear_swarm(engine, STACK)
+        clear_stack(engine, STACK)
     bundle = "sent" if name != "no_op" else "before-0"
     text = {"engine": engine.look().engine, "bundle": bundle, "image": sent["image"], "before": stood, "looks": looks}
     HERE.mkdir(exist_ok=True)

@@ -1,6 +1,7 @@
 """What people ask that is not quite right, and what they are told."""
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,3 +73,13 @@ def test_status_says_since_when_and_watches(host: Lab) -> None:
         until(lambda: log.read_text().count("last pass") == 2, 20)
         process.send_signal(2)
         assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize("how", ["option", "environment"])
+def test_local_tags_decide_when_nothing_is_fetched(how: str, host: Lab) -> None:
+    host.release(V2)
+    words = ["reconcile", "--no-fetch"] if how == "option" else ["reconcile"]
+    env = os.environ | ({"CI_WARM_SKIP_FETCH": "1"} if how == "environment" else {})
+    ran = subprocess.run(host.argv(*words), capture_output=True, text=True, timeout=60, env=env)
+    assert "notes noop-healthy" in ran.stdout
+    assert f"notes upgraded:{V1}->{V2}" in run(host, "reconcile").stdout

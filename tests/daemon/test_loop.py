@@ -19,6 +19,7 @@ from reconciler.engine.daemon import DISK, TICK, Daemon
 from reconciler.engine.pulse import Pulse
 from reconciler.engine.realms import Reaped
 from reconciler.model.errors import ObserveError, StateError
+from reconciler.model.ids import AppName
 from reconciler.model.observed import Inventory, StoredImage
 from reconciler.model.reports import Wish
 from reconciler.ports import Ports, Probe, ProbeAnswer
@@ -83,6 +84,14 @@ class Nothing:
     def failed(self) -> None:
         self.failures += 1
 
+    def seed(self, app: AppName) -> bool:
+        return False
+
+    def test(self, app: AppName, mode: str, ref: str | None) -> bool:
+        return False
+
+    def stop(self) -> None: ...
+
     def follow(self, wake: Callable[[str], None], stopped: Callable[[], bool]) -> None: ...
 
 
@@ -94,6 +103,7 @@ def made(world: Host, ports: Ports, nothing: Nothing, reap: Callable[[], Reaped 
     full = [Usage(path="/", used=90, free=10, percent=90)]
     return Daemon(
         desired=nothing, spool=nothing, telemetry=nothing, pulse=pulse, state=state, stop=threading.Event(),
+        starter=nothing,
         keep_up=lambda now: upkeep.tidy(now, nothing, lambda _paths: full, reap),
     )  # fmt: skip
 

@@ -38,7 +38,7 @@ def report(host: Lab) -> dict[str, Any]:
 
 def before(host: Lab, code: str, **settings: Any) -> None:
     """The command before the sweep is a Python program."""
-    host.set(sweep={"before": [sys.executable, "-c", code], **settings})
+    host.set(sweep={"before": [sys.executable, "-c", code], "cold": False, **settings})
 
 
 def test_runs_the_command_before_and_then_the_live_pass_with_what_it_changed(host: Lab) -> None:
@@ -71,7 +71,7 @@ def test_a_failing_command_before_is_one_alert_and_stops_the_sweep(host: Lab) ->
     fake = host.home / "nixos-rebuild"
     fake.write_text(f"#!{sys.executable}\nraise SystemExit(4)\n")
     fake.chmod(0o755)
-    host.set(sweep={"before": [str(fake), "switch"]})
+    host.set(sweep={"before": [str(fake), "switch"], "cold": False})
     for _ in range(2):
         ran = run(host, "sweep")
         assert ran.returncode == 1
@@ -79,10 +79,10 @@ def test_a_failing_command_before_is_one_alert_and_stops_the_sweep(host: Lab) ->
     [alert] = host.alerts()
     assert (alert.reason, alert.app) == ("sweep", "host")
     assert host.history() == []
-    host.set(sweep={"before": [str(fake), "switch"], "before_required": False})
+    host.set(sweep={"before": [str(fake), "switch"], "before_required": False, "cold": False})
     assert run(host, "sweep").returncode == 1
     assert host.history() == [f"deployed:{V1}"]
-    host.set(sweep={"before": [str(fake), "switch"], "before_fine": [0, 4]})
+    host.set(sweep={"before": [str(fake), "switch"], "before_fine": [0, 4], "cold": False})
     assert run(host, "sweep").returncode == 0
     assert host.alerts() == []
 

@@ -11,12 +11,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from reconciler.adapters.alerts import AlertFolder
+from reconciler.adapters.canonicals import CanonicalFolder
 from reconciler.adapters.history import HistoryFile
 from reconciler.adapters.locks import LockFolder
 from reconciler.adapters.records import RecordStore
 from reconciler.adapters.secret_source import FileOrRandom
 from reconciler.adapters.snapshots.store import FolderSnapshots
 from reconciler.adapters.specs import HostOverlays, RecipeYaml
+from reconciler.adapters.spool import WishDrop
 from reconciler.app import prepare_state
 from reconciler.core.digest import digest
 from reconciler.core.render import labelled
@@ -40,7 +42,7 @@ from reconciler.model.records import Bundle, SnapshotManifest
 from reconciler.model.reports import Alert, HistoryLine
 from reconciler.model.settings import Settings
 from reconciler.model.spec import AppSpec
-from reconciler.ports import Deployed, Holder, NamedKind, Ports, Probe, ProbeAnswer
+from reconciler.ports import Deployed, Executed, Holder, NamedKind, Ports, Probe, ProbeAnswer
 from tests.builders import NOW
 
 
@@ -140,6 +142,8 @@ class FakeEngine:
             services=tuple(_observed(name, running) for name, running in mine.items()),
             tasks=tuple(task for running in mine.values() for task in running.tasks),
         )
+
+    def hasten(self, stack: StackName, seen: StackObs) -> None: ...
 
     def undeploy(self, stack: StackName) -> None:
         self._called("undeploy", changes=True)
@@ -266,6 +270,24 @@ class FakeEngine:
 
     def remove_unused_configs(self, stack: StackName) -> None:
         self._called("remove_unused_configs")
+
+    def execute(self, stack: StackName, service: str, argv: Sequence[str], timeout_s: float) -> Executed:
+        self._called("execute", changes=True)
+        return Executed(code=0, output="")
+
+    def logs(self, stack: StackName, lines: int) -> Mapping[str, str]:
+        return {}
+
+    def remove_volumes(self, stack: StackName, names: Sequence[str]) -> None:
+        self._called("remove_volumes", changes=True)
+        for name in names:
+            self.volumes.pop(name, None)
+
+    def purge(self, stack: StackName) -> tuple[str, ...]:
+        self._called("purge", changes=True)
+        self.undeploy(stack)
+        self.remove_volumes(stack, [name for name in self.volumes if name.startswith(f"{stack}_")])
+        return ()
 
     def schema(self) -> str:
         """What schema the data has now."""
@@ -412,6 +434,7 @@ class Host:
             engine=self.engine, snapshots=snapshots, registry=self.registry, recipes=self.recipes,
             overlays=HostOverlays(), store=RecordStore(state), history=HistoryFile(state / "history.jsonl"),
             alerts=alerts, locks=LockFolder(state / "locks", self.clock.now), prober=self.prober,
+            canonicals=CanonicalFolder(state), seeds=WishDrop(state / "requests", None),
             secrets=FileOrRandom(), yaml=RecipeYaml(), clock=self.clock, workdir=state / "work", effect=self._effect,
         )  # fmt: skip
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import urllib.error
 import urllib.request
 import zipfile
 from pathlib import Path
@@ -93,14 +94,25 @@ def built(reference: str, dockerfile: str, context: dict[str, Path | str]) -> st
     return reference
 
 
+def checksum(url: str) -> tuple[str, str]:
+    """The best checksum that lies beside a file: mirrors do not always have all that its makers published."""
+    for kind in ("sha512", "sha256", "sha1"):
+        try:
+            with urllib.request.urlopen(f"{url}.{kind}", timeout=60) as answer:
+                return kind, answer.read().decode().split()[0]
+        except urllib.error.HTTPError as exc:
+            if exc.code != 404:
+                raise
+    raise urllib.error.URLError(f"{url} has no checksum beside it")
+
+
 def downloaded(url: str, name: str) -> Path:
     """A file from the web with the checksum that lies beside it."""
     path = cache() / name
     if not path.exists():
-        with urllib.request.urlopen(f"{url}.sha512", timeout=60) as answer:
-            wanted = answer.read().decode().split()[0]
+        kind, wanted = checksum(url)
         made = path.with_suffix(f".{os.getpid()}.part")
-        total = hashlib.sha512()
+        total = hashlib.new(kind)
         with urllib.request.urlopen(url, timeout=120) as answer, made.open("wb") as out:
             while part := answer.read(1 << 20):
                 total.update(part)

@@ -15,7 +15,7 @@ from reconciler import app as composition
 from reconciler import doctor
 from reconciler.adapters.alerts import AlertFolder
 from reconciler.adapters.swarm.engine import SwarmEngine
-from reconciler.demo.story import clear_swarm
+from reconciler.demo.story import clear_stack
 from reconciler.engine import fleet
 from reconciler.model.reports import Alert
 from tests.systemd.host import PROJECT
@@ -67,7 +67,7 @@ class Site:
             folder.mkdir(parents=True)
             MAKER.git(folder, "init", "--quiet", "--initial-branch=main")
         version = app or tag.partition("+")[2]
-        MAKER.write(PROJECT / "docs" / "examples" / "recipes" / recipe, folder, version, database)
+        MAKER.write(PROJECT / "docs" / "examples" / "recipes" / recipe, folder, tag, version, database)
         for path in folder.glob("compose*.yml"):
             path.write_text(as_built_here(path.read_text()))
         if patch is not None:
@@ -146,7 +146,7 @@ class Site:
         for spec in app.specs:
             engine.undeploy(spec.stack_name)
             engine.protect_images(spec.app, [])
-            clear_swarm(engine, spec.stack_name)
+            clear_stack(engine, spec.stack_name)
         for network in self.networks:
             subprocess.run(["docker", "network", "rm", network], capture_output=True)
 

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from reconciler import app as composition
+from reconciler.demo import recipes
 from reconciler.engine.realms import Keeper
 from reconciler.model.errors import ActError, ObserveError
+from reconciler.model.ids import AppName, StackName
 from tests.lab import until
 from tests.live import images
 from tests.live.keycloak import QUICK, Keycloak
@@ -233,3 +235,46 @@ def test_settings_that_name_nothing_useful(sso: Sso) -> None:
     assert ran.returncode == 2 and "/nonexistent" in ran.stderr
     sso.settings()
     assert sso.site.run("realm", "run", "notes").returncode == 2
+
+
+def test_a_run_that_needs_single_sign_on_gets_a_realm_and_leaves_none(sso: Sso) -> None:
+    recipes.swarm_image(f"{PREFIX}portal:2.0", {"VERSION": "2.0", "SCHEMA": "1", "PORT": "8080"}, label="portal")
+
+    def on_the_proxy(folder: Path) -> None:
+        path = folder / "compose.yml"
+        text = path.read_text().replace("external: true", f"external: true\n    name: {sso.ingress.network}")
+        path.write_text(text.replace("swarm.network=proxy", f"swarm.network={sso.ingress.network}"))
+
+    sso.site.publish("portal", "1.0.0+2.0", on_the_proxy)
+    overlay = sso.site.home / "portal.yml"
+    overlay.write_text(json.dumps({"version": "3.8", "services": {"app": {"deploy": {"endpoint_mode": "dnsrr"}}}}))
+    health = {"scheme": "https", "port": sso.ingress.https, "ca_file": str(sso.ingress.authority.ca), "path": "/"}
+    name = f"portal-{sso.site.mark}"
+    sso.site.enrol(
+        name,
+        {"kind": "canonical", "recipe": {"url": sso.site.url("portal")}, "stateful": True, "overlays": [str(overlay)],
+         "domain": f"warm-portal.{sso.ingress.wildcard}", "health": {**QUICK, **health},
+         "tests": {"recipe_checks": True}},
+    )  # fmt: skip
+    path = sso.site.home / "etc" / "config.yaml"
+    runs = {"domain_suffix": sso.ingress.wildcard, "min_free": 0}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"runs": runs}))
+    try:
+        for mode in ("cold", "quick"):
+            ran = sso.site.run(mode, name)
+            assert ran.returncode == 0, ran.stdout + ran.stderr
+            [realm] = [line.split()[1] for line in ran.stdout.splitlines() if line.startswith("realm ")]
+            assert realm.startswith(f"{name}-") and f"RUN RESULT: {name} {mode}-green:1.0.0+2.0" in ran.stdout
+            assert f"using the live Keycloak: realm {realm}" in ran.stderr and f"deleted realm {realm}" in ran.stderr
+            assert "deploy-count = 1 (expect 1)" in ran.stdout
+            assert sso.realms() == {"master"}
+        for log in (sso.site.state / "runs").glob("*/custom.log"):
+            assert f"a token of https://{sso.keycloak.domain}/realms/{name}-" in log.read_text()
+        listed = json.loads(sso.site.run("canonical", "list", "--json").stdout)
+        assert [(row["app"], row["version"]) for row in listed] == [(name, "1.0.0+2.0")]
+    finally:
+        sso.site.run("canonical", "undeploy", name)
+        engine = sso.site.build().ports.engine
+        engine.purge(StackName(f"warm-portal.{sso.ingress.wildcard}".replace(".", "_")))
+        engine.protect_images(AppName(name), [])
+        (sso.site.home / "etc" / "apps" / f"{name}.yaml").unlink()

@@ -125,3 +125,46 @@ def test_a_frozen_and_a_killed_engine_are_unknown_and_nothing_is_lost(tmp_path: 
             (made.home / "etc" / "config.yaml").write_text('{"engine": "swarm", "git": {"allow_file": true}}')
     finally:
         subprocess.run(["ip", "netns", "del", space], check=False)
+
+
+@pytest.mark.swarm
+def test_an_engine_that_is_restarted_in_the_middle_of_a_run_leaves_nothing_of_it(tmp_path: Path) -> None:
+    """The run ends as it ends; when it is over, or the reaper has passed, its stack is gone."""
+    if os.geteuid() != 0:
+        missing("this test needs root")
+    folder = Path(tempfile.mkdtemp(prefix="cw"))
+    with _space() as prefix, lab(tmp_path / "lab", "swarm", extra={"kind": "canonical"}) as made:
+        with private_dockerd(folder, prefix=prefix) as (host, daemon):
+            argv = ["docker", "-H", host, "swarm", "init", "--advertise-addr", "127.0.0.1"]
+            subprocess.run(argv, check=True, capture_output=True)
+            made.set(docker_host=host, limits={"call": "2s", "new": "120s", "pending": "120s"})
+            os.environ["DOCKER_HOST"], before = host, os.environ.get("DOCKER_HOST", "")
+            try:
+                made.release(V1)
+                child = subprocess.Popen(made.argv("cold", made.name), stdout=subprocess.DEVNULL)
+                engine = SwarmEngine(host, Limits(call=2))
+                until(lambda: engine.look().stacks, 60, "the run's stack is there")
+                daemon.terminate()
+                daemon.wait(60)
+            finally:
+                os.environ["DOCKER_HOST"] = before
+            with private_dockerd(folder, prefix=prefix) as (again, _):
+                assert again == host
+                child.wait(180)
+                until(lambda: made.command("runs", "reap").returncode == 0 and not made.left(), 120)
+                [report] = made.build().runs.reports()
+                assert report.torn_down and engine.look().stacks == {}
+                made.images.clear()
+        made.set(docker_host=None)
+
+
+@contextlib.contextmanager
+def _space() -> Iterator[list[str]]:
+    """A network namespace of its own: what to enter it with."""
+    name = f"cw{os.getpid()}"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    try:
+        subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], check=True)
+        yield ["nsenter", f"--net=/run/netns/{name}"]
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=False)

@@ -111,9 +111,10 @@ class Notes:
         self.sh(
             "systemctl disable --now ci-warm.target ci-warm.service ci-warm-sweep.timer; systemctl reset-failed; "
             "rm -rf /etc/systemd/system/ci-warm* /var/lib/systemd/timers/stamp-ci-warm* /etc/ci-warm; "
-            "systemctl daemon-reload; docker service rm notes_example_test_app; "
+            "systemctl daemon-reload; docker service ls -q | xargs -r docker service rm; "
             'until [ -z "$(docker ps -q --filter label=com.docker.stack.namespace)" ]; do :; done; '
-            "docker ps -aq | xargs -r docker rm -f; docker volume rm notes_example_test_data; "
+            "docker ps -aq | xargs -r docker rm -f; "
+            "docker volume ls -q --filter label=com.docker.stack.namespace | xargs -r docker volume rm; "
             "docker network ls -q --filter label=com.docker.stack.namespace | xargs -r docker network rm; "
             f"docker image rm -f {' '.join(self.images)}; rm -rf /var/lib/ci-warm",
             check=False,

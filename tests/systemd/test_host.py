@@ -1,8 +1,10 @@
 """ci-warm on a Debian host under a real systemd, with a Swarm of its own: install, harden, stop, crash, sweep."""
 
+import json
+
 import pytest
 
-from tests.lab import V1, V2, V3, until
+from tests.lab import HEALTH, V1, V2, V3, until
 from tests.systemd.apps import DATA, Notes
 
 pytestmark = [pytest.mark.swarm, pytest.mark.long, pytest.mark.timeout(600), pytest.mark.xdist_group("systemd")]
@@ -126,7 +128,7 @@ def test_the_machine_crashes_in_mid_upgrade(host: Notes) -> None:
 
 
 def test_the_nightly_timer_catches_up_a_night_that_was_missed(host: Notes) -> None:
-    host.settings(sweep={"before": ["/bin/echo", "switched"]})
+    host.settings(sweep={"before": ["/bin/echo", "switched"], "cold": False})
     host.sh("systemctl stop ci-warm-sweep.timer")
     host.drop_in("ci-warm-sweep.timer", "[Timer]\nRandomizedDelaySec=0\nAccuracySec=1s\n")
     host.sh("touch -d '2 days ago' /var/lib/systemd/timers/stamp-ci-warm-sweep.timer")
@@ -144,7 +146,7 @@ def switched(host: Notes, change: str) -> str:
     """Settings of a sweep whose command before is a switch to units that `change` (sed) made of ours."""
     host.sh("rm -rf /lab/next && mkdir /lab/next && cp /etc/systemd/system/ci-warm* /lab/next")
     host.sh(f"cd /lab/next && {change}")
-    host.settings(sweep={"before": ["/usr/bin/python3", "/opt/switch.py", "/lab/next"]})
+    host.settings(sweep={"before": ["/usr/bin/python3", "/opt/switch.py", "/lab/next"], "cold": False})
     host.sh("systemctl start ci-warm-sweep")
     return host.sh("cat /var/lib/ci-warm/sweeps/*-before.log; rm -f /var/lib/ci-warm/sweeps/*")
 
@@ -171,4 +173,30 @@ def test_a_switch_to_a_changed_daemon_restarts_it_once_and_the_step_is_finished(
     until(lambda: len(host.history()) >= 2 and not host.journal(), 90, "a terminal outcome")
     assert host.machine.show("ci-warm", "Result") == "success"
     assert host.history()[1] in (f"aborted:{V1}->{V2}", f"upgraded:{V1}->{V2}")
+    host.doctor()
+
+
+def test_the_daemon_seeds_a_canonical_under_its_hardening_and_the_sweep_finds_it_green(host: Notes) -> None:
+    path = host.recipe.folder / "ci" / "answers.sh"
+    path.parent.mkdir()
+    path.write_text("#!/bin/sh\npython3 -c \"import urllib.request as u; u.urlopen('http://127.0.0.1:8098/')\"\n")
+    path.chmod(0o755)
+    host.release(V2, SCHEMA="2")
+    spec = {
+        "name": "canon", "kind": "canonical", "recipe": {"url": "file:///lab/recipe"}, "stateful": True,
+        "domain": "warm-notes.example.test", "health": {**HEALTH, "port": 8098}, "env": {"PUBLISHED_PORT": "8098"},
+        "tests": {"checks": [{"name": "answers", "run": ["ci/answers.sh"]}]},
+    }  # fmt: skip
+    host.settings(runs={"min_free": 0, "domain_suffix": "example.test"})
+    host.write("/etc/ci-warm/apps/canon.yaml", json.dumps(spec))
+    until(lambda: "idle" in host.sh("ci-warm canonical list", check=False), 120, "the canonical is warm")
+    assert f"cold-green:{V2}" in host.history()
+    assert host.sh("docker service ls -q --filter label=com.docker.stack.namespace=warm-notes_example_test") == ""
+    host.sh("systemctl start ci-warm-sweep")
+    assert host.machine.show("ci-warm-sweep", "Result") == "success"
+    report = json.loads(host.sh("cat /var/lib/ci-warm/sweeps/*.json"))
+    [cold] = [item for item in report["items"] if item["name"] == "cold canon"]
+    assert (cold["result"], "green already" in cold["detail"]) == ("skipped", True)
+    host.sh("ci-warm quick canon")
+    assert host.history()[-1] == f"quick-green:{V2}"
     host.doctor()
