@@ -1,7 +1,8 @@
 """`python3 make_recipes.py INTO [NAME...]`: the example recipes as git repositories with annotated tags.
 
 A recipe's `versions` file says which releases there are; each becomes one commit in which `@APP_VERSION@` and
-`@DB_VERSION@` stand for what it says. Needs git and nothing else.
+`@DB_VERSION@` stand for what it says. What lies below `at/<tag>/` comes with that release and stays until a later one
+replaces it. Needs git and nothing else.
 """
 
 import os
@@ -26,15 +27,18 @@ def git(folder: Path, *args: str) -> None:
     subprocess.run(["git", "-C", str(folder), *args], check=True, env=os.environ | names, capture_output=True)
 
 
-def write(recipe: Path, into: Path, app: str, database: str) -> None:
+def write(recipe: Path, into: Path, tag: str, app: str, database: str) -> None:
     """The files of one release."""
-    for source in sorted(recipe.rglob("*")):
-        target = into / source.relative_to(recipe)
-        if source.is_dir() or source.name == "versions":
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        text = source.read_text().replace("@APP_VERSION@", app).replace("@DB_VERSION@", database)
-        target.write_text(text)
+    special = recipe / "at"
+    for top in (recipe, special / tag):
+        for source in sorted(top.rglob("*")):
+            target = into / source.relative_to(top)
+            if source.is_dir() or source.name == "versions" or (top is recipe and special in source.parents):
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            text = source.read_text().replace("@APP_VERSION@", app).replace("@DB_VERSION@", database)
+            target.write_text(text)
+            shutil.copymode(source, target)
 
 
 def make(recipe: Path, into: Path) -> None:
@@ -43,7 +47,7 @@ def make(recipe: Path, into: Path) -> None:
     into.mkdir(parents=True)
     git(into, "init", "--quiet", "--initial-branch=main")
     for tag, app, database in releases(recipe):
-        write(recipe, into, app, database)
+        write(recipe, into, tag, app, database)
         git(into, "add", "--all")
         git(into, "commit", "--quiet", "--allow-empty", "--message", f"Release {tag}")
         git(into, "tag", "--annotate", "--message", tag, tag)

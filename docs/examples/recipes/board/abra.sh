@@ -1,0 +1,1 @@
+export BOARD_CONF_VERSION=v1
