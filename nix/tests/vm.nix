@@ -90,6 +90,8 @@ in
       };
       sweep.before = [ "true" ];
       settings.sweep.wanted_system = "/run/current-system";
+      # No recipe is enrolled on this machine, which would be an alert.
+      settings.sweep.cold = false;
       apps.notes = {
         recipe.url = "file:///srv/recipe";
         domain = "notes.example.test";
