@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from reconciler.core import drift, versions
+from reconciler.core import drift, forgotten, versions
 from reconciler.core.render import LABEL_VERSION
 from reconciler.model.observed import Mode, StackObs
 from reconciler.model.records import Journal, KnownGood, Release
@@ -12,7 +12,10 @@ from reconciler.model.status import Assessment, Status
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """Everything known about one app at the start of its pass. `answer`: the probe, None = nothing to probe."""
+    """Everything known about one app at the start of its pass. `answer`: the probe, None = nothing to probe.
+
+    `taken_ports`: as in `World`; None: not known.
+    """
 
     spec: AppSpec
     stack: StackObs
@@ -22,6 +25,7 @@ class Seen:
     candidate: versions.Version | None
     probe_ok: bool | None = None
     probe_detail: str = ""
+    taken_ports: frozenset[int] | None = None
 
 
 def running_version(stack: StackObs, stack_name: str) -> str | None:
@@ -57,6 +61,12 @@ def status(seen: Seen) -> Assessment:
     drifted = drift.of(seen.known, seen.stack)
     if drifted:
         return Assessment(status=Status.DRIFTED, reason=drifted[0], evidence=drifted)
+    lost = forgotten.free(seen.stack, seen.taken_ports)
+    if lost:
+        # Redeploying changes nothing that runs; it is settling that wakes them.
+        names = ", ".join(service.name for service in lost)
+        reason = f"service {names} waits for a host port that is free: the engine has forgotten it"
+        return Assessment(status=Status.DRIFTED, reason=reason, evidence=(reason,))
     down, coming = _down(seen.stack)
     if down is not None and coming:
         return Assessment(status=Status.UNVERIFIED, reason=f"still starting: {down}")

@@ -118,6 +118,13 @@ def _port_slot(item: object) -> str:
     return f"{published}/{protocol or 'tcp'}/ingress"
 
 
+def host_ports(doc: Mapping[str, object]) -> frozenset[int]:
+    """Ports of the node itself that the services publish; only the long form can ask for them."""
+    items = [item for service in services(doc).values() for item in service.get("ports") or ()]
+    found = (str(i.get("published")) for i in items if isinstance(i, Mapping) and i.get("mode") == "host")
+    return frozenset(int(port) for port in found if port.isdigit())
+
+
 def images(doc: Mapping[str, object]) -> dict[str, str]:
     """Service -> image as asked.
 

@@ -31,6 +31,7 @@ class Facts:
     answer: ProbeAnswer | None
     recipe_problem: str | None = None
     evidence: tuple[str, ...] = field(default=())
+    taken_ports: frozenset[int] | None = None
 
 
 def gather(context: Context, world: World, fetch_problem: str | None, *, remember: bool = True) -> Facts:
@@ -63,6 +64,7 @@ def gather(context: Context, world: World, fetch_problem: str | None, *, remembe
         known=known, journal=journal, memory=memory, stack=stack, tags=tags, choice=choice, desired=desired,
         running=running, answer=None,
         recipe_problem=problem or overlay_problem or _no_such_pin(context, tags), evidence=choice.evidence,
+        taken_ports=world.taken_ports,
     )  # fmt: skip
 
 
@@ -119,6 +121,7 @@ def assessed(context: Context, facts: Facts) -> tuple[Assessment, Facts]:
     seen = assess.Seen(
         spec=context.spec, stack=facts.stack, known=facts.known, journal=facts.journal,
         desired=facts.desired or (facts.known.desired if facts.known else ""), candidate=facts.choice.candidate,
+        taken_ports=facts.taken_ports,
     )  # fmt: skip
     first = assess.status(seen)
     if first.status not in (Status.IN_SYNC, Status.OUT_OF_SYNC, Status.UNMANAGED):

@@ -52,6 +52,7 @@ class ServiceObs:
     template_fingerprint: str
     update: UpdateObs | None = None
     restart_condition: str = "any"
+    host_ports: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,13 +125,17 @@ class ImageObs:
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """One look at the engine: a constant number of calls however many apps."""
+    """One look at the engine: a constant number of calls however many apps.
+
+    `taken_ports`: host ports of tasks that are on a node; None if a task is there of which nobody can say.
+    """
 
     at: datetime
     engine: str
     node_id: str
     stacks: Mapping[StackName, StackObs] = field(default_factory=dict)
     volumes: Mapping[str, VolumeObs] = field(default_factory=dict)
+    taken_ports: frozenset[int] | None = frozenset()
 
     def stack(self, name: StackName) -> StackObs:
         """The stack's services and tasks; empty if nothing is deployed."""

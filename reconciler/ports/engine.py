@@ -58,6 +58,9 @@ class Engine(Protocol):
     def hasten(self, stack: StackName, seen: StackObs) -> None:
         """Stop now, each with its own grace, what of this look is to stop anyway; never waits, never raises."""
 
+    def wake(self, stack: StackName, names: Sequence[str]) -> None:
+        """Make the engine try again with services of which it forgot the tasks; their spec stays."""
+
     def undeploy(self, stack: StackName) -> None:
         """Remove the stack's services and stop their containers with their own grace; nothing else. Idempotent."""
 

@@ -329,3 +329,21 @@ def test_a_pin_to_a_version_that_is_not_there_is_told(host: Host) -> None:
     host.specs[0] = host.specs[0].model_copy(update={"recipe": recipe})
     assert host.result() == "noop-healthy"
     assert ["9.9.9+9" in str(alert.evidence) for alert in host.alerts()] == [True]
+
+
+def test_a_service_that_the_engine_forgot_is_woken_and_the_upgrade_goes_on(host: Host) -> None:
+    host.release(V2)
+    host.engine.forgets = True
+    assert host.result() == f"upgraded:{V1}->{V2}"
+    assert host.engine.changes.count("wake") == 1
+
+
+def test_an_app_that_the_engine_forgot_after_a_crash_is_healed(host: Host) -> None:
+    store = host.ports().store
+    known = store.known_good(host.specs[0].app)
+    assert known is not None
+    host.engine.forget("app", store.bundle(host.specs[0].app, known.release.bundle))
+    before = host.engine.schema()
+    assert host.result() == f"healed:{V1}"
+    assert host.engine.changes[-1] == "wake"
+    assert host.engine.schema() == before

@@ -102,6 +102,8 @@ class FakeEngine:
     secrets: set[str] = field(default_factory=set)
     stored: list[StoredImage] = field(default_factory=list)
     lingering: int = 0
+    forgets: bool = False
+    forgotten: dict[str, tuple[Running, Bundle]] = field(default_factory=dict)
     on_undeploy: Callable[[], None] = lambda: None
     fault: Callable[[str, str], None] = lambda _call, _when: None
     counter: int = 0
@@ -144,6 +146,14 @@ class FakeEngine:
         )
 
     def hasten(self, stack: StackName, seen: StackObs) -> None: ...
+
+    def wake(self, stack: StackName, names: Sequence[str]) -> None:
+        self._called("wake", changes=True)
+        self.forgets = False
+        for name in names:
+            running, bundle = self.forgotten.pop(name)
+            running.tasks.clear()
+            self._run(running, bundle)
 
     def undeploy(self, stack: StackName) -> None:
         self._called("undeploy", changes=True)
@@ -196,9 +206,19 @@ class FakeEngine:
                 version=running.version + 1 if running else 1, tasks=[],
             )  # fmt: skip
             self.services[key] = fresh
-            self._run(fresh, bundle)
+            if self.forgets:
+                self.forget(name, bundle)
+            else:
+                self._run(fresh, bundle)
         self.fault("deploy", "after")
         return Deployed(code=0, output="")
+
+    def forget(self, name: str, bundle: Bundle) -> None:
+        """Let the only task of a service wait for a host port that nobody has."""
+        running = self.services[StackName(bundle.stack), name]
+        running.tasks.clear()
+        self.forgotten[name] = (running, bundle)
+        self._task(running, "pending", "no suitable node (host-mode port already in use on 1 node)")
 
     def _run(self, running: Running, bundle: Bundle) -> None:
         """Let the image do what it does, on the real folder."""
@@ -307,6 +327,7 @@ def _observed(name: str, running: Running) -> ServiceObs:
         running=sum(task.state == "running" for task in running.tasks), desired=1,
         spec_fingerprint=digest(running.spec),
         template_fingerprint=digest([running.spec["image"], running.spec.get("environment")]),
+        host_ports=frozenset({8080}),
     )  # fmt: skip
 
 

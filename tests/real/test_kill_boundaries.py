@@ -24,7 +24,8 @@ def settle_down(host: Lab) -> list[str]:
         app.store.put_memory(memory.model_copy(update={"host_faults": None}))
         if app.store.journal(name) is None and results[-1].startswith(("noop", "held-quarantined", "upgraded")):
             return results
-    raise AssertionError(f"does not come to rest: {results}")
+    told = [(alert.reason, alert.evidence) for alert in host.alerts()]
+    raise AssertionError(f"does not come to rest: {results}; {told}")
 
 
 @pytest.mark.parametrize("fails", [False, True], ids=["passing", "failing"])

@@ -121,6 +121,9 @@ class EmbeddedEngine:
     def hasten(self, stack: StackName, seen: StackObs) -> None:
         """Supervisors hear at once."""
 
+    def wake(self, stack: StackName, names: Sequence[str]) -> None:
+        """Nothing is forgotten here."""
+
     def undeploy(self, stack: StackName) -> None:
         """See `ports.Engine`."""
         self._remove(list(self._folders(stack)))

@@ -60,6 +60,7 @@ class SwarmEngine:
             node_id=info["Swarm"].get("NodeID", ""),
             stacks=parse.stacks(services, tasks),
             volumes={volume.name: volume for volume in volumes},
+            taken_ports=parse.taken_ports(services, tasks),
         )
 
     def observe_stack(self, stack: StackName) -> StackObs:
@@ -76,6 +77,14 @@ class SwarmEngine:
     def hasten(self, stack: StackName, seen: StackObs) -> None:
         """See `ports.Engine`."""
         self._hastener.hasten(stack, seen)
+
+    def wake(self, stack: StackName, names: Sequence[str]) -> None:
+        """See `ports.Engine`. What `docker service update --force` does."""
+        for raw in self._services(stack):
+            spec = raw["Spec"]
+            if spec["Name"].removeprefix(f"{stack}_") in names:
+                spec["TaskTemplate"]["ForceUpdate"] = spec["TaskTemplate"].get("ForceUpdate", 0) + 1
+                self.client.update_service(raw["ID"], raw["Version"]["Index"], spec)
 
     def _graces(self, stack: str) -> Mapping[str, int]:
         try:

@@ -14,6 +14,7 @@ from reconciler.model.observed import ContainerObs, Mode, ServiceObs, StackObs, 
 LABEL_STACK = "com.docker.stack.namespace"
 LABEL_TASK = "com.docker.swarm.task.id"
 LABEL_SERVICE_ID = "com.docker.swarm.service.id"
+_ENDED = frozenset({"complete", "shutdown", "failed", "rejected", "remove", "orphaned"})
 _MODES = {
     "Replicated": Mode.REPLICATED, "Global": Mode.GLOBAL, "ReplicatedJob": Mode.REPLICATED_JOB,
     "GlobalJob": Mode.GLOBAL_JOB,
@@ -67,7 +68,28 @@ def service(raw: Json) -> ServiceObs:
         if update.get("State")
         else None,
         restart_condition=(template.get("RestartPolicy") or {}).get("Condition", "any"),
+        host_ports=_host_ports(spec.get("EndpointSpec")),
     )
+
+
+def _host_ports(endpoint: Json | None) -> frozenset[int]:
+    ports = (endpoint or {}).get("Ports") or []
+    found = (port.get("PublishedPort", 0) for port in ports if port.get("PublishMode") == "host")
+    return frozenset(port for port in found if port)
+
+
+def taken_ports(services: Sequence[Json], tasks: Sequence[Json]) -> frozenset[int] | None:
+    """Host ports that tasks on a node have, or may still have; None if one's service is gone and it does not say."""
+    of_service = {raw["ID"]: _host_ports(raw["Spec"].get("EndpointSpec")) for raw in services}
+    found: set[int] = set()
+    for raw in tasks:
+        if not raw.get("NodeID") or raw["Status"]["State"] in _ENDED:
+            continue
+        ports = of_service.get(raw.get("ServiceID", ""))
+        if ports is None and raw["Status"]["State"] != "running":
+            return None
+        found |= _host_ports(raw["Status"].get("PortStatus")) if ports is None else ports
+    return frozenset(found)
 
 
 def task(raw: Json) -> TaskObs:

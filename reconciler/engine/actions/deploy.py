@@ -1,6 +1,6 @@
 """Hand a release to the engine. Effects: the engine."""
 
-from reconciler.core import faults
+from reconciler.core import compose, faults
 from reconciler.core.render import LABEL_BUNDLE
 from reconciler.engine.context import Done, StepResult, Work, failed
 from reconciler.model.errors import ActError
@@ -8,6 +8,7 @@ from reconciler.model.observed import StackObs
 from reconciler.model.records import Mark
 
 _POLL_S = 0.1
+_PORTS_S = 10.0
 
 
 def act(work: Work, *, prior: bool) -> StepResult:
@@ -19,6 +20,8 @@ def act(work: Work, *, prior: bool) -> StepResult:
     ports = work.ports
     bundle = work.bundle(prior=prior)
     before = _at_rest(work)
+    if not before.services:
+        _await_ports(work, compose.host_ports(bundle.doc))
     marks = {
         service.name: Mark(
             version_index=service.version_index, update_started_at=service.update.started_at if service.update else ""
@@ -52,4 +55,19 @@ def _at_rest(work: Work) -> StackObs:
         moving = [s.name for s in stack.services if s.update and s.update.state in ("updating", "rollback_started")]
         if not moving or clock.monotonic() > deadline:
             return stack
+        clock.wait(_POLL_S)
+
+
+def _await_ports(work: Work, wanted: frozenset[int]) -> None:
+    """Wait a moment for host ports that the stack's own ending tasks may still have.
+
+    Swarm would wait with the new tasks just as long, but now and then it forgets them then (`core.forgotten`). Whoever
+    else has a port keeps it: that is for settling to say.
+    """
+    clock = work.ports.clock
+    deadline = clock.monotonic() + _PORTS_S
+    while wanted and clock.monotonic() < deadline:
+        taken = work.ports.engine.look().taken_ports
+        if taken is not None and not wanted & taken:
+            return
         clock.wait(_POLL_S)

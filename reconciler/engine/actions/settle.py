@@ -1,8 +1,12 @@
-"""Watch Swarm until it finished with what we asked for, or will not. Effects: prunes services the release dropped."""
+"""Watch Swarm until it finished with what we asked for, or will not. Effects: prunes services the release dropped.
+
+Beside watching, it hastens what Swarm is slow with and wakes what Swarm forgot.
+"""
 
 from collections.abc import Callable
 
 from reconciler.core import settle
+from reconciler.engine.actions.wake import Waker
 from reconciler.engine.context import Done, StepResult, Work, failed
 from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.observed import StackObs
@@ -54,6 +58,7 @@ def watch(work: Work, wanted: settle.Want, stop: Callable[[StackObs], bool]) -> 
         ObserveError: the engine has not answered until the deadline: unknown, so the journal stays.
     """
     clock, journal = work.ports.clock, work.journal
+    waker = Waker(work)
     state = settle.State(began=clock.monotonic(), moved_at=clock.monotonic())
     shown = ""
     while True:
@@ -70,6 +75,7 @@ def watch(work: Work, wanted: settle.Want, stop: Callable[[StackObs], bool]) -> 
         if not isinstance(verdict, Moving) or stop(stack):
             return verdict
         work.ports.engine.hasten(work.stack, stack)
+        waker.see(stack)
         if verdict.waiting_for != shown:
             shown = verdict.waiting_for
             work.ports.progress(work.journal.app, f"waiting for {shown}")
