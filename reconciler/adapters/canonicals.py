@@ -1,6 +1,9 @@
 """`ports.runs.Canonicals`: records of canonicals, and of what passed here. Effects: files in the state root."""
 
 import contextlib
+import fcntl
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -107,7 +110,16 @@ class CanonicalFolder:
             raise StateError(str(path), f"belongs to recipe {found.recipe!r}")
         return found or Greens(recipe=shown)
 
-    def put_greens(self, url: str, record: Greens) -> None:
+    def change_greens(self, url: str, change: Callable[[Greens], Greens]) -> None:
         """See `ports.runs.Canonicals`."""
-        files.make_folder(self.root / "green", files.PUBLIC_DIR, self._gid)
-        files.write_atomic(self._greens(url), records.dump(record), files.PUBLIC_FILE, self._gid)
+        folder = self.root / "green"
+        files.make_folder(folder, files.PUBLIC_DIR, self._gid)
+        fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)  # held for one rename: tests that end together wait for each other
+            before = self.greens(url)
+            after = change(before)
+            if after != before:
+                files.write_atomic(self._greens(url), records.dump(after), files.PUBLIC_FILE, self._gid)
+        finally:
+            os.close(fd)

@@ -1,6 +1,6 @@
 """What test runs and canonicals need from outside, as Protocols. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -50,8 +50,8 @@ class Canonicals(Protocol):
     def greens(self, url: str) -> Greens:
         """What passed of a recipe; empty if nothing did."""
 
-    def put_greens(self, url: str, record: Greens) -> None:
-        """One rename."""
+    def change_greens(self, url: str, change: Callable[[Greens], Greens]) -> None:
+        """Read, change and write in one piece: two runs that end together lose nothing."""
 
 
 class Seeds(Protocol):

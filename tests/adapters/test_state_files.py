@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,13 +11,16 @@ import pytest
 
 from reconciler.adapters import files, records
 from reconciler.adapters.alerts import AlertFolder
+from reconciler.adapters.canonicals import CanonicalFolder
 from reconciler.adapters.history import HistoryFile
 from reconciler.adapters.locks import LockFolder
 from reconciler.adapters.records import RecordStore
+from reconciler.core import upgrade_base
 from reconciler.model.errors import LockBusy, StateError
 from reconciler.model.ids import AppName
 from reconciler.model.records import KnownGood
 from reconciler.model.reports import DOCUMENTS, Alert, HistoryLine, Severity
+from reconciler.model.runs import Green, Greens
 from reconciler.schemas import all_schemas
 from tests.builders import NOW, journal, known
 
@@ -204,3 +208,23 @@ def test_schemas_on_disk_are_those_of_the_models() -> None:
     on_disk = {path.name.removesuffix(".schema.json"): path.read_text() for path in folder.glob("*.json")}
     assert on_disk == all_schemas(), "run: ci-warm schema --write state-schema"
     assert set(DOCUMENTS) < set(on_disk)
+
+
+def test_two_runs_that_end_together_both_leave_their_green(tmp_path: Path) -> None:
+    folder, url = CanonicalFolder(tmp_path), "https://git.test/notes.git"
+
+    def passed(version: str) -> None:
+        green = Green(version=version, commit="c" * 40, kind="release", run=f"run-{version}", at=NOW)
+        folder.change_greens(url, lambda greens: upgrade_base.remember(greens, green))
+
+    other = threading.Thread(target=passed, args=("1.0.1+5.0.1",))
+
+    def slowly(greens: Greens) -> Greens:
+        other.start()
+        other.join(0.3)  # it would be done by now if it could come in between
+        green = Green(version="1.0.0+5.0.0", commit="d" * 40, kind="release", run="run-first", at=NOW)
+        return upgrade_base.remember(greens, green)
+
+    folder.change_greens(url, slowly)
+    other.join()
+    assert set(folder.greens(url).releases) == {"1.0.0+5.0.0", "1.0.1+5.0.1"}

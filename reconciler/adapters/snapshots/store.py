@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from reconciler.adapters import files, records
-from reconciler.adapters.snapshots import archive, nearby, tree, unpack
+from reconciler.adapters.snapshots import archive, nearby, swap, tree, unpack
 from reconciler.model.errors import ActError, StateError
 from reconciler.model.ids import AppName, is_name
 from reconciler.model.observed import VolumeObs
@@ -18,7 +18,6 @@ from reconciler.model.records import ArchivedVolume, SnapshotManifest
 from reconciler.ports import Room, no_crash
 
 _DRILL, _DRILL_ROOM = ".drill", 1.1
-_STAGED, _MARK, _ASIDE = ".ci-warm-staged-", ".ci-warm-mark-", ".ci-warm-aside-"
 
 
 class FolderSnapshots:
@@ -167,7 +166,7 @@ class FolderSnapshots:
                     raise StateError(str(tar), f"what was unpacked is not what the manifest says: {wrong}")
 
             nearby.forget(data)
-            self._replace(data, op_id, build)
+            swap.replace(data, op_id, build, self._effect)
 
     def remember(self, app: AppName, volumes: Sequence[VolumeObs]) -> None:
         """See `ports.Snapshots`."""
@@ -202,44 +201,12 @@ class FolderSnapshots:
                 os.chown(staged, found.st_uid, found.st_gid)
                 staged.chmod(found.st_mode & 0o7777)
 
-            self._replace(path, op_id, build)
-
-    def _replace(self, data: Path, op_id: str, build: Callable[[Path], None]) -> None:
-        """Exchange a volume's data for what `build` makes; the old data ends up aside. Once per `op_id`."""
-        staged, mark, aside = (data.with_name(prefix + op_id) for prefix in (_STAGED, _MARK, _ASIDE))
-        try:
-            if aside.exists():
-                mark.unlink(missing_ok=True)
-                return
-            if not (mark.exists() and staged.exists() and mark.read_text() == str(data.stat().st_ino)):
-                self._stage(data, staged, mark, build)
-                files.exchange(staged, data)
-                self._effect("restore:exchanged")
-            # From here `staged` holds the data that was replaced.
-            staged.rename(aside)
-            files.sync_folder(data.parent)
-            mark.unlink(missing_ok=True)
-        except OSError as exc:
-            raise ActError(f"{data}: restore failed: {exc.strerror or exc}", host_fault=True) from exc
-
-    def _stage(self, data: Path, staged: Path, mark: Path, build: Callable[[Path], None]) -> None:
-        for prefix in (_STAGED, _MARK, _ASIDE):
-            for old in data.parent.glob(f"{prefix}*"):
-                files.remove_tree(old)
-        staged.mkdir(mode=0o700)
-        try:
-            build(staged)
-        except BaseException:
-            files.remove_tree(staged)
-            raise
-        # The inode tells a later run whether the exchange happened: then it stands in the volume's place.
-        files.write_atomic(mark, str(staged.stat().st_ino).encode())
-        self._effect("restore:staged")
+            swap.replace(path, op_id, build, self._effect)
 
     def forget_aside(self, volumes: Sequence[VolumeObs]) -> None:
         """See `ports.Snapshots`."""
         for volume in volumes:
-            for old in leftovers(volume):
+            for old in swap.leftovers(volume):
                 files.remove_tree(old)
 
     def room(self, app: AppName, volumes: Sequence[VolumeObs]) -> Room:
@@ -276,12 +243,6 @@ def _kept(data: Path, snapshot: str, archived: ArchivedVolume, index: Path) -> u
     except (OSError, ActError):
         return None  # whatever an app left in there, it is replaced whole
     return unpack.Kept(live=data, paths=paths)
-
-
-def leftovers(volume: VolumeObs) -> list[Path]:
-    """What earlier restores left beside a volume's data."""
-    parent = Path(volume.path).parent
-    return [path for prefix in (_STAGED, _MARK, _ASIDE) for path in parent.glob(f"{prefix}*")]
 
 
 def _free(path: Path) -> int:

@@ -34,18 +34,15 @@ def record_green(course: Course) -> None:
         version=run.head.version, commit=run.head.commit, kind=run.head.kind, run=run.run,
         at=course.site.ports.clock.now(),
     )  # fmt: skip
-    canonicals = course.site.ports.canonicals
-    canonicals.put_greens(spec.recipe.url, upgrade_base.remember(canonicals.greens(spec.recipe.url), green))
+    course.site.ports.canonicals.change_greens(spec.recipe.url, lambda greens: upgrade_base.remember(greens, green))
 
 
 def withdraw_red(site: Site, plan: plans.Plan, run: Run) -> None:
     """A release that is red in full now was green with other checks, or on another day: it is not green any more."""
-    url, canonicals = plan.request.spec.recipe.url, site.ports.canonicals
     full = set(run.asked) >= set(plan.trial.stages)
     if run.result is Result.RED and full and run.head.kind == "release":
-        greens = canonicals.greens(url)
-        if run.head.version in greens.releases:
-            canonicals.put_greens(url, upgrade_base.withdraw(greens, run.head.version))
+        url, version = plan.request.spec.recipe.url, run.head.version
+        site.ports.canonicals.change_greens(url, lambda greens: upgrade_base.withdraw(greens, version))
 
 
 def consider(course: Course) -> None:
