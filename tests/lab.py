@@ -128,6 +128,11 @@ class Lab:
         app = self.build(effect)
         return str(fleet.run(app.ports, app.settings, app.specs)[0].outcome.result)
 
+    def first(self) -> None:
+        """The pass that brings up V1; what it says if it does not."""
+        result = self.reconcile()
+        assert result == f"deployed:{V1}", (result, [alert.evidence for alert in self.alerts()])
+
     def outcome(self) -> Any:
         """One pass; the whole outcome."""
         app = self.build()

@@ -56,6 +56,7 @@ class CommandChecks:
         program = _program(job)
         if isinstance(program, str):
             return program
+        log = _Log(job.log, job.check.name, job.output_cap, redactor, max(map(len, job.secrets), default=0) * 4)
         mark, before = secrets.token_hex(8), _children()
         process.adopt_orphans()
         kept = {name: os.environ[name] for name in process.KEPT if name in os.environ}
@@ -69,16 +70,17 @@ class CommandChecks:
                 group=who.group, extra_groups=who.extra_groups,
             )  # fmt: skip
         except (OSError, KeyError) as exc:
+            log.close()
             reason = f"no user {job.user!r}" if isinstance(exc, KeyError) else exc.strerror
             return f"{job.check.run[0]} cannot be started: {reason}"
-        log = _Log(job.log, job.check.name, job.output_cap, redactor, max(map(len, job.secrets), default=0) * 4)
         reader = threading.Thread(target=log.follow, args=(child.stdout,), daemon=True)
-        reader.start()
         try:
+            reader.start()
             code = self._await(child, job.timeout_s)
         finally:
             _end(child, mark, before)
-            reader.join(_GRACE_S)
+            if reader.ident is not None:
+                reader.join(_GRACE_S)
             log.close()
         if code is None:
             return f"did not end within {job.timeout_s:g} s"

@@ -9,7 +9,7 @@ _CONTROL = {code: None for code in range(32) if code not in (9, 10, 13)}
 
 
 def document(run: Run) -> bytes:
-    """One suite: a case per stage, a case per check, and one for the run as a whole."""
+    """One suite: a case per stage, a case per check, and one for the run, which fails whenever the exit is not 0."""
     suite = ElementTree.Element(
         "testsuite", name=f"{run.app} {run.mode}", time=f"{run.elapsed_seconds:.3f}",
         timestamp=f"{run.started_at:%Y-%m-%dT%H:%M:%S}",
@@ -22,7 +22,9 @@ def document(run: Run) -> bytes:
     elif run.result is Result.ERROR:
         _mark(whole, "error", "the host is to blame", "\n".join(run.notes))
     elif run.result is Result.PARTIAL:
-        _mark(whole, "skipped", "not everything could be tried", "")
+        _mark(whole, "failure", "not everything could be tried", run.base_reason)
+    elif run.leftovers:
+        _mark(whole, "failure", "something of the run is left", "\n".join(run.leftovers))
     ElementTree.SubElement(whole, "system-out").text = _clean(runtext.summary(run))
     cases = list(suite)
     suite.set("tests", str(len(cases)))

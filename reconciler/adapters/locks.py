@@ -64,7 +64,7 @@ class LockFolder:
         return self._take(self.folder.parent / f"{name}.lock", what)
 
     def slot(self, count: int, what: str) -> LockHeld:
-        """See `ports.runs.Slots`."""
+        """See `ports.Locks`."""
         for number in range(count):
             try:
                 return self._take(self._slot(number), what)
@@ -73,7 +73,7 @@ class LockFolder:
         raise busy
 
     def all_slots(self, count: int, what: str) -> "SeveralHeld":
-        """See `ports.runs.Slots`. Those of a larger count, too: it may have been lowered while tests ran."""
+        """See `ports.Locks`. Those of a larger count, too: it may have been lowered while tests ran."""
         numbers = {*range(count), *(int(path.stem[5:]) for path in self.folder.parent.glob("test-*.lock"))}
         held = SeveralHeld([])
         try:

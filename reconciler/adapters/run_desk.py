@@ -76,6 +76,15 @@ class OpenRun:
         with self.log(name).open("a", encoding="utf-8", errors="replace") as out:
             out.write(text)
 
+    def publish(self) -> None:
+        """See `ports.runs.RunFolder`. Links stay as they are: they may point anywhere."""
+        for path in (self.artefacts, *self.artefacts.rglob("*")):
+            if path.is_symlink() or not (path.is_dir() or path.is_file()):
+                continue
+            if self._gid is not None:
+                os.chown(path, -1, self._gid, follow_symlinks=False)
+            path.chmod(files.PUBLIC_DIR if path.is_dir() else files.PUBLIC_FILE)
+
     def clear(self) -> None:
         """See `ports.runs.RunFolder`."""
         files.remove_tree(self.work)
@@ -101,17 +110,20 @@ class RunArchive:
 
     def open(self, run: str, what: str) -> OpenRun:
         """See `ports.runs.RunDesk`."""
-        if not trialspec.is_run(run):
-            raise StateError(run, "is not the name of a run")
-        held = self._locks.acquire(AppName(run), what)
+        opened = self.reopen(run, what)
         try:
-            folder = files.make_folder(self.folder / run, _PASSED, self._gid)
-            opened = OpenRun(folder, self._gid, held)
+            files.make_folder(opened.folder, _PASSED, self._gid)
             opened.prepare()
         except BaseException:
-            held.release()
+            opened.close()
             raise
         return opened
+
+    def reopen(self, run: str, what: str) -> OpenRun:
+        """See `ports.runs.RunDesk`."""
+        if not trialspec.is_run(run):
+            raise StateError(run, "is not the name of a run")
+        return OpenRun(self.folder / run, self._gid, self._locks.acquire(AppName(run), what))
 
     def _names(self) -> list[str]:
         found = [path.parent for path in self.folder.glob("*/run.json") if trialspec.is_run(path.parent.name)]
@@ -161,6 +173,7 @@ class RunArchive:
             held = self._locks.acquire(AppName(path.name), "ci-warm runs reap")
             if not (path / "run.json").exists():
                 shutil.rmtree(path, ignore_errors=True)
+                self._locks.path(AppName(path.name)).unlink(missing_ok=True)
             held.release()
 
 

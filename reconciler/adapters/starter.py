@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
@@ -22,23 +21,31 @@ _MOST = 16
 
 
 class RunStarter:
-    """One child per app and kind of run; asking again while it is there changes nothing."""
+    """One child per app and kind of run; a test that is asked for while it runs comes once more when it has ended."""
 
     def __init__(self, config: Path, state: Path) -> None:
         self._base = [sys.executable, "-m", "reconciler", "--config", str(config), "--state-dir", str(state)]
         self._children: dict[tuple[str, ...], subprocess.Popen[bytes]] = {}
+        self._again: set[tuple[str, ...]] = set()
 
     def seed(self, app: AppName) -> bool:
         """See `ports.daemon.Starter`."""
-        return self._start("canonical", "seed", app)
+        words = ("canonical", "seed", app, "--if-cold")
+        self.tend()
+        return words in self._children or self._start(words)
 
     def test(self, app: AppName, mode: str, ref: str | None) -> bool:
         """See `ports.daemon.Starter`."""
-        return self._start(mode, app, *(["--ref", ref] if ref else []))
+        words = (mode, app, *(("--ref", ref) if ref else ()))
+        self.tend()
+        if words in self._children:
+            self._again.add(words)  # the ref may have moved since that one looked at it
+            return True
+        return self._start(words)
 
-    def _start(self, *words: str) -> bool:
-        self._bury()
-        if words in self._children or len(self._children) >= _MOST:
+    def _start(self, words: tuple[str, ...]) -> bool:
+        if len(self._children) >= _MOST:
+            log.warning("run_refused", words=words, reason=f"{_MOST} runs wait or run already")
             return False
         # Their words go where the daemon's go; the report is in runs/.
         self._children[words] = subprocess.Popen(
@@ -48,17 +55,16 @@ class RunStarter:
         log.info("run_started", words=words)
         return True
 
-    def _bury(self) -> None:
+    def tend(self) -> None:
+        """See `ports.daemon.Starter`."""
         for words, child in list(self._children.items()):
             code = child.poll()
             if code is not None:
                 log.info("run_ended", words=words, code=code)
                 del self._children[words]
-
-    def running(self) -> Sequence[tuple[str, ...]]:
-        """What runs now."""
-        self._bury()
-        return list(self._children)
+        for words in [words for words in self._again if words not in self._children]:
+            self._again.discard(words)
+            self._start(words)
 
     def stop(self) -> None:
         """Ask all to end; they tear down what they made. Who takes too long is the reaper's."""

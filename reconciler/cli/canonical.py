@@ -11,6 +11,7 @@ from reconciler.cli.runs import RecipeArgument
 if TYPE_CHECKING:
     from reconciler.app import App
     from reconciler.engine.context import Context
+    from reconciler.model.runs import Run
 
 group = typer.Typer(help="Data-warm canonicals: one per enrolled recipe.", no_args_is_help=True)
 
@@ -49,17 +50,35 @@ def list_(json: JsonFlag = False) -> None:
 
 
 @group.command()
-def seed(recipe: RecipeArgument, wait: WaitFlag = 0.0, json: JsonFlag = False) -> None:
+def seed(
+    recipe: RecipeArgument,
+    wait: WaitFlag = 0.0,
+    if_cold: Annotated[bool, typer.Option("--if-cold", help="do nothing if it is warm when its turn comes")] = False,
+    json: JsonFlag = False,
+) -> None:
     """Warm a canonical from nothing, or anew: a full cold run at the latest release, promoted if it is green."""
-    from reconciler.engine.runs import cold, plans
+    from reconciler.engine.runs import cold, lend, plans
 
     with common.errors():
         built, site = runs.opened()
         request = plans.Request(spec=site.enrolled(recipe), actor=common.actor())
         runs.fetch(built, request.spec.recipe.url, no_fetch=False)
-        plan = plans.make(site, request)
-        done = runs.patiently(built, wait, lambda: cold.run(site, plan))
-    runs.tell(done, json=json)
+        plans.make(site, request)  # what cannot be planned need not queue
+        _, context = _open(recipe)
+
+        def once() -> "Run | None":
+            # Somebody may have warmed it, or a release come, while this one queued.
+            if if_cold and lend.describe(context, built.ports.engine.look()).status != "cold":
+                return None
+            return cold.run(site, plans.make(site, request))
+
+        done = runs.patiently(built, wait, once)
+    if done is not None:
+        runs.tell(done, json=json)
+    elif json:
+        common.print_json({"app": recipe, "result": "warm"})
+    else:
+        common.say(f"{recipe}: warm already")
 
 
 @group.command()
@@ -95,9 +114,10 @@ def undeploy(
     with common.errors():
         built, context = _open(recipe)
         with common.locked(built, recipe, "ci-warm canonical undeploy", wait):
-            lend.undeploy(context, restore=restore)
+            restored = lend.undeploy(context, restore=restore)
             row = lend.describe(context, built.ports.engine.look())
     if json:
         common.print_json(common.fields(row))
         return
-    common.say(f"{recipe}: undeployed{', data as in the snapshot' if restore else ', data kept'}")
+    data = "data as in the snapshot" if restored else "there is no snapshot to restore" if restore else "data kept"
+    common.say(f"{recipe}: undeployed, {data}")

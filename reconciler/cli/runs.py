@@ -1,7 +1,7 @@
 """`cold`, `quick` and `runs list|show|reap`. Effects: test runs; reports on stdout, talk on stderr."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -18,6 +18,7 @@ group = typer.Typer(help="Reports of test runs, and what killed ones left.", no_
 
 RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="name of the canonical")]
 _POLL_S = 0.5
+R = TypeVar("R")
 
 
 def cold(
@@ -92,7 +93,7 @@ def fetch(built: "App", url: str, *, no_fetch: bool) -> None:
         typer.echo(f"warning: {exc}", err=True)
 
 
-def patiently(built: "App", wait: float, work: "Callable[[], Run]") -> "Run":
+def patiently(built: "App", wait: float, work: "Callable[[], R]") -> "R":
     """Queue for what is busy, up to `wait` seconds.
 
     Raises:

@@ -28,3 +28,14 @@ def problems(seen: StackObs, stack: StackName, images: Mapping[str, str], commit
         if len(told) < 7 or not commit.startswith(told):
             found.append(f"service {name} carries chaos-version {label or 'none'}, the head is {commit[:8]}")
     return tuple(found)
+
+
+def is_anew(before: Mapping[str, str], now: Mapping[str, str]) -> bool:
+    """Say whether a stack (service name -> id) was deployed anew: none of the services that stayed is the same one.
+
+    An update in place keeps its services; a head may add some and drop others.
+    """
+    if not before:
+        return bool(now)
+    stayed = set(before) & set(now)
+    return bool(stayed) and all(before[name] != now[name] for name in stayed)

@@ -20,14 +20,10 @@ def cap(stages: Sequence[StageResult]) -> int:
     """The highest level that the stages which ran could reach: what was not asked for ends the row."""
     level = 0
     for stage in stages:
-        if stage.result == "not-run" and not stage.reason.startswith("after "):
+        if stage.result == "not-run" and stage.cause != "earlier-stage":
             break
         level += stage.result != "skipped"
     return level
-
-
-BASE_BROKEN = "the base does not deploy"
-"""How the reason of a skip begins that makes a run no more than partial."""
 
 
 def result(stages: Sequence[StageResult], deploys: int, expected: int) -> Result:
@@ -37,6 +33,6 @@ def result(stages: Sequence[StageResult], deploys: int, expected: int) -> Result
         return Result.RED
     if "error" in kinds:
         return Result.ERROR
-    if any(stage.result == "skipped" and stage.reason.startswith(BASE_BROKEN) for stage in stages):
+    if any(stage.cause == "broken-base" for stage in stages):
         return Result.PARTIAL
     return Result.GREEN if "passed" in kinds else Result.PARTIAL

@@ -1,12 +1,26 @@
 """Whether a run may become the canonical, and what a promotion that was interrupted comes to. Pure."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 
 from reconciler.model.records import SnapshotManifest
 from reconciler.model.runs import Mode, Promotion, Result, Run, Source
 from reconciler.model.spec import AppSpec, Kind
 from reconciler.model.trial import Stage
+
+
+def unexplained(volumes: Sequence[str], live: str | None) -> str | None:
+    """Why a first promotion would lose somebody's data; None: it would not.
+
+    `volumes` are those of the stack once every run that died was cleaned up after; `live` is the version that this name
+    had as a live app, whose snapshot lies where the canonical's will.
+    """
+    if live is not None:
+        return f"it was a live app at {live}, and its records and snapshot are there; give the canonical another name"
+    if volumes:
+        names = ", ".join(volumes)
+        return f"no record of ours explains the data in {names}; remove what nobody needs, or give another domain"
+    return None
 
 
 def refusal(run: Run, spec: AppSpec, latest: Source | None, full: Collection[Stage]) -> str | None:
@@ -39,3 +53,12 @@ def after_crash(promotion: Promotion, manifest: SnapshotManifest | None) -> Left
     if wanted is None:
         return Leftover.FORGET  # without data there is nothing but the one rename
     return Leftover.FINISH if manifest is not None and manifest.id == wanted else Leftover.FORGET
+
+
+def withdraws(run: Run, stages: Sequence[Stage]) -> bool:
+    """Say whether a run takes back that its release was green: with other checks, or on another day, it was.
+
+    Only a stage that failed says so; a run that never came to one, or was cut off, says nothing about the release.
+    """
+    whole = set(run.asked) >= set(stages) and run.head.kind == "release"
+    return run.result is Result.RED and whole and any(stage.result == "failed" for stage in run.stages)

@@ -13,11 +13,17 @@ _URL_USER = re.compile(r"(://)[^/\s@]{1,512}@")
 LONGEST = 64 << 10
 """Longer text is cut before it is masked: nobody reads it, and it may be made to be slow."""
 SHORTEST = 6
+LONG_LINE = 16
 
 
 def secret_values(env: Mapping[str, str]) -> list[str]:
-    """Values of variables whose names sound secret, long enough to be masked without hiding ordinary words."""
-    return [value for key, value in env.items() if _SECRET_KEY.search(key) and len(value) >= SHORTEST]
+    """Values of variables whose names sound secret, long enough to be masked without hiding ordinary words.
+
+    Of a value of several lines each long one too: logs come line by line.
+    """
+    values = [value for key, value in env.items() if _SECRET_KEY.search(key) and len(value) >= SHORTEST]
+    lines = [line.strip() for value in values for line in value.splitlines()]
+    return [*values, *(line for line in lines if len(line) >= LONG_LINE and not line.startswith("-----"))]
 
 
 class Redactor:

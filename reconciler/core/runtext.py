@@ -1,7 +1,8 @@
-"""A run in words: the summary that people read. Pure."""
+"""A run in words: the summary that people read, and its line of history. Pure."""
 
 from collections.abc import Sequence
 
+from reconciler.model.reports import HistoryLine
 from reconciler.model.runs import Run, StageResult
 
 
@@ -35,6 +36,17 @@ def summary(run: Run) -> str:
 def result_line(run: Run) -> str:
     """The one line that a pipeline looks for."""
     return f"RUN RESULT: {run.app} {run.mode}-{run.result}:{run.head.version}"
+
+
+def history_line(run: Run) -> HistoryLine:
+    """One line per run, keyed by its name."""
+    return HistoryLine(
+        ts=run.finished_at or run.started_at, op_id=f"run-{run.run}", app=run.app, action=str(run.mode),
+        from_version=run.base.version if run.base else None, to_version=run.head.version, commit=run.head.commit,
+        result=f"{run.mode}-{run.result}:{run.head.version}", elapsed_seconds=run.elapsed_seconds,
+        phases={str(stage.stage): stage.elapsed_seconds for stage in run.stages if stage.elapsed_seconds},
+        actor=run.actor, message=f"level {run.level}, mode={run.mode}, confidence={run.confidence}",
+    )  # fmt: skip
 
 
 def _line(stage: StageResult) -> str:

@@ -19,10 +19,10 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from reconciler.engine import drill, fleet, upkeep, wishes
-from reconciler.engine.fleet import HOST
 from reconciler.engine.pulse import PASS_S, Pulse
 from reconciler.engine.report import Report
 from reconciler.model.errors import Interrupted, ReconcilerError
+from reconciler.model.ids import HOST
 from reconciler.ports import Stop
 from reconciler.ports.daemon import Desired, DesiredState, Spool, Starter, Telemetry
 
@@ -216,6 +216,7 @@ class Daemon:
         if WISH in reasons:
             self._guarded("wishes", self._grant)
         if DISK in reasons:
+            self._starter.tend()
             self._guarded("disk", lambda: self._keep_up(self.state))
         if reasons - {DISK}:
             self._guarded("pass", self._pass)

@@ -7,14 +7,13 @@ from reconciler.engine.context import Context
 from reconciler.engine.reconcile import check, reconcile
 from reconciler.engine.report import Report, unknown
 from reconciler.model.errors import ObserveError, RecipeError
-from reconciler.model.ids import AppName
+from reconciler.model.ids import HOST, AppName
 from reconciler.model.observed import World
 from reconciler.model.reports import Alert, Severity, StatusReport
 from reconciler.model.settings import Settings
 from reconciler.model.spec import AppSpec
 from reconciler.ports import Ports
 
-HOST = AppName("host")
 """The name that alerts about the host itself carry instead of an app's."""
 ENGINE_UNKNOWN = "engine-unknown"
 

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from reconciler.core import retention
-from reconciler.engine.fleet import HOST
 from reconciler.model.errors import ActError, LockBusy, ObserveError, StateError
-from reconciler.model.ids import AppName
+from reconciler.model.ids import HOST, AppName
 from reconciler.model.records import KnownGood
 from reconciler.model.reports import Alert, Severity
 from reconciler.model.settings import Settings

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from reconciler.core import realming
-from reconciler.engine.fleet import HOST
 from reconciler.model.errors import ActError, LockBusy, UsageError
+from reconciler.model.ids import HOST
 from reconciler.model.reports import Alert, Severity
 from reconciler.model.settings import KeycloakSettings
 from reconciler.ports import Alerts, Clock, Held

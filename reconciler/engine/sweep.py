@@ -9,9 +9,9 @@ from typing import Protocol
 
 from reconciler.core import sweeping
 from reconciler.engine import fleet
-from reconciler.engine.fleet import HOST
 from reconciler.engine.runs import nightly
 from reconciler.model.errors import ActError, Interrupted, LockBusy, ObserveError, ReconcilerError
+from reconciler.model.ids import HOST
 from reconciler.model.reports import Alert, AppStatus, Severity, Sweep, SweepItem
 from reconciler.model.settings import Settings
 from reconciler.model.spec import AppSpec

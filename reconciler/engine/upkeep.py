@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from reconciler.engine import gc
-from reconciler.engine.fleet import HOST
 from reconciler.engine.realms import Reaped
 from reconciler.model.errors import ReconcilerError
+from reconciler.model.ids import HOST
 from reconciler.model.reports import Alert, Severity
 from reconciler.ports.daemon import Desired, Telemetry, Usage
 

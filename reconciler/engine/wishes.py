@@ -22,23 +22,21 @@ def grant(wishes: Sequence[Wish], specs: Sequence[AppSpec], starter: Starter) ->
     urls: list[str] = []
     for wish in wishes:
         named = [spec for spec in specs if wish.app in (None, spec.name)]
-        known = bool(named)
+        granted = bool(named)
         if wish.action == "reconcile":
             urls += [spec.recipe.url for spec in named]
         else:
-            known = _start(wish, named, starter)
-        log.info("wish", action=wish.action, app=wish.app, by=wish.by, known=known)
+            granted = _start(wish, named, starter)
+        log.info("wish", action=wish.action, app=wish.app, by=wish.by, granted=granted)
     return urls
 
 
 def _start(wish: Wish, named: Sequence[AppSpec], starter: Starter) -> bool:
-    """Say whether it is a wish that we understand, for one canonical."""
+    """Say whether it is a wish that we understand, for one canonical, and there was room for it."""
     canonicals = [spec for spec in named if spec.kind is Kind.CANONICAL]
     mode = trigger.parse(wish.comment) if wish.action == "test" else Mode.COLD
     if wish.app is None or not canonicals or mode is None or (wish.ref is not None and not is_ref(wish.ref)):
         return False
     if wish.action == "seed":
-        starter.seed(canonicals[0].app)
-    else:
-        starter.test(canonicals[0].app, str(mode), wish.ref)
-    return True
+        return starter.seed(canonicals[0].app)
+    return starter.test(canonicals[0].app, str(mode), wish.ref)

@@ -38,3 +38,7 @@ def stack_for(domain: str) -> StackName:
     45 keeps `<stack>_<secret>_<version>` below Docker's 64 characters.
     """
     return StackName(domain.replace(".", "_")[:45].rstrip("_-"))
+
+
+HOST = AppName("host")
+"""Whom alerts name that are of no app."""

@@ -54,6 +54,7 @@ class StageResult(Record):
     stage: Stage
     result: Literal["passed", "failed", "skipped", "not-run", "error"]
     reason: str = ""
+    cause: Literal["", "broken-base", "earlier-stage"] = Field("", description="why it was left out, for programs")
     evidence: tuple[str, ...] = ()
     checks: tuple[CheckResult, ...] = ()
     elapsed_seconds: float = 0.0
@@ -136,7 +137,7 @@ class Use(Record):
 
 
 class InFlight(Record):
-    """`<app>/inflight.json`: a seeding run was asked for; asks no second time until it is 15 minutes old."""
+    """`<app>/inflight.json`: a seeding run was asked for; asks no second time for 15 minutes, then 30, up to 8 h."""
 
     schema_version: Literal[1] = 1
     key: str

@@ -153,6 +153,9 @@ class RunFolder(Protocol):
     def say(self, name: str, text: str) -> None:
         """Add to a log of that name."""
 
+    def publish(self) -> None:
+        """Let the operators' group read the artefacts; OSError if that cannot be."""
+
     def clear(self) -> None:
         """Remove what is private."""
 
@@ -165,6 +168,9 @@ class RunDesk(Protocol):
 
     def open(self, run: str, what: str) -> RunFolder:
         """Take the run's lock and make its folder. LockBusy: it is alive."""
+
+    def reopen(self, run: str, what: str) -> RunFolder:
+        """Take the lock of a run that is on record, and make nothing. LockBusy: it is alive."""
 
     def reports(self) -> Sequence[Run]:
         """Every readable report, newest first."""

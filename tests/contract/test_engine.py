@@ -29,7 +29,7 @@ def bundle(host: Lab) -> Bundle:
 
 def test_what_was_deployed_is_what_is_seen(host: Lab) -> None:
     host.release(V1)
-    assert host.reconcile() == f"deployed:{V1}"
+    host.first()
     engine = host.build().ports.engine
     world = engine.look()
     seen = engine.observe_stack(host.stack)
@@ -47,7 +47,7 @@ def test_what_was_deployed_is_what_is_seen(host: Lab) -> None:
 
 def test_deploying_the_same_again_changes_no_task(host: Lab) -> None:
     host.release(V1)
-    host.reconcile()
+    host.first()
     app = host.build()
     before = app.ports.engine.observe_stack(host.stack)
     said = app.ports.engine.deploy(bundle(host), app.ports.workdir)
@@ -59,7 +59,7 @@ def test_deploying_the_same_again_changes_no_task(host: Lab) -> None:
 
 def test_undeploying_keeps_the_data_and_leaves_no_writer(host: Lab) -> None:
     host.release(V1)
-    host.reconcile()
+    host.first()
     engine = host.build().ports.engine
     volume = f"{host.stack}_data"
     [holder] = engine.holders(host.stack, [volume])
@@ -76,7 +76,7 @@ def test_undeploying_keeps_the_data_and_leaves_no_writer(host: Lab) -> None:
 def test_an_app_that_ignores_sigterm_is_gone_after_its_grace(host: Lab) -> None:
     compose = recipes.compose("IMAGE", stateful=True).replace('"5s"', '"1s"')
     host.release(V1, compose=compose, IGNORE_TERM="1")
-    host.reconcile()
+    host.first()
     engine = host.build().ports.engine
     engine.undeploy(host.stack)
     assert not [h for h in engine.holders(host.stack, [f"{host.stack}_data"]) if h.state == "running"]
@@ -84,7 +84,7 @@ def test_an_app_that_ignores_sigterm_is_gone_after_its_grace(host: Lab) -> None:
 
 def test_pinned_images_survive_every_pruning(host: Lab) -> None:
     host.release(V1)
-    host.reconcile()
+    host.first()
     app = host.build()
     engine, pinned = app.ports.engine, bundle(host).images["app"]
     engine.undeploy(host.stack)
@@ -142,7 +142,7 @@ def test_a_broken_release_is_rolled_back_with_its_reason(host: Lab, env: dict[st
     host.health["min_healthy"] = "1s"
     host.write_spec()
     host.release(V1)
-    host.reconcile()
+    host.first()
     before = host.notes()
     host.release(V2, **env)
     outcome = host.outcome()
@@ -154,7 +154,7 @@ def test_a_broken_release_is_rolled_back_with_its_reason(host: Lab, env: dict[st
 
 def test_an_unhealthy_container_is_named_before_the_deadline(host: Lab) -> None:
     host.release(V1)
-    host.reconcile()
+    host.first()
     host.release(V2, compose=recipes.compose("IMAGE", stateful=True, health=True))
     outcome = host.outcome()
     assert outcome.result == f"rolled-back:{V2}->{V1}"
@@ -165,7 +165,7 @@ def test_an_answer_that_is_wrong_is_rolled_back(host: Lab) -> None:
     host.health["deadline"] = "10s"
     host.write_spec()
     host.release(V1)
-    host.reconcile()
+    host.first()
     host.release(V2, FAIL="unhealthy", SCHEMA="2")
     outcome = host.outcome()
     assert outcome.result == f"rolled-back:{V2}->{V1}"
@@ -176,11 +176,11 @@ def test_an_answer_that_is_wrong_is_rolled_back(host: Lab) -> None:
 
 def test_drift_is_healed_and_the_absent_come_back(host: Lab) -> None:
     host.release(V1)
-    host.reconcile()
+    host.first()
     before = host.notes()
     engine = host.build().ports.engine
     engine.remove_services(host.stack, ["app"])
-    assert host.reconcile() == f"deployed:{V1}"
+    host.first()
     assert host.reconcile() == "noop-healthy"
     assert host.notes() == before
     host.check()

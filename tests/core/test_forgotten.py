@@ -73,6 +73,7 @@ INGRESS = {"PublishMode": "ingress", "PublishedPort": 80}
         (raw_task("web", "running"), {443}),
         (raw_task("web", "assigned"), {443}),
         (raw_task("web", "pending", node=""), set()),
+        (raw_task("web", "pending"), set()),
         (raw_task("web", "shutdown"), set()),
         (raw_task("removed", "running", PortStatus={"Ports": [HOST]}), {443}),
         (raw_task("removed", "failed"), set()),

@@ -36,8 +36,8 @@ NEWER = Source(version="1.3.0+3.0", commit="f" * 40, kind="release", name="main"
 GREEN_HEAD = Green(version=HEAD.version, commit=HEAD.commit, kind="release", run="note-abc123", at=NOW)
 
 
-def stage(name: Stage, result: str, reason: str = "") -> StageResult:
-    return StageResult.model_validate({"stage": name, "result": result, "reason": reason})
+def stage(name: Stage, result: str, cause: str = "") -> StageResult:
+    return StageResult.model_validate({"stage": name, "result": result, "cause": cause})
 
 
 def a_run(**changes: object) -> Run:
@@ -96,8 +96,7 @@ def test_the_first_release_has_no_base_and_says_so() -> None:
 )
 def test_the_level_counts_what_passed_in_a_row(results: list[str], reached: int, cap: int, result: Result) -> None:
     kinds = {
-        "unasked": ("not-run", "not asked for"), "after": ("not-run", "after upgrade"),
-        "broken": ("skipped", f"{level.BASE_BROKEN}: 1.0.0"),
+        "unasked": ("not-run", ""), "after": ("not-run", "earlier-stage"), "broken": ("skipped", "broken-base"),
     }  # fmt: skip
     stages = [stage(name, *kinds.get(kind, (kind, ""))) for name, kind in zip(STAGES, results, strict=True)]
     assert (level.reached(stages), level.cap(stages)) == (reached, cap)
@@ -332,3 +331,42 @@ def test_a_main_branch_ahead_of_the_head_is_no_base_for_it() -> None:
     assert found.source is not None and found.source.version == "1.1.0+3.0" and "newer than the head" in found.reason
     green = bases.plan(HEAD, override=None, last_green=GREEN, tip=TIP, tags=TAGS, ahead=True)
     assert green.source is not None and green.source.version == GREEN.version
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "anew"),
+    [
+        ({}, {"app": "1"}, True),
+        ({}, {}, False),
+        ({"app": "1"}, {"app": "1"}, False),
+        ({"app": "1"}, {"app": "2"}, True),
+        ({"app": "1", "web": "3"}, {"aaa": "9", "app": "1"}, False),
+        ({"app": "1", "web": "3"}, {"app": "2", "web": "4"}, True),
+        ({"app": "1"}, {"web": "2"}, False),
+        ({"app": "1"}, {}, False),
+    ],
+)
+def test_a_deploy_counts_when_no_service_that_stayed_is_the_same(
+    before: dict[str, str], now: dict[str, str], anew: bool
+) -> None:
+    assert headcheck.is_anew(before, now) is anew
+
+
+def test_a_first_promotion_stops_before_data_that_nobody_explains() -> None:
+    assert promotion.unexplained([], None) is None
+    assert "no record of ours explains the data in s_data" in (promotion.unexplained(["s_data"], None) or "")
+    assert "was a live app at 1.0.0+5.0.0" in (promotion.unexplained([], "1.0.0+5.0.0") or "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "withdrawn"),
+    [
+        ({"result": Result.RED, "stages": (stage(Stage.INSTALL, "failed"),)}, True),
+        ({"result": Result.RED, "stages": ()}, False),
+        ({"result": Result.ERROR, "stages": (stage(Stage.INSTALL, "error"),)}, False),
+        ({"result": Result.RED, "asked": (Stage.INSTALL,), "stages": (stage(Stage.INSTALL, "failed"),)}, False),
+        ({"result": Result.GREEN, "stages": (stage(Stage.INSTALL, "passed"),)}, False),
+    ],
+)
+def test_a_green_is_taken_back_only_by_a_stage_that_failed(changes: dict[str, object], withdrawn: bool) -> None:
+    assert promotion.withdraws(a_run(**changes), STAGES) is withdrawn

@@ -64,6 +64,8 @@ class Nothing:
     failures = 0
     counted = 0
 
+    def tend(self) -> None: ...
+
     def stamp(self) -> Hashable:
         return 0
 

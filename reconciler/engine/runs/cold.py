@@ -7,7 +7,7 @@ from reconciler.engine.runs import conduct, plans, promote, stages, teardown
 from reconciler.engine.runs.course import Course
 from reconciler.engine.runs.plans import Plan
 from reconciler.engine.runs.site import Site
-from reconciler.model.errors import ActError
+from reconciler.model.errors import ActError, RecipeError
 from reconciler.model.records import Failure
 from reconciler.model.runs import Run
 from reconciler.model.trial import Stage
@@ -49,7 +49,9 @@ def _unasked_install(run: Course) -> None:
     run.note("install was not asked for: it is done without its checks and does not count")
     ended = stages.install(run)
     if isinstance(ended, Failure):
-        raise ActError(f"install: {ended.reason}", host_fault=ended.fault == "host")
+        if ended.fault == "host":
+            raise ActError(f"install: {ended.reason}", host_fault=True)
+        raise RecipeError(f"install: {ended.reason}")
 
 
 def _clean(run: Course) -> Sequence[str]:

@@ -17,7 +17,7 @@ from reconciler.core import level, redact, runtext, trialspec
 from reconciler.engine import realms
 from reconciler.engine.context import Context
 from reconciler.engine.runs import course as courses
-from reconciler.engine.runs import journal, teardown
+from reconciler.engine.runs import teardown
 from reconciler.engine.runs.course import Course
 from reconciler.engine.runs.plans import Plan
 from reconciler.engine.runs.site import Limited, Site
@@ -145,13 +145,15 @@ def _play(
     stopped: Interrupted | None = None
     try:
         play(course)
-        result = level.result(course.run.stages, len(course.generations), course.run.deploys_expected)
+        result = level.result(course.run.stages, course.deploys, course.run.deploys_expected)
         course.tell(result=result, promotion=_NO_BASE if result is Result.PARTIAL else course.run.promotion)
     except DeadlineError as exc:
         course.change(result=Result.RED, notes=(*course.run.notes, str(exc)))
     except Interrupted as exc:
         stopped = exc
         course.change(result=Result.ABORTED)
+    except RecipeError as exc:
+        course.change(result=Result.RED, notes=(*course.run.notes, course.masked(str(exc))))
     except (ReconcilerError, OSError) as exc:
         course.change(result=Result.ERROR, notes=(*course.run.notes, course.masked(str(exc))))
     finally:
@@ -178,6 +180,10 @@ def _taken_down(course: Course, clean: Clean, began: float) -> None:
         until = now + timedelta(seconds=site.settings.runs.keep_failed)
         course.run = course.run.model_copy(update={"kept_until": until})
         return
+    try:
+        course.folder.publish()
+    except OSError as exc:
+        course.change(notes=(*course.run.notes, f"artefacts could not be published: {exc}"))
     site.ports.progress(run.run, "teardown")
     try:
         left = tuple(clean(course))
@@ -195,7 +201,7 @@ def _closed(course: Course, folder: RunFolder, began: float, problem: str = "") 
         course.change(notes=(*course.run.notes, course.masked(problem)))
     done = teardown.finish(folder, course.run)
     try:
-        site.ports.history.append(journal.line(done))
+        site.ports.history.append(runtext.history_line(done))
     except OSError as exc:
         log.error("history", run=done.run, error=str(exc))
     return done
@@ -217,7 +223,7 @@ def _never_begun(site: Site, folder: RunFolder, name: str, began: float, exc: Ex
         }
     )  # fmt: skip
     done = teardown.finish(folder, run)
-    site.ports.history.append(journal.line(done))
+    site.ports.history.append(runtext.history_line(done))
     if isinstance(exc, Interrupted):
         raise Interrupted(runtext.result_line(done)) from exc
     return done

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from reconciler.core import assess, headcheck, level, redact, trialspec
 from reconciler.core.interpolate import InterpolationError
@@ -31,6 +32,7 @@ class Skip:
     """A stage that is left out, and everybody may know why."""
 
     reason: str
+    cause: Literal["", "broken-base"] = ""
 
 
 _LINES, _SHOWN = 200, 300
@@ -50,7 +52,9 @@ class Course:
     credentials: Credentials | None = None
     credentials_file: str = ""
     standing: Bundle | None = None
-    generations: set[str] = field(default_factory=set)
+    deploys: int = 0
+    ids: Mapping[str, str] = field(default_factory=dict)
+    base_broken: bool = False
     checks: list[CheckResult] = field(default_factory=list)
 
     def change(self, **updates: object) -> None:
@@ -72,14 +76,14 @@ class Course:
         self.site.ports.progress(self.run.run, text)
         self.tell(notes=(*self.run.notes, text))
 
-    def stage(self, stage: Stage, work: Callable[[], Ended]) -> bool:
-        """Do a stage if it was asked for and nothing before it failed; says whether the run is still whole."""
+    def stage(self, stage: Stage, work: Callable[[], Ended]) -> None:
+        """Do a stage if it was asked for and nothing before it failed."""
         broken = next((s.stage for s in self.run.stages if s.result in ("failed", "error")), None)
         if stage not in self.run.asked or broken is not None:
-            self._add(
-                StageResult(stage=stage, result="not-run", reason=f"after {broken}" if broken else "not asked for")
-            )
-            return broken is None
+            reason, cause = (f"after {broken}", "earlier-stage") if broken else ("not asked for", "")
+            found = {"stage": stage, "result": "not-run", "reason": reason, "cause": cause}
+            self._add(StageResult.model_validate(found))
+            return
         self.site.ports.progress(self.run.run, f"stage {stage}")
         began = self.site.ports.clock.monotonic()
         self.checks = []
@@ -89,7 +93,6 @@ class Course:
             self._finish(stage, failed(Step.VERIFY, str(exc)), began)
             raise
         self._finish(stage, ended, began)
-        return ended is None or isinstance(ended, Skip)
 
     def _guarded(self, stage: Stage, work: Callable[[], Ended]) -> Ended:
         try:
@@ -105,8 +108,8 @@ class Course:
         spent = round(self.site.ports.clock.monotonic() - began, 3)
         shared = {"stage": stage, "elapsed_seconds": spent, "checks": tuple(self.checks)}
         match ended:
-            case Skip(reason=reason):
-                found: dict[str, object] = {"result": "skipped", "reason": reason}
+            case Skip(reason=reason, cause=cause):
+                found: dict[str, object] = {"result": "skipped", "reason": reason, "cause": cause}
             case Failure():
                 evidence = (*(self.masked(text) for text in ended.evidence), *self._last_words(stage))
                 found = {
@@ -130,9 +133,7 @@ class Course:
 
     def _add(self, stage: StageResult) -> None:
         stages = (*self.run.stages, stage)
-        self.tell(
-            stages=stages, level=level.reached(stages), level_cap=level.cap(stages), deploys=len(self.generations)
-        )
+        self.tell(stages=stages, level=level.reached(stages), level_cap=level.cap(stages), deploys=self.deploys)
 
     def bring(self, source: Source, extras: Extras, *, head: bool, known: Mapping[str, str] | None = None) -> Ended:
         """Render and deploy a commit, in place if something stands; a fault of the host is tried once more."""
@@ -177,11 +178,15 @@ class Course:
         return failed(Step.SETTLE, "what runs is not the head", *wrong) if wrong else None
 
     def count(self) -> None:
-        """Count deploys from outside: a stack that was deployed anew has a new main service."""
+        """Count deploys from outside, by what the engine shows."""
         stack = self.context.ports.engine.observe_stack(self.context.stack)
-        main = stack.service(self.context.spec.health.service) or next(iter(stack.services), None)
-        if main is not None:
-            self.generations.add(main.id)
+        found = {service.name: service.id for service in stack.services}
+        self.deploys += headcheck.is_anew(self.ids, found)
+        self.ids = found or self.ids
+
+    def start_over(self) -> None:
+        """What stood before is gone and counts for nothing: the base was broken."""
+        self.deploys, self.ids, self.base_broken = 0, {}, True
 
     def judge(self, stage: Stage) -> Failure | None:
         """Run the checks of a stage; the first reason if a required one fails."""

@@ -3,13 +3,13 @@
 Callers hold the app's lock, but for `describe`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.core import seeding
 from reconciler.engine.context import Context
 from reconciler.engine.releases import Extras
-from reconciler.engine.runs import heads, plans, rig, warm
-from reconciler.model.errors import ActError, StateError, UsageError
+from reconciler.engine.runs import heads, plans, rig, teardown, warm
+from reconciler.model.errors import ActError, Interrupted, StateError, UsageError
 from reconciler.model.observed import World
 from reconciler.model.records import Failure
 from reconciler.model.runs import Canonical, Source
@@ -62,6 +62,7 @@ def deploy(context: Context, *, fresh: bool) -> Canonical:
     Raises:
         UsageError: there is no canonical, or it runs already.
         ActError: it did not come up; what ran is down again.
+        Interrupted: asked to stop; what ran is down again.
     """
     canonical = _whole(context)
     use = context.ports.canonicals.use(context.app)
@@ -75,16 +76,21 @@ def deploy(context: Context, *, fresh: bool) -> Canonical:
     source = Source(version=canonical.version, commit=canonical.commit, kind="release", name="known-good")
     own = plans.overlays(context.ports, context.spec, context.spec.trial, source.commit)
     bundle = heads.bundle(context, source, Extras(overlays=own), "", head=False, known=canonical.images)
-    failure = rig.up(context, bundle)
-    context.ports.store.prune_bundles(context.app, [])
+    try:
+        failure = rig.up(context, bundle)
+    except Interrupted:
+        warm.idle(replace(context, ports=teardown.unstoppable(context.ports)), canonical)
+        raise
+    finally:
+        context.ports.store.prune_bundles(context.app, [])
     if failure is not None:
         warm.idle(context, canonical)
         _or_raise(failure)
     return canonical
 
 
-def undeploy(context: Context, *, restore: bool) -> None:
-    """Take it down; the data stays, or goes back to the snapshot.
+def undeploy(context: Context, *, restore: bool) -> bool:
+    """Take it down; the data stays, or goes back to the snapshot if there is one: then True.
 
     Raises:
         ActError: it could not be taken down, or the data not be put back.
@@ -94,6 +100,7 @@ def undeploy(context: Context, *, restore: bool) -> None:
     _or_raise(warm.idle(context, canonical))
     if restore and canonical is not None:
         _or_raise(warm.restore(context, canonical))
+    return restore and canonical is not None and canonical.snapshot is not None
 
 
 def _whole(context: Context) -> Canonical:

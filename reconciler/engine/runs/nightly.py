@@ -4,7 +4,7 @@ What is due is decided in `core.sweeping`; a run's verdict is in its own report,
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -54,12 +54,12 @@ def play(night: Night, report: Sweep, add: Callable[[SweepItem], None]) -> None:
     ended = len(enrolled) - len(waiting)
     night.progress(ended, len(enrolled), "")
     with ThreadPoolExecutor(max_workers=night.settings.runs.max_tests) as pool:
-        futures = [pool.submit(_one, night, report.date, spec) for spec in waiting]
+        futures = {pool.submit(_one, night, report.date, spec): spec for spec in waiting}
         try:
-            for spec, future in zip(waiting, futures, strict=True):
+            for future in as_completed(futures):
                 add(future.result())
                 ended += 1
-                night.progress(ended, len(enrolled), spec.name)
+                night.progress(ended, len(enrolled), futures[future].name)
         except BaseException:
             for future in futures:
                 future.cancel()
@@ -109,8 +109,8 @@ def _skipped(night: Night, spec: AppSpec) -> str | None:
         canonical = canonicals.canonical(spec.app)
     except StateError as exc:
         raise ActError(str(exc)) from exc
-    over = night.ports.clock.monotonic() > night.deadline
     behind = newest is not None and (canonical is None or canonical.commit != newest.commit)
-    if over and newest is not None:
+    reason = sweeping.skip(newest, greens, behind=behind, every=night.every)
+    if reason is None and night.ports.clock.monotonic() > night.deadline:
         raise ActError("the sweep's deadline has passed before its turn came")
-    return sweeping.skip(newest, greens, behind=behind, every=night.every)
+    return reason

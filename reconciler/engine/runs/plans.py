@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.core import layers, trialspec, upgrade_base, versions
-from reconciler.core.layers import Previous
 from reconciler.engine.releases import Extras
 from reconciler.engine.runs.site import Site
 from reconciler.model.errors import ActError, RecipeError, UsageError
@@ -117,7 +116,7 @@ def make(site: Site, request: Request) -> Plan:
     notes = [*([previous.note] if previous.note else []), *_remarks(spec, recipe, trial, files)]
     return Plan(
         request=request, head=head, base=base, trial=trial, stages=stages, head_extras=Extras(overlays=own),
-        base_extras=Extras(overlays=base_own or own, previous=_placed(previous)),
+        base_extras=Extras(overlays=base_own or own, previous=previous.files),
         notes=tuple(notes), problem=problem,
     )  # fmt: skip
 
@@ -150,15 +149,11 @@ def _remarks(spec: AppSpec, recipe: TrialSpec | None, trial: TrialSpec, files: M
 
 
 def _check_tag(site: Site, spec: AppSpec, head: Source) -> None:
-    """A tag that points elsewhere than when we first saw it is never deployed."""
+    """A tag that points elsewhere than when we first saw it is never deployed, as a head or as a base."""
     seen = site.ports.store.memory(spec.app).tags.get(head.version) if head.kind == "release" else None
     if seen is not None and seen.commit != head.commit:
         text = f"tag-moved: {head.version} was {seen.commit[:8]} when first seen and is {head.commit[:8]} now"
         raise ActError(f"{text}; a newer version, or the tag where it was, is tested again", permanent=True)
-
-
-def _placed(previous: Previous) -> Mapping[str, bytes]:
-    return previous.files if previous.applies else {}
 
 
 def _base(site: Site, request: Request, trial: TrialSpec, head: Source) -> upgrade_base.Base:
@@ -168,7 +163,11 @@ def _base(site: Site, request: Request, trial: TrialSpec, head: Source) -> upgra
         override = source(site, spec, wanted) if wanted else None
     except RecipeError as exc:
         raise UsageError(f"base: {exc}") from exc
-    tags = site.ports.recipes.tags(url).annotated
+    if override is not None:
+        _check_tag(site, spec, override)
+    seen = site.ports.store.memory(spec.app).tags
+    found = site.ports.recipes.tags(url).annotated
+    tags = {name: commit for name, commit in found.items() if name not in seen or seen[name].commit == commit}
     main = site.refs.main(url)
     tip = _commit(site, url, main[1], main[0], tags) if main else None
     green = site.ports.canonicals.greens(url).last

@@ -14,7 +14,7 @@ from reconciler.engine.runs.site import Limited, Site
 from reconciler.model.errors import ActError, Interrupted, LockBusy, ReconcilerError
 from reconciler.model.records import Bundle, Failure, Step
 from reconciler.model.reports import Alert, Severity
-from reconciler.model.runs import Canonical, Green, Promotion, Result, Run
+from reconciler.model.runs import Canonical, Green, Promotion, Run
 from reconciler.ports import Held
 
 _POLL_S = 0.2
@@ -38,9 +38,8 @@ def record_green(course: Course) -> None:
 
 
 def withdraw_red(site: Site, plan: plans.Plan, run: Run) -> None:
-    """A release that is red in full now was green with other checks, or on another day: it is not green any more."""
-    full = set(run.asked) >= set(plan.trial.stages)
-    if run.result is Result.RED and full and run.head.kind == "release":
+    """Take back that a release was green, if it is not any more."""
+    if promotion.withdraws(run, plan.trial.stages):
         url, version = plan.request.spec.recipe.url, run.head.version
         site.ports.canonicals.change_greens(url, lambda greens: upgrade_base.withdraw(greens, version))
 
@@ -100,6 +99,11 @@ def _promote(course: Course, context: Context) -> Failure | None:
         raise ActError(taken)
     warm.recover(replace(context, ports=teardown.unstoppable(ports)))
     old = canonicals.canonical(context.app)
+    if old is None:
+        known = course.site.ports.store.known_good(context.app)
+        foreign = promotion.unexplained(warm.volumes(context), known.release.version if known else None)
+        if foreign is not None:
+            raise ActError(foreign)
     warm.mark(context, course.run.run)
     try:
         failure = _replaced(course, context, old)

@@ -1,8 +1,9 @@
 """What the stages of a run do. Effects: the run's own stack, its scratch snapshots, commands in its containers."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from reconciler.core import backups, level
+from reconciler.core import backups
 from reconciler.core.compose import ComposeError
 from reconciler.engine.context import failed
 from reconciler.engine.runs import rig, teardown
@@ -26,19 +27,19 @@ def install(course: Course) -> Ended:
     if not isinstance(ended, Failure) or ended.fault == "host":
         return ended
     # What does not deploy any more says nothing about the head, which is installed in its place.
-    course.note(f"{level.BASE_BROKEN}: {base.version}: {ended.reason}")
+    course.note(f"the base does not deploy: {base.version}: {ended.reason}")
     left = teardown.stack(course.context.ports, course.run, course.site.specs)
     if left:
         return failed(Step.UNDEPLOY, "the broken base could not be removed", *left, host=True)
-    course.generations.clear()
-    course.tell(base=None, base_reason=course.masked(f"{level.BASE_BROKEN}: {base.version}: {ended.reason}")[:300])
+    course.start_over()
+    course.tell(base=None, base_reason=course.masked(f"the base does not deploy: {base.version}: {ended.reason}")[:300])
     return course.bring(course.plan.head, course.plan.head_extras, head=True)
 
 
 def upgrade(course: Course) -> Ended:
     """In place, to the head."""
     if course.run.base is None:
-        return Skip(reason=course.run.base_reason)
+        return Skip(reason=course.run.base_reason, cause="broken-base" if course.base_broken else "")
     return course.bring(course.plan.head, course.plan.head_extras, head=True)
 
 
@@ -78,23 +79,34 @@ def backup(course: Course) -> Ended:
 
 
 def _backed_up(course: Course, wanted: backups.Plan) -> Failure | None:
-    ports, stack = course.context.ports, course.context.stack
-    for hook in wanted.before:
-        failure = _hook(course, hook, "pre-hook")
-        if failure is not None:
-            return failure
-    try:
-        total = _archive(course, wanted)
-        found = ports.engine.observe_volumes(list(wanted.parts))
-        for name, paths in wanted.parts.items():
-            total += course.site.backups.take(Path(found[name].path), paths, _parts(course, name, fresh=True))
-    except (ActError, KeyError) as exc:
-        return failed(Step.SNAPSHOT, f"backup of {stack}: {exc}")
-    for hook in wanted.after:
-        failure = _hook(course, hook, "post-hook")
-        if failure is not None:
-            return failure
+    """One try. What was done before is undone after, however the try ends: a database may stand still meanwhile."""
+    failure = _hooks(course, wanted.before, "pre-hook")
+    total = 0
+    if failure is None:
+        try:
+            total = _archive(course, wanted)
+            for name, paths in wanted.parts.items():
+                total += course.site.backups.take(_data(course, name), paths, _parts(course, name, fresh=True))
+        except ActError as exc:
+            failure = failed(Step.SNAPSHOT, f"backup of {course.context.stack}: {exc}")
+    failure = failure or _hooks(course, wanted.after, "post-hook")
+    if failure is not None:
+        return failure
     return None if total else failed(Step.SNAPSHOT, "the backup holds not one byte")
+
+
+def _data(course: Course, name: str) -> Path:
+    """Where a volume's data lies.
+
+    Raises:
+        ActError: it is gone, or not where we can reach it.
+    """
+    found = course.context.ports.engine.observe_volumes([name])
+    if name not in found:
+        raise ActError(f"volume {name} is gone")
+    if not found[name].restorable:
+        raise ActError(f"volume {name} (driver {found[name].driver}) cannot be reached from here")
+    return Path(found[name].path)
 
 
 def _archive(course: Course, wanted: backups.Plan) -> int:
@@ -136,19 +148,20 @@ def restore(course: Course) -> Ended:
 
 
 def _given_back(course: Course, wanted: backups.Plan, bundle: Bundle) -> Failure | None:
-    ports = course.context.ports
-    for hook in wanted.restore_before:
-        failure = _hook(course, hook, "restore.pre-hook")
-        if failure is not None:
-            return failure
-    found = ports.engine.observe_volumes(list(wanted.parts))
+    failure = _hooks(course, wanted.restore_before, "restore.pre-hook")
+    if failure is not None:
+        return failure
     for name, paths in wanted.parts.items():
-        course.site.backups.give(Path(found[name].path), paths, _parts(course, name, fresh=False))
-    for hook in wanted.restore_after:
-        failure = _hook(course, hook, "restore.post-hook")
-        if failure is not None:
-            return failure
-    return rig.answers(course.context, bundle)
+        course.site.backups.give(_data(course, name), paths, _parts(course, name, fresh=False))
+    return _hooks(course, wanted.restore_after, "restore.post-hook") or rig.answers(course.context, bundle)
+
+
+def _hooks(course: Course, hooks: Sequence[backups.Hook], name: str) -> Failure | None:
+    """Run them in order; the first that fails ends it."""
+    try:
+        return next(filter(None, (_hook(course, hook, name) for hook in hooks)), None)
+    except ActError as exc:
+        return failed(Step.SNAPSHOT, f"{name}: {exc}", host=exc.host_fault)
 
 
 def _hook(course: Course, hook: backups.Hook, name: str) -> Failure | None:

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from reconciler.core import runtext
 from reconciler.engine.context import Context
-from reconciler.engine.runs import journal, warm
+from reconciler.engine.runs import warm
 from reconciler.engine.runs.site import Site, Unstoppable
 from reconciler.model.errors import ActError, Interrupted, LockBusy, ObserveError, ReconcilerError, StateError
-from reconciler.model.ids import AppName, StackName
+from reconciler.model.ids import HOST, AppName, StackName
+from reconciler.model.reports import Alert, Severity
 from reconciler.model.runs import Mode, Result, Run
 from reconciler.model.spec import AppSpec
 from reconciler.ports import Ports
@@ -20,6 +22,7 @@ from reconciler.ports.runs import RunFolder
 
 log = structlog.get_logger("ci-warm")
 _POLL_S = 0.2
+LEFTOVERS = "run-leftovers"
 
 
 def unstoppable(ports: Ports) -> Ports:
@@ -95,9 +98,13 @@ def reap(site: Site, only: str | None = None) -> Reaped:
             kept.append(run.run)
             continue
         try:
-            folder = site.desk.open(run.run, "ci-warm runs reap")
+            folder = site.desk.reopen(run.run, "ci-warm runs reap")
         except LockBusy:
             alive.append(run.run)
+            continue
+        except OSError as exc:
+            log.warning("reap", run=run.run, error=str(exc))
+            failed.append(run.run)
             continue
         try:
             # Somebody may have finished it between the look and the lock.
@@ -117,7 +124,26 @@ def reap(site: Site, only: str | None = None) -> Reaped:
         finally:
             folder.close()
     site.desk.prune(site.settings.runs.keep_reports)
+    if only is None:
+        _tell(site, failed)
     return Reaped(removed=removed, alive=alive, kept=kept, failed=failed)
+
+
+def _tell(site: Site, failed: Sequence[str]) -> None:
+    """What cannot be removed stays until somebody helps, so somebody is told; once, for all of it."""
+    alerts, now = site.ports.alerts, site.ports.clock.now()
+    if not failed:
+        alerts.resolve(HOST, [], reason=LEFTOVERS)
+        return
+    reports = [site.desk.report(run) for run in failed]
+    left = [f"{run.run}: {name}" for run in reports if run is not None for name in run.leftovers]
+    silent = [f"{run}: cannot be taken down" for run in failed if not any(text.startswith(run) for text in left)]
+    alerts.raise_(
+        Alert(
+            app=HOST, reason=LEFTOVERS, severity=Severity.WARNING, evidence=(*left, *silent), first_at=now, last_at=now,
+            clears_when="ci-warm runs reap removes them", fingerprint=f"{HOST}|{LEFTOVERS}|",
+        )
+    )  # fmt: skip
 
 
 def _remove(site: Site, folder: RunFolder, run: Run) -> Run:
@@ -134,7 +160,7 @@ def _remove(site: Site, folder: RunFolder, run: Run) -> Run:
     if run.mode is Mode.COLD and (promoting := _enrolled(site, run.app)) is not None:
         left += _under_lock(site, promoting, lambda context: _abandoned(context, run.run))
     done = finish(folder, run.model_copy(update={"leftovers": left, "torn_down": not left}))
-    site.ports.history.append(journal.line(done))
+    site.ports.history.append(runtext.history_line(done))
     return done
 
 

@@ -101,6 +101,7 @@ def _restore(context: Context, considered: Considered) -> Outcome:
     canonical, reason = considered.canonical, considered.judged.reason
     if canonical is None:
         raise AssertionError("nothing to restore")
+    warm.mark(context, "restore")  # until it went well nobody may take what is there for its data
     failure = warm.idle(context, canonical) or warm.restore(context, canonical)
     if failure is not None:
         evidence = (reason, f"{failure.step}: {failure.reason}", *failure.evidence)

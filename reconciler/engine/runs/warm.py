@@ -72,21 +72,22 @@ def needs_restore(context: Context, canonical: Canonical) -> bool:
     """Say whether the volumes may differ from the snapshot: marked, gone, or touched by somebody else."""
     ports = context.ports
     if canonical.snapshot is None:
-        return False
+        return bool(volumes(context))
     if ports.canonicals.use(context.app) is not None:
         return True
-    volumes = ports.engine.observe_volumes(canonical.volumes)
-    return set(volumes) != set(canonical.volumes) or not ports.snapshots.is_untouched(
-        context.app, list(volumes.values())
-    )
+    found = ports.engine.observe_volumes(canonical.volumes)
+    return set(found) != set(canonical.volumes) or not ports.snapshots.is_untouched(context.app, list(found.values()))
 
 
 def restore(context: Context, canonical: Canonical) -> Failure | None:
-    """Make the volumes equal the snapshot, whatever is in them, and take the mark away."""
+    """Make the volumes equal the snapshot, whatever is in them, and take the mark away.
+
+    Without a snapshot there is nothing worth keeping (`stateful: false`), so that each use begins with nothing.
+    """
     ports = context.ports
+    kept = canonical.volumes if canonical.snapshot is not None else ()
+    ports.engine.remove_volumes(context.stack, sorted(set(volumes(context)) - set(kept)))
     if canonical.snapshot is not None:
-        extra = sorted(set(_volumes(context)) - set(canonical.volumes))
-        ports.engine.remove_volumes(context.stack, extra)
         op_id = f"restore-{ports.clock.now():%Y%m%dT%H%M%S%fZ}"
         failure = rig.put_back(context, shell(context, canonical), canonical.snapshot, op_id)
         if failure is not None:
@@ -111,7 +112,7 @@ def _alert(context: Context, canonical: Canonical, failure: Failure) -> None:
     )  # fmt: skip
 
 
-def _volumes(context: Context) -> list[str]:
+def volumes(context: Context) -> list[str]:
     """Every volume of the canonical's stack, those that only a test's head made among them."""
     world = context.ports.engine.look()
     return sorted(name for name, volume in world.volumes.items() if volume.labels.get(_STACK_LABEL) == context.stack)
@@ -119,10 +120,10 @@ def _volumes(context: Context) -> list[str]:
 
 def shell(context: Context, canonical: Canonical | None) -> Bundle:
     """A bundle that names the canonical's volumes and no more: for taking down and putting back."""
-    volumes = canonical.volumes if canonical else ()
+    names = canonical.volumes if canonical else ()
     return Bundle(
         id="", app=context.app, stack=context.stack, version=canonical.version if canonical else "",
-        commit=canonical.commit if canonical else "", doc={}, volumes={name: name for name in volumes},
+        commit=canonical.commit if canonical else "", doc={}, volumes={name: name for name in names},
     )  # fmt: skip
 
 
@@ -137,7 +138,7 @@ def empty(context: Context) -> None:
     Raises:
         ActError: a container still holds one.
     """
-    names = _volumes(context)
+    names = volumes(context)
     holders = blocking(context.ports.engine.holders(context.stack, names))
     if holders:
         raise ActError(f"the volumes are held by {holders[0].name}", host_fault=True)
