@@ -70,6 +70,8 @@ def seed(
             # Somebody may have warmed it, or a release come, while this one queued.
             if if_cold and lend.describe(context, built.ports.engine.look()).status != "cold":
                 return None
+            # Planning starts processes: not while all places are taken.
+            site.ports.locks.slot(built.settings.runs.max_tests, f"ci-warm seed {recipe}").release()
             return cold.run(site, plans.make(site, request))
 
         done = runs.patiently(built, wait, once)

@@ -16,9 +16,13 @@ from reconciler.adapters.backups import VolumeFiles
 from reconciler.adapters.checks import CommandChecks
 from reconciler.adapters.embedded.engine import EmbeddedEngine
 from reconciler.adapters.run_desk import OpenRun
+from reconciler.adapters.starter import RunStarter
 from reconciler.demo.story import free_port
+from reconciler.engine.context import Context
+from reconciler.engine.runs import lend, teardown
 from reconciler.engine.runs.site import Limited
 from reconciler.model.errors import ActError, DeadlineError, Interrupted, LockBusy
+from reconciler.model.ids import AppName
 from reconciler.model.runs import Run
 from reconciler.model.trial import CheckSpec, Stage
 from reconciler.ports.runs import CheckJob
@@ -82,7 +86,6 @@ def test_folders_that_changed_places_are_not_taken_for_unchanged(small: Lab) -> 
         (root / folder).mkdir()
         (root / folder / "x").write_text(text)
         os.utime(root / folder / "x", ns=(10**18, 10**18))
-    assert small.command("snapshot", "create", small.name).returncode in (0, 2)
     volumes = list(app.ports.engine.observe_volumes([f"{small.stack}_data"]).values())
     manifest = app.snapshots.observe(name)
     assert manifest is not None
@@ -557,3 +560,116 @@ def test_lending_answers_in_json_too(small: Lab) -> None:
     assert (up["app"], up["version"]) == (small.name, V2)
     down = json.loads(small.command("canonical", "undeploy", small.name, "--restore", "--json").stdout)
     assert (down["app"], down["status"]) == (small.name, "idle")
+
+
+def test_a_canonical_whose_restore_failed_is_never_used_empty(small: Lab) -> None:
+    assert small.test().promoted
+    app = small.build()
+    app.ports.engine.remove_volumes(small.stack, [f"{small.stack}_data"])
+    [archive] = (small.state / small.name / "snapshot" / "volumes").glob("*.tar")
+    whole_archive = archive.read_bytes()
+    archive.write_bytes(whole_archive[:600])
+    for _ in range(2):
+        small.reconcile()
+        assert [alert.reason for alert in small.alerts()] == ["restore-failed"]
+        assert state(small)["status"] == "dirty"
+    refused = small.command("canonical", "deploy", small.name)
+    assert refused.returncode == 1 and "restore" in refused.stderr
+    assert app.ports.engine.observe_stack(small.stack).services == ()
+    archive.write_bytes(whole_archive)
+    assert small.command("canonical", "deploy", small.name).returncode == 0
+    assert small.answer() == "5.0.1" and small.notes()
+    assert small.command("canonical", "undeploy", small.name).returncode == 0
+
+
+def test_a_first_promotion_leaves_data_alone_that_nobody_explains(small: Lab) -> None:
+    volume = small.build().ports.engine.create_volume(small.stack, f"{small.stack}_data")
+    precious = Path(volume.path) / "precious"
+    precious.write_text("years of work")
+    run = small.test()
+    assert run.result == "green" and not run.promoted and "no record of ours explains the data" in run.promotion
+    assert precious.read_text() == "years of work"
+    assert not (small.state / small.name / "use.json").exists()
+
+
+def test_a_broken_run_folder_stops_nobody_else(small: Lab) -> None:
+    slow(small)
+    child = started(small, "cold", small.name)
+    child.kill()
+    child.wait()
+    [folder] = (path.parent for path in (small.state / "runs").glob("*/run.json"))
+    shutil.rmtree(folder / "artefacts")
+    (folder / "artefacts").write_text("not a folder")
+    small.write_spec()
+    assert small.command("cold", small.name).returncode == 0
+    assert [run.torn_down for run in small.build().runs.reports()] == [True, True] and small.left() == []
+
+
+def test_what_the_reaper_cannot_remove_is_told_until_it_is_gone(small: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EmbeddedEngine, "purge", lambda *_: ("volume held by a stranger",))
+    monkeypatch.setattr(teardown, "OWN", teardown.Patience(removing=0.0, away=0.0))
+    monkeypatch.setattr(teardown.stack, "__defaults__", (teardown.OWN,))
+    monkeypatch.setattr(teardown, "REAPER", teardown.OWN)
+    run = small.test()
+    site = composition.site(small.build())
+    assert teardown.reap(site).failed == [run.run]
+    alert = next(alert for alert in small.alerts() if alert.reason != "promotion")
+    assert (alert.app, alert.reason) == ("host", "run-leftovers")
+    assert alert.evidence == (f"{run.run}: volume held by a stranger",)
+    monkeypatch.undo()
+    assert teardown.reap(site).removed == [run.run]
+    assert "run-leftovers" not in [alert.reason for alert in small.alerts()]
+
+
+def test_a_test_that_is_asked_for_while_it_runs_comes_once_more(tmp_path: Path) -> None:
+    gate, said = tmp_path / "gate", tmp_path / "said"
+    os.mkfifo(gate)
+    starter = RunStarter(tmp_path / "config", tmp_path)
+    starter._base = ["/bin/sh", "-c", f'echo "$@" >> {said}; cat {gate}', "sh"]
+    try:
+        for _ in range(3):
+            assert starter.test(AppName("notes"), "quick", "refs/pull/7/head")
+        until(said.exists)
+        assert len(said.read_text().splitlines()) == 1
+        gate.write_text("")
+
+        def twice() -> bool:
+            starter.tend()
+            return len(said.read_text().splitlines()) == 2
+
+        until(twice, what="the second run")
+        assert set(said.read_text().splitlines()) == {"quick notes --ref refs/pull/7/head --wait 21600"}
+    finally:
+        starter.stop()
+
+
+def test_a_canonical_without_data_begins_each_use_with_nothing(small: Lab) -> None:
+    small.write_spec(stateful=False)
+    assert small.test().promoted
+    (small.data() / "left").write_text("by a test")
+    assert small.command("quick", small.name).returncode == 0
+    assert not (small.data() / "left").exists()
+
+
+def test_a_request_to_stop_takes_a_lent_canonical_down_again(small: Lab) -> None:
+    assert small.test().promoted
+
+    def effect(name: str) -> None:
+        if name == "run:settle:before":
+            raise Interrupted("asked to stop")
+
+    app = small.build(effect)
+    context = Context(ports=app.ports, settings=app.settings, spec=app.spec(small.name), actor="test")
+    with pytest.raises(Interrupted):
+        lend.deploy(context, fresh=False)
+    assert app.ports.engine.observe_stack(small.stack).services == ()
+    assert small.reconcile() == "noop-idle"
+
+
+def test_operators_may_read_what_checks_leave(small: Lab) -> None:
+    commit(small, {"ci/shot.sh": "#!/bin/sh\nmkdir $CI_WARM_ARTEFACTS/deep\necho x > $CI_WARM_ARTEFACTS/deep/shot\n"})
+    small.release(V3, SCHEMA="2")
+    small.write_spec(tests={"checks": [{"name": "shot", "run": ["ci/shot.sh"]}]})
+    assert small.command("cold", small.name).returncode == 0
+    [shot] = (small.state / "runs").glob("*/artefacts/deep/shot")
+    assert (shot.stat().st_mode & 0o777, shot.parent.stat().st_mode & 0o777) == (0o640, 0o750)
