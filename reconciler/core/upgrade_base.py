@@ -54,6 +54,16 @@ def remember(greens: Greens, green: Green) -> Greens:
     return greens.model_copy(update={"releases": releases, "last": greens.last if steps_back else green})
 
 
+_MOST_IMAGES = 1000
+
+
+def brought(greens: Greens, images: Mapping[str, str]) -> Greens:
+    """The record with the images (as asked -> pinned) of one more deploy; the oldest go when there are too many."""
+    rest = {asked: pinned for asked, pinned in greens.images.items() if asked not in images}
+    kept = dict([*rest.items(), *images.items()][-_MOST_IMAGES:])
+    return greens.model_copy(update={"images": kept})
+
+
 def withdraw(greens: Greens, version: str) -> Greens:
     """What passed, without a release that was red in full since."""
     releases = {name: green for name, green in greens.releases.items() if name != version}

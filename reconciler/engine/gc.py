@@ -74,6 +74,9 @@ def _choose(ports: Ports, settings: Settings, specs: Sequence[AppSpec]) -> tuple
         needed += canonical.images.values() if canonical else ()
         for seen in ports.store.memory(app).tags.values():
             ours += [*seen.images, *(f"@{digest}" for digest in seen.images.values())]
+    for url in sorted({spec.recipe.url for spec in specs}):
+        tested = ports.canonicals.greens(url).images
+        ours += [*tested, *tested.values()]
     age = timedelta(seconds=settings.disk.image_age)
     return retention.removable(ports.engine.inventory(), needed, [*ours, *needed], age, ports.clock.now())
 

@@ -162,3 +162,6 @@ class Greens(Record):
     recipe: str
     releases: dict[str, Green] = Field(default_factory=dict)
     last: Green | None = None
+    images: dict[str, str] = Field(
+        default_factory=dict, description="as asked -> pinned: what tests brought here, so that gc knows it for ours"
+    )

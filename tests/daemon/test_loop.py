@@ -13,7 +13,7 @@ import pytest
 
 from reconciler.adapters.clock import StopFlag
 from reconciler.adapters.spool import WishFolder
-from reconciler.core import retention, specset
+from reconciler.core import retention, specset, upgrade_base
 from reconciler.engine import gc, upkeep
 from reconciler.engine.daemon import DISK, TICK, Daemon
 from reconciler.engine.pulse import Pulse
@@ -108,6 +108,18 @@ def made(world: Host, ports: Ports, nothing: Nothing, reap: Callable[[], Reaped 
         starter=nothing,
         keep_up=lambda now: upkeep.tidy(now, nothing, lambda _paths: full, reap),
     )  # fmt: skip
+
+
+def test_images_that_a_test_brought_may_go_when_no_canonical_needs_them(host: Host) -> None:  # noqa: F811
+    ports = host.ports()
+    digest = "sha256:" + "a" * 64
+    asked, pinned = "registry.test/notes:4", f"registry.test/notes@{digest}"
+    old = NOW - timedelta(90)
+    host.engine.stored = [StoredImage(id="sha256:4", references=(asked, pinned), size=1, tagged_at=old, used=False)]
+    assert gc.collect(ports, host.settings, host.specs, dry_run=True).removed == ()
+    url = host.specs[0].recipe.url
+    ports.canonicals.change_greens(url, lambda greens: upgrade_base.brought(greens, {asked: pinned}))
+    assert [removal.id for removal in gc.collect(ports, host.settings, host.specs).removed] == ["sha256:4"]
 
 
 def test_a_sign_of_life_only_while_the_work_moves(host: Host) -> None:  # noqa: F811

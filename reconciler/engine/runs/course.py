@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from reconciler.core import assess, headcheck, level, redact, trialspec
+from reconciler.core import assess, headcheck, level, redact, trialspec, upgrade_base
 from reconciler.core.interpolate import InterpolationError
 from reconciler.engine.context import Context, failed
 from reconciler.engine.releases import Extras
@@ -153,6 +153,9 @@ class Course:
             bundle = heads.bundle(self.context, source, extras, self.run.run, head=head, known=known)
             pins = {*bundle.images.values(), *(self.standing.images.values() if self.standing else ())}
             self.context.ports.engine.protect_images(self.context.app, sorted(pins))
+            had = {bundle.asked[name]: pinned for name, pinned in bundle.images.items() if name in bundle.asked}
+            url = self.context.spec.recipe.url
+            self.site.ports.canonicals.change_greens(url, lambda greens: upgrade_base.brought(greens, had))
         except RecipeError as exc:
             return failed(Step.DEPLOY, str(exc))
         except (ActError, ObserveError) as exc:
