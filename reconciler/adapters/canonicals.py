@@ -86,13 +86,10 @@ class CanonicalFolder:
         except StateError:
             return None
 
-    def put_in_flight(self, app: AppName, record: InFlight) -> bool:
+    def put_in_flight(self, app: AppName, record: InFlight) -> None:
         """See `ports.runs.Canonicals`."""
-        try:
+        with contextlib.suppress(OSError):
             self._write(app, "inflight.json", record)
-        except OSError:
-            return False
-        return True
 
     def end_in_flight(self, app: AppName) -> None:
         """See `ports.runs.Canonicals`."""

@@ -92,11 +92,15 @@ def deploy(
 ) -> None:
     """Bring a canonical up at its known-good version, on its data as it is."""
     from reconciler.engine.runs import lend
+    from reconciler.model.errors import Interrupted
 
     with common.errors():
         built, context = _open(recipe)
         with common.locked(built, recipe, "ci-warm canonical deploy", wait):
-            done = lend.deploy(context, fresh=fresh)
+            try:
+                done = lend.deploy(context, fresh=fresh)
+            except Interrupted:
+                common.stop(common.FAILED, f"stopped; {recipe} is down again")
     if json:
         common.print_json({"app": recipe, "version": done.version, "domain": context.spec.domain, "stack": done.stack})
         return

@@ -130,18 +130,10 @@ def locked(built: "App", name: str, what: str, wait: float = 0.0) -> Iterator[No
     Raises:
         LockBusy: somebody else still holds it.
     """
-    from reconciler.model.errors import LockBusy
+    from reconciler.engine.queueing import until_free
 
     spec = built.spec(name)
-    deadline = built.clock.monotonic() + wait
-    while True:
-        try:
-            held = built.ports.locks.acquire(spec.app, what)
-            break
-        except LockBusy:
-            if built.clock.monotonic() >= deadline:
-                raise
-            built.clock.wait(0.1)
+    held = until_free(built.clock, wait, 0.1, lambda: built.ports.locks.acquire(spec.app, what))
     try:
         yield
     finally:

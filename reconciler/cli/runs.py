@@ -99,19 +99,20 @@ def patiently(built: "App", wait: float, work: "Callable[[], R]") -> "R":
     Raises:
         LockBusy: it still is.
     """
-    from reconciler.model.errors import Interrupted, LockBusy
+    from reconciler.engine.queueing import until_free
+    from reconciler.model.errors import Interrupted
 
-    deadline = built.clock.monotonic() + wait
-    while True:
+    def once() -> "R":
         try:
             return work()
-        except LockBusy:
-            if built.clock.monotonic() >= deadline:
-                raise
-            built.clock.wait(_POLL_S)
         except Interrupted as exc:
             common.say(str(exc))
             common.stop(common.FAILED, "stopped; everything of the run was removed first")
+
+    try:
+        return until_free(built.clock, wait, _POLL_S, once)
+    except Interrupted:
+        common.stop(common.FAILED, "stopped while it waited for its turn; nothing was begun")
 
 
 def _stages(text: str) -> "tuple[Stage, ...] | None":

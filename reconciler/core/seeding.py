@@ -46,6 +46,11 @@ class Judged:
     act: Act
 
 
+def has_lost_its_snapshot(canonical: Canonical, snapshot: str | None) -> bool:
+    """Say whether the snapshot that is there (by id) is not the one that belongs to it."""
+    return canonical.snapshot is not None and snapshot != canonical.snapshot
+
+
 def judge(seen: Seen) -> Judged:
     """Decide. Who used it and holds no lock any more is dead, unless it was somebody by hand."""
     use, canonical = seen.use, seen.canonical
@@ -61,7 +66,7 @@ def judge(seen: Seen) -> Judged:
     if canonical.stack != seen.stack:
         reason = f"the spec names stack {seen.stack}, its data belongs to stack {canonical.stack}"
         return Judged(status=Status.UNKNOWN, reason=reason, act=Act.MOVED)
-    if canonical.snapshot is not None and seen.snapshot != canonical.snapshot:
+    if has_lost_its_snapshot(canonical, seen.snapshot):
         reason = f"cold: its snapshot {canonical.snapshot} is gone"
         return Judged(status=Status.ABSENT, reason=reason, act=Act.SEED)
     missing = sorted(set(canonical.volumes) - set(seen.volumes))

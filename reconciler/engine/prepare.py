@@ -1,7 +1,6 @@
 """The harmless part of a change: whatever can fail does so before the app is touched. Effects: engine, records."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from reconciler.core import render
 from reconciler.engine import images
@@ -9,25 +8,15 @@ from reconciler.engine.candidate import Studied, room_problem, secret_key
 from reconciler.engine.context import Context
 from reconciler.engine.observe import Facts
 from reconciler.model.errors import ActError, RecipeError
-from reconciler.model.records import Bundle, Memory, Release
+from reconciler.model.records import Bundle, Memory
 from reconciler.model.verdict import Hold, HoldReason
 
 
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """A bundle that can be deployed with nothing left to fetch."""
+def prepare(context: Context, facts: Facts, studied: Studied) -> Bundle | Hold:
+    """Pull and pin images, check room, make secrets, protect the way back: nothing is left to fetch.
 
-    bundle: Bundle
-
-    @property
-    def release(self) -> Release:
-        """The bundle as records refer to it."""
-        bundle = self.bundle
-        return Release(version=bundle.version, commit=bundle.commit, bundle=bundle.id, images=bundle.images)
-
-
-def prepare(context: Context, facts: Facts, studied: Studied) -> Prepared | Hold:
-    """Pull and pin images, check room, make secrets, protect the way back. A Hold has touched nothing of the app."""
+    A Hold has touched nothing of the app.
+    """
     if studied.rendered is None:
         raise AssertionError("the gate lets nothing through that cannot be rendered")
     rendered, ports = studied.rendered, context.ports
@@ -52,7 +41,7 @@ def prepare(context: Context, facts: Facts, studied: Studied) -> Prepared | Hold
         reason = HoldReason.HOST if exc.host_fault and not exc.permanent else HoldReason.PREFLIGHT
         return _hold(reason, str(exc), "it works when tried again")
     ports.store.put_bundle(bundle)
-    return Prepared(bundle=bundle)
+    return bundle
 
 
 def _hold(reason: HoldReason, detail: str, clears_when: str) -> Hold:

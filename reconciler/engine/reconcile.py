@@ -21,7 +21,7 @@ from reconciler.engine.runs import tend
 from reconciler.model.action import Adopt, Deploy, Heal, Nothing, Outcome, Resume, RollBack, Upgrade
 from reconciler.model.errors import ActError, Interrupted, LockBusy, ObserveError, StateError
 from reconciler.model.observed import World
-from reconciler.model.records import Change, Failure, Fallback, Journal, KnownGood, Release, Step
+from reconciler.model.records import Bundle, Change, Failure, Fallback, Journal, KnownGood, Release, Step
 from reconciler.model.spec import Kind
 from reconciler.model.status import Assessment, Status
 from reconciler.model.verdict import Hold, HoldReason
@@ -33,7 +33,8 @@ log = structlog.get_logger("ci-warm")
 def check(context: Context, world: World, *, fetch_problem: str | None = None) -> report.Report | None:
     """Report on an app that needs nothing or is held. None: something is to be done, which is for `reconcile`.
 
-    Changes nothing but first-seen tags and alerts, so that several apps can be checked side by side.
+    Changes no app, only first-seen tags and alerts, and of a canonical its own records (a promotion that a crash left
+    is decided), so that several apps can be checked side by side.
     """
 
     def look() -> report.Report | None:
@@ -171,17 +172,15 @@ def _prepare_and_begin(
     return execute.begin(context, _journal_of_release(context, facts, action, prepared))
 
 
-def _journal_of_release(
-    context: Context, facts: Facts, action: Upgrade | Deploy, prepared: prepare.Prepared
-) -> Journal:
-    known, bundle = facts.known, prepared.bundle
+def _journal_of_release(context: Context, facts: Facts, action: Upgrade | Deploy, bundle: Bundle) -> Journal:
+    known = facts.known
     origin = known.release if known and isinstance(action, Upgrade) else None
     volumes = set(bundle.volumes.values())
     if origin is not None:
         volumes |= set(context.ports.store.bundle(context.app, origin.bundle).volumes.values())
     return _journal(
         context, Change.UPGRADE if isinstance(action, Upgrade) else Change.DEPLOY, origin=origin,
-        target=prepared.release, desired=facts.desired, origin_desired=known.desired if known else "",
+        target=bundle.release, desired=facts.desired, origin_desired=known.desired if known else "",
         volumes=tuple(sorted(volumes)), snapshot_first=isinstance(action, Deploy) and action.snapshot_first,
     )  # fmt: skip
 
@@ -252,10 +251,10 @@ def _adopt(context: Context, facts: Facts, version: str) -> Outcome:
     result = f"unmanaged:{version}"
     if studied.rendered is None:
         return Outcome(app=context.app, result=result, ok=False, evidence=(studied.candidate.problem or "",))
-    prepared = prepare.prepare(context, facts, studied)
-    if isinstance(prepared, Hold):
-        return Outcome(app=context.app, result=result, ok=False, holds=(prepared,), evidence=(prepared.detail,))
-    bundle, stack = prepared.bundle, facts.stack
+    bundle = prepare.prepare(context, facts, studied)
+    if isinstance(bundle, Hold):
+        return Outcome(app=context.app, result=result, ok=False, holds=(bundle,), evidence=(bundle.detail,))
+    stack = facts.stack
     running = {service.name: service.image for service in stack.services}
     commits = {service.labels.get(render.LABEL_COMMIT, bundle.commit) for service in stack.services}
     if running != bundle.images or commits != {bundle.commit}:
@@ -264,7 +263,7 @@ def _adopt(context: Context, facts: Facts, version: str) -> Outcome:
     same = all(service.labels.get(render.LABEL_BUNDLE) == bundle.id for service in stack.services)
     context.ports.store.put_known_good(
         KnownGood(
-            app=context.app, stack=context.stack, release=prepared.release,
+            app=context.app, stack=context.stack, release=bundle.release,
             services={service.name: service.spec_fingerprint for service in stack.services},
             desired=facts.desired if same else "", at=context.ports.clock.now(),
         )

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from reconciler.core import sweeping
 from reconciler.engine import fleet
+from reconciler.engine.queueing import until_free
 from reconciler.engine.runs import nightly
 from reconciler.model.errors import ActError, Interrupted, LockBusy, ObserveError, ReconcilerError
 from reconciler.model.ids import HOST
@@ -131,15 +132,8 @@ def _await_tests(first: Desired, patience_s: float) -> Held:
     Raises:
         LockBusy: a test is still in flight when patience ends.
     """
-    clock = first.ports.clock
-    deadline = clock.monotonic() + patience_s
-    while True:
-        try:
-            return first.ports.locks.all_slots(first.settings.runs.max_tests, "ci-warm sweep")
-        except LockBusy:
-            if clock.monotonic() >= deadline:
-                raise
-            clock.wait(_POLL_S)
+    locks, count = first.ports.locks, first.settings.runs.max_tests
+    return until_free(first.ports.clock, patience_s, _POLL_S, lambda: locks.all_slots(count, "ci-warm sweep"))
 
 
 def _timed(ports: Ports, name: str, work: Callable[[], str]) -> SweepItem:

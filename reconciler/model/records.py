@@ -232,3 +232,8 @@ class Bundle(Record):
     volumes: dict[str, str] = Field(default_factory=dict)
     external_volumes: tuple[str, ...] = ()
     secrets: dict[str, str] = Field(default_factory=dict, description="external secrets: key -> engine name")
+
+    @property
+    def release(self) -> Release:
+        """The bundle as other records refer to it."""
+        return Release(version=self.version, commit=self.commit, bundle=self.id, images=self.images)

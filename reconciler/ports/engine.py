@@ -107,7 +107,7 @@ class Engine(Protocol):
         """Service -> what its newest containers on this node said last, dead ones too."""
 
     def remove_volumes(self, stack: StackName, names: Sequence[str]) -> None:
-        """Remove volumes labelled as the stack's; others and absent ones are left alone."""
+        """Remove volumes labelled as the stack's; others, mounted and absent ones are left alone."""
 
     def purge(self, stack: StackName) -> tuple[str, ...]:
         """Remove whatever carries the stack's label, volumes and secrets too; gives what is not gone yet, by name."""

@@ -41,8 +41,8 @@ class Canonicals(Protocol):
     def in_flight(self, app: AppName) -> InFlight | None:
         """The mark of a seeding run; None also when it cannot be read: it fails open."""
 
-    def put_in_flight(self, app: AppName, record: InFlight) -> bool:
-        """Leave the mark; False if that was not possible."""
+    def put_in_flight(self, app: AppName, record: InFlight) -> None:
+        """Leave the mark, if that is possible: without it the next look asks again."""
 
     def end_in_flight(self, app: AppName) -> None:
         """Take the mark away; never raises."""

@@ -8,6 +8,7 @@ import pytest
 from reconciler.core.render import LABEL_BUNDLE
 from reconciler.demo import recipes
 from reconciler.model.errors import ActError
+from reconciler.model.ids import StackName
 from reconciler.model.records import Bundle
 from tests.lab import V1, V2, Lab, lab, until
 
@@ -199,3 +200,67 @@ def test_a_stateless_app_is_updated_in_place_and_rolled_back_by_version(tmp_path
         assert outcome.result == f"rolled-back:1.0.2+5.0.2->{V2}", outcome.evidence
         assert app.answer() == "5.0.1"
         assert not (app.state / app.name / "snapshot").exists()
+
+
+def test_only_the_stacks_own_volumes_are_removed(host: Lab) -> None:
+    host.release(V1)
+    host.first()
+    engine = host.build().ports.engine
+    own, other = f"{host.stack}_data", StackName(f"other-{host.mark}")
+    engine.create_volume(other, f"{other}_data")
+    try:
+        engine.remove_volumes(host.stack, [own])
+        assert set(engine.observe_volumes([own])) == {own}, "what is mounted stays"
+        engine.undeploy(host.stack)
+
+        def gone() -> bool:
+            engine.remove_dead(engine.holders(host.stack, [own]))
+            engine.remove_volumes(host.stack, [own, f"{other}_data", "never-was"])
+            return not engine.observe_volumes([own])
+
+        until(gone, what="its own volume is removed")
+        assert set(engine.observe_volumes([f"{other}_data"])) == {f"{other}_data"}
+    finally:
+        engine.remove_volumes(other, [f"{other}_data"])
+    assert engine.observe_volumes([f"{other}_data"]) == {}
+
+
+def test_purging_leaves_nothing_of_the_stack_and_everything_of_others(host: Lab) -> None:
+    host.release(V1)
+    host.first()
+    engine = host.build().ports.engine
+    other = StackName(f"other-{host.mark}")
+    engine.create_volume(other, f"{other}_data")
+    try:
+        engine.create_secret(host.stack, f"{host.stack}_word_v1", b"word")
+        until(lambda: engine.purge(host.stack) == (), what="the stack is purged")
+        assert engine.purge(host.stack) == ()
+        assert engine.observe_stack(host.stack).services == ()
+        assert engine.observe_volumes([f"{host.stack}_data"]) == {}
+        assert engine.observe_named("secret", [f"{host.stack}_word_v1"]) == frozenset()
+        assert set(engine.observe_volumes([f"{other}_data"])) == {f"{other}_data"}
+    finally:
+        engine.remove_volumes(other, [f"{other}_data"])
+
+
+def test_a_command_runs_inside_and_its_end_is_told(host: Lab) -> None:
+    host.release(V1)
+    host.first()
+    engine = host.build().ports.engine
+    ended = engine.execute(host.stack, "app", ["/bin/sh", "-c", "echo said; echo $VERSION >&2; exit 3"], 20)
+    assert ended.code == 3 and {"said", "5.0.0"} <= set(ended.output.split())
+    with pytest.raises(ActError):
+        engine.execute(host.stack, "nobody", ["/bin/sh", "-c", "true"], 20)
+
+
+def test_the_last_words_of_each_service_are_kept_when_it_died(host: Lab) -> None:
+    host.release(V1, FAIL="before")
+    engine = host.build().ports.engine
+    said: list[str] = []
+
+    def effect(name: str) -> None:
+        if name == "settle:after":
+            said.append(engine.logs(host.stack, 20).get("app", ""))
+
+    assert host.reconcile(effect) == f"deploy-failed:{V1}"
+    assert "failing before the migration, as told" in said[0]

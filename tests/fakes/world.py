@@ -260,7 +260,8 @@ class FakeEngine:
         if name not in self.volumes:
             path = self.root / "volumes" / name / "_data"
             path.mkdir(parents=True)
-            self.volumes[name] = VolumeObs(name=name, driver="local", options={}, labels={}, path=str(path))
+            labels = {"com.docker.stack.namespace": str(stack)}
+            self.volumes[name] = VolumeObs(name=name, driver="local", options={}, labels=labels, path=str(path))
         return self.volumes[name]
 
     def observe_images(self, references: Sequence[str]) -> Mapping[str, ImageObs]:
@@ -301,7 +302,8 @@ class FakeEngine:
     def remove_volumes(self, stack: StackName, names: Sequence[str]) -> None:
         self._called("remove_volumes", changes=True)
         for name in names:
-            self.volumes.pop(name, None)
+            if name in self.volumes and self.volumes[name].labels.get("com.docker.stack.namespace") == stack:
+                del self.volumes[name]
 
     def purge(self, stack: StackName) -> tuple[str, ...]:
         self._called("purge", changes=True)

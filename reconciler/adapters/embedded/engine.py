@@ -232,7 +232,8 @@ class EmbeddedEngine:
     def remove_volumes(self, stack: StackName, names: Sequence[str]) -> None:
         """See `ports.Engine`."""
         for name, volume in self.observe_volumes(names).items():
-            if volume.labels.get(translate.LABEL_STACK) == stack:
+            mounted = self.holders(StackName(""), [name])
+            if volume.labels.get(translate.LABEL_STACK) == stack and not mounted:
                 files.remove_tree(self.root / "volumes" / name)
 
     def purge(self, stack: StackName) -> tuple[str, ...]:

@@ -111,8 +111,7 @@ def _whole(context: Context) -> Canonical:
     canonical = context.ports.canonicals.canonical(context.app)
     if canonical is None:
         raise UsageError(f"{context.app} is cold; ci-warm canonical seed {context.app} warms it")
-    manifest = context.ports.snapshots.observe(context.app)
-    if canonical.snapshot is not None and (manifest is None or manifest.id != canonical.snapshot):
+    if warm.has_lost_its_snapshot(context, canonical):
         raise UsageError(f"{context.app} has lost its snapshot; ci-warm canonical seed {context.app} makes a new one")
     return canonical
 

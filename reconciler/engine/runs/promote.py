@@ -8,10 +8,11 @@ from dataclasses import replace
 
 from reconciler.core import promotion, trialspec, upgrade_base
 from reconciler.engine.context import Context, failed
+from reconciler.engine.queueing import until_free
 from reconciler.engine.runs import heads, plans, rig, teardown, warm
 from reconciler.engine.runs.course import Course, surroundings
 from reconciler.engine.runs.site import Limited, Site
-from reconciler.model.errors import ActError, Interrupted, LockBusy, ReconcilerError
+from reconciler.model.errors import ActError, Interrupted, ReconcilerError
 from reconciler.model.records import Bundle, Failure, Step
 from reconciler.model.reports import Alert, Severity
 from reconciler.model.runs import Canonical, Green, Promotion, Run
@@ -81,15 +82,9 @@ def consider(course: Course) -> None:
 
 def _lock(course: Course, context: Context) -> Held:
     """Wait a moment: a pass holds it for an instant only."""
-    clock = context.ports.clock
-    deadline = clock.monotonic() + context.settings.limits.quiesce
-    while True:
-        try:
-            return context.ports.locks.acquire(context.app, f"ci-warm run {course.run.run}: promotion")
-        except LockBusy:
-            if clock.monotonic() > deadline:
-                raise
-            clock.wait(_POLL_S)
+    ports, what = context.ports, f"ci-warm run {course.run.run}: promotion"
+    patience = context.settings.limits.quiesce
+    return until_free(ports.clock, patience, _POLL_S, lambda: ports.locks.acquire(context.app, what))
 
 
 def _promote(course: Course, context: Context) -> Failure | None:

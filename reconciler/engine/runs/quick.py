@@ -61,8 +61,7 @@ def _usable(context: Context) -> Canonical | str:
     canonical = context.ports.canonicals.canonical(context.app)
     if canonical is None:
         return "there is no canonical yet"
-    manifest = context.ports.snapshots.observe(context.app)
-    if canonical.snapshot is not None and (manifest is None or manifest.id != canonical.snapshot):
+    if warm.has_lost_its_snapshot(context, canonical):
         return "the canonical's snapshot is not there"
     return canonical
 
@@ -91,10 +90,10 @@ def _known_good(course: Course, canonical: Canonical) -> Ended:
     failure = warm.idle(course.context, canonical)
     if failure is not None:
         return failure
-    taken = warm.take(course.context, canonical, course.run.run)
-    if isinstance(taken, Failure):
-        return taken
-    if taken.restored:
+    restored = warm.take(course.context, canonical, course.run.run)
+    if isinstance(restored, Failure):
+        return restored
+    if restored:
         course.note("the canonical's data was put back to its snapshot first")
     source = course.plan.base.source
     if source is None:

@@ -6,7 +6,7 @@ Nothing is journaled: what a run made is torn down, and a canonical has its own 
 from reconciler.engine import execute
 from reconciler.engine.context import Context, Done, Work, failed
 from reconciler.model.errors import ActError, ObserveError, StateError
-from reconciler.model.records import Bundle, Change, Failure, Journal, Release, Step
+from reconciler.model.records import Bundle, Change, Failure, Journal, Step
 
 
 def up(context: Context, bundle: Bundle) -> Failure | None:
@@ -42,13 +42,8 @@ def put_back(context: Context, bundle: Bundle, snapshot: str, op_id: str) -> Fai
     return failure
 
 
-def release_of(bundle: Bundle) -> Release:
-    """The bundle as records refer to it."""
-    return Release(version=bundle.version, commit=bundle.commit, bundle=bundle.id, images=bundle.images)
-
-
 def _journal(context: Context, bundle: Bundle, op_id: str = "run") -> Journal:
-    release = release_of(bundle)
+    release = bundle.release
     return Journal(
         op_id=op_id, app=context.app, stack=bundle.stack, kind=Change.UPGRADE, stateful=True, origin=release,
         target=release, desired="", volumes=tuple(sorted(bundle.volumes.values())),

@@ -5,7 +5,6 @@ when they equal the snapshot again.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from reconciler.core import promotion as promotions
 from reconciler.core import seeding
@@ -20,14 +19,6 @@ from reconciler.model.runs import Canonical, Use
 MANUAL = seeding.MANUAL
 _STACK_LABEL = "com.docker.stack.namespace"
 RESTORE_FAILED = "restore-failed"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Taken:
-    """A canonical whose volumes equal its snapshot. `restored`: they had to be put back first."""
-
-    canonical: Canonical
-    restored: bool
 
 
 def mark(context: Context, by: str) -> None:
@@ -56,8 +47,17 @@ def moved(context: Context) -> str | None:
     return f"the spec names stack {context.stack}, the canonical's data belongs to stack {canonical.stack}"
 
 
-def take(context: Context, canonical: Canonical, by: str) -> Taken | Failure:
-    """Have the canonical for a test: idle, its volumes equal to the snapshot, and marked as in use."""
+def has_lost_its_snapshot(context: Context, canonical: Canonical) -> bool:
+    """Look whether the snapshot on disk is the canonical's."""
+    manifest = context.ports.snapshots.observe(context.app)
+    return seeding.has_lost_its_snapshot(canonical, manifest.id if manifest else None)
+
+
+def take(context: Context, canonical: Canonical, by: str) -> bool | Failure:
+    """Have the canonical for a test: idle, its volumes equal to the snapshot, and marked as in use.
+
+    Says whether they had to be put back first.
+    """
     restored = needs_restore(context, canonical)
     mark(context, by)
     if restored:
@@ -65,7 +65,7 @@ def take(context: Context, canonical: Canonical, by: str) -> Taken | Failure:
         if failure is not None:
             return failure
         mark(context, by)
-    return Taken(canonical=canonical, restored=restored)
+    return restored
 
 
 def needs_restore(context: Context, canonical: Canonical) -> bool:
