@@ -6,7 +6,7 @@ _HOST_TEXTS = (
     "update out of sequence", "not found: network", "vxlan interface", "network sandbox join failed",
     "cannot allocate memory", "i/o timeout", "too many open files", "device or resource busy",
 )  # fmt: skip
-"""Measured and reported texts of engines in trouble; docs/swarm.md has the sources."""
+"""Texts of engines in trouble, measured on Engine 20.10 or reported for it."""
 
 
 def is_hosts(text: str) -> bool:
