@@ -625,7 +625,7 @@ def test_a_test_that_is_asked_for_while_it_runs_comes_once_more(tmp_path: Path) 
     gate, said = tmp_path / "gate", tmp_path / "said"
     os.mkfifo(gate)
     starter = RunStarter(tmp_path / "config", tmp_path)
-    starter._base = ["/bin/sh", "-c", f'echo "$@" >> {said}; cat {gate}', "sh"]
+    starter._base = ["/bin/sh", "-c", f'echo "$@" >> {said}; exec cat {gate}', "sh"]
     try:
         for _ in range(3):
             assert starter.test(AppName("notes"), "quick", "refs/pull/7/head")
