@@ -10,8 +10,10 @@ from reconciler.cli.common import JsonFlag, WaitFlag
 
 if TYPE_CHECKING:
     from reconciler.app import App
+    from reconciler.engine.runs.plans import Plan, Request
     from reconciler.engine.runs.site import Site
     from reconciler.model.runs import Run
+    from reconciler.model.spec import AppSpec
     from reconciler.model.trial import Stage
 
 group = typer.Typer(help="Reports of test runs, and what killed ones left.", no_args_is_help=True)
@@ -35,16 +37,12 @@ def cold(
     from reconciler.engine.runs import cold as runs
     from reconciler.engine.runs import plans
 
-    with common.errors():
-        built, site = opened()
-        request = plans.Request(
-            spec=site.enrolled(recipe), ref=ref, base=base, stages=_stages(stages), keep_on_failure=keep,
-            actor=common.actor(),
-        )  # fmt: skip
-        fetch(built, request.spec.recipe.url, no_fetch=no_fetch)
-        plan = plans.make(site, request)
-        done = patiently(built, wait, lambda: runs.run(site, plan))
-    tell(done, json=json)
+    def ask(spec: "AppSpec") -> plans.Request:
+        return plans.Request(
+            spec=spec, ref=ref, base=base, stages=_stages(stages), keep_on_failure=keep, actor=common.actor()
+        )
+
+    tell(_played(recipe, ask, runs.run, no_fetch=no_fetch, wait=wait), json=json)
 
 
 def quick(
@@ -59,13 +57,24 @@ def quick(
     from reconciler.engine.runs import quick as runs
     from reconciler.model.runs import Mode
 
+    def ask(spec: "AppSpec") -> plans.Request:
+        return plans.Request(spec=spec, mode=Mode.QUICK, ref=ref, actor=common.actor())
+
+    tell(_played(recipe, ask, runs.run, no_fetch=no_fetch, wait=wait), json=json)
+
+
+def _played(
+    recipe: str, ask: "Callable[[AppSpec], Request]", run: "Callable[[Site, Plan], Run]", *, no_fetch: bool, wait: float
+) -> "Run":
+    """Plan once, then queue and run."""
+    from reconciler.engine.runs import plans
+
     with common.errors():
         built, site = opened()
-        request = plans.Request(spec=site.enrolled(recipe), mode=Mode.QUICK, ref=ref, actor=common.actor())
+        request = ask(site.enrolled(recipe))
         fetch(built, request.spec.recipe.url, no_fetch=no_fetch)
         plan = plans.make(site, request)
-        done = patiently(built, wait, lambda: runs.run(site, plan))
-    tell(done, json=json)
+        return patiently(built, wait, lambda: run(site, plan))
 
 
 def opened() -> "tuple[App, Site]":

@@ -12,10 +12,11 @@ import pytest
 
 from reconciler import app as composition
 from reconciler.adapters import files
+from reconciler.adapters.alerts import AlertFolder
 from reconciler.adapters.backups import VolumeFiles
 from reconciler.adapters.checks import CommandChecks
 from reconciler.adapters.embedded.engine import EmbeddedEngine
-from reconciler.adapters.run_desk import OpenRun
+from reconciler.adapters.run_desk import OpenRun, RunArchive
 from reconciler.adapters.starter import RunStarter
 from reconciler.demo.story import free_port
 from reconciler.engine.context import Context
@@ -673,3 +674,32 @@ def test_operators_may_read_what_checks_leave(small: Lab) -> None:
     assert small.command("cold", small.name).returncode == 0
     [shot] = (small.state / "runs").glob("*/artefacts/deep/shot")
     assert (shot.stat().st_mode & 0o777, shot.parent.stat().st_mode & 0o777) == (0o640, 0o750)
+
+
+def test_seeding_what_is_warm_by_then_does_nothing(small: Lab) -> None:
+    assert small.test().promoted
+    before = small.canonical()
+    ran = small.command("canonical", "seed", small.name, "--if-cold")
+    assert ran.returncode == 0 and ran.stdout == f"{small.name}: warm already\n"
+    ran = small.command("canonical", "seed", small.name, "--if-cold", "--json")
+    assert json.loads(ran.stdout) == {"app": small.name, "result": "warm"}
+    assert len(small.build().runs.reports()) == 1 and small.canonical() == before
+
+
+def test_a_report_that_goes_bad_and_a_full_disk_keep_no_test_waiting(
+    small: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow(small)
+    child = started(small, "cold", small.name)
+    child.kill()
+    child.wait()
+    [report] = (small.state / "runs").glob("*/run.json")
+    real = RunArchive.reopen
+
+    def torn(self: RunArchive, run: str, what: str) -> OpenRun:
+        report.write_text("{")
+        return real(self, run, what)
+
+    monkeypatch.setattr(RunArchive, "reopen", torn)
+    monkeypatch.setattr(AlertFolder, "raise_", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "No space left")))
+    assert teardown.reap(composition.site(small.build())).failed == [report.parent.name]

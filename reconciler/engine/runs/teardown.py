@@ -5,6 +5,7 @@ Only what a run's report names is ever removed, never a stack that is declared, 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 import structlog
 
@@ -75,6 +76,16 @@ def finish(folder: RunFolder, run: Run) -> Run:
     return run
 
 
+class Fate(StrEnum):
+    """What the reaper came to with one run. `ended`: somebody finished it meanwhile."""
+
+    REMOVED = "removed"
+    ALIVE = "alive"
+    KEPT = "kept"
+    FAILED = "failed"
+    ENDED = "ended"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reaped:
     """What the reaper did. `alive`: runs that hold their lock; `kept`: red ones that somebody wants to look at."""
@@ -87,63 +98,64 @@ class Reaped:
 
 def reap(site: Site, only: str | None = None) -> Reaped:
     """Tear down what killed runs left. `only`: this run, also if it is kept for a look."""
-    removed: list[str] = []
-    alive: list[str] = []
-    kept: list[str] = []
-    failed: list[str] = []
+    fates: dict[str, Fate] = {}
+    left: list[str] = []
     for run in site.desk.unfinished():
-        if only is not None and run.run != only:
-            continue
-        if only is None and run.kept_until is not None and site.ports.clock.now() < run.kept_until:
-            kept.append(run.run)
-            continue
-        try:
-            folder = site.desk.reopen(run.run, "ci-warm runs reap")
-        except LockBusy:
-            alive.append(run.run)
-            continue
-        except OSError as exc:
-            log.warning("reap", run=run.run, error=str(exc))
-            failed.append(run.run)
-            continue
-        try:
-            # Somebody may have finished it between the look and the lock.
-            fresh = site.desk.report(run.run)
-            if fresh is not None and only is None and fresh.kept_until not in (None, run.kept_until):
-                kept.append(run.run)
-            elif fresh is not None and not fresh.torn_down:
-                done = _remove(site, folder, fresh)
-                (removed if done.torn_down else failed).append(run.run)
-        except LockBusy:
-            alive.append(run.run)
-        except Interrupted:
-            raise
-        except (ReconcilerError, OSError) as exc:
-            log.warning("reap", run=run.run, error=str(exc))
-            failed.append(run.run)
-        finally:
-            folder.close()
+        if only in (None, run.run):
+            fates[run.run], leftovers = _reaped(site, run, asked_for=only is not None)
+            left += [f"{run.run}: {name}" for name in leftovers]
     site.desk.prune(site.settings.runs.keep_reports)
     if only is None:
-        _tell(site, failed)
-    return Reaped(removed=removed, alive=alive, kept=kept, failed=failed)
+        _tell(site, left)
+
+    def of(fate: Fate) -> list[str]:
+        return [run for run, found in fates.items() if found is fate]
+
+    return Reaped(removed=of(Fate.REMOVED), alive=of(Fate.ALIVE), kept=of(Fate.KEPT), failed=of(Fate.FAILED))
 
 
-def _tell(site: Site, failed: Sequence[str]) -> None:
+def _reaped(site: Site, run: Run, *, asked_for: bool) -> tuple[Fate, tuple[str, ...]]:
+    """Look after one run; what is left of it, in words. One that is broken in any way is its own matter alone."""
+    if not asked_for and run.kept_until is not None and site.ports.clock.now() < run.kept_until:
+        return Fate.KEPT, ()
+    folder = None
+    try:
+        folder = site.desk.reopen(run.run, "ci-warm runs reap")
+        # Somebody may have finished it between the look and the lock.
+        fresh = site.desk.report(run.run)
+        if fresh is None or fresh.torn_down:
+            return Fate.ENDED, ()
+        if not asked_for and fresh.kept_until not in (None, run.kept_until):
+            return Fate.KEPT, ()
+        done = _remove(site, folder, fresh)
+    except LockBusy:
+        return Fate.ALIVE, ()
+    except Interrupted:
+        raise
+    except (ReconcilerError, OSError) as exc:
+        log.warning("reap", run=run.run, error=str(exc))
+        return Fate.FAILED, (f"cannot be taken down: {exc}",)
+    finally:
+        if folder is not None:
+            folder.close()
+    return (Fate.REMOVED if done.torn_down else Fate.FAILED), done.leftovers
+
+
+def _tell(site: Site, left: Sequence[str]) -> None:
     """What cannot be removed stays until somebody helps, so somebody is told; once, for all of it."""
     alerts, now = site.ports.alerts, site.ports.clock.now()
-    if not failed:
-        alerts.resolve(HOST, [], reason=LEFTOVERS)
-        return
-    reports = [site.desk.report(run) for run in failed]
-    left = [f"{run.run}: {name}" for run in reports if run is not None for name in run.leftovers]
-    silent = [f"{run}: cannot be taken down" for run in failed if not any(text.startswith(run) for text in left)]
-    alerts.raise_(
-        Alert(
-            app=HOST, reason=LEFTOVERS, severity=Severity.WARNING, evidence=(*left, *silent), first_at=now, last_at=now,
-            clears_when="ci-warm runs reap removes them", fingerprint=f"{HOST}|{LEFTOVERS}|",
-        )
-    )  # fmt: skip
+    try:
+        if not left:
+            alerts.resolve(HOST, [], reason=LEFTOVERS)
+            return
+        alerts.raise_(
+            Alert(
+                app=HOST, reason=LEFTOVERS, severity=Severity.WARNING, evidence=tuple(left), first_at=now, last_at=now,
+                clears_when="ci-warm runs reap removes them", fingerprint=f"{HOST}|{LEFTOVERS}|",
+            )
+        )  # fmt: skip
+    except OSError as exc:
+        log.error("alert_not_written", error=str(exc))  # a full disk must not keep the next test waiting
 
 
 def _remove(site: Site, folder: RunFolder, run: Run) -> Run:
