@@ -25,6 +25,7 @@ def missing(what: str) -> None:
     pytest.skip(what)
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in this hook, too, and would be first
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A private engine belongs to one worker: without a shared one, its tests stay together."""
     if not os.environ.get("CI_WARM_TEST_DOCKER_HOST"):
