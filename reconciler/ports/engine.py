@@ -71,7 +71,7 @@ class Engine(Protocol):
         """Remove stopped containers of the stack; never a running or foreign one."""
 
     def remove_services(self, stack: StackName, names: Sequence[str]) -> None:
-        """Remove single services of the stack."""
+        """Remove single services of the stack and stop their containers with their own grace."""
 
     def deploy(self, bundle: Bundle, workdir: Path) -> Deployed:
         """Send the bundle to the engine; returns when it is accepted or refused."""

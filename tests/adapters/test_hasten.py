@@ -36,16 +36,23 @@ def test_only_what_is_to_stop_is_stopped_once_and_with_its_own_grace() -> None:
 
     def grace(stack: str) -> Mapping[str, int]:
         asked.append(stack)
-        return {"app": 37}
+        return {"app": 37, "db": 10}
 
     seen = StackObs(
-        tasks=(task("old", "shutdown"), task("new", "running"), task("gone", "shutdown"), task("odd", "remove", "db")),
+        tasks=(
+            task("old", "shutdown"),
+            task("new", "running"),
+            task("gone", "shutdown"),
+            task("odd", "remove", "db"),
+            task("removed", "remove", "no service any more"),
+        ),
         containers=(
             ContainerObs(id="doomed", task_id="old", state="running"),
             ContainerObs(id="fresh", task_id="new", state="running"),
             ContainerObs(id="dead", task_id="gone", state="exited"),
             ContainerObs(id="stubborn", task_id="odd", state="running"),
             ContainerObs(id="foreign", task_id="of nobody", state="running"),
+            ContainerObs(id="the agent's", task_id="removed", state="running"),
         ),
     )
     hastener = Hastener(client, grace)

@@ -1,13 +1,11 @@
 """`ports.Engine` on a real Swarm. Effects: the engine, and `docker stack deploy` for the compose part."""
 
-import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.adapters.deploy import stack as stack_deploy
-from reconciler.adapters.swarm import execute, images, inventory, parse, teardown, words
+from reconciler.adapters.swarm import execute, images, inventory, parse, removal, teardown, words
 from reconciler.adapters.swarm.client import SwarmClient
 from reconciler.adapters.swarm.hasten import Hastener
 from reconciler.model.base import Json
@@ -20,9 +18,6 @@ from reconciler.ports import Deployed, Executed, Holder, NamedKind
 
 LABEL_APP = "ci-warm.app"
 _DEAD = frozenset({"exited", "dead", "created"})
-_POLL_S = 0.005
-_SHUTDOWN_S = 2.0
-_NS = 1_000_000_000
 
 
 class SwarmEngine:
@@ -80,7 +75,7 @@ class SwarmEngine:
 
     def wake(self, stack: StackName, names: Sequence[str]) -> None:
         """See `ports.Engine`. What `docker service update --force` does."""
-        for raw in self._services(stack):
+        for raw in removal.services(self.client, stack):
             spec = raw["Spec"]
             if spec["Name"].removeprefix(f"{stack}_") in names:
                 spec["TaskTemplate"]["ForceUpdate"] = spec["TaskTemplate"].get("ForceUpdate", 0) + 1
@@ -88,82 +83,14 @@ class SwarmEngine:
 
     def _graces(self, stack: str) -> Mapping[str, int]:
         try:
-            return {raw["ID"]: _grace_s(raw) for raw in self._services(StackName(stack))}
+            return removal.graces(removal.services(self.client, StackName(stack)))
         except ObserveError:
             return {}
 
     def undeploy(self, stack: StackName) -> None:
-        """Scale to 0, see desired=shutdown, stop this node's containers directly, remove the services.
-
-        Skips the agent's fixed gossip delay (about 3 s): containers are stopped here, each with its own grace.
-        """
-        services = self._services(stack)
-        for raw in services:
-            self._scale_to_zero(raw)
-        replicated = {raw["ID"] for raw in services if "Replicated" in raw["Spec"]["Mode"]}
-        self._await_shutdown(stack, replicated)
-        grace = {raw["ID"]: _grace_s(raw) for raw in services}
-        for raw in services:
-            if raw["ID"] not in replicated:  # a global service starts new tasks until it is gone
-                self.client.write("remove service", "remove_service", raw["ID"])
-        self._stop_containers(stack, grace)
-        for raw in services:
-            self.client.write("remove service", "remove_service", raw["ID"])
-
-    def _services(self, stack: StackName) -> list[Json]:
-        label = {"label": f"{parse.LABEL_STACK}={stack}"}
-        found: list[Json] = self.client.read("services", "services", filters=label)
-        return found
-
-    def _scale_to_zero(self, raw: Json) -> None:
-        for _ in range(5):  # an update out of sequence means somebody was faster: read again
-            spec = raw["Spec"]
-            if not (spec["Mode"].get("Replicated") or {}).get("Replicas"):
-                return
-            spec["Mode"]["Replicated"]["Replicas"] = 0
-            try:
-                self.client.update_service(raw["ID"], raw["Version"]["Index"], spec)
-                return
-            except ActError as exc:
-                if "out of sequence" not in str(exc):
-                    raise
-            again = self.client.find("service", "inspect_service", raw["ID"])
-            if again is None:
-                return
-            raw = again
-
-    def _await_shutdown(self, stack: StackName, services: set[str]) -> None:
-        """Wait a moment for the scaling to reach the tasks, about 7 ms as a rule.
-
-        Now and then Swarm forgets a task that waits for its restart. That costs only time: the services are removed
-        next, and whoever goes on waits until no container is left.
-        """
-        label = {"label": f"{parse.LABEL_STACK}={stack}"}
-        deadline = time.monotonic() + _SHUTDOWN_S
-        while time.monotonic() < deadline:
-            tasks = self.client.read("tasks", "tasks", filters=label)
-            if not any(t["ServiceID"] in services and t["DesiredState"] in ("running", "ready") for t in tasks):
-                return
-            time.sleep(_POLL_S)
-
-    def _stop_containers(self, stack: StackName, grace: Mapping[str, int]) -> None:
-        label = {"label": f"{parse.LABEL_STACK}={stack}"}
-        found = self.client.read("containers", "containers", filters=label)
-        if not found:
-            return
-        with ThreadPoolExecutor(max_workers=min(16, len(found))) as pool:
-            stops = [
-                pool.submit(
-                    self.client.write,
-                    "stop container",
-                    "stop",
-                    raw["Id"],
-                    timeout=grace.get(raw["Labels"].get(parse.LABEL_SERVICE_ID, ""), 10),
-                )
-                for raw in found
-            ]
-            for stop in stops:
-                stop.result()
+        """See `ports.Engine`."""
+        removal.take_down(self.client, stack, removal.services(self.client, stack))
+        removal.stop_strays(self.client, stack)
 
     def holders(self, stack: StackName, volumes: Sequence[str]) -> tuple[Holder, ...]:
         """See `ports.Engine`."""
@@ -174,7 +101,7 @@ class SwarmEngine:
             seen |= {raw["Id"]: raw for raw in found}
         tasks = self.client.read("tasks", "tasks", filters=filters[0])
         wanted_tasks = {raw["ID"] for raw in tasks if raw["DesiredState"] in ("running", "ready")}
-        services = {raw["ID"] for raw in self._services(stack)}
+        services = {raw["ID"] for raw in removal.services(self.client, stack)}
         return tuple(_holder(raw, stack, wanted_tasks, services) for raw in seen.values())
 
     def remove_dead(self, holders: Sequence[Holder]) -> None:
@@ -190,13 +117,13 @@ class SwarmEngine:
 
     def remove_services(self, stack: StackName, names: Sequence[str]) -> None:
         """See `ports.Engine`."""
-        for raw in self._services(stack):
-            if raw["Spec"]["Name"].removeprefix(f"{stack}_") in names:
-                self.client.write("remove service", "remove_service", raw["ID"])
+        found = removal.services(self.client, stack)
+        doomed = [raw for raw in found if raw["Spec"]["Name"].removeprefix(f"{stack}_") in names]
+        removal.take_down(self.client, stack, doomed)
 
     def deploy(self, bundle: Bundle, workdir: Path) -> Deployed:
         """See `ports.Engine`. The CLI keeps an image that somebody edited by hand, so that is set straight first."""
-        for raw in self._services(StackName(bundle.stack)):
+        for raw in removal.services(self.client, StackName(bundle.stack)):
             spec = raw["Spec"]
             wanted = bundle.images.get(spec["Name"].removeprefix(f"{bundle.stack}_"))
             asked = (spec.get("Labels") or {}).get("com.docker.stack.image")
@@ -282,11 +209,6 @@ class SwarmEngine:
                 except ActError as exc:
                     if "in use" not in str(exc):
                         raise
-
-
-def _grace_s(raw: Json) -> int:
-    period = raw["Spec"]["TaskTemplate"].get("ContainerSpec", {}).get("StopGracePeriod")
-    return 10 if period is None else -(-int(period) // _NS)
 
 
 def _holder(raw: Json, stack: StackName, wanted_tasks: set[str], services: set[str]) -> Holder:

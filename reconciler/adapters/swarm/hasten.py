@@ -11,7 +11,6 @@ from reconciler.model.errors import ActError
 from reconciler.model.observed import StackObs
 
 _DOOMED = ("shutdown", "remove")
-_DEFAULT_GRACE_S = 10
 
 
 class Hastener:
@@ -31,8 +30,9 @@ class Hastener:
         grace = self._grace(stack)
         for container in found:
             self._asked.add(container.id)
-            seconds = grace.get(doomed[container.task_id], _DEFAULT_GRACE_S)
-            threading.Thread(target=self._stop, args=(container.id, seconds), daemon=True).start()
+            seconds = grace.get(doomed[container.task_id])
+            if seconds is not None:  # of a removed service only the agent still knows it
+                threading.Thread(target=self._stop, args=(container.id, seconds), daemon=True).start()
 
     def _stop(self, container: str, grace_s: int) -> None:
         try:

@@ -14,7 +14,7 @@ from reconciler.model.observed import ContainerObs, Mode, ServiceObs, StackObs, 
 LABEL_STACK = "com.docker.stack.namespace"
 LABEL_TASK = "com.docker.swarm.task.id"
 LABEL_SERVICE_ID = "com.docker.swarm.service.id"
-_NOT_THERE = frozenset(
+NOT_THERE = frozenset(
     {"new", "allocated", "pending", "complete", "shutdown", "failed", "rejected", "remove", "orphaned"}
 )  # a task of a global service has its node before anybody looked whether it fits
 _MODES = {
@@ -85,7 +85,7 @@ def taken_ports(services: Sequence[Json], tasks: Sequence[Json]) -> frozenset[in
     of_service = {raw["ID"]: _host_ports(raw["Spec"].get("EndpointSpec")) for raw in services}
     found: set[int] = set()
     for raw in tasks:
-        if not raw.get("NodeID") or raw["Status"]["State"] in _NOT_THERE:
+        if not raw.get("NodeID") or raw["Status"]["State"] in NOT_THERE:
             continue
         ports = of_service.get(raw.get("ServiceID", ""))
         if ports is None and raw["Status"]["State"] != "running":

@@ -6,7 +6,7 @@ For test stacks alone; who may be purged is decided by the caller. Everything go
 import contextlib
 from collections.abc import Mapping, Sequence
 
-from reconciler.adapters.swarm import parse
+from reconciler.adapters.swarm import parse, removal
 from reconciler.adapters.swarm.client import SwarmClient
 from reconciler.model.base import Json
 from reconciler.model.errors import ActError
@@ -20,8 +20,8 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
 
 def purge(client: SwarmClient, stack: StackName) -> tuple[str, ...]:
     """Remove what can be removed now; what is not gone yet, by kind and name. One that cannot go stops no other."""
-    for raw in client.read("services", "services", filters=_label(stack)):
-        _gently(client, "remove service", "remove_service", raw["ID"])
+    with contextlib.suppress(ActError):
+        removal.take_down(client, stack, removal.services(client, stack), kill=True)
     for raw in _containers(client, stack):
         _gently(client, "remove container", "remove_container", raw["Id"], v=True, force=True)
     for listing, remove, kind in _KINDS:

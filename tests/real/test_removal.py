@@ -1,0 +1,83 @@
+"""Services are taken down in an order that Engine 20.10 survives (docs/adr/0013), seen on the real one."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.adapters import process
+from reconciler.adapters.swarm import removal
+from reconciler.adapters.swarm.client import SwarmClient
+from reconciler.demo import recipes
+from reconciler.model.ids import StackName
+from tests.lab import until
+
+pytestmark = [pytest.mark.swarm, pytest.mark.usefixtures("swarm")]
+_FAST: dict[str, Any] = {"restart_policy": {"delay": "100ms"}}
+_LOOPS = ["sh", "-c", "sleep 0.2; exit 1"]
+_SERVES = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]
+
+
+class Watching(SwarmClient):
+    """Notes at each removal of a service what Swarm was to delete of it in that moment."""
+
+    found: list[tuple[str, bool]]
+
+    def write(self, what: str, method: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if method == "remove_service":
+            raw = self.find("service", "inspect_service", args[0])
+            tasks = self.read("tasks", "tasks", filters={"service": args[0]})
+            self.found.append((raw["Spec"]["Name"].partition("_")[2], removal.being_deleted(raw, tasks)))
+        return super().write(what, method, *args, **kwargs)
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[StackName]:
+    """Two services that never stay up, one of them global, and one that does."""
+    name = StackName(f"loops-{uuid.uuid4().hex[:8]}")
+    image = f"{name}:1"
+    recipes.swarm_image(image, {}, volume=False, label=name)
+    services = {
+        "loops": (_LOOPS, _FAST), "everywhere": (_LOOPS, {**_FAST, "mode": "global"}), "serves": (_SERVES, {})
+    }  # fmt: skip
+    document = {
+        "version": "3.8",
+        "services": {
+            service: {"image": image, "command": command, "deploy": {"endpoint_mode": "dnsrr", **deploy}}
+            for service, (command, deploy) in services.items()
+        },
+    }
+    compose = tmp_path / "compose.json"
+    compose.write_text(json.dumps(document))
+    docker("stack", "deploy", "--resolve-image", "never", "-c", str(compose), name)
+    yield name
+    docker("stack", "rm", name)
+    label = f"label=com.docker.stack.namespace={name}"
+    until(lambda: not docker("ps", "-aq", "--filter", label), 60, "the stack's containers are gone")
+    docker("image", "rm", "--force", image)
+
+
+def docker(*args: str) -> str:
+    ran = process.run(["docker", *args], timeout_s=60)
+    assert ran.code == 0, ran.output
+    return ran.output.strip()
+
+
+def test_no_service_is_removed_while_swarm_deletes_tasks_of_it(swarm: str, stack: StackName) -> None:
+    client = Watching(swarm, 20.0)
+    client.found = []
+
+    def restless() -> bool:
+        tasks = client.read("tasks", "tasks", filters={"label": f"com.docker.stack.namespace={stack}"})
+        return sum(not removal.calm(raw, tasks) for raw in removal.services(client, stack)) == 2
+
+    until(restless, 60, "two services have restarted often")
+    removal.take_down(client, stack, removal.services(client, stack))
+    assert client.found[0] == ("serves", False)
+    assert sorted(client.found[1:]) == [("everywhere", False), ("loops", False)]
+    assert removal.services(client, stack) == []
+    running = client.read("containers", "containers", filters={"label": f"com.docker.stack.namespace={stack}"})
+    assert running == []
