@@ -68,6 +68,7 @@ class TaskObs:
     error: str = ""
     exit_code: int | None = None
     node_id: str = ""
+    grace_s: int = 10
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,7 +55,7 @@ class Engine(Protocol):
     def observe_stack(self, stack: StackName) -> StackObs:
         """One stack with its tasks and this node's containers."""
 
-    def hasten(self, stack: StackName, seen: StackObs) -> None:
+    def hasten(self, seen: StackObs) -> None:
         """Stop now, each with its own grace, what of this look is to stop anyway; never waits, never raises."""
 
     def wake(self, stack: StackName, names: Sequence[str]) -> None:

@@ -1,7 +1,6 @@
 """What Swarm has told to stop is stopped at once; nothing else is, and nothing twice."""
 
 import threading
-from collections.abc import Mapping
 from typing import Any
 
 from reconciler.adapters.swarm.hasten import Hastener
@@ -26,25 +25,26 @@ class Client:
             raise ActError("the engine did not confirm it", host_fault=True)
 
 
-def task(name: str, desired: str, service: str = "app") -> TaskObs:
-    return TaskObs(id=name, service_id=service, state="running", desired_state=desired, template_fingerprint="", at=NOW)
+def task(name: str, desired: str, grace_s: int = 10) -> TaskObs:
+    return TaskObs(
+        id=name,
+        service_id="app",
+        state="running",
+        desired_state=desired,
+        template_fingerprint="",
+        at=NOW,
+        grace_s=grace_s,
+    )
 
 
 def test_only_what_is_to_stop_is_stopped_once_and_with_its_own_grace() -> None:
     client: Any = Client()
-    asked: list[str] = []
-
-    def grace(stack: str) -> Mapping[str, int]:
-        asked.append(stack)
-        return {"app": 37, "db": 10}
-
     seen = StackObs(
         tasks=(
-            task("old", "shutdown"),
+            task("old", "shutdown", 37),
             task("new", "running"),
             task("gone", "shutdown"),
-            task("odd", "remove", "db"),
-            task("removed", "remove", "no service any more"),
+            task("odd", "remove"),
         ),
         containers=(
             ContainerObs(id="doomed", task_id="old", state="running"),
@@ -52,12 +52,10 @@ def test_only_what_is_to_stop_is_stopped_once_and_with_its_own_grace() -> None:
             ContainerObs(id="dead", task_id="gone", state="exited"),
             ContainerObs(id="stubborn", task_id="odd", state="running"),
             ContainerObs(id="foreign", task_id="of nobody", state="running"),
-            ContainerObs(id="the agent's", task_id="removed", state="running"),
         ),
     )
-    hastener = Hastener(client, grace)
+    hastener = Hastener(client)
     for _ in range(3):
-        hastener.hasten("stack", seen)
+        hastener.hasten(seen)
     until(lambda: len(client.stopped) == 2)
     assert sorted(client.stopped) == [("doomed", 37), ("stubborn", 10)]
-    assert asked == ["stack"]

@@ -1,5 +1,6 @@
 """The order in which services are taken down: none is removed while Swarm deletes tasks of it."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,19 +10,22 @@ from reconciler.model.errors import ActError
 from reconciler.model.ids import StackName
 
 STACK = StackName("s")
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
-def service(name: str, *, mode: str = "Replicated", attempts: int | None = None, grace_s: int = 7) -> dict[str, Any]:
-    template: dict[str, Any] = {"ContainerSpec": {"StopGracePeriod": grace_s * 10**9}}
-    if attempts is not None:
-        template["RestartPolicy"] = {"MaxAttempts": attempts}
+def service(name: str, *, mode: str = "Replicated", attempts: int | None = None) -> dict[str, Any]:
+    template: dict[str, Any] = {} if attempts is None else {"RestartPolicy": {"MaxAttempts": attempts}}
     modes: dict[str, Any] = {"Replicated": {"Replicated": {"Replicas": 1}}, "Global": {"Global": {}}}
     spec = {"Name": f"s_{name}", "Mode": modes[mode], "TaskTemplate": template}
     return {"ID": name, "Version": {"Index": 1}, "Spec": spec}
 
 
-def task(of: str, desired: str, state: str = "running", slot: int = 1) -> dict[str, Any]:
-    return {"ID": f"{of}.{slot}", "ServiceID": of, "Slot": slot, "DesiredState": desired, "Status": {"State": state}}
+def task(of: str, desired: str, state: str = "running", *, slot: int = 1, for_s: float = 1.0) -> dict[str, Any]:
+    since = (NOW - timedelta(seconds=for_s)).isoformat().replace("+00:00", "Z")
+    return {
+        "ID": f"{of}.{slot}", "ServiceID": of, "Slot": slot, "DesiredState": desired,
+        "Status": {"State": state, "Timestamp": since}, "Spec": {"ContainerSpec": {"StopGracePeriod": 7 * 10**9}},
+    }  # fmt: skip
 
 
 class Client:
@@ -32,7 +36,9 @@ class Client:
         self.told: list[str] = []
         self.refuses = refuses
 
-    def read(self, what: str, method: str, **_: object) -> list[dict[str, Any]]:
+    def read(self, what: str, method: str, **_: object) -> Any:
+        if method == "info":
+            return {"Swarm": {"Cluster": {"Spec": {"Orchestration": {"TaskHistoryRetentionLimit": 5}}}}}
         if method == "containers":
             labels = {"com.docker.swarm.service.id": "app", "com.docker.swarm.task.id": "app.1"}
             return [{"Id": "c1", "Labels": labels}, {"Id": "stray", "Labels": {}}]
@@ -41,70 +47,99 @@ class Client:
 
     def update_service(self, service_id: str, version: int, spec: dict[str, Any]) -> None:
         self.told.append(f"halt {service_id}")
+        if f"halt {service_id}" == self.refuses:
+            raise ActError("refused")
 
     def write(self, what: str, method: str, subject: str, timeout: int | None = None) -> None:
         self.told.append(f"{method} {subject}" + ("" if timeout is None else f" {timeout}"))
-        if subject == self.refuses:
+        if f"{method} {subject}" == self.refuses:
             raise ActError("refused")
 
 
 def taken_down(client: Client, *found: dict[str, Any], kill: bool = False) -> list[str]:
     stub: Any = client
     removal.take_down(stub, STACK, found, kill=kill)
-    return client.told
+    return [told for told in client.told if told != "look"]
 
 
 def test_a_service_that_runs_calmly_is_removed_before_its_containers_stop() -> None:
     running, ending = [task("app", "running")], [task("app", "remove")]
-    told = taken_down(Client(running, running, ending), service("app"))
-    assert told == ["look", "remove_service app", "look", "look", "stop c1 7"]
+    client = Client(running, running, ending)
+    assert taken_down(client, service("app")) == ["remove_service app", "stop c1 7"]
+    assert client.told[1:4] == ["remove_service app", "look", "look"], "nothing stops while it is wanted"
 
 
 def test_one_that_restarts_all_the_time_is_halted_and_removed_when_nothing_of_it_is_deleted_any_more() -> None:
     dead = [task("app", "shutdown", "failed")] * 4
     looping = [*dead, task("app", "running", "starting")]
-    deleting = [task("app", "shutdown", "failed")] * 6
     ending, ended = [*dead, task("app", "remove")], [*dead, task("app", "remove", "failed")]
-    told = taken_down(Client(looping, looping, ending, ended, deleting, dead), service("app"))
-    assert told == ["look", "halt app", "look", "look", "stop c1 7", "look", "look", "look", "remove_service app"]
+    deleting = [task("app", "shutdown", "failed")] * 6
+    client = Client(looping, looping, ending, ending, ended, deleting, dead)
+    assert taken_down(client, service("app")) == ["halt app", "stop c1 7", "remove_service app"]
+    assert client.told[-4:] == ["look", "look", "look", "remove_service app"]
 
 
 def test_what_was_halted_before_is_waited_for_too() -> None:
     halted = service("app")
     halted["Spec"]["Mode"] = {"Replicated": {"Replicas": 0}}
-    told = taken_down(Client([task("app", "remove", "complete")], []), halted)
-    assert told == ["look", "look", "stop c1 7", "look", "remove_service app"]
+    ended = [task("app", "remove", "complete")]
+    client = Client(ended, ended, ended, [])
+    assert taken_down(client, halted) == ["stop c1 7", "remove_service app"]
 
 
-def test_the_calm_go_at_once_and_one_that_cannot_go_keeps_no_other() -> None:
-    tasks = [task("app", "running"), *[task("loop", "shutdown", "failed")] * 5]
-    client = Client(tasks, [], refuses="app")
+@pytest.mark.parametrize("refuses", ["remove_service app", "halt loop", "remove_service loop"])
+def test_one_that_cannot_go_keeps_no_other(refuses: str) -> None:
+    tasks = [task("app", "running"), *[task("loop", "running", "failed")] * 5]
+    client = Client(tasks, [], refuses=refuses)
     with pytest.raises(ActError, match="refused"):
-        taken_down(client, service("app"), service("db"))
-    assert client.told == ["look", "remove_service app", "remove_service db"]
-    told = taken_down(Client(tasks, []), service("loop"), service("app"), kill=True)
-    assert told == ["look", "remove_service app", "halt loop", "look", "stop c1 0", "look", "remove_service loop"]
+        taken_down(client, service("loop"), service("app"), kill=True)
+    told = [told for told in client.told if told != "look"]
+    assert told == ["remove_service app", "halt loop", "stop c1 0", "remove_service loop"]
     assert taken_down(Client([])) == []
 
 
-def test_a_stray_is_stopped_and_a_container_that_a_task_knows_is_not() -> None:
+def test_all_of_a_stack_are_stopped_when_asked_for_also_those_of_no_service() -> None:
     client: Any = Client([task("app", "remove")])
-    removal.stop_strays(client, STACK)
-    assert client.told == ["look", "stop stray 10"]
+    removal.stop(client, STACK, lambda _: True)
+    assert sorted(client.told) == ["look", "stop c1 7", "stop stray 10"]
+
+
+FAILED, STEADY = task("app", "shutdown", "failed"), task("app", "running", for_s=60)
 
 
 @pytest.mark.parametrize(
-    ("tasks", "attempts", "is_calm"),
+    ("tasks", "attempts", "limit", "calm"),
     [
-        ([], None, True), ([task("app", "running")], None, True), ([task("app", "remove")], None, False),
-        ([task("app", "shutdown", "failed")] * 3, None, True), ([task("app", "shutdown", "failed")] * 4, None, False),
-        ([task("app", "shutdown", "failed", slot) for slot in range(9)], None, True),
-        ([task("other", "shutdown", "failed")] * 9, None, True),
-        ([task("app", "shutdown", "failed")] * 9, 10, True), ([task("app", "shutdown", "failed")] * 10, 10, False),
+        ([], None, 5, True), ([task("app", "running")], None, 5, True), ([task("app", "remove")], None, 5, False),
+        ([*[FAILED] * 2, task("app", "running")], None, 5, True),
+        ([*[FAILED] * 3, task("app", "running")], None, 5, False), ([*[FAILED] * 4, STEADY], None, 5, True),
+        ([*[FAILED] * 4, task("app", "ready", "ready", for_s=60)], None, 5, False),
+        ([task("app", "running", slot=slot) for slot in range(9)], None, 5, True),
+        ([*[task("other", "shutdown", "failed")] * 9, task("app", "running")], None, 5, True),
+        ([*[FAILED] * 9, task("app", "running")], 11, 5, True), ([*[FAILED] * 9, task("app", "running")], 10, 5, False),
+        ([task("app", "running")], 1, 5, False), ([STEADY], 1, 5, True), ([STEADY], None, 0, True),
+        ([task("app", "running")], None, 1, False), ([*[FAILED] * 90, task("app", "running")], None, -1, True),
+        ([task("app", "remove")], None, -1, False),
     ],
 )  # fmt: skip
-def test_calm_is_what_has_room_for_its_next_restarts(tasks: list[Any], attempts: int | None, is_calm: bool) -> None:
-    assert removal.calm(service("app", attempts=attempts), tasks) is is_calm
+def test_calm_is_what_has_room_for_its_next_restarts_or_does_not_restart(
+    tasks: list[Any], attempts: int | None, limit: int, calm: bool
+) -> None:
+    assert removal.is_calm(service("app", attempts=attempts), tasks, limit, NOW) is calm
+
+
+@pytest.mark.parametrize(
+    ("tasks", "attempts", "limit", "deleting"),
+    [
+        ([], None, 5, False), ([task("app", "remove")], None, 5, True), ([FAILED] * 5, None, 5, False),
+        ([FAILED] * 6, None, 5, True), ([FAILED] * 6, None, 20, False), ([FAILED] * 6, None, -1, False),
+        ([FAILED] * 3, 1, 5, True), ([FAILED] * 2, 1, 5, False), ([task("app", "shutdown")] * 2, None, 0, False),
+    ],
+)  # fmt: skip
+def test_swarm_deletes_what_was_scaled_away_and_what_is_too_much(
+    tasks: list[Any], attempts: int | None, limit: int, deleting: bool
+) -> None:
+    assert removal.being_deleted(service("app", attempts=attempts), tasks, limit) is deleting
 
 
 def test_halting_wants_no_task_and_is_done_once() -> None:

@@ -145,7 +145,7 @@ class FakeEngine:
             tasks=tuple(task for running in mine.values() for task in running.tasks),
         )
 
-    def hasten(self, stack: StackName, seen: StackObs) -> None: ...
+    def hasten(self, seen: StackObs) -> None: ...
 
     def wake(self, stack: StackName, names: Sequence[str]) -> None:
         self._called("wake", changes=True)

@@ -1,24 +1,30 @@
 """Services are taken down in an order that Engine 20.10 survives (docs/adr/0013), seen on the real one."""
 
 import json
+import subprocess
+import time
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reconciler.adapters import process
-from reconciler.adapters.swarm import removal
+from reconciler.adapters.swarm import parse, removal
 from reconciler.adapters.swarm.client import SwarmClient
+from reconciler.adapters.swarm.engine import SwarmEngine
 from reconciler.demo import recipes
 from reconciler.model.ids import StackName
+from reconciler.model.settings import Limits
 from tests.lab import until
 
 pytestmark = [pytest.mark.swarm, pytest.mark.usefixtures("swarm")]
+_LIMIT = 5
 _FAST: dict[str, Any] = {"restart_policy": {"delay": "100ms"}}
 _LOOPS = ["sh", "-c", "sleep 0.2; exit 1"]
-_SERVES = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]
+_SERVES = ["sh", "-c", "trap 'sleep 0.5; exit 0' TERM; while :; do sleep 0.1; done"]
 
 
 class Watching(SwarmClient):
@@ -30,7 +36,7 @@ class Watching(SwarmClient):
         if method == "remove_service":
             raw = self.find("service", "inspect_service", args[0])
             tasks = self.read("tasks", "tasks", filters={"service": args[0]})
-            self.found.append((raw["Spec"]["Name"].partition("_")[2], removal.being_deleted(raw, tasks)))
+            self.found.append((raw["Spec"]["Name"].partition("_")[2], removal.being_deleted(raw, tasks, _LIMIT)))
         return super().write(what, method, *args, **kwargs)
 
 
@@ -41,12 +47,18 @@ def stack(tmp_path: Path) -> Iterator[StackName]:
     image = f"{name}:1"
     recipes.swarm_image(image, {}, volume=False, label=name)
     services = {
-        "loops": (_LOOPS, _FAST), "everywhere": (_LOOPS, {**_FAST, "mode": "global"}), "serves": (_SERVES, {})
+        "loops": (_LOOPS, _FAST), "everywhere": (_LOOPS, {**_FAST, "mode": "global"}),
+        "serves": (_SERVES, {"restart_policy": {"condition": "any"}}),
     }  # fmt: skip
     document = {
         "version": "3.8",
         "services": {
-            service: {"image": image, "command": command, "deploy": {"endpoint_mode": "dnsrr", **deploy}}
+            service: {
+                "image": image,
+                "command": command,
+                "stop_grace_period": "9s",
+                "deploy": {"endpoint_mode": "dnsrr", **deploy},
+            }
             for service, (command, deploy) in services.items()
         },
     }
@@ -72,7 +84,10 @@ def test_no_service_is_removed_while_swarm_deletes_tasks_of_it(swarm: str, stack
 
     def restless() -> bool:
         tasks = client.read("tasks", "tasks", filters={"label": f"com.docker.stack.namespace={stack}"})
-        return sum(not removal.calm(raw, tasks) for raw in removal.services(client, stack)) == 2
+        return (
+            sum(not removal.is_calm(raw, tasks, _LIMIT, datetime.now(UTC)) for raw in removal.services(client, stack))
+            == 2
+        )
 
     until(restless, 60, "two services have restarted often")
     removal.take_down(client, stack, removal.services(client, stack))
@@ -81,3 +96,23 @@ def test_no_service_is_removed_while_swarm_deletes_tasks_of_it(swarm: str, stack
     assert removal.services(client, stack) == []
     running = client.read("containers", "containers", filters={"label": f"com.docker.stack.namespace={stack}"})
     assert running == []
+
+
+def test_what_a_killed_undeploy_left_running_is_stopped_with_its_own_grace(
+    swarm: str, stack: StackName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its service is gone; its task still says how long it may take."""
+    engine, label = SwarmEngine(swarm, Limits()), f"label=com.docker.stack.namespace={stack}"
+    mine = ("--filter", label, "--filter", f"label=com.docker.swarm.service.name={stack}_serves")
+    container = until(lambda: docker("ps", "-q", *mine), 30, "the service runs")
+    stray = docker("run", "--detach", "--label", label.removeprefix("label="), f"{stack}:1", *_SERVES)
+    argv = ["docker", "wait", container]
+    monkeypatch.setattr(parse, "DEFAULT_GRACE_S", 0)
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as waiting:
+        docker("service", "rm", f"{stack}_serves")
+        began = time.monotonic()
+        engine.undeploy(stack)
+        assert waiting.communicate(timeout=30)[0].strip() == "0"
+    assert time.monotonic() - began < 10.0
+    assert docker("inspect", "--format", "{{.State.Status}}", stray) == "exited"
+    docker("rm", stray)

@@ -118,7 +118,7 @@ class EmbeddedEngine:
             )
         _await(lambda: _alive(folder), _START_S, f"the supervisor of {folder.name} does not start")
 
-    def hasten(self, stack: StackName, seen: StackObs) -> None:
+    def hasten(self, seen: StackObs) -> None:
         """Supervisors hear at once."""
 
     def wake(self, stack: StackName, names: Sequence[str]) -> None:

@@ -25,7 +25,7 @@ class SwarmEngine:
 
     def __init__(self, host: str | None, limits: Limits) -> None:
         self.client = SwarmClient(host, limits.call)
-        self._hastener = Hastener(self.client, self._graces)
+        self._hastener = Hastener(self.client)
         self._host = host
         self._limits = limits
 
@@ -69,9 +69,9 @@ class SwarmEngine:
             services=seen.services, tasks=seen.tasks, containers=tuple(parse.container(raw) for raw in containers)
         )
 
-    def hasten(self, stack: StackName, seen: StackObs) -> None:
+    def hasten(self, seen: StackObs) -> None:
         """See `ports.Engine`."""
-        self._hastener.hasten(stack, seen)
+        self._hastener.hasten(seen)
 
     def wake(self, stack: StackName, names: Sequence[str]) -> None:
         """See `ports.Engine`. What `docker service update --force` does."""
@@ -81,16 +81,11 @@ class SwarmEngine:
                 spec["TaskTemplate"]["ForceUpdate"] = spec["TaskTemplate"].get("ForceUpdate", 0) + 1
                 self.client.update_service(raw["ID"], raw["Version"]["Index"], spec)
 
-    def _graces(self, stack: str) -> Mapping[str, int]:
-        try:
-            return removal.graces(removal.services(self.client, StackName(stack)))
-        except ObserveError:
-            return {}
-
     def undeploy(self, stack: StackName) -> None:
         """See `ports.Engine`."""
         removal.take_down(self.client, stack, removal.services(self.client, stack))
-        removal.stop_strays(self.client, stack)
+        # Of a service that went before, and of none at all.
+        removal.stop(self.client, stack, lambda _: True)
 
     def holders(self, stack: StackName, volumes: Sequence[str]) -> tuple[Holder, ...]:
         """See `ports.Engine`."""

@@ -1,10 +1,9 @@
 """Stops what Swarm has already told to stop: its agent takes about 3.4 s to hear of it. Effects: containers' ends.
 
-Only containers of this node whose task is to shut down, each with its service's own grace: as the agent would do.
+Only containers of this node whose task is to shut down, each with its own grace: as the agent would do.
 """
 
 import threading
-from collections.abc import Callable, Mapping
 
 from reconciler.adapters.swarm.client import SwarmClient
 from reconciler.model.errors import ActError
@@ -16,23 +15,17 @@ _DOOMED = ("shutdown", "remove")
 class Hastener:
     """Stops each doomed container once, beside the caller, who goes on watching."""
 
-    def __init__(self, client: SwarmClient, grace: Callable[[str], Mapping[str, int]]) -> None:
+    def __init__(self, client: SwarmClient) -> None:
         self._client = client
-        self._grace = grace
         self._asked: set[str] = set()
 
-    def hasten(self, stack: str, seen: StackObs) -> None:
+    def hasten(self, seen: StackObs) -> None:
         """Stop what of this look is to stop; what cannot be stopped is the agent's matter."""
-        doomed = {task.id: task.service_id for task in seen.tasks if task.desired_state in _DOOMED}
+        doomed = {task.id: task.grace_s for task in seen.tasks if task.desired_state in _DOOMED}
         found = [c for c in seen.containers if c.state == "running" and c.task_id in doomed and c.id not in self._asked]
-        if not found:
-            return
-        grace = self._grace(stack)
         for container in found:
             self._asked.add(container.id)
-            seconds = grace.get(doomed[container.task_id])
-            if seconds is not None:  # of a removed service only the agent still knows it
-                threading.Thread(target=self._stop, args=(container.id, seconds), daemon=True).start()
+            threading.Thread(target=self._stop, args=(container.id, doomed[container.task_id]), daemon=True).start()
 
     def _stop(self, container: str, grace_s: int) -> None:
         try:

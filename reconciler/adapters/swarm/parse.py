@@ -14,6 +14,8 @@ from reconciler.model.observed import ContainerObs, Mode, ServiceObs, StackObs, 
 LABEL_STACK = "com.docker.stack.namespace"
 LABEL_TASK = "com.docker.swarm.task.id"
 LABEL_SERVICE_ID = "com.docker.swarm.service.id"
+DEFAULT_GRACE_S = 10
+_NS = 1_000_000_000
 NOT_THERE = frozenset(
     {"new", "allocated", "pending", "complete", "shutdown", "failed", "rejected", "remove", "orphaned"}
 )  # a task of a global service has its node before anybody looked whether it fits
@@ -94,6 +96,12 @@ def taken_ports(services: Sequence[Json], tasks: Sequence[Json]) -> frozenset[in
     return frozenset(found)
 
 
+def grace_s(spec: Json) -> int:
+    """Whole seconds that a task's container has between SIGTERM and SIGKILL, by the task's spec."""
+    period = (spec.get("ContainerSpec") or {}).get("StopGracePeriod")
+    return DEFAULT_GRACE_S if period is None else -(-int(period) // _NS)
+
+
 def task(raw: Json) -> TaskObs:
     """One `GET /tasks` entry."""
     status = raw["Status"]
@@ -107,6 +115,7 @@ def task(raw: Json) -> TaskObs:
         error=status.get("Err", ""),
         exit_code=(status.get("ContainerStatus") or {}).get("ExitCode"),
         node_id=raw.get("NodeID", ""),
+        grace_s=grace_s(raw["Spec"]),
     )
 
 

@@ -6,9 +6,9 @@ tasks may be deleted is halted first, and removed when nothing of it moves any m
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 from reconciler.adapters.swarm import parse
 from reconciler.adapters.swarm.client import SwarmClient
@@ -19,61 +19,69 @@ from reconciler.model.ids import StackName
 _POLL_S = 0.01
 _HEARD_S = 2.0
 _DELETED_S = 10.0
-_HISTORY = 5
+_STEADY_S = 10.0
 _RESTARTS = 2
 """So many restarts may come between a look and the removal."""
-_NS = 1_000_000_000
-_DEFAULT_GRACE_S = 10
 _NOWHERE = "node.id==ci-warm-halts-this"
 
 
 def take_down(client: SwarmClient, stack: StackName, found: Sequence[Json], *, kill: bool = False) -> None:
     """Remove these services of the stack and stop this node's containers of them.
 
-    Skips the agent's fixed delay of about 3 s: containers are stopped here, each with its service's own grace.
-    `kill`: with none.
+    Skips the agent's fixed delay of about 3 s: containers are stopped here, each with its own grace. `kill`: with
+    none. A service that cannot be removed keeps no other.
 
     Raises:
         ActError: the engine did not confirm one of the changes.
     """
     if not found:
         return
-    tasks = client.read("tasks", "tasks", filters=_label(stack))
-    restless = [raw for raw in found if not calm(raw, tasks)]
-    _remove(client, [raw for raw in found if raw not in restless])
-    for raw in restless:
-        _halt(client, raw)
+    limit, tasks, now = _limit(client), _tasks(client, stack), datetime.now(UTC)
+    calm = [raw for raw in found if is_calm(raw, tasks, limit, now)]
+    restless = [raw for raw in found if raw not in calm]
+    refused = [_refused(_remove, client, raw) for raw in calm]
+    refused += [_refused(_halt, client, raw) for raw in restless]
     # A container that ended while its task was still wanted would be started anew. Now and then Swarm forgets a task
     # that waits for its restart: that costs only time.
     _until(client, stack, _HEARD_S, lambda tasks: not any(wanted(raw, tasks) for raw in found))
-    running = client.read("containers", "containers", filters=_label(stack))
-    grace = {service: 0 if kill else seconds for service, seconds in graces(found).items()}
-    _stop(client, {raw["Id"]: grace[service] for raw in running if (service := _service(raw)) in grace})
+    services = {raw["ID"] for raw in found}
+    stop(client, stack, lambda container: container["Labels"].get(parse.LABEL_SERVICE_ID) in services, kill=kill)
     if restless:
-        _until(client, stack, _DELETED_S, lambda tasks: not any(being_deleted(raw, tasks) for raw in restless))
-        _remove(client, restless)
+        _until(client, stack, _DELETED_S, lambda tasks: not any(being_deleted(raw, tasks, limit) for raw in restless))
+        refused += [_refused(_remove, client, raw) for raw in restless]
+    first = next((exc for exc in refused if exc is not None), None)
+    if first is not None:
+        raise first
 
 
-def stop_strays(client: SwarmClient, stack: StackName) -> None:
-    """Stop the stack's containers that no task knows any more: no agent will.
+def stop(client: SwarmClient, stack: StackName, which: Callable[[Json], bool], *, kill: bool = False) -> None:
+    """Stop such running containers of the stack side by side, each with the grace that its task says.
 
     Raises:
         ActError: the engine did not confirm it.
     """
-    found = client.read("containers", "containers", filters=_label(stack))
-    known = {raw["ID"] for raw in client.read("tasks", "tasks", filters=_label(stack))} if found else set()
-    _stop(client, {raw["Id"]: _DEFAULT_GRACE_S for raw in found if raw["Labels"].get(parse.LABEL_TASK) not in known})
+    running = client.read("containers", "containers", filters=_label(stack))
+    doomed = [raw["Id"] for raw in running if which(raw)]
+    if not doomed:
+        return
+    task_of = {raw["Id"]: raw["Labels"].get(parse.LABEL_TASK, "") for raw in running}
+    grace = {} if kill else {raw["ID"]: parse.grace_s(raw["Spec"]) for raw in _tasks(client, stack)}
+    with ThreadPoolExecutor(max_workers=min(16, len(doomed))) as pool:
+        stops = [
+            pool.submit(
+                client.write, "stop container", "stop", container,
+                timeout=0 if kill else grace.get(task_of[container], parse.DEFAULT_GRACE_S),
+            )
+            for container in doomed
+        ]  # fmt: skip
+        for one in stops:
+            one.result()
 
 
 def services(client: SwarmClient, stack: StackName) -> list[Json]:
     """The stack's services, as the engine tells them."""
     found: list[Json] = client.read("services", "services", filters=_label(stack))
     return found
-
-
-def graces(found: Sequence[Json]) -> Mapping[str, int]:
-    """By service id: whole seconds that a container has between SIGTERM and SIGKILL."""
-    return {raw["ID"]: _grace_s(raw) for raw in found}
 
 
 def halted(spec: Json) -> bool:
@@ -90,9 +98,22 @@ def halted(spec: Json) -> bool:
     return True
 
 
-def calm(raw: Json, tasks: Sequence[Json]) -> bool:
-    """Say whether Swarm has no task of this service to delete, and will have none after its next restarts."""
-    return not _of(raw, tasks, "remove") and _fullest(raw, tasks) <= _history(raw) - _RESTARTS
+def is_calm(raw: Json, tasks: Sequence[Json], limit: int, now: datetime) -> bool:
+    """Say whether Swarm deletes no task of this service now, nor will if it restarts soon.
+
+    `limit`: how many tasks the Swarm keeps of a slot. A service whose slots are full is calm if nothing of it restarts.
+    """
+    if _of(raw, tasks, "remove"):
+        return False
+    kept = _kept(raw, limit)
+    if kept is None or all(len(slot) <= kept - _RESTARTS for slot in _slots(raw, tasks)):
+        return True
+    alive = _of(raw, tasks, "running", "ready")
+    return all(
+        task["Status"]["State"] == "running"
+        and (now - parse.instant(task["Status"].get("Timestamp"))).total_seconds() >= _STEADY_S
+        for task in alive
+    )
 
 
 def wanted(raw: Json, tasks: Sequence[Json]) -> bool:
@@ -100,36 +121,62 @@ def wanted(raw: Json, tasks: Sequence[Json]) -> bool:
     return bool(_of(raw, tasks, "running", "ready"))
 
 
-def being_deleted(raw: Json, tasks: Sequence[Json]) -> bool:
+def being_deleted(raw: Json, tasks: Sequence[Json], limit: int) -> bool:
     """Say whether Swarm is to delete a task of this halted service."""
-    return bool(_of(raw, tasks, "remove")) or _fullest(raw, tasks) > _history(raw)
+    if _of(raw, tasks, "remove"):
+        return True
+    kept = _kept(raw, limit)
+    return kept is not None and any(len(slot) > kept and _has_ended(slot) for slot in _slots(raw, tasks))
 
 
 def _of(raw: Json, tasks: Sequence[Json], *desired: str) -> list[Json]:
     return [task for task in tasks if task.get("ServiceID") == raw["ID"] and task["DesiredState"] in desired]
 
 
-def _fullest(raw: Json, tasks: Sequence[Json]) -> int:
-    """How many tasks the slot has that has most; a global service has a slot on each node."""
-    slots = Counter(task.get("Slot") or task.get("NodeID", "") for task in tasks if task.get("ServiceID") == raw["ID"])
-    return max(slots.values(), default=0)
+def _slots(raw: Json, tasks: Sequence[Json]) -> list[list[Json]]:
+    """The service's tasks by slot; a global service has one on each node."""
+    slots: dict[object, list[Json]] = {}
+    for task in tasks:
+        if task.get("ServiceID") == raw["ID"]:
+            slots.setdefault(task.get("Slot") or task.get("NodeID", ""), []).append(task)
+    return list(slots.values())
 
 
-def _history(raw: Json) -> int:
-    """How many tasks Swarm keeps of a slot: its limit, more where the restart policy counts further back."""
+def _has_ended(slot: Sequence[Json]) -> bool:
+    return any(task["Status"]["State"] in parse.NOT_THERE for task in slot)
+
+
+def _kept(raw: Json, limit: int) -> int | None:
+    """How many tasks Swarm keeps of a slot: one more than the restarts it counts, else its limit; None is all."""
     policy = raw["Spec"]["TaskTemplate"].get("RestartPolicy") or {}
-    return max(_HISTORY, int(policy.get("MaxAttempts") or 0) + 1)
+    attempts = int(policy.get("MaxAttempts") or 0)
+    if attempts:
+        return attempts + 1
+    return None if limit < 0 else limit
 
 
-def _remove(client: SwarmClient, found: Sequence[Json]) -> None:
-    refused: ActError | None = None
-    for raw in found:
-        try:
-            client.write("remove service", "remove_service", raw["ID"])
-        except ActError as exc:
-            refused = refused or exc
-    if refused is not None:
-        raise refused
+def _limit(client: SwarmClient) -> int:
+    """The Swarm's limit of tasks to keep; negative: it keeps all."""
+    cluster = client.read("engine info", "info").get("Swarm", {}).get("Cluster") or {}
+    orchestration = cluster.get("Spec", {}).get("Orchestration") or {}
+    return int(orchestration.get("TaskHistoryRetentionLimit", 0))
+
+
+def _tasks(client: SwarmClient, stack: StackName) -> list[Json]:
+    found: list[Json] = client.read("tasks", "tasks", filters=_label(stack))
+    return found
+
+
+def _refused(act: Callable[[SwarmClient, Json], None], client: SwarmClient, raw: Json) -> ActError | None:
+    try:
+        act(client, raw)
+    except ActError as exc:
+        return exc
+    return None
+
+
+def _remove(client: SwarmClient, raw: Json) -> None:
+    client.write("remove service", "remove_service", raw["ID"])
 
 
 def _halt(client: SwarmClient, raw: Json) -> None:
@@ -151,31 +198,8 @@ def _halt(client: SwarmClient, raw: Json) -> None:
 def _until(client: SwarmClient, stack: StackName, seconds: float, over: Callable[[Sequence[Json]], bool]) -> None:
     """Wait until the stack's tasks are as said, at most so long."""
     deadline = time.monotonic() + seconds
-    while not over(client.read("tasks", "tasks", filters=_label(stack))) and time.monotonic() < deadline:
+    while not over(_tasks(client, stack)) and time.monotonic() < deadline:
         time.sleep(_POLL_S)
-
-
-def _stop(client: SwarmClient, grace: Mapping[str, int]) -> None:
-    """Stop containers side by side. `grace`: seconds, by container id."""
-    if not grace:
-        return
-    with ThreadPoolExecutor(max_workers=min(16, len(grace))) as pool:
-        stops = [
-            pool.submit(client.write, "stop container", "stop", container, timeout=seconds)
-            for container, seconds in grace.items()
-        ]
-        for stop in stops:
-            stop.result()
-
-
-def _service(container: Json) -> str:
-    found: str = container["Labels"].get(parse.LABEL_SERVICE_ID, "")
-    return found
-
-
-def _grace_s(raw: Json) -> int:
-    period = raw["Spec"]["TaskTemplate"].get("ContainerSpec", {}).get("StopGracePeriod")
-    return _DEFAULT_GRACE_S if period is None else -(-int(period) // _NS)
 
 
 def _label(stack: StackName) -> Mapping[str, str]:

@@ -74,7 +74,7 @@ def watch(work: Work, wanted: settle.Want, stop: Callable[[StackObs], bool]) -> 
         )
         if not isinstance(verdict, Moving) or stop(stack):
             return verdict
-        work.ports.engine.hasten(work.stack, stack)
+        work.ports.engine.hasten(stack)
         waker.see(stack)
         if verdict.waiting_for != shown:
             shown = verdict.waiting_for
