@@ -1,6 +1,6 @@
 """The operator's files: settings and one spec per app, every problem of all at once. Effects: reads files."""
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -188,17 +188,17 @@ class RecipeYaml:
         except SpecError as exc:
             raise RecipeError(str(exc)) from exc
 
-    def env(self, text: bytes, name: str) -> Mapping[str, str]:
+    def env(self, text: bytes, name: str) -> Sequence[tuple[str, str]]:
         """See `ports.Yaml`. Of a shell script only `export NAME=value` lines are read; nothing is executed."""
         import io
 
-        from dotenv import dotenv_values
+        from dotenv.main import DotEnv
 
         lines = text.decode("utf-8", "replace").splitlines()
         if name.endswith(".sh"):
             lines = [line for line in lines if line.startswith("export ")]
-        found = dotenv_values(stream=io.StringIO("\n".join(lines)), interpolate=False)
-        return {key: value for key, value in found.items() if value is not None}
+        found = DotEnv(dotenv_path=None, stream=io.StringIO("\n".join(lines)), interpolate=False).parse()
+        return [(key, value) for key, value in found if value is not None]
 
 
 class HostOverlays:

@@ -5,7 +5,7 @@ Called by `engine.releases`. The bundle is everything a deploy needs: no git, no
 
 import base64
 import posixpath
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from reconciler.core import compose, interpolate
 from reconciler.core.digest import digest
@@ -37,17 +37,26 @@ def desired_digest(spec: AppSpec, overlays: Mapping[str, bytes]) -> str:
     )
 
 
-def environment(spec: AppSpec, sample: Mapping[str, str], exports: Mapping[str, str]) -> dict[str, str]:
-    """Variables for interpolation: `.env.sample`, then `abra.sh` exports, then the spec, then what we know."""
-    env: dict[str, str] = {}
-    for layer in (sample, exports, spec.env):
-        for name, value in layer.items():
-            env[name] = interpolate.text(value, env) if layer is not spec.env else value
-    if sum(map(len, env.values())) > MAX_ENV:
-        raise interpolate.InterpolationError("the variables expand to more than 1 MiB")
-    for name, secret in spec.secrets.items():
-        env[f"SECRET_{name.upper()}_VERSION"] = secret.version
-    return env | {"STACK_NAME": spec.stack_name, "DOMAIN": spec.domain}
+def environment(
+    spec: AppSpec, sample: Iterable[tuple[str, str]], exports: Iterable[tuple[str, str]]
+) -> dict[str, str]:  # fmt: skip
+    """Variables for interpolation: `.env.sample`, then `abra.sh` exports, but for what the spec says or we know.
+
+    `sample`, `exports`: names and values in the order of their lines, where one name may come more than once and
+    build on what it was (`COMPOSE_FILE="$COMPOSE_FILE:compose.more.yml"`).
+
+    Raises:
+        InterpolationError: a value does not parse, or all together are too long.
+    """
+    versions = {f"SECRET_{name.upper()}_VERSION": secret.version for name, secret in spec.secrets.items()}
+    given = {**spec.env, **versions, "STACK_NAME": spec.stack_name, "DOMAIN": spec.domain}
+    env = dict(given)
+    for name, value in (*sample, *exports):
+        if name not in given:
+            env[name] = interpolate.text(value, env)
+            if sum(map(len, env.values())) > MAX_ENV:
+                raise interpolate.InterpolationError("the variables expand to more than 1 MiB")
+    return env
 
 
 def compose_files(env: Mapping[str, str]) -> list[str]:

@@ -1,6 +1,6 @@
 """From a tag to something deployable: recipe files in, rendered release out. Effects: reads the mirror and overlays."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.core import layers, render
@@ -61,5 +61,5 @@ def rendered(context: Context, version: str, commit: str, extras: Extras = NO_EX
         raise RecipeError(f"a compose file has an unexpected shape: {exc}") from exc
 
 
-def _env(context: Context, files: Mapping[str, bytes], name: str) -> Mapping[str, str]:
-    return context.ports.yaml.env(files[name], name) if name in files else {}
+def _env(context: Context, files: Mapping[str, bytes], name: str) -> Sequence[tuple[str, str]]:
+    return context.ports.yaml.env(files[name], name) if name in files else ()

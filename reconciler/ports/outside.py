@@ -118,5 +118,5 @@ class Yaml(Protocol):
     def compose(self, text: bytes, name: str) -> Mapping[str, object]:
         """One compose document; RecipeError naming file and line if it does not parse."""
 
-    def env(self, text: bytes, name: str) -> Mapping[str, str]:
-        """Variables of an env file, not interpolated."""
+    def env(self, text: bytes, name: str) -> Sequence[tuple[str, str]]:
+        """Names and values of an env file, line by line, not interpolated."""

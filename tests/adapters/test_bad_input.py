@@ -131,11 +131,11 @@ def test_recipes_may_use_anchors_and_override_what_they_merge() -> None:
 
 def test_of_a_shell_script_only_exports_are_read_and_nothing_runs(tmp_path: Path) -> None:
     script = f"export A_VERSION=v3\ntouch {tmp_path}/evil\nB=no\nexport C=$(touch {tmp_path}/evil)\n"
-    assert RecipeYaml().env(script.encode(), "abra.sh")["A_VERSION"] == "v3"
+    assert RecipeYaml().env(script.encode(), "abra.sh")[0] == ("A_VERSION", "v3")
     assert not (tmp_path / "evil").exists()
-    assert RecipeYaml().env(b"TYPE=x\n# comment\nA='b c' # trailing\nexport D=1\n", ".env.sample") == {
-        "TYPE": "x", "A": "b c", "D": "1",
-    }  # fmt: skip
+    text = b"TYPE=x\n# comment\nA='b c' # trailing\nexport D=1\nTYPE=$TYPE:y\nNONE\n"
+    found = RecipeYaml().env(text, ".env.sample")
+    assert found == [("TYPE", "x"), ("A", "b c"), ("D", "1"), ("TYPE", "$TYPE:y")]
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +57,37 @@ def test_a_rollback_by_hand_is_not_told_as_a_failure_to_verify(host: Lab) -> Non
     assert run(host, "rollback", "notes", "--reason", "slow since tuesday", "--yes").returncode == 0
     [alert] = host.alerts()
     assert alert.evidence[0].endswith("slow since tuesday") and alert.evidence[0].startswith("rolled back by ")
+
+
+def _lose(host: Lab) -> str:
+    """Lose the app with its data; what a pass says of it."""
+    engine = host.build().ports.engine
+    engine.undeploy(host.stack)
+    shutil.rmtree(host.data().parent)
+    [outcome] = json.loads(run(host, "reconcile", "notes", "--json").stdout)
+    assert outcome["result"] == f"held-volumes-changed:{host.known()}"
+    return " ".join(outcome["evidence"])
+
+
+def test_data_that_is_gone_comes_back_as_the_evidence_says(host: Lab) -> None:
+    assert "there is no snapshot" in _lose(host)
+    engine = host.build().ports.engine
+    engine.create_volume(host.stack, f"{host.stack}_data")
+    assert host.reconcile() == f"deployed:{V1}"
+    host.release(V2, SCHEMA="2", FAIL="after")
+    before = host.notes()
+    assert host.reconcile() == f"rolled-back:{V2}->{V1}"
+    assert "ci-warm snapshot restore notes brings back those of 20" in _lose(host)
+    assert run(host, "snapshot", "restore", "notes", "--yes").returncode == 0
+    assert host.reconcile() == f"deployed:{V1}"
+    assert host.notes() == before
+    host.release("1.0.2+5.0.2", SCHEMA="2")
+    assert host.reconcile() == f"upgraded:{V1}->1.0.2+5.0.2"
+    assert f"ci-warm rollback notes brings back {V1} with its data" in _lose(host)
+    ran = run(host, "snapshot", "restore", "notes", "--yes")
+    assert ran.returncode == 2 and "ci-warm rollback notes brings back both" in ran.stderr
+    assert run(host, "rollback", "notes", "--reason", "the data is gone", "--yes").returncode == 0
+    assert (host.known(), host.notes()) == (V1, before)
 
 
 def test_status_says_since_when_and_watches(host: Lab) -> None:

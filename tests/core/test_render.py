@@ -40,9 +40,23 @@ def test_numbers_and_booleans_from_variables_are_cast_where_compose_wants_them()
 
 
 def test_a_doubling_chain_of_variables_is_cut_off() -> None:
-    sample = {"A0": "x" * 64} | {f"A{n + 1}": f"${{A{n}}}${{A{n}}}" for n in range(40)}
+    sample = [("A0", "x" * 64), *((f"A{n + 1}", f"${{A{n}}}${{A{n}}}") for n in range(40))]
     with pytest.raises(interpolate.InterpolationError):
-        render.environment(spec(), sample, {})
+        render.environment(spec(), sample, ())
+
+
+def test_a_line_builds_on_the_ones_before_and_the_spec_stands() -> None:
+    sample = [
+        ("DOMAIN", "app.example.com"), ("ALSO", "www.$DOMAIN"), ("COMPOSE_FILE", "compose.yml"),
+        ("COMPOSE_FILE", "$COMPOSE_FILE:compose.more.yml"), ("KEPT", "theirs"), ("SECRET_DB_PASSWORD_VERSION", "v1"),
+    ]  # fmt: skip
+    one = spec(env={"KEPT": "$ours"}, secrets={"db_password": {"version": "v7"}})
+    env = render.environment(one, sample, [("COMPOSE_FILE", "${COMPOSE_FILE}:compose.last.yml"), ("TWICE", "$KEPT")])
+    assert env == {
+        "STACK_NAME": one.stack_name, "DOMAIN": one.domain, "ALSO": f"www.{one.domain}", "KEPT": "$ours",
+        "COMPOSE_FILE": "compose.yml:compose.more.yml:compose.last.yml", "TWICE": "$ours",
+        "SECRET_DB_PASSWORD_VERSION": "v7",
+    }  # fmt: skip
 
 
 def test_escaping_survives_one_more_interpolation() -> None:

@@ -185,6 +185,7 @@ def test_edits_by_hand_are_healed(host: Lab) -> None:
 
 
 def test_a_lost_volume_is_a_hold_and_not_an_empty_app(host: Lab) -> None:
+    before = host.notes()
     host.release(V2, SCHEMA="2")
     host.reconcile()
     engine = host.build().ports.engine
@@ -194,6 +195,9 @@ def test_a_lost_volume_is_a_hold_and_not_an_empty_app(host: Lab) -> None:
     docker("volume", "rm", f"{host.stack}_data")
     assert host.reconcile() == f"held-volumes-changed:{V2}"
     assert engine.observe_volumes([f"{host.stack}_data"]) == {}
+    assert host.command("rollback", host.name, "--reason", "the volume is gone", "--yes").returncode == 0
+    assert (host.known(), host.answer(), host.notes()) == (V1, "5.0.0", before)
+    host.check()
 
 
 def test_a_manual_rollback_brings_version_and_data_back(host: Lab) -> None:
