@@ -5,6 +5,7 @@ group is found by a mark in its environment.
 """
 
 import contextlib
+import errno
 import os
 import pwd
 import secrets
@@ -20,6 +21,7 @@ from typing import IO
 
 from reconciler.adapters import files, process
 from reconciler.core.redact import Redactor
+from reconciler.model.errors import ActError
 from reconciler.model.runs import CheckResult
 from reconciler.ports.runs import CheckJob
 
@@ -56,12 +58,12 @@ class CommandChecks:
         program = _program(job)
         if isinstance(program, str):
             return program
+        who = _as_user(job.user)
         log = _Log(job.log, job.check.name, job.output_cap, redactor, max(map(len, job.secrets), default=0) * 4)
         mark, before = secrets.token_hex(8), _children()
         process.adopt_orphans()
         kept = {name: os.environ[name] for name in process.KEPT if name in os.environ}
         try:
-            who = _as_user(job.user)
             child = subprocess.Popen(
                 [str(program), *job.check.run[1:]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT, cwd=job.folder,
@@ -69,10 +71,14 @@ class CommandChecks:
                 start_new_session=True, preexec_fn=process.die_with_parent, user=who.user,
                 group=who.group, extra_groups=who.extra_groups,
             )  # fmt: skip
-        except (OSError, KeyError) as exc:
+        except OSError as exc:
             log.close()
-            reason = f"no user {job.user!r}" if isinstance(exc, KeyError) else exc.strerror
-            return f"{job.check.run[0]} cannot be started: {reason}"
+            if job.user and exc.errno == errno.EPERM:
+                needs = "CAP_SETUID and CAP_SETGID (docs/runs.md)"
+                raise ActError(
+                    f"no check can run as {job.user!r}: this process lacks {needs}", host_fault=True
+                ) from exc
+            return f"{job.check.run[0]} cannot be started: {exc.strerror}"
         reader = threading.Thread(target=log.follow, args=(child.stdout,), daemon=True)
         try:
             reader.start()
@@ -123,7 +129,12 @@ class _Who:
 def _as_user(user: str) -> _Who:
     if not user:
         return _Who()
-    found = pwd.getpwnam(user)
+    try:
+        found = pwd.getpwnam(user)
+    except KeyError as exc:
+        raise ActError(
+            f"no check can run as {user!r}: this host has no such user (runs.user)", host_fault=True
+        ) from exc
     own = {"HOME": found.pw_dir, "USER": user, "LOGNAME": user}
     return _Who(found.pw_uid, found.pw_gid, (), own)
 

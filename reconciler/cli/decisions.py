@@ -20,7 +20,7 @@ def approve(
     reason: ReasonOption,
     wait: WaitFlag = 0.0,
 ) -> None:
-    """Let one version through major, manual-migration, app-version-unclear, prior-unhealthy and cooldown, once."""
+    """Let one version through its holds once: major, manual-migration, untested and the like (docs/operate.md)."""
     from reconciler.core import versions
     from reconciler.model.errors import UsageError
     from reconciler.model.records import Approval

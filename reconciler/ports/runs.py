@@ -108,6 +108,7 @@ class Checks(Protocol):
         """Run one to its end or its deadline; nothing of it is left running. Never raises for a bad check.
 
         Raises:
+            ActError: the host's fault: no check can run as the user that the settings name.
             Interrupted: asked to stop; the check was ended.
         """
 

@@ -1,11 +1,13 @@
 """Each a way in which a run or a canonical once went wrong, or nearly did."""
 
+import errno
 import json
 import os
 import shutil
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -258,6 +260,32 @@ def job(tmp_path: Path, script: str, *, secret: str = "", timeout_s: float = 20)
         check=CheckSpec(name="check", run=(str(program),)), folder=tmp_path, environment={}, log=tmp_path / "log",
         user="", output_cap=1 << 20, secrets=[secret] if secret else [], timeout_s=timeout_s,
     )  # fmt: skip
+
+
+def test_a_check_that_cannot_be_its_user_is_the_hosts_fault_and_not_red(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    checks, asked = CommandChecks(time.sleep), job(tmp_path, "true")
+    with pytest.raises(ActError, match="no such user") as found:
+        checks.run(replace(asked, user="nobody-of-that-name"))
+    assert found.value.host_fault
+    monkeypatch.setattr("reconciler.adapters.checks.subprocess.Popen", refused)
+    with pytest.raises(ActError, match="CAP_SETUID"):
+        checks.run(replace(asked, user="nobody"))
+    assert checks.run(asked).detail.endswith("cannot be started: Operation not permitted")
+
+
+def test_a_host_without_the_checks_user_is_an_error_and_not_red(small: Lab) -> None:
+    commit(small, {"ci/fine.sh": "#!/bin/sh\nexit 0\n"})
+    small.release(V3, SCHEMA="2")
+    small.set(runs={"domain_suffix": f"t{small.mark}.test", "min_free": 0, "user": "nobody-of-that-name"})
+    small.write_spec(tests={"checks": [{"name": "fine", "run": ["ci/fine.sh"]}]})
+    run = small.test()
+    assert (run.result, "there is no user" in " ".join(run.notes)) == ("error", True), run
+    assert small.left() == []
 
 
 def test_who_leaves_its_group_and_its_mark_is_ended_all_the_same(tmp_path: Path) -> None:
