@@ -58,3 +58,19 @@ def test_every_key_of_a_spec_and_of_the_settings_has_its_row() -> None:
     listed = {word.partition(".")[0] for word in rows("specs.md")}
     assert {field.alias or name for name, field in AppSpec.model_fields.items()} - listed == set()
     assert set(Settings.model_fields) - listed == set()
+
+
+def test_every_test_that_the_checklist_names_is_there() -> None:
+    texts: dict[str, str] = {}
+    missing, seen = [], 0
+    for line in (ROOT / "docs" / "checklist.md").read_text().splitlines():
+        file = ""
+        for found in re.finditer(r"((?:tests|nix)/[\w/.]+\.(?:py|nix))|::(test_\w+)", line):
+            if found[1]:
+                file = found[1]
+                texts.setdefault(file, (ROOT / file).read_text() if (ROOT / file).is_file() else "")
+                seen += 1
+                missing += [file] if not texts[file] else []
+            elif f"def {found[2]}(" not in texts.get(file, ""):
+                missing.append(f"{line.split('|')[1].strip()}: {file}::{found[2]}")
+    assert seen > 200 and missing == []

@@ -262,3 +262,15 @@ def test_three_releases_in_a_row_leave_no_leaks(host: Lab) -> None:
     assert after == list(before[:-1])
     assert pins == 1, "the fallback went with the snapshot, and its pin with it"
     host.check()
+
+
+def test_what_the_deploy_command_said_is_in_the_evidence(host: Lab) -> None:
+    compose = json.loads(recipes.compose("IMAGE", stateful=True))
+    compose["services"]["app"]["deploy"]["resources"] = {"limits": {"memory": "1024"}}
+    host.release(V2, compose=json.dumps(compose), SCHEMA="2")
+    before = host.notes()
+    assert host.reconcile() == f"rolled-back:{V2}->{V1}"
+    [alert] = host.alerts()
+    assert "4MiB" in " ".join(alert.evidence), alert.evidence
+    assert (host.answer(), host.notes()) == ("5.0.0", before)
+    host.check()

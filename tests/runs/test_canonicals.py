@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from reconciler.adapters.swarm.engine import SwarmEngine
+from reconciler.demo.recipes import Version
 from reconciler.model.runs import Canonical
 from tests.lab import V1, V2, V3, Lab, until
 from tests.runs.test_cold import commit
@@ -158,6 +159,29 @@ def test_a_quick_failure_puts_the_data_back_and_runs_nothing(warm: Lab) -> None:
     assert ran.returncode == 1 and f"RUN RESULT: {warm.name} quick-red:{V3}" in ran.stdout
     assert warm.canonical() == before and warm.digest() == data
     assert state(warm)["status"] == "idle" and warm.left() == [] and warm.reconcile() == "noop-idle"
+    broken = [image for image in warm.build().ports.engine.inventory().images if warm.images[-1] in image.references]
+    assert [image.used for image in broken] == [False], "neither a service nor a pin has it any more"
+
+
+def test_a_quick_run_of_a_branch_brings_its_overlay_and_its_checks(warm: Lab) -> None:
+    before, found = warm.canonical(), dict[str, str]()
+    warm.recipe.git("checkout", "--quiet", "-b", "feature")
+    surroundings = {"services": {"app": {"deploy": {"labels": {"surroundings": "of a test"}}}}}
+    commit(warm, {"ci/compose.ci.yml": json.dumps(surroundings), "ci/seen.sh": "#!/bin/sh\necho $CI_WARM_COMMIT\n"})
+    head = warm.recipe.commit(Version(tag="feature", image=warm.image("5.9.9", SCHEMA="4")))
+    warm.write_spec(tests={"checks": [{"name": "seen", "run": ["ci/seen.sh"]}]})
+
+    def effect(name: str) -> None:
+        if name == "run:verify:after":
+            [service] = warm.build().ports.engine.observe_stack(warm.stack).services
+            found.update(service.labels)
+
+    run = warm.test("quick", effect, ref="feature")
+    assert (run.result, run.mode, run.head.commit, run.promoted) == ("green", "quick", head, False), run.stages
+    assert found["surroundings"] == "of a test"
+    assert found[f"coop-cloud.{warm.stack}.chaos-version"] == head[:8]
+    assert head in (warm.state / "runs" / run.run / "custom.log").read_text()
+    assert warm.canonical() == before and whole(warm) == V2
 
 
 def test_a_new_volume_of_a_head_does_not_stay(warm: Lab) -> None:
@@ -174,8 +198,8 @@ def test_a_new_volume_of_a_head_does_not_stay(warm: Lab) -> None:
     assert f"{warm.stack}_more" not in warm.build().ports.engine.look().volumes
 
 
-def test_without_a_canonical_a_quick_run_is_a_cold_one_and_says_so(small: Lab) -> None:
-    ran = small.command("quick", small.name)
+def test_without_a_canonical_a_quick_run_is_a_cold_one_and_says_so(host: Lab) -> None:
+    ran = host.command("quick", host.name)
     assert ran.returncode == 0, ran.stderr
     assert "there is no canonical yet: a full cold run instead" in ran.stderr and "mode=cold" in ran.stdout
 

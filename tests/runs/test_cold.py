@@ -146,13 +146,13 @@ def test_a_base_that_does_not_deploy_is_a_declared_skip_and_never_green(small: L
     assert (run.result, run.promoted, small.left()) == ("partial", False, [])
 
 
-def test_stages_can_be_chosen_and_cap_the_level(small: Lab) -> None:
-    run = small.test(stages=(Stage.INSTALL,))
+def test_stages_can_be_chosen_and_cap_the_level(host: Lab) -> None:
+    run = host.test(stages=(Stage.INSTALL,))
     assert [s.result for s in run.stages] == ["passed"] + ["not-run"] * 4
     assert (run.result, run.level, run.level_cap, run.deploys) == ("green", 1, 1, 1)
     assert run.base is None and run.version_after == V2
     assert run.promotion == "not all stages were asked for"
-    upgraded = small.test(stages=(Stage.UPGRADE,))
+    upgraded = host.test(stages=(Stage.UPGRADE,))
     assert [s.result for s in upgraded.stages] == ["not-run", "passed", "not-run", "not-run", "not-run"]
     assert (upgraded.level, upgraded.version_before) == (0, V1)
 
@@ -196,23 +196,23 @@ def test_previous_is_for_the_base_alone(small: Lab) -> None:
     assert seen[:2] == ["only-the-old", "hello"]
 
 
-def test_a_stale_previous_is_told_and_not_applied(small: Lab) -> None:
+def test_a_stale_previous_is_told_and_not_applied(host: Lab) -> None:
     commit(
-        small, {"ci/previous/VERSION": f"{V1}\n", "ci/previous/compose.previous.yml": "services: {app: {image: x}}\n"}
+        host, {"ci/previous/VERSION": f"{V1}\n", "ci/previous/compose.previous.yml": "services: {app: {image: x}}\n"}
     )
-    small.release(V3, SCHEMA="3")
-    run = small.test()
+    host.release(V3, SCHEMA="3")
+    run = host.test()
     assert run.result == "green"
     assert f"stale: ci/previous is for {V1}, the base is {V2}: not applied" in run.notes
 
 
-def test_an_overlay_for_the_surroundings_may_not_change_images(small: Lab) -> None:
-    commit(small, {"ci/compose.ci.yml": json.dumps({"services": {"app": {"environment": {"GREETING": "ci"}}}})})
-    small.release(V3, SCHEMA="3")
-    assert small.test().result == "green"
-    commit(small, {"ci/compose.ci.yml": json.dumps({"services": {"app": {"image": "another"}}})})
-    small.release("1.0.3+5.0.3", SCHEMA="3")
-    run = small.test()
+def test_an_overlay_for_the_surroundings_may_not_change_images(host: Lab) -> None:
+    commit(host, {"ci/compose.ci.yml": json.dumps({"services": {"app": {"environment": {"GREETING": "ci"}}}})})
+    host.release(V3, SCHEMA="3")
+    assert host.test().result == "green"
+    commit(host, {"ci/compose.ci.yml": json.dumps({"services": {"app": {"image": "another"}}})})
+    host.release("1.0.3+5.0.3", SCHEMA="3")
+    run = host.test()
     assert run.result != "green"
     assert any("may not change images or the set of services" in f"{s.reason} {run.notes}" for s in run.stages)
 

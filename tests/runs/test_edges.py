@@ -182,9 +182,9 @@ def test_a_moved_tag_is_not_tested(small: Lab) -> None:
     assert ran.returncode == 1 and f"tag-moved: {V2} was" in ran.stderr
 
 
-def test_main_may_be_ahead_of_the_latest_release(small: Lab) -> None:
-    commit(small, {"notes.txt": "not released yet"})
-    run = small.test()
+def test_main_may_be_ahead_of_the_latest_release(host: Lab) -> None:
+    commit(host, {"notes.txt": "not released yet"})
+    run = host.test()
     assert run.promoted and run.base is not None and run.base.version == V1
     assert "newer than the head" in run.base_reason
 
