@@ -262,7 +262,9 @@ class Lab:
             if f.severity != "note"
         ]
         assert found == []
-        assert not (self.data() / "OVERLAP").exists(), "two writers at once (I5)"
+        app = self.build()
+        volumes = app.ports.engine.observe_volumes([f"{spec.stack_name}_data" for spec in app.specs]).values()
+        assert [v.name for v in volumes if (Path(v.path) / "OVERLAP").exists()] == [], "two writers at once (I5)"
 
     def clear(self) -> None:
         """Leave nothing behind on the engine."""

@@ -294,6 +294,7 @@ def test_a_cold_canonical_cannot_be_lent(args: tuple[str, ...], small: Lab) -> N
         assert ran.returncode == 0  # nothing runs, which is what was asked for
 
 
+@pytest.mark.damages
 def test_an_unreadable_record_is_a_hold_and_nothing_is_lost(small: Lab) -> None:
     assert small.test().promoted
     path = small.state / small.name / "canonical.json"

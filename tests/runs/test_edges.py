@@ -448,6 +448,7 @@ def test_old_reports_go_and_new_ones_stay(small: Lab) -> None:
     assert {path.name for path in (small.state / "runs").iterdir() if path.name != ".locks"} == set(names[2:])
 
 
+@pytest.mark.damages
 def test_doctor_knows_runs_and_canonicals(small: Lab) -> None:
     assert small.test().promoted
     assert small.command("doctor", "--deep").returncode == 0
@@ -524,6 +525,7 @@ def test_commands_for_live_apps_say_what_a_canonical_is(small: Lab) -> None:
         assert ran.returncode == 2 and "is a canonical; ci-warm canonical list|seed" in ran.stderr
 
 
+@pytest.mark.damages
 def test_an_unreadable_canonical_hides_no_other_app_in_a_plan(small: Lab) -> None:
     assert small.test().promoted
     spec = json.loads((small.home / "etc" / "apps" / "notes.yaml").read_text())
@@ -714,6 +716,7 @@ def test_seeding_what_is_warm_by_then_does_nothing(small: Lab) -> None:
     assert len(small.build().runs.reports()) == 1 and small.canonical() == before
 
 
+@pytest.mark.damages
 def test_a_report_that_goes_bad_and_a_full_disk_keep_no_test_waiting(
     small: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
