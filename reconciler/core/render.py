@@ -51,11 +51,14 @@ def environment(
     versions = {f"SECRET_{name.upper()}_VERSION": secret.version for name, secret in spec.secrets.items()}
     given = {**spec.env, **versions, "STACK_NAME": spec.stack_name, "DOMAIN": spec.domain}
     env = dict(given)
+    total = sum(map(len, env.values()))
     for name, value in (*sample, *exports):
         if name not in given:
-            env[name] = interpolate.text(value, env)
-            if sum(map(len, env.values())) > MAX_ENV:
+            text = interpolate.text(value, env)
+            total += len(text) - len(env.get(name, ""))
+            if total > MAX_ENV:
                 raise interpolate.InterpolationError("the variables expand to more than 1 MiB")
+            env[name] = text
     return env
 
 

@@ -55,9 +55,19 @@ class ServiceObs:
     host_ports: frozenset[int] = frozenset()
 
 
+NOT_THERE = frozenset(
+    {"new", "allocated", "pending", "complete", "shutdown", "failed", "rejected", "remove", "orphaned"}
+)
+"""States of a task of which nothing runs: not started yet, or ended. One of a global service has its node before
+anybody looked whether it fits."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TaskObs:
-    """One task; states as Swarm names them (new ... running, complete, failed, rejected, shutdown)."""
+    """One task; states as Swarm names them (new ... running, complete, failed, rejected, shutdown).
+
+    `slot`: which replica it is one of, or the node of a global service. `grace_s`: seconds from SIGTERM to SIGKILL.
+    """
 
     id: str
     service_id: str
@@ -69,6 +79,7 @@ class TaskObs:
     exit_code: int | None = None
     node_id: str = ""
     grace_s: int = 10
+    slot: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

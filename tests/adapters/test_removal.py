@@ -1,6 +1,5 @@
 """The order in which services are taken down: none is removed while Swarm deletes tasks of it."""
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,21 +9,18 @@ from reconciler.model.errors import ActError
 from reconciler.model.ids import StackName
 
 STACK = StackName("s")
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
-def service(name: str, *, mode: str = "Replicated", attempts: int | None = None) -> dict[str, Any]:
-    template: dict[str, Any] = {} if attempts is None else {"RestartPolicy": {"MaxAttempts": attempts}}
+def service(name: str, *, mode: str = "Replicated") -> dict[str, Any]:
     modes: dict[str, Any] = {"Replicated": {"Replicated": {"Replicas": 1}}, "Global": {"Global": {}}}
-    spec = {"Name": f"s_{name}", "Mode": modes[mode], "TaskTemplate": template}
+    spec = {"Name": f"s_{name}", "Mode": modes[mode], "TaskTemplate": {}}
     return {"ID": name, "Version": {"Index": 1}, "Spec": spec}
 
 
-def task(of: str, desired: str, state: str = "running", *, slot: int = 1, for_s: float = 1.0) -> dict[str, Any]:
-    since = (NOW - timedelta(seconds=for_s)).isoformat().replace("+00:00", "Z")
+def task(of: str, desired: str, state: str = "running") -> dict[str, Any]:
     return {
-        "ID": f"{of}.{slot}", "ServiceID": of, "Slot": slot, "DesiredState": desired,
-        "Status": {"State": state, "Timestamp": since}, "Spec": {"ContainerSpec": {"StopGracePeriod": 7 * 10**9}},
+        "ID": f"{of}.1", "ServiceID": of, "Slot": 1, "DesiredState": desired, "Status": {"State": state},
+        "Spec": {"ContainerSpec": {"StopGracePeriod": 7 * 10**9}},
     }  # fmt: skip
 
 
@@ -102,44 +98,6 @@ def test_all_of_a_stack_are_stopped_when_asked_for_also_those_of_no_service() ->
     client: Any = Client([task("app", "remove")])
     removal.stop(client, STACK, lambda _: True)
     assert sorted(client.told) == ["look", "stop c1 7", "stop stray 10"]
-
-
-FAILED, STEADY = task("app", "shutdown", "failed"), task("app", "running", for_s=60)
-
-
-@pytest.mark.parametrize(
-    ("tasks", "attempts", "limit", "calm"),
-    [
-        ([], None, 5, True), ([task("app", "running")], None, 5, True), ([task("app", "remove")], None, 5, False),
-        ([*[FAILED] * 2, task("app", "running")], None, 5, True),
-        ([*[FAILED] * 3, task("app", "running")], None, 5, False), ([*[FAILED] * 4, STEADY], None, 5, True),
-        ([*[FAILED] * 4, task("app", "ready", "ready", for_s=60)], None, 5, False),
-        ([task("app", "running", slot=slot) for slot in range(9)], None, 5, True),
-        ([*[task("other", "shutdown", "failed")] * 9, task("app", "running")], None, 5, True),
-        ([*[FAILED] * 9, task("app", "running")], 11, 5, True), ([*[FAILED] * 9, task("app", "running")], 10, 5, False),
-        ([task("app", "running")], 1, 5, False), ([STEADY], 1, 5, True), ([STEADY], None, 0, True),
-        ([task("app", "running")], None, 1, False), ([*[FAILED] * 90, task("app", "running")], None, -1, True),
-        ([task("app", "remove")], None, -1, False),
-    ],
-)  # fmt: skip
-def test_calm_is_what_has_room_for_its_next_restarts_or_does_not_restart(
-    tasks: list[Any], attempts: int | None, limit: int, calm: bool
-) -> None:
-    assert removal.is_calm(service("app", attempts=attempts), tasks, limit, NOW) is calm
-
-
-@pytest.mark.parametrize(
-    ("tasks", "attempts", "limit", "deleting"),
-    [
-        ([], None, 5, False), ([task("app", "remove")], None, 5, True), ([FAILED] * 5, None, 5, False),
-        ([FAILED] * 6, None, 5, True), ([FAILED] * 6, None, 20, False), ([FAILED] * 6, None, -1, False),
-        ([FAILED] * 3, 1, 5, True), ([FAILED] * 2, 1, 5, False), ([task("app", "shutdown")] * 2, None, 0, False),
-    ],
-)  # fmt: skip
-def test_swarm_deletes_what_was_scaled_away_and_what_is_too_much(
-    tasks: list[Any], attempts: int | None, limit: int, deleting: bool
-) -> None:
-    assert removal.being_deleted(service("app", attempts=attempts), tasks, limit) is deleting
 
 
 def test_halting_wants_no_task_and_is_done_once() -> None:

@@ -45,6 +45,13 @@ def test_a_doubling_chain_of_variables_is_cut_off() -> None:
         render.environment(spec(), sample, ())
 
 
+def test_many_lines_are_told_in_time_and_a_name_that_comes_again_counts_once() -> None:
+    again = [("A", "x" * 1000)] * 5000
+    assert render.environment(spec(), again, ())["A"] == "x" * 1000
+    with pytest.raises(interpolate.InterpolationError, match="1 MiB"):
+        render.environment(spec(), [(f"A{n}", "x" * 1000) for n in range(5000)], ())
+
+
 def test_a_line_builds_on_the_ones_before_and_the_spec_stands() -> None:
     sample = [
         ("DOMAIN", "app.example.com"), ("ALSO", "www.$DOMAIN"), ("COMPOSE_FILE", "compose.yml"),

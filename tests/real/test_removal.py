@@ -4,6 +4,7 @@ import json
 import subprocess
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +16,10 @@ from reconciler.adapters import process
 from reconciler.adapters.swarm import parse, removal
 from reconciler.adapters.swarm.client import SwarmClient
 from reconciler.adapters.swarm.engine import SwarmEngine
+from reconciler.core import removing
 from reconciler.demo import recipes
 from reconciler.model.ids import StackName
+from reconciler.model.observed import TaskObs
 from reconciler.model.settings import Limits
 from tests.lab import until
 
@@ -35,8 +38,8 @@ class Watching(SwarmClient):
     def write(self, what: str, method: Any, /, *args: Any, **kwargs: Any) -> Any:
         if method == "remove_service":
             raw = self.find("service", "inspect_service", args[0])
-            tasks = self.read("tasks", "tasks", filters={"service": args[0]})
-            self.found.append((raw["Spec"]["Name"].partition("_")[2], removal.being_deleted(raw, tasks, _LIMIT)))
+            tasks = [parse.task(one) for one in self.read("tasks", "tasks", filters={"service": args[0]})]
+            self.found.append((raw["Spec"]["Name"].partition("_")[2], removing.being_deleted(tasks, _LIMIT)))
         return super().write(what, method, *args, **kwargs)
 
 
@@ -83,11 +86,11 @@ def test_no_service_is_removed_while_swarm_deletes_tasks_of_it(swarm: str, stack
     client.found = []
 
     def restless() -> bool:
-        tasks = client.read("tasks", "tasks", filters={"label": f"com.docker.stack.namespace={stack}"})
-        return (
-            sum(not removal.is_calm(raw, tasks, _LIMIT, datetime.now(UTC)) for raw in removal.services(client, stack))
-            == 2
-        )
+        tasks = client.read("tasks", "tasks", filters=parse.of_stack(stack))
+        of = defaultdict[str, list[TaskObs]](list)
+        for task in map(parse.task, tasks):
+            of[task.service_id].append(task)
+        return sum(not removing.is_calm(ones, _LIMIT, datetime.now(UTC)) for ones in of.values()) == 2
 
     until(restless, 60, "two services have restarted often")
     removal.take_down(client, stack, removal.services(client, stack))
@@ -95,7 +98,7 @@ def test_no_service_is_removed_while_swarm_deletes_tasks_of_it(swarm: str, stack
     assert sorted(client.found[1:]) == [("everywhere", False), ("loops", False)]
     assert removal.services(client, stack) == []
     # One that was about to start when its service was halted may start yet, and ends by itself.
-    label = {"label": f"com.docker.stack.namespace={stack}"}
+    label = parse.of_stack(stack)
     until(lambda: client.read("containers", "containers", filters=label) == [], 10, "nothing runs")
 
 

@@ -60,7 +60,7 @@ class SwarmEngine:
 
     def observe_stack(self, stack: StackName) -> StackObs:
         """Three filtered calls."""
-        label = {"label": f"{parse.LABEL_STACK}={stack}"}
+        label = parse.of_stack(stack)
         services = self.client.read("services", "services", filters=label, status=True)
         tasks = self.client.read("tasks", "tasks", filters=label)
         containers = self.client.read("containers", "containers", all=True, filters=label)
@@ -90,7 +90,7 @@ class SwarmEngine:
     def holders(self, stack: StackName, volumes: Sequence[str]) -> tuple[Holder, ...]:
         """See `ports.Engine`."""
         seen: dict[str, Json] = {}
-        filters = [{"label": f"{parse.LABEL_STACK}={stack}"}, *({"volume": name} for name in volumes)]
+        filters = [parse.of_stack(stack), *({"volume": name} for name in volumes)]
         for wanted in filters:
             found = self.client.read("containers", "containers", all=True, filters=wanted)
             seen |= {raw["Id"]: raw for raw in found}
@@ -196,7 +196,7 @@ class SwarmEngine:
 
     def remove_unused_configs(self, stack: StackName) -> None:
         """See `ports.Engine`."""
-        label = {"label": f"{parse.LABEL_STACK}={stack}"}
+        label = parse.of_stack(stack)
         for raw in self.client.read("configs", "configs", filters=label):
             if LABEL_APP in (raw["Spec"].get("Labels") or {}):
                 try:

@@ -9,20 +9,22 @@ from datetime import UTC, datetime
 from reconciler.core.digest import digest
 from reconciler.model.base import Json
 from reconciler.model.ids import StackName
-from reconciler.model.observed import ContainerObs, Mode, ServiceObs, StackObs, TaskObs, UpdateObs, VolumeObs
+from reconciler.model.observed import NOT_THERE, ContainerObs, Mode, ServiceObs, StackObs, TaskObs, UpdateObs, VolumeObs
 
 LABEL_STACK = "com.docker.stack.namespace"
 LABEL_TASK = "com.docker.swarm.task.id"
 LABEL_SERVICE_ID = "com.docker.swarm.service.id"
 DEFAULT_GRACE_S = 10
 _NS = 1_000_000_000
-NOT_THERE = frozenset(
-    {"new", "allocated", "pending", "complete", "shutdown", "failed", "rejected", "remove", "orphaned"}
-)  # a task of a global service has its node before anybody looked whether it fits
 _MODES = {
     "Replicated": Mode.REPLICATED, "Global": Mode.GLOBAL, "ReplicatedJob": Mode.REPLICATED_JOB,
     "GlobalJob": Mode.GLOBAL_JOB,
 }  # fmt: skip
+
+
+def of_stack(stack: str) -> dict[str, str]:
+    """The filter for what carries the stack's label."""
+    return {"label": f"{LABEL_STACK}={stack}"}
 
 
 def instant(text: str | None) -> datetime:
@@ -96,7 +98,7 @@ def taken_ports(services: Sequence[Json], tasks: Sequence[Json]) -> frozenset[in
     return frozenset(found)
 
 
-def grace_s(spec: Json) -> int:
+def _grace_s(spec: Json) -> int:
     """Whole seconds that a task's container has between SIGTERM and SIGKILL, by the task's spec."""
     period = (spec.get("ContainerSpec") or {}).get("StopGracePeriod")
     return DEFAULT_GRACE_S if period is None else -(-int(period) // _NS)
@@ -115,7 +117,8 @@ def task(raw: Json) -> TaskObs:
         error=status.get("Err", ""),
         exit_code=(status.get("ContainerStatus") or {}).get("ExitCode"),
         node_id=raw.get("NodeID", ""),
-        grace_s=grace_s(raw["Spec"]),
+        grace_s=_grace_s(raw["Spec"]),
+        slot=str(raw.get("Slot") or raw.get("NodeID", "")),
     )
 
 

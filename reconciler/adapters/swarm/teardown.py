@@ -4,7 +4,7 @@ For test stacks alone; who may be purged is decided by the caller. Everything go
 """
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from reconciler.adapters.swarm import parse, removal
 from reconciler.adapters.swarm.client import SwarmClient
@@ -25,7 +25,7 @@ def purge(client: SwarmClient, stack: StackName) -> tuple[str, ...]:
     for raw in _containers(client, stack):
         _gently(client, "remove container", "remove_container", raw["Id"], v=True, force=True)
     for listing, remove, kind in _KINDS:
-        for raw in client.read(listing, listing, filters=_label(stack)):
+        for raw in client.read(listing, listing, filters=parse.of_stack(stack)):
             _gently(client, f"remove {kind}", remove, raw.get("ID") or raw["Id"])
     remove_volumes(client, stack, [raw["Name"] for raw in _volumes(client, stack)])
     return left(client, stack)
@@ -33,10 +33,10 @@ def purge(client: SwarmClient, stack: StackName) -> tuple[str, ...]:
 
 def left(client: SwarmClient, stack: StackName) -> tuple[str, ...]:
     """Everything that carries the stack's label."""
-    found = [f"service {raw['Spec']['Name']}" for raw in client.read("services", "services", filters=_label(stack))]
+    found = [f"service {raw['Spec']['Name']}" for raw in removal.services(client, stack)]
     found += [f"container {(raw.get('Names') or ['?'])[0].lstrip('/')}" for raw in _containers(client, stack)]
     for listing, _, kind in _KINDS:
-        rows = client.read(listing, listing, filters=_label(stack))
+        rows = client.read(listing, listing, filters=parse.of_stack(stack))
         found += [f"{kind} {raw.get('Name') or raw['Spec']['Name']}" for raw in rows]
     found += [f"volume {raw['Name']}" for raw in _volumes(client, stack)]
     return tuple(found)
@@ -56,15 +56,11 @@ def _gently(client: SwarmClient, what: str, method: str, *args: object, **kwargs
         client.write(what, method, *args, **kwargs)
 
 
-def _label(stack: StackName) -> Mapping[str, str]:
-    return {"label": f"{parse.LABEL_STACK}={stack}"}
-
-
 def _containers(client: SwarmClient, stack: StackName) -> list[Json]:
-    found: list[Json] = client.read("containers", "containers", all=True, filters=_label(stack))
+    found: list[Json] = client.read("containers", "containers", all=True, filters=parse.of_stack(stack))
     return found
 
 
 def _volumes(client: SwarmClient, stack: StackName) -> list[Json]:
-    found: list[Json] = client.read("volumes", "volumes", filters=_label(stack)).get("Volumes") or []
+    found: list[Json] = client.read("volumes", "volumes", filters=parse.of_stack(stack)).get("Volumes") or []
     return found

@@ -16,7 +16,7 @@ def last(client: SwarmClient, stack: StackName, lines: int) -> dict[str, str]:
     Raises:
         ObserveError: the engine does not answer.
     """
-    label = {"label": f"{parse.LABEL_STACK}={stack}"}
+    label = parse.of_stack(stack)
     by_service: dict[str, list[Json]] = {}
     for raw in client.read("containers", "containers", all=True, filters=label):
         name = str((raw.get("Labels") or {}).get(_NAME, "?")).removeprefix(f"{stack}_")
