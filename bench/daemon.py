@@ -55,9 +55,12 @@ def idle(count: int = 100) -> None:
         for number in range(count):
             name = f"b{host.mark}-{number}"
             spec = {
-                "name": name, "recipe": {"url": host.recipe.url}, "domain": f"{name}.test", "stateful": False,
+                "name": name,
+                "recipe": {"url": host.recipe.url},
+                "domain": f"{name}.test",
+                "stateful": False,
                 "health": {**HEALTH, "port": server.server_port, "path": "/"},
-            }  # fmt: skip
+            }
             (host.home / "etc" / "apps" / f"{name}.yaml").write_text(json.dumps(spec))
         app = host.build()
         engine = app.ports.engine
@@ -93,19 +96,26 @@ def _run_all(host: Lab, app: composition.App, engine: SwarmEngine, image: str) -
     for number, spec in enumerate(app.specs, 1):
         labels = {"com.docker.stack.namespace": str(spec.stack_name), render.LABEL_BUNDLE: "b" * 64}
         engine.client.write(
-            "create service", "create_service",
-            {"ContainerSpec": {"Image": image, "Command": ["sleep", "100000"]}}, name=f"{spec.stack_name}_app",
-            labels=labels, mode={"Replicated": {"Replicas": 1}},
-        )  # fmt: skip
+            "create service",
+            "create_service",
+            {"ContainerSpec": {"Image": image, "Command": ["sleep", "100000"]}},
+            name=f"{spec.stack_name}_app",
+            labels=labels,
+            mode={"Replicated": {"Replicas": 1}},
+        )
         if number % 10 == 0:  # a hundred at once would keep the engine from answering
             until(lambda: _running(engine) >= number, 300, f"{number} services run")  # noqa: B023
     world = engine.look()
     for spec in app.specs:
         services = {s.name: s.spec_fingerprint for s in world.stack(spec.stack_name).services}
         record = KnownGood(
-            app=spec.name, stack=spec.stack_name, release=Release(version=V1, commit=commit, bundle="b" * 64),
-            services=services, at=world.at, desired=render.desired_digest(spec, {}),
-        )  # fmt: skip
+            app=spec.name,
+            stack=spec.stack_name,
+            release=Release(version=V1, commit=commit, bundle="b" * 64),
+            services=services,
+            at=world.at,
+            desired=render.desired_digest(spec, {}),
+        )
         app.store.put_known_good(record)
         app.store.put_memory(Memory(app=spec.name, tags={V1: TagSeen(commit=commit, first_seen=world.at)}))
 

@@ -58,9 +58,17 @@ def snapshot() -> None:
                 )
             volume = VolumeObs(name="v", driver="local", options={}, labels={}, path=str(data))
             manifest = SnapshotManifest(
-                id="s", app="bench", stack="s", version="1", commit="", images={}, node="", op_id="s", volumes=(),
+                id="s",
+                app="bench",
+                stack="s",
+                version="1",
+                commit="",
+                images={},
+                node="",
+                op_id="s",
+                volumes=(),
                 created_at=datetime.now(UTC),
-            )  # fmt: skip
+            )
             store = FolderSnapshots(home)
             ours, tars, backs = _series(store, manifest, volume, home / "t.tar")
             ratio = statistics.median(tars) / statistics.median(ours)
@@ -147,9 +155,13 @@ def _create(engine: SwarmEngine, specs: tuple[AppSpec, ...], image: str) -> None
         mark = spec.name[1:7]
         labels = {"com.docker.stack.namespace": str(spec.stack_name), "bench": mark, render.LABEL_BUNDLE: "b" * 64}
         engine.client.write(
-            "create service", "create_service", {"ContainerSpec": {"Image": image}}, name=f"{spec.stack_name}_app",
-            labels=labels, mode={"Replicated": {"Replicas": 0}},
-        )  # fmt: skip
+            "create service",
+            "create_service",
+            {"ContainerSpec": {"Image": image}},
+            name=f"{spec.stack_name}_app",
+            labels=labels,
+            mode={"Replicated": {"Replicas": 0}},
+        )
 
 
 def _known(app: composition.App, commit: str) -> None:
@@ -160,10 +172,14 @@ def _known(app: composition.App, commit: str) -> None:
         release = Release(version=V1, commit=commit, bundle="b" * 64)
         app.store.put_known_good(
             KnownGood(
-                app=spec.name, stack=spec.stack_name, release=release, services=services, at=now,
+                app=spec.name,
+                stack=spec.stack_name,
+                release=release,
+                services=services,
+                at=now,
                 desired=render.desired_digest(spec, {}),
             )
-        )  # fmt: skip
+        )
         app.store.put_memory(Memory(app=spec.name, tags={V1: TagSeen(commit=commit, first_seen=now)}))
 
 
@@ -209,9 +225,24 @@ def verdict() -> None:
         host.reconcile(lambda point: seen.update({point: seen.get(point, time.time())}))
         label = f"label=com.docker.stack.namespace={host.stack}"
         events = subprocess.run(
-            ["docker", "events", "--since", str(seen["deploy:before"]), "--until", str(time.time()), "--filter", label,
-             "--filter", "event=die", "--format", "{{.TimeNano}}"], capture_output=True, text=True, check=True,
-        ).stdout.split()  # fmt: skip
+            [
+                "docker",
+                "events",
+                "--since",
+                str(seen["deploy:before"]),
+                "--until",
+                str(time.time()),
+                "--filter",
+                label,
+                "--filter",
+                "event=die",
+                "--format",
+                "{{.TimeNano}}",
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
         first = next(int(t) / 1e9 for t in events if int(t) / 1e9 > seen["deploy:after"] - 0.5)
         say("exit at once: container's end to verdict", f"{seen['settle:after'] - first:.2f} s", "goal 1 s")
         image = host.release("1.0.2+5.0.2")

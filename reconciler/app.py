@@ -67,9 +67,13 @@ class App:
 
 
 def build(
-    config: Path, state: Path, *, effect: Callable[[str], None] = no_crash,
-    progress: Callable[[str, str], None] = lambda _app, _text: None, clock: SystemClock | None = None,
-) -> App:  # fmt: skip
+    config: Path,
+    state: Path,
+    *,
+    effect: Callable[[str], None] = no_crash,
+    progress: Callable[[str, str], None] = lambda _app, _text: None,
+    clock: SystemClock | None = None,
+) -> App:
     """Read the operator's files and put the program together.
 
     Raises:
@@ -82,9 +86,14 @@ def build(
 
 
 def assemble(
-    settings: Settings, loaded: tuple[AppSpec, ...], state: Path, *, effect: Callable[[str], None] = no_crash,
-    progress: Callable[[str, str], None] = lambda _app, _text: None, clock: SystemClock | None = None,
-) -> App:  # fmt: skip
+    settings: Settings,
+    loaded: tuple[AppSpec, ...],
+    state: Path,
+    *,
+    effect: Callable[[str], None] = no_crash,
+    progress: Callable[[str, str], None] = lambda _app, _text: None,
+    clock: SystemClock | None = None,
+) -> App:
     """Build the adapters for these settings below this state root."""
     gid = files.group_id(settings.group)
     prepare_state(state, gid)
@@ -101,16 +110,39 @@ def assemble(
     runs = RunArchive(state / "runs", gid, clock.now)
     runs.prepare()
     ports = Ports(
-        engine=engine, snapshots=snapshots, registry=registry,
-        recipes=recipes, canonicals=CanonicalFolder(state, gid), seeds=WishDrop(state / "requests", gid),
-        overlays=specs.HostOverlays(), store=store, history=history, alerts=alerts,
-        locks=LockFolder(state / "locks", clock.now), prober=HttpProber(), secrets=FileOrRandom(),
-        yaml=specs.RecipeYaml(), clock=clock, workdir=state / "work", effect=effect, progress=progress,
-    )  # fmt: skip
+        engine=engine,
+        snapshots=snapshots,
+        registry=registry,
+        recipes=recipes,
+        canonicals=CanonicalFolder(state, gid),
+        seeds=WishDrop(state / "requests", gid),
+        overlays=specs.HostOverlays(),
+        store=store,
+        history=history,
+        alerts=alerts,
+        locks=LockFolder(state / "locks", clock.now),
+        prober=HttpProber(),
+        secrets=FileOrRandom(),
+        yaml=specs.RecipeYaml(),
+        clock=clock,
+        workdir=state / "work",
+        effect=effect,
+        progress=progress,
+    )
     return App(
-        settings=settings, specs=loaded, ports=ports, state=state, store=store, alerts=alerts, history=history,
-        clock=clock, snapshots=snapshots, sweeps=sweeps, recipes=recipes, runs=runs,
-    )  # fmt: skip
+        settings=settings,
+        specs=loaded,
+        ports=ports,
+        state=state,
+        store=store,
+        alerts=alerts,
+        history=history,
+        clock=clock,
+        snapshots=snapshots,
+        sweeps=sweeps,
+        recipes=recipes,
+        runs=runs,
+    )
 
 
 def prepare_state(state: Path, gid: int | None) -> None:
@@ -160,10 +192,14 @@ def keeper(app: App) -> "Keeper":
         raise UsageError(f"keycloak.password_file {settings.password_file} is empty")
     health = spec.health
     server = Server(
-        scheme=health.scheme, domain=spec.domain, address=health.address, password=password, admin=settings.admin,
+        scheme=health.scheme,
+        domain=spec.domain,
+        address=health.address,
+        password=password,
+        admin=settings.admin,
         port=health.port or (443 if health.scheme == "https" else 80),
         verify=(health.ca_file or True) if health.tls_verify else False,
-    )  # fmt: skip
+    )
     desk = RealmDesk(app.state / "realms", app.clock.now)
     return Keeper(
         realms=KeycloakRealms(server), desk=desk, alerts=app.ports.alerts, clock=app.ports.clock, settings=settings
@@ -179,10 +215,17 @@ def site(app: App) -> "Site":
     from reconciler.engine.runs.site import Site
 
     return Site(
-        ports=app.ports, settings=app.settings, specs=app.specs, desk=app.runs, refs=GitRefs(app.recipes),
-        metadata=specs.RecipeYaml(), checks=CommandChecks(app.clock.wait), backups=VolumeFiles(),
-        keeper=lambda: keeper(app), usages=lambda paths: host.usages([app.state, *map(Path, paths)]),
-    )  # fmt: skip
+        ports=app.ports,
+        settings=app.settings,
+        specs=app.specs,
+        desk=app.runs,
+        refs=GitRefs(app.recipes),
+        metadata=specs.RecipeYaml(),
+        checks=CommandChecks(app.clock.wait),
+        backups=VolumeFiles(),
+        keeper=lambda: keeper(app),
+        usages=lambda paths: host.usages([app.state, *map(Path, paths)]),
+    )
 
 
 def cold_runs(app: App, config: Path, program: Callable[[Sequence[str]], None]) -> "Tests":

@@ -15,9 +15,15 @@ from typing import Any
 
 KNOWN_VERSION = 1
 _PRIVATE = (
-    "known_good.json", "last_good", "memory.json", "journal.json", "canonical.json", "use.json", "promotion.json",
+    "known_good.json",
+    "last_good",
+    "memory.json",
+    "journal.json",
+    "canonical.json",
+    "use.json",
+    "promotion.json",
     "inflight.json",
-)  # fmt: skip
+)
 _BAD_ENDS = ("rolled-back:", "rollback-failed:")
 
 
@@ -141,9 +147,13 @@ def _bundle(path: Path, release: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _snapshot(
-    folder: Path, known: dict[str, Any] | None, journal: dict[str, Any] | None, canonical: dict[str, Any] | None, *,
+    folder: Path,
+    known: dict[str, Any] | None,
+    journal: dict[str, Any] | None,
+    canonical: dict[str, Any] | None,
+    *,
     deep: bool,
-) -> Iterator[Finding]:  # fmt: skip
+) -> Iterator[Finding]:
     place = folder / "snapshot"
     manifest, wrong = _load(place / "manifest.json")
     if wrong:

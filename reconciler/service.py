@@ -128,11 +128,16 @@ def daemon(config: Path, state: Path) -> Iterator[Daemon]:
         spool.prepare()
         figures = _figures(app, state, spool)
         made = Daemon(
-            desired=operator, spool=spool, telemetry=figures, pulse=pulse, state=desired, stop=clock.stop,
+            desired=operator,
+            spool=spool,
+            telemetry=figures,
+            pulse=pulse,
+            state=desired,
+            stop=clock.stop,
             starter=RunStarter(config, state),
             keep_up=lambda now: _keep_up(operator, now, figures, state),
             relay=lambda now: _relay(now, app.alerts),
-        )  # fmt: skip
+        )
         pages = monitor.Pages(figures.render, _checks(made, state, figures), pulse.is_alive)
         with monitor.serve(_listen(desired.settings), pages, gid):
             yield made
@@ -180,10 +185,14 @@ def _figures(app: composition.App, state: Path, spool: WishFolder) -> Figures:
     paths = [state, *(Path(path) for path in app.settings.disk.paths)]
     registry.register(
         StateCollector(
-            store=app.store, snapshots=app.snapshots, alerts=app.alerts, spool=spool, paths=paths,
+            store=app.store,
+            snapshots=app.snapshots,
+            alerts=app.alerts,
+            spool=spool,
+            paths=paths,
             calls=lambda: getattr(getattr(app.ports.engine, "client", None), "calls", 0),
         )
-    )  # fmt: skip
+    )
     return figures
 
 

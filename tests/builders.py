@@ -45,10 +45,17 @@ def known(version: str = "1.0.0+5.0.0", **changes: Any) -> KnownGood:
 def journal(kind: Change = Change.UPGRADE, step: Step = Step.OPENED, **changes: Any) -> Journal:
     """An upgrade from 1.0.0 to 1.0.1 under way."""
     fields: dict[str, Any] = {
-        "op_id": "op-1", "app": "notes", "stack": STACK, "kind": kind, "stateful": True, "step": step,
+        "op_id": "op-1",
+        "app": "notes",
+        "stack": STACK,
+        "kind": kind,
+        "stateful": True,
+        "step": step,
         "origin": release("1.0.0+5.0.0") if kind in (Change.UPGRADE, Change.ROLLBACK) else None,
-        "target": release("1.0.1+5.0.1"), "desired": "d", "started_at": NOW - timedelta(seconds=30),
-    }  # fmt: skip
+        "target": release("1.0.1+5.0.1"),
+        "desired": "d",
+        "started_at": NOW - timedelta(seconds=30),
+    }
     return Journal(**(fields | changes))
 
 
@@ -62,20 +69,32 @@ def memory(tags: Mapping[str, str] | None = None, *, age_s: float = 3600, **chan
 def service(name: str = "app", **changes: Any) -> ServiceObs:
     """A service that carries the bundle."""
     fields: dict[str, Any] = {
-        "id": f"id-{name}", "name": name, "stack": STACK, "version_index": 10,
-        "labels": {"ci-warm.bundle": BUNDLE, "ci-warm.version": "1.0.0+5.0.0"}, "image": IMAGE,
-        "mode": Mode.REPLICATED, "replicas": 1, "running": 1, "desired": 1, "spec_fingerprint": "spec-1",
+        "id": f"id-{name}",
+        "name": name,
+        "stack": STACK,
+        "version_index": 10,
+        "labels": {"ci-warm.bundle": BUNDLE, "ci-warm.version": "1.0.0+5.0.0"},
+        "image": IMAGE,
+        "mode": Mode.REPLICATED,
+        "replicas": 1,
+        "running": 1,
+        "desired": 1,
+        "spec_fingerprint": "spec-1",
         "template_fingerprint": "template-2",
-    }  # fmt: skip
+    }
     return ServiceObs(**(fields | changes))
 
 
 def task(state: str = "running", *, of: str = "app", **changes: Any) -> TaskObs:
     """A task of the current spec."""
     fields: dict[str, Any] = {
-        "id": f"task-{of}-{state}", "service_id": f"id-{of}", "state": state, "desired_state": "running",
-        "template_fingerprint": "template-2", "at": NOW,
-    }  # fmt: skip
+        "id": f"task-{of}-{state}",
+        "service_id": f"id-{of}",
+        "state": state,
+        "desired_state": "running",
+        "template_fingerprint": "template-2",
+        "at": NOW,
+    }
     return TaskObs(**(fields | changes))
 
 

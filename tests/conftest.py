@@ -73,10 +73,24 @@ def private_dockerd(
     sock = f"unix://{folder}/{name}.sock"
     log = (folder / f"{name}.log").open("wb")
     daemon = subprocess.Popen(
-        [*prefix, "dockerd", "--data-root", str(folder / f"{name}-data"), "--exec-root", str(folder / f"{name}-exec"),
-         "--pidfile", str(folder / f"{name}.pid"), "--host", sock, "--storage-driver", "overlay2"],
-        stdout=log, stderr=log, start_new_session=True,
-    )  # fmt: skip
+        [
+            *prefix,
+            "dockerd",
+            "--data-root",
+            str(folder / f"{name}-data"),
+            "--exec-root",
+            str(folder / f"{name}-exec"),
+            "--pidfile",
+            str(folder / f"{name}.pid"),
+            "--host",
+            sock,
+            "--storage-driver",
+            "overlay2",
+        ],
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
     try:
         until(lambda: _answers(sock) or daemon.poll() is not None, 60, "dockerd answers")
         if daemon.poll() is not None:

@@ -33,9 +33,15 @@ from reconciler.ports import Engine, no_crash
 
 V1, V2, V3 = "1.0.0+5.0.0", "1.0.1+5.0.1", "1.0.2+5.0.2"
 HEALTH: dict[str, Any] = {
-    "scheme": "http", "path": "/health", "min_healthy": "200ms", "successes": 2, "interval": "20ms", "progress": "30s",
-    "deadline": "40s", "timeout": "2s",
-}  # fmt: skip
+    "scheme": "http",
+    "path": "/health",
+    "min_healthy": "200ms",
+    "successes": 2,
+    "interval": "20ms",
+    "progress": "30s",
+    "deadline": "40s",
+    "timeout": "2s",
+}
 
 
 def until(condition: Callable[[], Any], seconds: float = 20.0, what: str = "") -> Any:
@@ -70,9 +76,11 @@ class Lab:
         self.recipe = Recipe(self.home / "recipe", stateful=self.stateful)
         (self.home / "etc" / "apps").mkdir(parents=True)
         settings = {
-            "engine": self.engine, "git": {"allow_file": True}, "limits": {"steady_probe": "1s", **self.settings},
+            "engine": self.engine,
+            "git": {"allow_file": True},
+            "limits": {"steady_probe": "1s", **self.settings},
             "runs": {"domain_suffix": f"t{self.mark}.test", "min_free": 0},
-        }  # fmt: skip
+        }
         (self.home / "etc" / "config.yaml").write_text(json.dumps(settings))
         self.state.mkdir(mode=0o750)
         self.state.chmod(0o750)
@@ -82,10 +90,16 @@ class Lab:
         """Write the spec as an operator would."""
         env = {"PUBLISHED_PORT": str(self.port), **self.extra.get("env", {}), **changes.pop("env", {})}
         spec = {
-            "name": self.name, "recipe": {"url": self.recipe.url}, "domain": f"t{self.mark}.example.test",
-            "stateful": self.stateful, "health": {**HEALTH, "port": self.port, **self.health},
-            "upgrade": {"bake": "0s"}, **self.extra, **changes, "env": env,
-        }  # fmt: skip
+            "name": self.name,
+            "recipe": {"url": self.recipe.url},
+            "domain": f"t{self.mark}.example.test",
+            "stateful": self.stateful,
+            "health": {**HEALTH, "port": self.port, **self.health},
+            "upgrade": {"bake": "0s"},
+            **self.extra,
+            **changes,
+            "env": env,
+        }
         (self.home / "etc" / "apps" / f"{self.name}.yaml").write_text(json.dumps(spec, indent=1))
 
     @property

@@ -29,9 +29,11 @@ THIRD_CHECK_FAILS = "n=$(cat /tmp/n 2>/dev/null || echo 0); echo $((n+1)) >/tmp/
 def app(command: list[str] = OK, **extra: Any) -> dict[str, Any]:
     """A service with quick restarts and updates."""
     deploy = {
-        "endpoint_mode": "dnsrr", "restart_policy": {"condition": "any", "delay": "500ms"},
-        "update_config": {"failure_action": "pause", "monitor": "2s"}, **extra.pop("deploy", {}),
-    }  # fmt: skip
+        "endpoint_mode": "dnsrr",
+        "restart_policy": {"condition": "any", "delay": "500ms"},
+        "update_config": {"failure_action": "pause", "monitor": "2s"},
+        **extra.pop("deploy", {}),
+    }
     return {"image": IMAGE, "command": command, "stop_grace_period": "0s", "deploy": deploy, **extra}
 
 
@@ -59,10 +61,12 @@ SCENARIOS: dict[str, tuple[list[dict[str, Any]], dict[str, Any], float]] = {
     "after_an_old_rollback": ([app(deploy=ROLLBACK), app(FAIL, deploy=ROLLBACK)], app(["sleep", "2000"]), 14),
     "after_an_old_failed_task": ([app(FAIL)], app(["sleep", "2000"]), 12),
     "restart_loop_completed": (
-        [app()], app(["sh", "-c", "sleep 3; exit 3"], deploy={"update_config": {"monitor": "1s"}}), 18
+        [app()],
+        app(["sh", "-c", "sleep 3; exit 3"], deploy={"update_config": {"monitor": "1s"}}),
+        18,
     ),
     "no_op": ([app()], app(), 4),
-}  # fmt: skip
+}
 
 
 def deploy(service: dict[str, Any], mark: str) -> None:
@@ -75,8 +79,10 @@ def deploy(service: dict[str, Any], mark: str) -> None:
         for _ in range(50):  # a network that is still being removed is in the way for a moment
             ran = subprocess.run(
                 ["docker", "stack", "deploy", "--resolve-image", "never", "-c", file.name, STACK],
-                capture_output=True, text=True, check=False,
-            )  # fmt: skip
+                capture_output=True,
+                text=True,
+                check=False,
+            )
             if ran.returncode == 0:
                 return
             time.sleep(0.2)

@@ -43,9 +43,12 @@ class CommandChecks:
         began = time.monotonic()
         problem = self._judged(job)
         return CheckResult(
-            name=job.check.name, passed=problem is None, required=job.check.required, detail=problem or "",
+            name=job.check.name,
+            passed=problem is None,
+            required=job.check.required,
+            detail=problem or "",
             elapsed_seconds=round(time.monotonic() - began, 3),
-        )  # fmt: skip
+        )
 
     def end(self, run: str) -> None:
         """See `ports.runs.Checks`."""
@@ -65,12 +68,18 @@ class CommandChecks:
         kept = {name: os.environ[name] for name in process.KEPT if name in os.environ}
         try:
             child = subprocess.Popen(
-                [str(program), *job.check.run[1:]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT, cwd=job.folder,
+                [str(program), *job.check.run[1:]],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                cwd=job.folder,
                 env={**kept, **who.environment, **job.environment, MARK: mark},
-                start_new_session=True, preexec_fn=process.die_with_parent, user=who.user,
-                group=who.group, extra_groups=who.extra_groups,
-            )  # fmt: skip
+                start_new_session=True,
+                preexec_fn=process.die_with_parent,
+                user=who.user,
+                group=who.group,
+                extra_groups=who.extra_groups,
+            )
         except OSError as exc:
             log.close()
             if job.user and exc.errno == errno.EPERM:

@@ -22,8 +22,14 @@ Program = Callable[[Sequence[str]], None]
 _BUSY = 75
 _POLL_S = 0.1
 _TAIL = 400
-_LOADED = ("reconciler.cli.main", "reconciler.app", "reconciler.engine.runs.cold", "reconciler.adapters.swarm.engine",
-           "reconciler.adapters.checks", "docker")  # fmt: skip
+_LOADED = (
+    "reconciler.cli.main",
+    "reconciler.app",
+    "reconciler.engine.runs.cold",
+    "reconciler.adapters.swarm.engine",
+    "reconciler.adapters.checks",
+    "docker",
+)
 
 
 class ColdRuns:

@@ -11,9 +11,11 @@ _CONTROL = {code: None for code in range(32) if code not in (9, 10, 13)}
 def document(run: Run) -> bytes:
     """One suite: a case per stage, a case per check, and one for the run, which fails whenever the exit is not 0."""
     suite = ElementTree.Element(
-        "testsuite", name=f"{run.app} {run.mode}", time=f"{run.elapsed_seconds:.3f}",
+        "testsuite",
+        name=f"{run.app} {run.mode}",
+        time=f"{run.elapsed_seconds:.3f}",
         timestamp=f"{run.started_at:%Y-%m-%dT%H:%M:%S}",
-    )  # fmt: skip
+    )
     for stage in run.stages:
         _stage(suite, run, stage)
     whole = _case(suite, run.app, "run", 0.0)

@@ -73,9 +73,14 @@ class KeycloakRealms:
 
             server = self._server
             connection = KeycloakOpenIDConnection(
-                server_url=f"{server.scheme}://{server.domain}", username=server.admin, password=server.password,
-                realm_name="master", client_id="admin-cli", verify=server.verify, timeout=server.timeout_s,
-            )  # fmt: skip
+                server_url=f"{server.scheme}://{server.domain}",
+                username=server.admin,
+                password=server.password,
+                realm_name="master",
+                client_id="admin-cli",
+                verify=server.verify,
+                timeout=server.timeout_s,
+            )
             for manager in (connection, connection.keycloak_openid.connection):
                 session = manager._s
                 session.trust_env = False
@@ -103,17 +108,31 @@ class KeycloakRealms:
 
         secret, password = secrets.token_urlsafe(32), secrets.token_urlsafe(24)
         body = {
-            "realm": realm, "enabled": True, "attributes": {OWNER: owner},
+            "realm": realm,
+            "enabled": True,
+            "attributes": {OWNER: owner},
             "clients": [
-                {"clientId": CLIENT, "enabled": True, "secret": secret, "directAccessGrantsEnabled": True,
-                 "redirectUris": ["*"], "webOrigins": ["*"]},
+                {
+                    "clientId": CLIENT,
+                    "enabled": True,
+                    "secret": secret,
+                    "directAccessGrantsEnabled": True,
+                    "redirectUris": ["*"],
+                    "webOrigins": ["*"],
+                },
             ],
             "users": [
-                {"username": USER, "enabled": True, "email": f"{USER}@example.invalid", "emailVerified": True,
-                 "firstName": "Test", "lastName": "Run",
-                 "credentials": [{"type": "password", "value": password, "temporary": False}]},
+                {
+                    "username": USER,
+                    "enabled": True,
+                    "email": f"{USER}@example.invalid",
+                    "emailVerified": True,
+                    "firstName": "Test",
+                    "lastName": "Run",
+                    "credentials": [{"type": "password", "value": password, "temporary": False}],
+                },
             ],
-        }  # fmt: skip
+        }
         try:
             self._connected().create_realm(body, skip_exists=False)
         except KeycloakPostError as exc:
@@ -125,9 +144,14 @@ class KeycloakRealms:
             raise ActError(f"create realm {realm}: {_said(exc)}", host_fault=True) from exc
         issuer = str(self._read("discovery", lambda _admin: self._discovery(realm))["issuer"])
         return Credentials(
-            realm=realm, issuer=issuer, discovery=f"{issuer}/.well-known/openid-configuration", client_id=CLIENT,
-            client_secret=secret, username=USER, password=password,
-        )  # fmt: skip
+            realm=realm,
+            issuer=issuer,
+            discovery=f"{issuer}/.well-known/openid-configuration",
+            client_id=CLIENT,
+            client_secret=secret,
+            username=USER,
+            password=password,
+        )
 
     def _discovery(self, realm: str) -> Mapping[str, Any]:
         """What the server says of the realm, asked as a client would."""

@@ -37,9 +37,14 @@ class Ran:
 
 
 def run(
-    argv: Sequence[str], *, timeout_s: float, env: Mapping[str, str] | None = None, cwd: Path | None = None,
-    redactor: Redactor | None = None, stdin: bytes | None = None,
-) -> Ran:  # fmt: skip
+    argv: Sequence[str],
+    *,
+    timeout_s: float,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    redactor: Redactor | None = None,
+    stdin: bytes | None = None,
+) -> Ran:
     """Run a program to its end; a deadline kills its whole process group.
 
     Raises:
@@ -48,10 +53,15 @@ def run(
     base = {name: os.environ[name] for name in KEPT if name in os.environ} | {"LC_ALL": "C.UTF-8"}
     try:
         child = subprocess.Popen(
-            list(argv), stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, env=base | dict(env or {}), cwd=cwd, start_new_session=True,
+            list(argv),
+            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=base | dict(env or {}),
+            cwd=cwd,
+            start_new_session=True,
             preexec_fn=die_with_parent,
-        )  # fmt: skip
+        )
     except OSError as exc:
         raise ActError(f"{argv[0]} cannot be started: {exc.strerror}", host_fault=True) from exc
     try:

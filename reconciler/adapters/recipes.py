@@ -49,16 +49,29 @@ class GitRecipes:
     def _git(self, mirror: Path, *args: str) -> process.Ran:
         allow = "always" if self._settings.allow_file else "never"
         options = (
-            "-c", f"protocol.file.allow={allow}", "-c", "protocol.ext.allow=never", "-c", "core.hooksPath=/dev/null",
-            "-c", "submodule.recurse=false", "-c", "fetch.fsckObjects=true", "-c", "gc.auto=0",
-            "-c", "safe.directory=*",
-        )  # fmt: skip
+            "-c",
+            f"protocol.file.allow={allow}",
+            "-c",
+            "protocol.ext.allow=never",
+            "-c",
+            "core.hooksPath=/dev/null",
+            "-c",
+            "submodule.recurse=false",
+            "-c",
+            "fetch.fsckObjects=true",
+            "-c",
+            "gc.auto=0",
+            "-c",
+            "safe.directory=*",
+        )
         env = {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1", "GIT_ASKPASS": "/bin/false"}
         try:
             return process.run(
                 ["git", "--git-dir", str(mirror), *options, *args],
-                timeout_s=self._settings.timeout, env=env, redactor=Redactor(),
-            )  # fmt: skip
+                timeout_s=self._settings.timeout,
+                env=env,
+                redactor=Redactor(),
+            )
         except ActError as exc:
             raise RecipeError(str(exc)) from exc
 
@@ -83,14 +96,25 @@ class GitRecipes:
         self._checked.pop(url, None)  # afterwards: a pass beside us may have looked while the fetch ran
 
     @retry(
-        retry=retry_if_exception_type(RecipeError), stop=stop_after_attempt(2),
-        wait=wait_exponential(multiplier=0.2, max=2), reraise=True,
-    )  # fmt: skip
+        retry=retry_if_exception_type(RecipeError),
+        stop=stop_after_attempt(2),
+        wait=wait_exponential(multiplier=0.2, max=2),
+        reraise=True,
+    )
     def _fetch_with_retry(self, mirror: Path, url: str) -> None:
         ran = self._git(
-            mirror, "fetch", "--quiet", "--no-tags", "--prune", "--no-recurse-submodules", "--no-write-fetch-head",
-            "--atomic", "--", url, *_REFSPECS,
-        )  # fmt: skip
+            mirror,
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--prune",
+            "--no-recurse-submodules",
+            "--no-write-fetch-head",
+            "--atomic",
+            "--",
+            url,
+            *_REFSPECS,
+        )
         self._ok(ran, f"{Redactor().mask(url)}: fetch failed, the last known state stays")
 
     def _ok(self, ran: process.Ran, what: str) -> process.Ran:
@@ -160,8 +184,9 @@ class GitRecipes:
         try:
             ran = process.run(
                 ["git", "--git-dir", str(mirror), "-c", "safe.directory=*", "cat-file", "--batch"],
-                timeout_s=self._settings.timeout, stdin="".join(f"{blob}\n" for blob in ids).encode(),
-            )  # fmt: skip
+                timeout_s=self._settings.timeout,
+                stdin="".join(f"{blob}\n" for blob in ids).encode(),
+            )
         except ActError as exc:
             raise RecipeError(str(exc)) from exc
         return self._ok(ran, "recipe files cannot be read").raw

@@ -42,9 +42,16 @@ class GitRefs:
         """A pull request's head, for instance: fetched by its own name."""
         kept = f"{_KEPT}/{ref.removeprefix('refs/')}"
         ran = self._recipes.git(
-            url, "fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--", url,
+            url,
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--no-recurse-submodules",
+            "--no-write-fetch-head",
+            "--",
+            url,
             f"+{ref}:{kept}",
-        )  # fmt: skip
+        )
         if ran.code != 0:
             raise RecipeError(f"{ref} cannot be fetched from {Redactor().mask(f'{url}: {ran.output[-300:]}')}")
         commit = self._commit(url, kept)

@@ -94,8 +94,10 @@ class Relay:
         if not urls or not all(sender.add(url) for url in urls):
             return f"{addresses} holds an address that Apprise does not know"  # which one could be a secret
         kinds = {"critical": apprise.NotifyType.FAILURE, "warning": apprise.NotifyType.WARNING}
-        kind = apprise.NotifyType.SUCCESS if message.mark == "resolved" else kinds.get(
-            str(message.alert.severity), apprise.NotifyType.INFO
-        )  # fmt: skip
+        kind = (
+            apprise.NotifyType.SUCCESS
+            if message.mark == "resolved"
+            else kinds.get(str(message.alert.severity), apprise.NotifyType.INFO)
+        )
         fine = sender.notify(title=f"ci-warm {message.title}", body=message.body, notify_type=kind)
         return "" if fine else "Apprise could not deliver it everywhere"

@@ -149,9 +149,10 @@ def _validate(parsed: strict_yaml.Parsed, model: type[M], name: str) -> M:
 
 
 _PLAIN = {
-    "tuple_type": "must be a list", "dict_type": "must be a mapping of keys to values",
+    "tuple_type": "must be a list",
+    "dict_type": "must be a mapping of keys to values",
     "model_type": "must be a mapping of keys to values",
-}  # fmt: skip
+}
 """What an operator understands of the validator's words."""
 
 

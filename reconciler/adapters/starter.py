@@ -49,9 +49,11 @@ class RunStarter:
             return False
         # Their words go where the daemon's go; the report is in runs/.
         self._children[words] = subprocess.Popen(
-            [*self._base, *words, "--wait", str(_QUEUE_S)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            [*self._base, *words, "--wait", str(_QUEUE_S)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
             start_new_session=True,
-        )  # fmt: skip
+        )
         log.info("run_started", words=words)
         return True
 

@@ -92,9 +92,15 @@ class StateCollector(Collector):
     """What lies on disk, read when somebody asks: per app state, holds, quarantine, snapshots; alerts, queue, disk."""
 
     def __init__(
-        self, *, store: Store, snapshots: Snapshots, alerts: AlertFolder, spool: WishFolder, paths: Sequence[Path],
+        self,
+        *,
+        store: Store,
+        snapshots: Snapshots,
+        alerts: AlertFolder,
+        spool: WishFolder,
+        paths: Sequence[Path],
         calls: Callable[[], int],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._store = store
         self._snapshots = snapshots
         self._alerts = alerts

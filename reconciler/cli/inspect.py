@@ -152,11 +152,15 @@ def _status(json: bool, *, missing_is_fine: bool) -> int:
     since = {a.app: a.first_at for _, a in AlertFolder(common.OPTIONS.state / "alerts").open() if "held-" in a.reason}
     rows = [
         (
-            a.app, a.status, a.result, a.known_good or "-", ", ".join(str(h["reason"]) for h in a.holds),
+            a.app,
+            a.status,
+            a.result,
+            a.known_good or "-",
+            ", ".join(str(h["reason"]) for h in a.holds),
             f"{since[a.app]:%Y-%m-%d %H:%M}" if a.holds and a.app in since else "",
         )
         for a in report.apps
-    ]  # fmt: skip
+    ]
     common.say(f"last pass {report.at:%Y-%m-%d %H:%M:%S} UTC, {report.elapsed_seconds} s, {report.engine}")
     common.print_table(("app", "status", "result", "known-good", "held by", "since (UTC)"), rows)
     return stamp

@@ -70,9 +70,10 @@ def run_(context: typer.Context, recipe: Annotated[str, typer.Argument(metavar="
         with realms.lease(keeper, recipe) as lease:
             typer.echo(f"using the live Keycloak: realm {lease.credentials.realm}", err=True)
             environment = {
-                "CI_WARM_REALM": lease.credentials.realm, "CI_WARM_ISSUER": lease.credentials.issuer,
+                "CI_WARM_REALM": lease.credentials.realm,
+                "CI_WARM_ISSUER": lease.credentials.issuer,
                 "CI_WARM_CREDENTIALS": lease.file,
-            }  # fmt: skip
+            }
             code = _run(context.args, environment)
         typer.echo(f"deleted realm {lease.credentials.realm}", err=True)
     raise typer.Exit(code)

@@ -92,9 +92,19 @@ def plan(apps: AppsArgument = None, no_fetch: NoFetch = False, json: JsonFlag = 
 
 def _unreadable(context: Any, exc: Exception) -> dict[str, Any]:
     return {
-        "app": context.app, "status": "unknown", "reason": str(exc), "action": "nothing", "result": "held-state",
-        "from": None, "to": None, "changes": False, "holds": [], "images": [], "disk_bytes": 0, "steps": [],
-    }  # fmt: skip
+        "app": context.app,
+        "status": "unknown",
+        "reason": str(exc),
+        "action": "nothing",
+        "result": "held-state",
+        "from": None,
+        "to": None,
+        "changes": False,
+        "holds": [],
+        "images": [],
+        "disk_bytes": 0,
+        "steps": [],
+    }
 
 
 def _row(context: Any, considered: Any) -> dict[str, Any]:

@@ -167,12 +167,18 @@ def list_(
         return
     rows = [
         (
-            run.run, run.app, run.mode, _result(built, run), f"level {run.level}/{run.level_cap}", run.head.version,
-            f"{run.started_at:%Y-%m-%d %H:%M}", f"{run.elapsed_seconds:.0f} s",
+            run.run,
+            run.app,
+            run.mode,
+            _result(built, run),
+            f"level {run.level}/{run.level_cap}",
+            run.head.version,
+            f"{run.started_at:%Y-%m-%d %H:%M}",
+            f"{run.elapsed_seconds:.0f} s",
             "promoted" if run.promoted else "" if run.torn_down else "not torn down",
         )
         for run in found
-    ]  # fmt: skip
+    ]
     columns = ("run", "recipe", "mode", "result", "level", "head", "started (UTC)", "took", "")
     common.print_table(columns, rows)
 

@@ -59,11 +59,13 @@ def gc(
     if json:
         common.print_json(
             {
-                "dry_run": dry_run, "skipped": done.skipped, "freed_bytes": done.freed,
+                "dry_run": dry_run,
+                "skipped": done.skipped,
+                "freed_bytes": done.freed,
                 "removed": [common.fields(removal) for removal in done.removed],
                 "refused": [common.fields(removal) for removal in done.refused],
             }
-        )  # fmt: skip
+        )
     else:
         verb = "would remove" if dry_run else "removed"
         for removal in done.removed:

@@ -59,14 +59,22 @@ def create(app: AppArgument, wait: WaitFlag = 0.0, json: JsonFlag = False) -> No
             now = built.clock.now()
             name = f"{now:%Y%m%dT%H%M%SZ}-{app}-manual"
             manifest = SnapshotManifest(
-                id=name, app=app, stack=context.stack, version=known.release.version, commit=known.release.commit,
-                images=known.release.images, node=built.ports.engine.look().node_id, created_at=now, op_id=name,
+                id=name,
+                app=app,
+                stack=context.stack,
+                version=known.release.version,
+                commit=known.release.commit,
+                images=known.release.images,
+                node=built.ports.engine.look().node_id,
+                created_at=now,
+                op_id=name,
                 volumes=(),
-            )  # fmt: skip
+            )
             done = built.snapshots.create(
-                manifest, [volumes[key] for key in sorted(volumes)],
+                manifest,
+                [volumes[key] for key in sorted(volumes)],
                 before_exchange=lambda: drop_fallback(built.ports, context.app),
-            )  # fmt: skip
+            )
     if json:
         common.print_json(common.dumped(done))
     else:

@@ -55,9 +55,11 @@ def plan(doc: Mapping[str, object], volumes: Mapping[str, str]) -> Plan | None:
     return Plan(
         whole=tuple(engine for key, engine in volumes.items() if key not in excluded and key not in parts),
         parts={volumes[key]: paths for key, paths in parts.items() if key in volumes and key not in excluded},
-        before=_hooks(labels, "backup.pre-hook"), after=_hooks(labels, "backup.post-hook"),
-        restore_before=_hooks(labels, "restore.pre-hook"), restore_after=_hooks(labels, "restore.post-hook"),
-    )  # fmt: skip
+        before=_hooks(labels, "backup.pre-hook"),
+        after=_hooks(labels, "backup.post-hook"),
+        restore_before=_hooks(labels, "restore.pre-hook"),
+        restore_after=_hooks(labels, "restore.post-hook"),
+    )
 
 
 def _labels(service: Mapping[str, object]) -> dict[str, str]:

@@ -45,9 +45,17 @@ def merge(documents: Sequence[Mapping[str, object]]) -> Json:
 
 
 _SHAPES: dict[str, tuple[type, ...]] = {
-    "environment": (dict,), "labels": (dict,), "deploy": (dict,), "healthcheck": (dict,), "networks": (dict,),
-    "volumes": (list,), "ports": (list,), "configs": (list,), "secrets": (list,), "image": (str,),
-}  # fmt: skip
+    "environment": (dict,),
+    "labels": (dict,),
+    "deploy": (dict,),
+    "healthcheck": (dict,),
+    "networks": (dict,),
+    "volumes": (list,),
+    "ports": (list,),
+    "configs": (list,),
+    "secrets": (list,),
+    "image": (str,),
+}
 
 
 def _check_shape(name: str, service: Json) -> None:

@@ -1,11 +1,24 @@
 """Whom an error text is laid on: the host, whose troubles never quarantine a release, or the app. Pure."""
 
 _HOST_TEXTS = (
-    "does not have a leader", "deadline exceeded", "connection refused", "connection reset", "no space left",
-    "could not find an available", "cannot connect to the docker daemon", "error during connect", "unexpected eof",
-    "update out of sequence", "not found: network", "vxlan interface", "network sandbox join failed",
-    "cannot allocate memory", "i/o timeout", "too many open files", "device or resource busy",
-)  # fmt: skip
+    "does not have a leader",
+    "deadline exceeded",
+    "connection refused",
+    "connection reset",
+    "no space left",
+    "could not find an available",
+    "cannot connect to the docker daemon",
+    "error during connect",
+    "unexpected eof",
+    "update out of sequence",
+    "not found: network",
+    "vxlan interface",
+    "network sandbox join failed",
+    "cannot allocate memory",
+    "i/o timeout",
+    "too many open files",
+    "device or resource busy",
+)
 """Texts of engines in trouble, measured on Engine 20.10 or reported for it."""
 
 

@@ -9,11 +9,33 @@ from collections.abc import Mapping
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CAST_KEYS = frozenset(
     {
-        "replicas", "retries", "parallelism", "max_attempts", "target", "published", "external", "attachable",
-        "internal", "privileged", "read_only", "tty", "stdin_open", "init", "disable", "mode", "max_replicas_per_node",
-        "nocopy", "size", "pids", "soft", "hard", "nofile", "nproc", "max_failure_ratio",
+        "replicas",
+        "retries",
+        "parallelism",
+        "max_attempts",
+        "target",
+        "published",
+        "external",
+        "attachable",
+        "internal",
+        "privileged",
+        "read_only",
+        "tty",
+        "stdin_open",
+        "init",
+        "disable",
+        "mode",
+        "max_replicas_per_node",
+        "nocopy",
+        "size",
+        "pids",
+        "soft",
+        "hard",
+        "nofile",
+        "nproc",
+        "max_failure_ratio",
     }
-)  # fmt: skip
+)
 _TEXT_SECTIONS = frozenset({"environment", "labels", "driver_opts", "args", "options"})
 """Whose keys are the recipe's own words, so that their values stay text."""
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,18})")

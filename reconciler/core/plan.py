@@ -130,9 +130,16 @@ def steps_of(action: Action, spec: AppSpec) -> tuple[str, ...]:
 def _journal_shape(change: Change, *, stateful: bool, snapshot_first: bool = False) -> Journal:
     nothing = Release(version="", commit="", bundle="")
     return Journal(
-        op_id="", app="", stack="", kind=change, stateful=stateful, target=nothing, desired="",
-        started_at=datetime.min.replace(tzinfo=UTC), snapshot_first=snapshot_first,
-    )  # fmt: skip
+        op_id="",
+        app="",
+        stack="",
+        kind=change,
+        stateful=stateful,
+        target=nothing,
+        desired="",
+        started_at=datetime.min.replace(tzinfo=UTC),
+        snapshot_first=snapshot_first,
+    )
 
 
 def train_hold(stopped_by: str) -> Hold:

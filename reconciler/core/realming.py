@@ -43,8 +43,10 @@ def sort(owners: Mapping[str, str], us: str, alive: AbstractSet[str]) -> Sorted:
     """
     ours = {realm for realm, owner in owners.items() if owner == us and is_of_a_run(realm)}
     return Sorted(
-        dead=sorted(ours - alive), alive=sorted(ours & alive), foreign=sorted(set(owners) - ours),
-    )  # fmt: skip
+        dead=sorted(ours - alive),
+        alive=sorted(ours & alive),
+        foreign=sorted(set(owners) - ours),
+    )
 
 
 def is_full(count: int, cap: int) -> str | None:

@@ -37,9 +37,7 @@ def desired_digest(spec: AppSpec, overlays: Mapping[str, bytes]) -> str:
     )
 
 
-def environment(
-    spec: AppSpec, sample: Iterable[tuple[str, str]], exports: Iterable[tuple[str, str]]
-) -> dict[str, str]:  # fmt: skip
+def environment(spec: AppSpec, sample: Iterable[tuple[str, str]], exports: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Variables for interpolation: `.env.sample`, then `abra.sh` exports, but for what the spec says or we know.
 
     `sample`, `exports`: names and values in the order of their lines, where one name may come more than once and
@@ -69,9 +67,14 @@ def compose_files(env: Mapping[str, str]) -> list[str]:
 
 
 def render(
-    spec: AppSpec, version: str, commit: str, files: Mapping[str, bytes], overlays: Mapping[str, bytes],
-    env: Mapping[str, str], parse: Parse,
-) -> Rendered:  # fmt: skip
+    spec: AppSpec,
+    version: str,
+    commit: str,
+    files: Mapping[str, bytes],
+    overlays: Mapping[str, bytes],
+    env: Mapping[str, str],
+    parse: Parse,
+) -> Rendered:
     """Merge the recipe's compose files and the spec's overlays and read off what the gate needs.
 
     Raises:
@@ -95,10 +98,19 @@ def render(
         doc["version"] = "3.8"  # names of configs need 3.5; nothing valid before is invalid since
     names, external, options = compose.volume_names(doc, spec.stack_name)
     return Rendered(
-        version=version, commit=commit, doc=doc, files=found, images=base, volumes=names, external_volumes=external,
-        volume_options=options, secrets=_external(doc, "secrets"), networks=tuple(_external(doc, "networks").values()),
-        configs=tuple(_external(doc, "configs").values()), policy=(*compose.policy(doc), *foreign),
-    )  # fmt: skip
+        version=version,
+        commit=commit,
+        doc=doc,
+        files=found,
+        images=base,
+        volumes=names,
+        external_volumes=external,
+        volume_options=options,
+        secrets=_external(doc, "secrets"),
+        networks=tuple(_external(doc, "networks").values()),
+        configs=tuple(_external(doc, "configs").values()),
+        policy=(*compose.policy(doc), *foreign),
+    )
 
 
 def _document(raw: Mapping[str, object], env: Mapping[str, str]) -> Json:
@@ -155,9 +167,12 @@ def _external(doc: Mapping[str, object], section: str) -> dict[str, str]:
 
 
 def bundle(
-    spec: AppSpec, rendered: Rendered, pinned: Mapping[str, str], labels: Mapping[str, str] | None = None,
+    spec: AppSpec,
+    rendered: Rendered,
+    pinned: Mapping[str, str],
+    labels: Mapping[str, str] | None = None,
     monitor_s: float | None = None,
-) -> Bundle:  # fmt: skip
+) -> Bundle:
     """Fix the images and put our labels on every service. `pinned`: image as asked -> pinned; `labels`: more.
 
     `monitor_s`: how long the engine watches an update where the recipe says nothing; None: as long as it likes.
@@ -187,12 +202,20 @@ def bundle(
             if not body.get("external"):
                 body["labels"] = (body.get("labels") or {}) | {LABEL_APP: spec.name}
     fields: Json = {
-        "domain": spec.domain, "health": spec.health.model_dump(mode="json"),
-        "app": spec.name, "stack": str(spec.stack_name), "version": rendered.version, "commit": rendered.commit,
-        "doc": doc, "files": dict(rendered.files), "asked": dict(rendered.images), "images": images,
-        "volumes": dict(rendered.volumes), "external_volumes": rendered.external_volumes,
+        "domain": spec.domain,
+        "health": spec.health.model_dump(mode="json"),
+        "app": spec.name,
+        "stack": str(spec.stack_name),
+        "version": rendered.version,
+        "commit": rendered.commit,
+        "doc": doc,
+        "files": dict(rendered.files),
+        "asked": dict(rendered.images),
+        "images": images,
+        "volumes": dict(rendered.volumes),
+        "external_volumes": rendered.external_volumes,
         "secrets": dict(rendered.secrets),
-    }  # fmt: skip
+    }
     return Bundle(id=digest(fields), **fields)
 
 

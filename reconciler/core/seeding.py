@@ -108,11 +108,14 @@ def next_mark(mark: InFlight | None, wanted: str, now: datetime) -> InFlight:
 
 
 _OUTLOOK: dict[Act, tuple[str, tuple[str, ...]]] = {
-    Act.NOTHING: ("noop-idle", ()), Act.IN_USE: ("in-use", ()),
-    Act.NO_RELEASE: ("no-release", ()), Act.MOVED: ("held-stack-changed", ()),
-    Act.RECOVER: ("restored", ("undeploy", "restore")), Act.RESTORE: ("restored", ("restore",)),
+    Act.NOTHING: ("noop-idle", ()),
+    Act.IN_USE: ("in-use", ()),
+    Act.NO_RELEASE: ("no-release", ()),
+    Act.MOVED: ("held-stack-changed", ()),
+    Act.RECOVER: ("restored", ("undeploy", "restore")),
+    Act.RESTORE: ("restored", ("restore",)),
     Act.SEED: ("seeding", ("ask for a seeding run",)),
-}  # fmt: skip
+}
 
 
 def outlook(judged: Judged) -> tuple[str, tuple[str, ...]]:

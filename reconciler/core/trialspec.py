@@ -53,10 +53,15 @@ def for_run(spec: AppSpec, run: str, suffix: str, env: Mapping[str, str]) -> App
     """The app spec of a cold run: the canonical's, under a name, domain and stack of the run's own."""
     return spec.model_copy(
         update={
-            "name": run, "kind": Kind.LIVE, "domain": f"{run}.{suffix or 'localhost'}", "stack": None, "after": (),
-            "env": {**spec.env, **env}, "tests": None,
+            "name": run,
+            "kind": Kind.LIVE,
+            "domain": f"{run}.{suffix or 'localhost'}",
+            "stack": None,
+            "after": (),
+            "env": {**spec.env, **env},
+            "tests": None,
         }
-    )  # fmt: skip
+    )
 
 
 def for_canonical(spec: AppSpec, env: Mapping[str, str]) -> AppSpec:

@@ -22,9 +22,14 @@ class Base:
 
 
 def plan(
-    head: Source, *, override: Source | None, last_green: Green | None, tip: Source | None, tags: Mapping[str, str],
+    head: Source,
+    *,
+    override: Source | None,
+    last_green: Green | None,
+    tip: Source | None,
+    tags: Mapping[str, str],
     ahead: bool = False,
-) -> Base:  # fmt: skip
+) -> Base:
     """Choose the base.
 
     `tags`: annotated ones, peeled; `tip`: of the main branch, None without one; `ahead`: the tip came after the head.

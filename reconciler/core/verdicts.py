@@ -48,10 +48,14 @@ def known_good(journal: Journal, before: KnownGood | None, now: datetime) -> Kno
         if before is not None and origin is not None and origin.bundle == journal.target.bundle:
             fallback = before.fallback
         return KnownGood(
-            app=journal.app, stack=journal.stack, release=journal.target, fallback=fallback,
+            app=journal.app,
+            stack=journal.stack,
+            release=journal.target,
+            fallback=fallback,
             services=journal.settled_services,
-            desired=journal.desired, at=now,
-        )  # fmt: skip
+            desired=journal.desired,
+            at=now,
+        )
     if before is None:
         return None
     if journal.step is Step.COMMIT:
@@ -59,9 +63,13 @@ def known_good(journal: Journal, before: KnownGood | None, now: datetime) -> Kno
     if journal.kind is Change.ROLLBACK and journal.origin is not None:
         # The data is the fallback's now, whether its services came up or not.
         return KnownGood(
-            app=journal.app, stack=journal.stack, release=journal.origin, services=journal.settled_services,
-            desired=journal.origin_desired, at=now,
-        )  # fmt: skip
+            app=journal.app,
+            stack=journal.stack,
+            release=journal.origin,
+            services=journal.settled_services,
+            desired=journal.origin_desired,
+            at=now,
+        )
     if journal.settled_services and journal.origin is not None and journal.origin.bundle == before.release.bundle:
         return before.model_copy(update={"services": journal.settled_services})
     return None
@@ -86,9 +94,12 @@ def remember(journal: Journal, memory: Memory, now: datetime) -> Memory:
     if failure is None or journal.kind is Change.HEAL:
         return updated
     entry = Quarantine(
-        version=journal.target.version, commit=journal.target.commit, desired=journal.desired,
-        reason=failure.reason[:300], at=now,
-    )  # fmt: skip
+        version=journal.target.version,
+        commit=journal.target.commit,
+        desired=journal.desired,
+        reason=failure.reason[:300],
+        at=now,
+    )
     key = (entry.version, entry.commit, entry.desired)
     others = tuple(q for q in memory.quarantine if (q.version, q.commit, q.desired) != key)
     return updated.model_copy(update={"quarantine": (*others[-19:], entry)})
@@ -123,12 +134,21 @@ def alert(journal: Journal, now: datetime) -> Alert | None:
     if journal.resumes:
         evidence.append(f"resumed {journal.resumes} times")
     return Alert(
-        app=journal.app, reason=words.reason, severity=words.severity, from_version=origin,
-        to_version=journal.target.version, evidence=tuple(evidence[:20]), clears_when=words.clears_when,
+        app=journal.app,
+        reason=words.reason,
+        severity=words.severity,
+        from_version=origin,
+        to_version=journal.target.version,
+        evidence=tuple(evidence[:20]),
+        clears_when=words.clears_when,
         fingerprint=f"{journal.app}|{words.reason}|{journal.target.version}|{journal.target.commit}",
-        first_at=now, last_at=now, op_id=journal.op_id, attempted=journal.target.version, last_good=origin,
+        first_at=now,
+        last_at=now,
+        op_id=journal.op_id,
+        attempted=journal.target.version,
+        last_good=origin,
         recovered=journal.back_failure is None and origin is not None,
-    )  # fmt: skip
+    )
 
 
 def _words(journal: Journal) -> AlertText:
@@ -152,16 +172,24 @@ def stalled_alert(journal: Journal, now: datetime) -> Alert:
     """The alert that asks for a human: an operation did not end in its allowed number of restarts."""
     failure = journal.back_failure or journal.failure
     return Alert(
-        app=journal.app, reason="stalled", severity=Severity.CRITICAL,
-        from_version=journal.origin.version if journal.origin else None, to_version=journal.target.version,
+        app=journal.app,
+        reason="stalled",
+        severity=Severity.CRITICAL,
+        from_version=journal.origin.version if journal.origin else None,
+        to_version=journal.target.version,
         evidence=(
             f"{journal.kind} stopped {journal.resumes} times at step {journal.step}",
             *((f"{failure.step}: {failure.reason}", *failure.evidence) if failure else ()),
         ),
         clears_when=f"the cause is gone and somebody says ci-warm retry {journal.app}",
-        fingerprint=f"{journal.app}|stalled|{journal.op_id}", first_at=now, last_at=now, op_id=journal.op_id,
-        attempted=journal.target.version, last_good=journal.origin.version if journal.origin else None, recovered=False,
-    )  # fmt: skip
+        fingerprint=f"{journal.app}|stalled|{journal.op_id}",
+        first_at=now,
+        last_at=now,
+        op_id=journal.op_id,
+        attempted=journal.target.version,
+        last_good=journal.origin.version if journal.origin else None,
+        recovered=False,
+    )
 
 
 def history(journal: Journal, now: datetime, text: str | None = None) -> HistoryLine:
@@ -172,10 +200,16 @@ def history(journal: Journal, now: datetime, text: str | None = None) -> History
         message = f"{message} (resumed {journal.resumes} times)".strip()
     origin = journal.origin.version if journal.origin else None
     return HistoryLine(
-        ts=now, op_id=f"{journal.op_id}-stalled" if text else journal.op_id, app=journal.app, action=journal.kind,
+        ts=now,
+        op_id=f"{journal.op_id}-stalled" if text else journal.op_id,
+        app=journal.app,
+        action=journal.kind,
         from_version=origin,
-        to_version=journal.target.version, commit=journal.target.commit, result=text or result(journal),
+        to_version=journal.target.version,
+        commit=journal.target.commit,
+        result=text or result(journal),
         elapsed_seconds=round(max(0.0, (now - journal.started_at).total_seconds()), 3),
-        phases={name: round(seconds, 3) for name, seconds in journal.phases.items()}, actor=journal.actor,
+        phases={name: round(seconds, 3) for name, seconds in journal.phases.items()},
+        actor=journal.actor,
         message=message[:500],
-    )  # fmt: skip
+    )

@@ -21,9 +21,12 @@ _APPLETS = (
     *("true", "false", "printf", "echo", "sync", "test", "[", "date"),
 )
 _IDENTITY = {
-    "GIT_AUTHOR_NAME": "demo", "GIT_AUTHOR_EMAIL": "demo@example.invalid", "GIT_COMMITTER_NAME": "demo",
-    "GIT_COMMITTER_EMAIL": "demo@example.invalid", "GIT_CONFIG_NOSYSTEM": "1",
-}  # fmt: skip
+    "GIT_AUTHOR_NAME": "demo",
+    "GIT_AUTHOR_EMAIL": "demo@example.invalid",
+    "GIT_COMMITTER_NAME": "demo",
+    "GIT_COMMITTER_EMAIL": "demo@example.invalid",
+    "GIT_CONFIG_NOSYSTEM": "1",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +61,12 @@ def compose(image: str, *, stateful: bool, health: bool = False) -> str:
         document["volumes"] = {"data": {}}
     if health:
         app["healthcheck"] = {
-            "test": ["CMD", "false"], "interval": "300ms", "timeout": "2s", "retries": 2, "start_period": "0s"
-        }  # fmt: skip
+            "test": ["CMD", "false"],
+            "interval": "300ms",
+            "timeout": "2s",
+            "retries": 2,
+            "start_period": "0s",
+        }
     return json.dumps(document, indent=1)
 
 

@@ -27,9 +27,14 @@ from reconciler.ports import Engine
 
 Say = Callable[[str], None]
 _HEALTH = {
-    "scheme": "http", "path": "/health", "min_healthy": "300ms", "successes": 2, "interval": "50ms", "progress": "30s",
+    "scheme": "http",
+    "path": "/health",
+    "min_healthy": "300ms",
+    "successes": 2,
+    "interval": "50ms",
+    "progress": "30s",
     "deadline": "60s",
-}  # fmt: skip
+}
 
 
 def tell(engine: str, folder: Path | None, say: Say) -> bool:
@@ -103,10 +108,15 @@ class _Stage:
         """Write a spec as an operator would."""
         self.ports[name] = free_port()
         spec = {
-            "name": name, "kind": kind, "recipe": {"url": recipe.url}, "domain": f"{name}-{self.mark}.example.test",
-            "stateful": stateful, "env": {"PUBLISHED_PORT": str(self.ports[name])},
-            "health": {**_HEALTH, "port": self.ports[name]}, "upgrade": {"bake": "0s"},
-        }  # fmt: skip
+            "name": name,
+            "kind": kind,
+            "recipe": {"url": recipe.url},
+            "domain": f"{name}-{self.mark}.example.test",
+            "stateful": stateful,
+            "env": {"PUBLISHED_PORT": str(self.ports[name])},
+            "health": {**_HEALTH, "port": self.ports[name]},
+            "upgrade": {"bake": "0s"},
+        }
         folder = self.home / "etc" / "apps"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{name}.yaml").write_text(json.dumps(spec, indent=1))
@@ -275,9 +285,15 @@ def _marquee(stage: _Stage, notes: Recipe, idle: dict[str, str]) -> None:
     again = [alert for _, alert in app.alerts.open() if alert.app == "notes"]
     stage.check("still the one alert", len(again) == 1)
     lines = [line.result for line in app.history.lines() if line.app == "notes"]
-    stage.check("one history line per outcome", lines == [
-        "deployed:1.0.0+5.0.0", "upgraded:1.0.0+5.0.0->1.0.1+5.0.1", "rolled-back:1.0.2+5.0.2->1.0.1+5.0.1",
-    ])  # fmt: skip
+    stage.check(
+        "one history line per outcome",
+        lines
+        == [
+            "deployed:1.0.0+5.0.0",
+            "upgraded:1.0.0+5.0.0->1.0.1+5.0.1",
+            "rolled-back:1.0.2+5.0.2->1.0.1+5.0.1",
+        ],
+    )
     _quick(stage)
     from reconciler import doctor
 

@@ -46,7 +46,10 @@ def study(context: Context, facts: Facts, assessment: Assessment, action: Action
     prior_ok = (assessment.status is not Status.FAILED or reconfigures) and not leftover
     return Studied(
         candidate=gate.Candidate(
-            version=version, commit=commit, desired=facts.desired, origin=origin,
+            version=version,
+            commit=commit,
+            desired=facts.desired,
+            origin=origin,
             notes={} if reconfigures else _notes(context, facts, version, commit, origin),
             policy=rendered.policy if rendered else (),
             lost_volumes=_lost_volumes(context, facts, rendered),
@@ -62,7 +65,7 @@ def study(context: Context, facts: Facts, assessment: Assessment, action: Action
         ),
         rendered=rendered,
         leftover=leftover,
-    )  # fmt: skip
+    )
 
 
 def _tested(context: Context, version: str, commit: str) -> bool | None:

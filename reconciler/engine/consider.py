@@ -42,10 +42,15 @@ def consider(context: Context, world: World, fetch_problem: str | None = None, *
         return _another_stack(context, facts, facts.known)
     assessment, facts = observe.assessed(context, facts)
     situation = plan.Situation(
-        spec=context.spec, assessment=assessment, known=facts.known, journal=facts.journal,
-        candidate=facts.choice.candidate, running=facts.running, desired=facts.desired,
+        spec=context.spec,
+        assessment=assessment,
+        known=facts.known,
+        journal=facts.journal,
+        candidate=facts.choice.candidate,
+        running=facts.running,
+        desired=facts.desired,
         healthy=facts.answer is None or facts.answer.ok,
-    )  # fmt: skip
+    )
     first = plan.choose(situation, context.ports.clock.now())
     chosen = Plan(action=first, steps=plan.steps_of(first, context.spec))
     studied: candidates.Studied | None = None

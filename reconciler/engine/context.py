@@ -82,9 +82,11 @@ DONE = Done(updates={})
 def failed(step: Step, reason: str, *evidence: str, host: bool = False) -> Failure:
     """A step that failed, as a value."""
     return Failure(
-        step=step, reason=_plain(reason)[:500], evidence=tuple(_plain(text)[:2000] for text in evidence if text),
+        step=step,
+        reason=_plain(reason)[:500],
+        evidence=tuple(_plain(text)[:2000] for text in evidence if text),
         fault="host" if host else "app",
-    )  # fmt: skip
+    )
 
 
 def _plain(text: str) -> str:

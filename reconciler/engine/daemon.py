@@ -40,10 +40,18 @@ class Daemon:
     """`ci-warm run`. `keep_up`: what is done now and then beside the passes; `relay`: tells people about alerts."""
 
     def __init__(
-        self, *, desired: DesiredState, spool: Spool, telemetry: Telemetry, pulse: Pulse, state: Desired,
-        stop: Stop, starter: Starter, keep_up: Callable[[Desired], None],
+        self,
+        *,
+        desired: DesiredState,
+        spool: Spool,
+        telemetry: Telemetry,
+        pulse: Pulse,
+        state: Desired,
+        stop: Stop,
+        starter: Starter,
+        keep_up: Callable[[Desired], None],
         relay: Callable[[Desired], None] = lambda _state: None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.state = state
         self.passes = 0
         self.failed = ""
@@ -117,9 +125,14 @@ class Daemon:
 
     def _every(self, seconds: float, call: Callable[[], object], *, jitter: float = 0.0) -> None:
         self._scheduler.add_job(
-            call, "interval", seconds=seconds, jitter=jitter or None, max_instances=1, coalesce=True,
+            call,
+            "interval",
+            seconds=seconds,
+            jitter=jitter or None,
+            max_instances=1,
+            coalesce=True,
             misfire_grace_time=None,
-        )  # fmt: skip
+        )
 
     def _watch(self) -> None:
         """Notice that spec files or the spool moved; runs in the scheduler's threads, so it only says so."""

@@ -27,11 +27,16 @@ def practise(context: Context) -> Drill | None:
     if found.problems:
         ports.alerts.raise_(
             Alert(
-                app=context.app, reason="drill", severity=Severity.CRITICAL, evidence=found.problems[:10],
+                app=context.app,
+                reason="drill",
+                severity=Severity.CRITICAL,
+                evidence=found.problems[:10],
                 clears_when=f"a restore drill of {context.app} goes well; the next upgrade makes a new snapshot",
-                fingerprint=f"{context.app}|drill|{manifest.id}", first_at=now, last_at=now,
+                fingerprint=f"{context.app}|drill|{manifest.id}",
+                first_at=now,
+                last_at=now,
             )
-        )  # fmt: skip
+        )
     else:
         ports.alerts.resolve(context.app, [], reason="drill")
     return found

@@ -162,8 +162,13 @@ def _outcome(context: Context, journal: Journal, result: str, *, ok: bool) -> Ou
     if journal.resumes:
         evidence.append("resumed")
     return Outcome(
-        app=context.app, result=result, ok=ok, changed=True, op_id=OpId(journal.op_id), evidence=tuple(evidence),
-    )  # fmt: skip
+        app=context.app,
+        result=result,
+        ok=ok,
+        changed=True,
+        op_id=OpId(journal.op_id),
+        evidence=tuple(evidence),
+    )
 
 
 def _put(context: Context, journal: Journal) -> None:

@@ -19,9 +19,15 @@ ENGINE_UNKNOWN = "engine-unknown"
 
 
 def run(
-    ports: Ports, settings: Settings, specs: Sequence[AppSpec], *, fetch: bool = True, actor: str = "reconcile",
-    only: Iterable[str] = (), fetched: Mapping[str, str] | None = None,
-) -> list[Report]:  # fmt: skip
+    ports: Ports,
+    settings: Settings,
+    specs: Sequence[AppSpec],
+    *,
+    fetch: bool = True,
+    actor: str = "reconcile",
+    only: Iterable[str] = (),
+    fetched: Mapping[str, str] | None = None,
+) -> list[Report]:
     """Bring every app one safe step nearer to its spec.
 
     Apps are checked side by side; what is to be done is done one after the other, in `after` order, and a rollback
@@ -87,10 +93,15 @@ def _look(ports: Ports) -> World | ObserveError:
 def _host_alert(ports: Ports, text: str) -> Alert:
     now = ports.clock.now()
     return Alert(
-        app=HOST, reason=ENGINE_UNKNOWN, severity=Severity.CRITICAL, evidence=(text,),
-        clears_when="the engine answers and is a swarm manager", fingerprint=f"{HOST}|{ENGINE_UNKNOWN}", first_at=now,
+        app=HOST,
+        reason=ENGINE_UNKNOWN,
+        severity=Severity.CRITICAL,
+        evidence=(text,),
+        clears_when="the engine answers and is a swarm manager",
+        fingerprint=f"{HOST}|{ENGINE_UNKNOWN}",
+        first_at=now,
         last_at=now,
-    )  # fmt: skip
+    )
 
 
 def fetch_all(ports: Ports, urls: Sequence[str]) -> dict[str, str]:
@@ -118,7 +129,9 @@ def _publish(ports: Ports, reports: Sequence[Report], engine: str, began: float,
     kept = tuple(entry for entry in before.apps if entry.app not in entries) if before else ()
     ports.store.put_status(
         StatusReport(
-            at=ports.clock.now(), elapsed_seconds=round(ports.clock.monotonic() - began, 3), engine=engine,
+            at=ports.clock.now(),
+            elapsed_seconds=round(ports.clock.monotonic() - began, 3),
+            engine=engine,
             apps=tuple(sorted((*kept, *entries.values()), key=lambda entry: entry.app)),
         )
-    )  # fmt: skip
+    )

@@ -134,9 +134,14 @@ def watch(ports: Ports, settings: Settings, specs: Sequence[AppSpec], usages: Se
     now = ports.clock.now()
     ports.alerts.raise_(
         Alert(
-            app=HOST, reason="disk", severity=Severity.WARNING, evidence=tuple(full),
+            app=HOST,
+            reason="disk",
+            severity=Severity.WARNING,
+            evidence=tuple(full),
             clears_when=f"less than {settings.disk.high} % is in use; ci-warm gc removes images that nothing needs",
-            fingerprint=f"{HOST}|disk", first_at=now, last_at=now,
+            fingerprint=f"{HOST}|disk",
+            first_at=now,
+            last_at=now,
         )
-    )  # fmt: skip
+    )
     return collect(ports, settings, specs)

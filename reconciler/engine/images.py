@@ -25,9 +25,14 @@ def _combine(reference: str, pinned: str, remote: ImageLookup | None) -> ImageLo
         return ImageLookup(reference=reference, exists=True, digest=digest, local=True, pinned=pinned)
     same = bool(pinned) and remote.digest in ("", digest)
     return ImageLookup(
-        reference=reference, exists=remote.exists, created=remote.created, error=remote.error,
-        digest=remote.digest or digest, local=same, pinned=pinned if same else "",
-    )  # fmt: skip
+        reference=reference,
+        exists=remote.exists,
+        created=remote.created,
+        error=remote.error,
+        digest=remote.digest or digest,
+        local=same,
+        pinned=pinned if same else "",
+    )
 
 
 def lookup_release(context: Context, release: Release, *, details: bool = False) -> list[ImageLookup]:

@@ -52,20 +52,30 @@ def gather(context: Context, world: World, fetch_problem: str | None, *, remembe
         problem = problem or str(exc)
     memory = _see_tags(context, memory, tags, remember=remember)
     wish = versions.Wish(
-        track=spec.recipe.track, prerelease=spec.recipe.prerelease, cooldown_s=spec.upgrade.cooldown,
+        track=spec.recipe.track,
+        prerelease=spec.recipe.prerelease,
+        cooldown_s=spec.upgrade.cooldown,
         approved=frozenset(a.version for a in memory.approvals if a.used_at is None),
-    )  # fmt: skip
+    )
     on_record = known.release.version if known else running
     choice = versions.choose(
         tags, memory.tags, wish, versions.parse(on_record) if on_record else None, ports.clock.now()
     )
     desired, overlay_problem = _desired(context)
     return Facts(
-        known=known, journal=journal, memory=memory, stack=stack, tags=tags, choice=choice, desired=desired,
-        running=running, answer=None,
-        recipe_problem=problem or overlay_problem or _no_such_pin(context, tags), evidence=choice.evidence,
+        known=known,
+        journal=journal,
+        memory=memory,
+        stack=stack,
+        tags=tags,
+        choice=choice,
+        desired=desired,
+        running=running,
+        answer=None,
+        recipe_problem=problem or overlay_problem or _no_such_pin(context, tags),
+        evidence=choice.evidence,
         taken_ports=world.taken_ports,
-    )  # fmt: skip
+    )
 
 
 def _no_such_pin(context: Context, tags: Tags) -> str | None:
@@ -119,10 +129,14 @@ def probe(context: Context, stack: StackObs) -> ProbeAnswer | None:
 def assessed(context: Context, facts: Facts) -> tuple[Assessment, Facts]:
     """Assess without the probe first: what is absent, interrupted, drifted or starting needs none."""
     seen = assess.Seen(
-        spec=context.spec, stack=facts.stack, known=facts.known, journal=facts.journal,
-        desired=facts.desired or (facts.known.desired if facts.known else ""), candidate=facts.choice.candidate,
+        spec=context.spec,
+        stack=facts.stack,
+        known=facts.known,
+        journal=facts.journal,
+        desired=facts.desired or (facts.known.desired if facts.known else ""),
+        candidate=facts.choice.candidate,
         taken_ports=facts.taken_ports,
-    )  # fmt: skip
+    )
     first = assess.status(seen)
     if first.status not in (Status.IN_SYNC, Status.OUT_OF_SYNC, Status.UNMANAGED):
         return first, facts

@@ -115,12 +115,16 @@ def _counted(keeper: Keeper) -> dict[str, str]:
     now = keeper.clock.now()
     keeper.alerts.raise_(
         Alert(
-            app=HOST, reason="realms", severity=Severity.WARNING,
+            app=HOST,
+            reason="realms",
+            severity=Severity.WARNING,
             evidence=(f"{keeper.settings.warn} realms or more; slow near 300, the cap is {keeper.settings.cap}",),
             clears_when="realms are deleted; ci-warm realm reap removes those of dead runs",
-            fingerprint=f"{HOST}|realms", first_at=now, last_at=now,
+            fingerprint=f"{HOST}|realms",
+            first_at=now,
+            last_at=now,
         )
-    )  # fmt: skip
+    )
     return owners
 
 

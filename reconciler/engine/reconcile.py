@@ -179,19 +179,30 @@ def _journal_of_release(context: Context, facts: Facts, action: Upgrade | Deploy
     if origin is not None:
         volumes |= set(context.ports.store.bundle(context.app, origin.bundle).volumes.values())
     return _journal(
-        context, Change.UPGRADE if isinstance(action, Upgrade) else Change.DEPLOY, origin=origin,
-        target=bundle.release, desired=facts.desired, origin_desired=known.desired if known else "",
-        volumes=tuple(sorted(volumes)), snapshot_first=isinstance(action, Deploy) and action.snapshot_first,
-    )  # fmt: skip
+        context,
+        Change.UPGRADE if isinstance(action, Upgrade) else Change.DEPLOY,
+        origin=origin,
+        target=bundle.release,
+        desired=facts.desired,
+        origin_desired=known.desired if known else "",
+        volumes=tuple(sorted(volumes)),
+        snapshot_first=isinstance(action, Deploy) and action.snapshot_first,
+    )
 
 
 def _journal(context: Context, change: Change, **fields: object) -> Journal:
     now = context.ports.clock.now()
     base = Journal(
-        op_id=f"{now:%Y%m%dT%H%M%SZ}-{context.app}-{secrets.token_hex(3)}", app=context.app, stack=context.stack,
-        kind=change, stateful=context.spec.stateful, target=Release(version="", commit="", bundle=""), desired="",
-        started_at=now, actor=context.actor,
-    )  # fmt: skip
+        op_id=f"{now:%Y%m%dT%H%M%SZ}-{context.app}-{secrets.token_hex(3)}",
+        app=context.app,
+        stack=context.stack,
+        kind=change,
+        stateful=context.spec.stateful,
+        target=Release(version="", commit="", bundle=""),
+        desired="",
+        started_at=now,
+        actor=context.actor,
+    )
     return base.model_copy(update=fields)
 
 
@@ -212,10 +223,14 @@ def _redeploy(context: Context, facts: Facts, reason: str) -> Outcome:
     return execute.begin(
         context,
         _journal(
-            context, Change.HEAL, target=known.release, desired=known.desired, reason=reason,
+            context,
+            Change.HEAL,
+            target=known.release,
+            desired=known.desired,
+            reason=reason,
             volumes=tuple(sorted(bundle.volumes.values())),
         ),
-    )  # fmt: skip
+    )
 
 
 def _way_to_data(context: Context, known: KnownGood) -> str:
@@ -244,10 +259,18 @@ def roll_back(context: Context, facts: Facts, reason: str) -> Outcome:
     bundles = [ports.store.bundle(context.app, release.bundle) for release in (known.release, back.release)]
     volumes = {volume for bundle in bundles for volume in bundle.volumes.values()}
     journal = _journal(
-        context, Change.ROLLBACK, origin=back.release, target=known.release, desired=known.desired,
-        origin_desired=back.desired, volumes=tuple(sorted(volumes)), snapshot=back.snapshot, reason=reason,
-        stateful=back.snapshot is not None, failure=Failure(step=Step.VERIFY, reason=reason[:500]),
-    )  # fmt: skip
+        context,
+        Change.ROLLBACK,
+        origin=back.release,
+        target=known.release,
+        desired=known.desired,
+        origin_desired=back.desired,
+        volumes=tuple(sorted(volumes)),
+        snapshot=back.snapshot,
+        reason=reason,
+        stateful=back.snapshot is not None,
+        failure=Failure(step=Step.VERIFY, reason=reason[:500]),
+    )
     return execute.begin(context, journal)
 
 
@@ -273,9 +296,12 @@ def _adopt(context: Context, facts: Facts, version: str) -> Outcome:
     same = all(service.labels.get(render.LABEL_BUNDLE) == bundle.id for service in stack.services)
     context.ports.store.put_known_good(
         KnownGood(
-            app=context.app, stack=context.stack, release=bundle.release,
+            app=context.app,
+            stack=context.stack,
+            release=bundle.release,
             services={service.name: service.spec_fingerprint for service in stack.services},
-            desired=facts.desired if same else "", at=context.ports.clock.now(),
+            desired=facts.desired if same else "",
+            at=context.ports.clock.now(),
         )
-    )  # fmt: skip
+    )
     return Outcome(app=context.app, result=f"adopted:{version}", changed=True)

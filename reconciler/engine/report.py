@@ -36,9 +36,13 @@ class Report:
 
 
 def finished(
-    context: Context, facts: Facts, assessment: Assessment, outcome: Outcome, studied: Studied | None,
+    context: Context,
+    facts: Facts,
+    assessment: Assessment,
+    outcome: Outcome,
+    studied: Studied | None,
     known_version: str | None = None,
-) -> Report:  # fmt: skip
+) -> Report:
     """Bring the app's open alerts in line with what stands, and describe it.
 
     An alert that a transaction wrote itself is left alone in the pass that wrote it. `known_version`: a canonical's.
@@ -50,13 +54,17 @@ def finished(
     context.ports.alerts.resolve(context.app, keep, spare=outcome.op_id)
     known = context.ports.store.known_good(context.app) if outcome.changed else facts.known
     status = AppStatus(
-        app=context.app, kind=context.spec.kind, status=_status_after(assessment, outcome), result=outcome.result,
+        app=context.app,
+        kind=context.spec.kind,
+        status=_status_after(assessment, outcome),
+        result=outcome.result,
         known_good=known.release.version if known else known_version,
         candidate=facts.choice.candidate.text if facts.choice.candidate else None,
         holds=tuple(hold_json(hold) for hold in outcome.holds),
         evidence=(*outcome.evidence, *facts.evidence, *((facts.recipe_problem,) if facts.recipe_problem else ())),
-        fallback=known.fallback.release.version if known and known.fallback else None, at=context.ports.clock.now(),
-    )  # fmt: skip
+        fallback=known.fallback.release.version if known and known.fallback else None,
+        at=context.ports.clock.now(),
+    )
     return Report(outcome=outcome, status=status)
 
 
@@ -80,40 +88,73 @@ def _standing(context: Context, facts: Facts, outcome: Outcome, studied: Studied
         candidate = studied.candidate
         found.append(
             _alert(
-                context, f"held-{loud[0].reason}", Severity.WARNING, key=candidate.version,
+                context,
+                f"held-{loud[0].reason}",
+                Severity.WARNING,
+                key=candidate.version,
                 evidence=[f"{hold.reason}: {hold.detail}" for hold in outcome.holds],
-                clears_when="; ".join(hold.clears_when for hold in loud), origin=candidate.origin,
-                target=candidate.version, notes=dict(candidate.notes),
+                clears_when="; ".join(hold.clears_when for hold in loud),
+                origin=candidate.origin,
+                target=candidate.version,
+                notes=dict(candidate.notes),
             )
-        )  # fmt: skip
+        )
     if not outcome.changed and not outcome.ok:
         name = outcome.result.partition(":")[0]
         found.append(
             _alert(
-                context, name, Severity.CRITICAL, key=facts.running or "", evidence=list(outcome.evidence),
-                clears_when="the app answers again", origin=facts.running, target=None,
+                context,
+                name,
+                Severity.CRITICAL,
+                key=facts.running or "",
+                evidence=list(outcome.evidence),
+                clears_when="the app answers again",
+                origin=facts.running,
+                target=None,
             )
-        )  # fmt: skip
+        )
     if facts.recipe_problem:
         found.append(
             _alert(
-                context, "recipe", Severity.WARNING, key="", evidence=[facts.recipe_problem],
-                clears_when="the recipe can be fetched and read again", origin=None, target=None,
+                context,
+                "recipe",
+                Severity.WARNING,
+                key="",
+                evidence=[facts.recipe_problem],
+                clears_when="the recipe can be fetched and read again",
+                origin=None,
+                target=None,
             )
-        )  # fmt: skip
+        )
     return found
 
 
 def _alert(
-    context: Context, reason: str, severity: Severity, *, key: str, evidence: Sequence[str], clears_when: str,
-    origin: str | None, target: str | None, notes: dict[str, str] | None = None,
-) -> Alert:  # fmt: skip
+    context: Context,
+    reason: str,
+    severity: Severity,
+    *,
+    key: str,
+    evidence: Sequence[str],
+    clears_when: str,
+    origin: str | None,
+    target: str | None,
+    notes: dict[str, str] | None = None,
+) -> Alert:
     now = context.ports.clock.now()
     return Alert(
-        app=context.app, reason=reason, severity=severity, from_version=origin, to_version=target, notes=notes or {},
-        evidence=tuple(evidence), clears_when=clears_when, fingerprint=f"{context.app}|{reason}|{key}", first_at=now,
+        app=context.app,
+        reason=reason,
+        severity=severity,
+        from_version=origin,
+        to_version=target,
+        notes=notes or {},
+        evidence=tuple(evidence),
+        clears_when=clears_when,
+        fingerprint=f"{context.app}|{reason}|{key}",
+        first_at=now,
         last_at=now,
-    )  # fmt: skip
+    )
 
 
 def _kept(context: Context, facts: Facts, assessment: Assessment, outcome: Outcome) -> list[str]:
@@ -173,9 +214,15 @@ def unknown(context: Context, exc: ReconcilerError) -> Report:
 def broken(context: Context, exc: Exception) -> Report:
     """Something could not be done and stopped this app's pass; a journal, if open, stays for the next."""
     alert = _alert(
-        context, "error", Severity.CRITICAL, key=type(exc).__name__, evidence=[str(exc)],
-        clears_when="the next pass gets through", origin=None, target=None,
-    )  # fmt: skip
+        context,
+        "error",
+        Severity.CRITICAL,
+        key=type(exc).__name__,
+        evidence=[str(exc)],
+        clears_when="the next pass gets through",
+        origin=None,
+        target=None,
+    )
     context.ports.alerts.raise_(alert)
     return _plain(context, Status.UNKNOWN, "error", (str(exc),), ok=False)
 
@@ -183,16 +230,26 @@ def broken(context: Context, exc: Exception) -> Report:
 def unreadable(context: Context, exc: StateError) -> Report:
     """One of our records is not to be trusted: hold the app, alert, touch nothing."""
     alert = _alert(
-        context, "state", Severity.CRITICAL, key=exc.path, evidence=[str(exc)],
-        clears_when="the file is repaired or removed by a human; a copy lies beside it", origin=None, target=None,
-    )  # fmt: skip
+        context,
+        "state",
+        Severity.CRITICAL,
+        key=exc.path,
+        evidence=[str(exc)],
+        clears_when="the file is repaired or removed by a human; a copy lies beside it",
+        origin=None,
+        target=None,
+    )
     context.ports.alerts.raise_(alert)
     return _plain(context, Status.UNKNOWN, "held-state", (str(exc),), ok=False)
 
 
 def _plain(context: Context, status: Status, result: str, evidence: tuple[str, ...], *, ok: bool) -> Report:
     entry = AppStatus(
-        app=context.app, kind=context.spec.kind, status=status, result=result, evidence=evidence,
+        app=context.app,
+        kind=context.spec.kind,
+        status=status,
+        result=result,
+        evidence=evidence,
         at=context.ports.clock.now(),
-    )  # fmt: skip
+    )
     return Report(outcome=Outcome(app=context.app, result=result, ok=ok, evidence=evidence), status=entry)

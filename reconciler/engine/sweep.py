@@ -87,9 +87,14 @@ def run(
             quiet.release()
         if desired is not None and desired.settings.sweep.cold:
             night = nightly.Night(
-                ports=desired.ports, settings=desired.settings, specs=desired.specs, tests=tests, every=order.every,
-                deadline=began + desired.settings.sweep.deadline, progress=order.progress,
-            )  # fmt: skip
+                ports=desired.ports,
+                settings=desired.settings,
+                specs=desired.specs,
+                tests=tests,
+                every=order.every,
+                deadline=began + desired.settings.sweep.deadline,
+                progress=order.progress,
+            )
             nightly.play(night, page.report, page.add)
     page.write(sweeping.closed(page.report, clock.now()))
     _alert(first.ports, page.report)
@@ -197,8 +202,13 @@ def _alert(ports: Ports, report: Sweep) -> None:
     now = ports.clock.now()
     ports.alerts.raise_(
         Alert(
-            app=HOST, reason="sweep", severity=Severity.CRITICAL, evidence=tuple(red),
+            app=HOST,
+            reason="sweep",
+            severity=Severity.CRITICAL,
+            evidence=tuple(red),
             clears_when="a sweep comes to a good end; ci-warm sweep tries again at once",
-            fingerprint=f"{HOST}|sweep", first_at=now, last_at=now,
+            fingerprint=f"{HOST}|sweep",
+            first_at=now,
+            last_at=now,
         )
-    )  # fmt: skip
+    )

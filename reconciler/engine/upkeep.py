@@ -18,9 +18,11 @@ log = structlog.get_logger("ci-warm")
 
 
 def tidy(
-    state: Desired, telemetry: Telemetry, usages: Callable[[Sequence[str]], Sequence[Usage]],
+    state: Desired,
+    telemetry: Telemetry,
+    usages: Callable[[Sequence[str]], Sequence[Usage]],
     reap: Callable[[], Reaped | None],
-) -> None:  # fmt: skip
+) -> None:
     """Do all of it once. `usages`: how full file systems are; `reap`: realms of dead runs, None without a Keycloak.
 
     Raises:
@@ -52,9 +54,15 @@ def host_alert(state: Desired, reason: str, evidence: Sequence[str], clears_when
     """An alert about the host itself."""
     now = state.ports.clock.now()
     return Alert(
-        app=HOST, reason=reason, severity=Severity.CRITICAL, evidence=tuple(evidence), clears_when=clears_when,
-        fingerprint=f"{HOST}|{reason}|{key}", first_at=now, last_at=now,
-    )  # fmt: skip
+        app=HOST,
+        reason=reason,
+        severity=Severity.CRITICAL,
+        evidence=tuple(evidence),
+        clears_when=clears_when,
+        fingerprint=f"{HOST}|{reason}|{key}",
+        first_at=now,
+        last_at=now,
+    )
 
 
 def tell_problems(state: Desired) -> None:
@@ -72,12 +80,15 @@ def tell_orphans(state: Desired) -> None:
     store, declared = state.ports.store, {spec.app for spec in state.specs}
     found = [
         host_alert(
-            state, "orphan", [f"{app} has a change under way and is no longer declared, so it is left as it is"],
-            f"{app} is declared again until the change is over", app,
+            state,
+            "orphan",
+            [f"{app} has a change under way and is no longer declared, so it is left as it is"],
+            f"{app} is declared again until the change is over",
+            app,
         )
         for app in store.apps()
         if app not in declared and gc.is_under_way(store, app)
-    ]  # fmt: skip
+    ]
     _bring_in_line(state, "orphan", found)
 
 

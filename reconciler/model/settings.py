@@ -65,9 +65,10 @@ class MonitorSettings(Strict):
     """Where metrics and health are served."""
 
     listen: str = Field(
-        "", pattern=r"^(|off|unix:/.+|(127\.0\.0\.1|\[::1\]|localhost):[0-9]{1,5})$",
+        "",
+        pattern=r"^(|off|unix:/.+|(127\.0\.0\.1|\[::1\]|localhost):[0-9]{1,5})$",
         description="unix:PATH or loopback:PORT; '' = http.sock in the unit's runtime directory; off",
-    )  # fmt: skip
+    )
     textfile: str = Field("", pattern=r"^(|/.+\.prom)$", description="a file for node_exporter's textfile collector")
 
 
@@ -77,7 +78,7 @@ class RunSettings(Strict):
     max_tests: int = Field(1, ge=1, le=64, description="runs at the same time on this host, whoever starts them")
     domain_suffix: str = Field(
         "", pattern=r"^([a-z0-9]([a-z0-9.-]{0,200}[a-z0-9])?)?$", description="default: domain_suffix of the settings"
-    )  # fmt: skip
+    )
     user: str = Field("", description="Unix user that checks run as; '' = the user that runs ci-warm")
     min_free: int = Field(1 << 30, ge=0, description="bytes that must be free before a run starts")
     reserve: float = Field(2.1, ge=1, description="free room needed, times the canonical's data")

@@ -25,10 +25,34 @@ from reconciler.ports.outside import (
 from reconciler.ports.runs import Canonicals, Seeds
 
 __all__ = [
-    "Alerts", "Canonicals", "Clock", "Deployed", "Engine", "Events", "Executed", "Held", "History", "Holder", "Locks",
-    "NamedKind", "Overlays", "Ports", "Probe", "ProbeAnswer", "Prober", "Recipes", "Registry", "Room", "SecretSource",
-    "Seeds", "Snapshots", "Stop", "Store", "Yaml", "no_crash",
-]  # fmt: skip
+    "Alerts",
+    "Canonicals",
+    "Clock",
+    "Deployed",
+    "Engine",
+    "Events",
+    "Executed",
+    "Held",
+    "History",
+    "Holder",
+    "Locks",
+    "NamedKind",
+    "Overlays",
+    "Ports",
+    "Probe",
+    "ProbeAnswer",
+    "Prober",
+    "Recipes",
+    "Registry",
+    "Room",
+    "SecretSource",
+    "Seeds",
+    "Snapshots",
+    "Stop",
+    "Store",
+    "Yaml",
+    "no_crash",
+]
 
 
 def no_crash(_point: str) -> None:

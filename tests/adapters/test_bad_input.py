@@ -91,14 +91,13 @@ BOMBS = {
     "brackets": "[" * 60_000,
     "nested maps": "a: " + "{b: " * 40 + "1" + "}" * 40,
     "dashes": "- " * 50_000 + "x",
-    "aliases": "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
-        f"{new}: &{new} [{','.join(['*' + old] * 9)}]\n" for old, new in zip("abcdefg", "bcdefgh", strict=True)
-    ),
+    "aliases": "a: &a [x,x,x,x,x,x,x,x,x]\n"
+    + "".join(f"{new}: &{new} [{','.join(['*' + old] * 9)}]\n" for old, new in zip("abcdefg", "bcdefgh", strict=True)),
     "tag": "a: !!python/object/apply:os.system [touch /tmp/evil]",
     "not utf-8": "\udcff",
     "huge": "a: " + "x" * 300_000,
     "two documents": "a: 1\n---\nb: 2\n",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BOMBS)
@@ -113,8 +112,16 @@ def test_plain_values_are_what_people_meant() -> None:
     text = b"{a: 22:22, b: yes, c: 2024-05-01, d: 0440, e: 1.5, f: true, g: ~, h: 1_000, i: 0x1F}"
     data = strict_yaml.parse(text, "x").data
     assert data == {
-        "a": "22:22", "b": "yes", "c": "2024-05-01", "d": 0o440, "e": 1.5, "f": True, "g": None, "h": "1_000", "i": 31,
-    }  # fmt: skip
+        "a": "22:22",
+        "b": "yes",
+        "c": "2024-05-01",
+        "d": 0o440,
+        "e": 1.5,
+        "f": True,
+        "g": None,
+        "h": "1_000",
+        "i": 31,
+    }
 
 
 @pytest.mark.parametrize("text", ["!!int ''", "!!bool x", "!!timestamp x", "!!int " + "9" * 5000, "!!float ."])

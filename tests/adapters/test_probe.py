@@ -56,9 +56,17 @@ def server(behave: Callable[[Any], None], context: ssl.SSLContext | None = None)
 
 def ask(port: int, **changes: Any) -> tuple[ProbeAnswer, float]:
     fields: dict[str, Any] = {
-        "scheme": "http", "host": "app.example.test", "address": "127.0.0.1", "port": port, "path": "/health",
-        "status": (200,), "body": None, "tls_verify": True, "ca_file": None, "timeout_s": 5.0,
-    }  # fmt: skip
+        "scheme": "http",
+        "host": "app.example.test",
+        "address": "127.0.0.1",
+        "port": port,
+        "path": "/health",
+        "status": (200,),
+        "body": None,
+        "tls_verify": True,
+        "ca_file": None,
+        "timeout_s": 5.0,
+    }
     began = time.monotonic()
     return HttpProber().probe(Probe(**(fields | changes))), time.monotonic() - began
 
@@ -73,7 +81,7 @@ WRONG: dict[str, tuple[Callable[[Any], None], str]] = {
     "cuts its body off": (send(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nshort"), "cut off"),
     "speaks no HTTP": (send(b"SSH-2.0-OpenSSH\r\n"), "BadStatusLine"),
     "sends endless headers": (send(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 5000), "HTTPException"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -112,10 +120,27 @@ def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A self-signed certificate for app.example.test."""
     found = tmp_path_factory.mktemp("tls") / "cert.pem"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=app.example.test",
-         "-addext", "subjectAltName=DNS:app.example.test", "-keyout", found, "-out", f"{found}.crt"],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=app.example.test",
+            "-addext",
+            "subjectAltName=DNS:app.example.test",
+            "-keyout",
+            found,
+            "-out",
+            f"{found}.crt",
+        ],
+        check=True,
+        capture_output=True,
+    )
     found.write_text(found.read_text() + Path(f"{found}.crt").read_text())
     return found
 

@@ -19,9 +19,13 @@ def service(name: str, *, mode: str = "Replicated") -> dict[str, Any]:
 
 def task(of: str, desired: str, state: str = "running") -> dict[str, Any]:
     return {
-        "ID": f"{of}.1", "ServiceID": of, "Slot": 1, "DesiredState": desired, "Status": {"State": state},
+        "ID": f"{of}.1",
+        "ServiceID": of,
+        "Slot": 1,
+        "DesiredState": desired,
+        "Status": {"State": state},
         "Spec": {"ContainerSpec": {"StopGracePeriod": 7 * 10**9}},
-    }  # fmt: skip
+    }
 
 
 class Client:

@@ -28,9 +28,17 @@ def volume(path: Path) -> VolumeObs:
 
 def manifest(name: str = "s1") -> SnapshotManifest:
     return SnapshotManifest(
-        id=name, app=APP, stack="s", version="1.0.0+5", commit="c", images={}, node="n", created_at=NOW, op_id=name,
+        id=name,
+        app=APP,
+        stack="s",
+        version="1.0.0+5",
+        commit="c",
+        images={},
+        node="n",
+        created_at=NOW,
+        op_id=name,
         volumes=(),
-    )  # fmt: skip
+    )
 
 
 def nothing() -> None:

@@ -108,15 +108,24 @@ def test_suspension_holds_and_ends(host: Lab) -> None:
 @pytest.mark.parametrize(
     "args",
     [
-        ["reconcile", "nobody"], ["explain", "nobody"], ["approve", "notes", "latest", "--reason", "x"],
-        ["approve", "notes", "9.9.9+9", "--reason", "x"], ["approve", "notes", V1, "--reason", " "],
-        ["suspend", "notes", "--reason", "x", "--until", "whenever"], ["alerts", "show", "nothing"],
-        ["suspend", "notes", "--reason", "x", "--until", "99999999999d"], ["rollback", "notes", "--reason", "x"],
-        ["snapshot", "create", "notes"], ["schema", "nothing"], ["demo", "--engine", "moon"], ["no-such-command"],
-        ["alerts", "list", "--no-such-flag"], ["approve", "notes"],
+        ["reconcile", "nobody"],
+        ["explain", "nobody"],
+        ["approve", "notes", "latest", "--reason", "x"],
+        ["approve", "notes", "9.9.9+9", "--reason", "x"],
+        ["approve", "notes", V1, "--reason", " "],
+        ["suspend", "notes", "--reason", "x", "--until", "whenever"],
+        ["alerts", "show", "nothing"],
+        ["suspend", "notes", "--reason", "x", "--until", "99999999999d"],
+        ["rollback", "notes", "--reason", "x"],
+        ["snapshot", "create", "notes"],
+        ["schema", "nothing"],
+        ["demo", "--engine", "moon"],
+        ["no-such-command"],
+        ["alerts", "list", "--no-such-flag"],
+        ["approve", "notes"],
     ],
     ids=lambda args: " ".join(args)[:40],
-)  # fmt: skip
+)
 def test_bad_usage_is_exit_2_with_one_clear_line(host: Lab, args: list[str]) -> None:
     ran = ci_warm(host, *args, code=2)
     assert ran.err.strip()

@@ -135,10 +135,13 @@ def test_volumes_that_are_not_there_are_not_seen_and_can_be_made(host: Lab) -> N
 
 @pytest.mark.parametrize(
     ("env", "reason"),
-    [({"FAIL": "before"}, "non-zero exit (3)"), ({"FAIL": "after", "SCHEMA": "2"}, "non-zero exit (3)"),
-     ({"FAIL": "late", "LATE_S": "0.3"}, "non-zero exit (3)")],
+    [
+        ({"FAIL": "before"}, "non-zero exit (3)"),
+        ({"FAIL": "after", "SCHEMA": "2"}, "non-zero exit (3)"),
+        ({"FAIL": "late", "LATE_S": "0.3"}, "non-zero exit (3)"),
+    ],
     ids=["exits at once", "exits after migrating", "exits after it was seen running"],
-)  # fmt: skip
+)
 def test_a_broken_release_is_rolled_back_with_its_reason(host: Lab, env: dict[str, str], reason: str) -> None:
     host.health["min_healthy"] = "1s"
     host.write_spec()

@@ -20,9 +20,13 @@ GOOD = ImageLookup(reference="r/app:1", exists=True, local=True, pinned="r/app:1
 
 def candidate(**changes: Any) -> Candidate:
     fields: dict[str, Any] = {
-        "version": "1.0.1+5.0.1", "commit": COMMIT, "desired": "d", "origin": "1.0.0+5.0.0", "images_new": (GOOD,),
+        "version": "1.0.1+5.0.1",
+        "commit": COMMIT,
+        "desired": "d",
+        "origin": "1.0.0+5.0.0",
+        "images_new": (GOOD,),
         "images_prior": (GOOD,),
-    }  # fmt: skip
+    }
     return Candidate(**(fields | changes))
 
 
@@ -57,9 +61,16 @@ def test_each_reason_holds_alone(changes: dict[str, Any], expected: Sequence[R])
 
 @pytest.mark.parametrize(
     "text",
-    ["Manual migration needed", "needs a MANUAL\nmigration", "This has breaking changes.", "Action required: read",
-     "run manual steps", "Before you upgrade, dump the database", "requires manual intervention"],
-)  # fmt: skip
+    [
+        "Manual migration needed",
+        "needs a MANUAL\nmigration",
+        "This has breaking changes.",
+        "Action required: read",
+        "run manual steps",
+        "Before you upgrade, dump the database",
+        "requires manual intervention",
+    ],
+)
 def test_notes_that_ask_for_a_human_hold(text: str) -> None:
     assert reasons(candidate(notes={"1.0.1+5.0.1": text})) == [R.MANUAL_MIGRATION]
 
@@ -71,17 +82,28 @@ def test_notes_of_a_version_stepped_over_count_too() -> None:
 
 def test_all_reasons_are_given_together_each_with_what_clears_it() -> None:
     one = candidate(
-        version="2.0.0+6.0.0", notes={"2.0.0+6.0.0": "breaking change"}, policy=(("privileged", "services.app"),),
-        lost_volumes=["v"], problem=None, prior_healthy=False,
-    )  # fmt: skip
+        version="2.0.0+6.0.0",
+        notes={"2.0.0+6.0.0": "breaking change"},
+        policy=(("privileged", "services.app"),),
+        lost_volumes=["v"],
+        problem=None,
+        prior_healthy=False,
+    )
     suspended = Suspension(reason="holidays", actor="ops", at=NOW)
     known = memory({"2.0.0+6.0.0": COMMIT}, age_s=10, suspension=suspended)
     wish = {"upgrade": {"cooldown": "1h", "window": "02:00-03:00 UTC"}}
     holds = gate.decide(spec(**wish), known, one, NOTE_PATTERNS, NOW)
     found = [hold.reason for hold in holds]
     assert found == [
-        R.MAJOR, R.MANUAL_MIGRATION, R.POLICY, R.VOLUMES_CHANGED, R.PRIOR_UNHEALTHY, R.COOLDOWN, R.WINDOW, R.SUSPENDED,
-    ]  # fmt: skip
+        R.MAJOR,
+        R.MANUAL_MIGRATION,
+        R.POLICY,
+        R.VOLUMES_CHANGED,
+        R.PRIOR_UNHEALTHY,
+        R.COOLDOWN,
+        R.WINDOW,
+        R.SUSPENDED,
+    ]
     assert all(hold.detail and hold.clears_when for hold in holds)
 
 
@@ -160,9 +182,16 @@ def test_a_suspension_ends_by_itself() -> None:
 
 @pytest.mark.parametrize(
     ("window", "held"),
-    [("11:00-13:00 UTC", False), ("12:00-12:01 UTC", False), ("02:00-05:00 UTC", True), ("22:00-04:00 UTC", True),
-     ("22:00-13:00 UTC", False), ("12:30-13:30 Europe/Berlin", False), ("11:00-12:00 UTC", True)],
-)  # fmt: skip
+    [
+        ("11:00-13:00 UTC", False),
+        ("12:00-12:01 UTC", False),
+        ("02:00-05:00 UTC", True),
+        ("22:00-04:00 UTC", True),
+        ("22:00-13:00 UTC", False),
+        ("12:30-13:30 Europe/Berlin", False),
+        ("11:00-12:00 UTC", True),
+    ],
+)
 def test_holds_outside_the_window(window: str, held: bool) -> None:
     assert reasons(candidate(), upgrade={"window": window}) == ([R.WINDOW] if held else [])
 

@@ -11,9 +11,14 @@ from tests.builders import NOW
 
 def task(desired: str, state: str = "running", *, slot: int = 1, for_s: float = 1.0) -> TaskObs:
     return TaskObs(
-        id="t", service_id="app", state=state, desired_state=desired, template_fingerprint="", slot=str(slot),
+        id="t",
+        service_id="app",
+        state=state,
+        desired_state=desired,
+        template_fingerprint="",
+        slot=str(slot),
         at=NOW - timedelta(seconds=for_s),
-    )  # fmt: skip
+    )
 
 
 UP, STEADY, FAILED, GOING = task("running"), task("running", for_s=60), task("shutdown", "failed"), task("remove")
@@ -29,14 +34,24 @@ def test_a_policy_that_counts_restarts_says_how_many_are_kept(limit: int, attemp
 @pytest.mark.parametrize(
     ("tasks", "kept", "calm"),
     [
-        ([], 5, True), ([UP], 5, True), ([GOING], 5, False), ([GOING], None, False),
-        ([*[FAILED] * 2, UP], 5, True), ([*[FAILED] * 3, UP], 5, False), ([*[FAILED] * 4, STEADY], 5, True),
+        ([], 5, True),
+        ([UP], 5, True),
+        ([GOING], 5, False),
+        ([GOING], None, False),
+        ([*[FAILED] * 2, UP], 5, True),
+        ([*[FAILED] * 3, UP], 5, False),
+        ([*[FAILED] * 4, STEADY], 5, True),
         ([*[FAILED] * 4, task("ready", "ready", for_s=60)], 5, False),
         ([task("running", slot=slot) for slot in range(9)], 5, True),
-        ([*[FAILED] * 9, UP], 12, True), ([*[FAILED] * 9, UP], 11, False), ([*[FAILED] * 90, UP], None, True),
-        ([UP], 2, False), ([STEADY], 2, True), ([STEADY], 0, True), ([UP], 1, False),
+        ([*[FAILED] * 9, UP], 12, True),
+        ([*[FAILED] * 9, UP], 11, False),
+        ([*[FAILED] * 90, UP], None, True),
+        ([UP], 2, False),
+        ([STEADY], 2, True),
+        ([STEADY], 0, True),
+        ([UP], 1, False),
     ],
-)  # fmt: skip
+)
 def test_calm_is_what_has_room_for_its_next_restarts_or_does_not_restart(
     tasks: list[TaskObs], kept: int | None, calm: bool
 ) -> None:
@@ -46,11 +61,17 @@ def test_calm_is_what_has_room_for_its_next_restarts_or_does_not_restart(
 @pytest.mark.parametrize(
     ("tasks", "kept", "deleting"),
     [
-        ([], 5, False), ([GOING], 5, True), ([GOING], None, True), ([FAILED] * 5, 5, False), ([FAILED] * 6, 5, True),
-        ([FAILED] * 6, 20, False), ([FAILED] * 6, None, False), ([task("shutdown")] * 2, 0, False),
+        ([], 5, False),
+        ([GOING], 5, True),
+        ([GOING], None, True),
+        ([FAILED] * 5, 5, False),
+        ([FAILED] * 6, 5, True),
+        ([FAILED] * 6, 20, False),
+        ([FAILED] * 6, None, False),
+        ([task("shutdown")] * 2, 0, False),
         ([task("shutdown", "failed", slot=slot) for slot in range(9)], 5, False),
     ],
-)  # fmt: skip
+)
 def test_swarm_deletes_what_was_scaled_away_and_what_is_too_much(
     tasks: list[TaskObs], kept: int | None, deleting: bool
 ) -> None:

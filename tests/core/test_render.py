@@ -19,10 +19,19 @@ ENV = {"A": "1", "EMPTY": "", "NAME": "x y"}
 @pytest.mark.parametrize(
     ("template", "text"),
     [
-        ("$A/${A}", "1/1"), ("${B:-d}", "d"), ("${EMPTY:-d}", "d"), ("${EMPTY-d}", ""), ("${B-${A}}", "1"),
-        ("${A:+set}", "set"), ("${B:+set}", ""), ("$$A", "$A"), ("${A:?no}", "1"), ("${B}", ""), ("a${NAME}b", "ax yb"),
+        ("$A/${A}", "1/1"),
+        ("${B:-d}", "d"),
+        ("${EMPTY:-d}", "d"),
+        ("${EMPTY-d}", ""),
+        ("${B-${A}}", "1"),
+        ("${A:+set}", "set"),
+        ("${B:+set}", ""),
+        ("$$A", "$A"),
+        ("${A:?no}", "1"),
+        ("${B}", ""),
+        ("a${NAME}b", "ax yb"),
     ],
-)  # fmt: skip
+)
 def test_variables_as_compose_defines_them(template: str, text: str) -> None:
     assert interpolate.text(template, ENV) == text
 
@@ -54,16 +63,24 @@ def test_many_lines_are_told_in_time_and_a_name_that_comes_again_counts_once() -
 
 def test_a_line_builds_on_the_ones_before_and_the_spec_stands() -> None:
     sample = [
-        ("DOMAIN", "app.example.com"), ("ALSO", "www.$DOMAIN"), ("COMPOSE_FILE", "compose.yml"),
-        ("COMPOSE_FILE", "$COMPOSE_FILE:compose.more.yml"), ("KEPT", "theirs"), ("SECRET_DB_PASSWORD_VERSION", "v1"),
-    ]  # fmt: skip
+        ("DOMAIN", "app.example.com"),
+        ("ALSO", "www.$DOMAIN"),
+        ("COMPOSE_FILE", "compose.yml"),
+        ("COMPOSE_FILE", "$COMPOSE_FILE:compose.more.yml"),
+        ("KEPT", "theirs"),
+        ("SECRET_DB_PASSWORD_VERSION", "v1"),
+    ]
     one = spec(env={"KEPT": "$ours"}, secrets={"db_password": {"version": "v7"}})
     env = render.environment(one, sample, [("COMPOSE_FILE", "${COMPOSE_FILE}:compose.last.yml"), ("TWICE", "$KEPT")])
     assert env == {
-        "STACK_NAME": one.stack_name, "DOMAIN": one.domain, "ALSO": f"www.{one.domain}", "KEPT": "$ours",
-        "COMPOSE_FILE": "compose.yml:compose.more.yml:compose.last.yml", "TWICE": "$ours",
+        "STACK_NAME": one.stack_name,
+        "DOMAIN": one.domain,
+        "ALSO": f"www.{one.domain}",
+        "KEPT": "$ours",
+        "COMPOSE_FILE": "compose.yml:compose.more.yml:compose.last.yml",
+        "TWICE": "$ours",
         "SECRET_DB_PASSWORD_VERSION": "v7",
-    }  # fmt: skip
+    }
 
 
 def test_escaping_survives_one_more_interpolation() -> None:
@@ -149,8 +166,10 @@ def test_overlays_may_change_the_surroundings_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (b"services: {}", "there are none"), (b"services: {app: {}}", "image: is missing"),
-        (b"services: [app]", "must be a mapping"), (b"services: {app: x}", "must be a mapping"),
+        (b"services: {}", "there are none"),
+        (b"services: {app: {}}", "image: is missing"),
+        (b"services: [app]", "must be a mapping"),
+        (b"services: {app: x}", "must be a mapping"),
         (b"services: {app: {image: x, environment: text}}", "environment: must be a mapping"),
         (b"services: {app: {image: x, deploy: text}}", "deploy: must be a mapping"),
         (b"services: {app: {image: x, volumes: ['d:/data']}}", "read as a Windows path"),
@@ -159,7 +178,7 @@ def test_overlays_may_change_the_surroundings_and_nothing_else() -> None:
         (b"services: {app: {image: x}}\nconfigs: {c: {file: ../../etc/shadow}}", "is not in the recipe"),
         (b"services: {app: {image: '${NEEDED:?tell me}'}}", "NEEDED is required"),
     ],
-)  # fmt: skip
+)
 def test_unusable_compose_files_say_why(text: bytes, says: str) -> None:
     with pytest.raises((compose.ComposeError, interpolate.InterpolationError), match=says):
         rendered({**FILES, "compose.yml": text})
@@ -168,13 +187,20 @@ def test_unusable_compose_files_say_why(text: bytes, says: str) -> None:
 @pytest.mark.parametrize(
     ("service", "allowance"),
     [
-        ("privileged: true", "privileged"), ("cap_add: [X]", "capabilities"), ("devices: [/dev/kvm]", "devices"),
-        ("network_mode: host", "host-network"), ("pid: host", "host-network"), ("networks: [host]", "host-network"),
-        ("volumes: ['/var/run/docker.sock:/s']", "docker-socket"), ("volumes: ['/etc:/e']", "host-mounts"),
-        ("volumes: [{type: bind, source: /, target: /h}]", "host-mounts"), ("volumes: ['disk:/d']", "host-mounts"),
-        ("volumes: ['theirs:/d']", "foreign-objects"), ("secrets: [theirs]", "foreign-objects"),
+        ("privileged: true", "privileged"),
+        ("cap_add: [X]", "capabilities"),
+        ("devices: [/dev/kvm]", "devices"),
+        ("network_mode: host", "host-network"),
+        ("pid: host", "host-network"),
+        ("networks: [host]", "host-network"),
+        ("volumes: ['/var/run/docker.sock:/s']", "docker-socket"),
+        ("volumes: ['/etc:/e']", "host-mounts"),
+        ("volumes: [{type: bind, source: /, target: /h}]", "host-mounts"),
+        ("volumes: ['disk:/d']", "host-mounts"),
+        ("volumes: ['theirs:/d']", "foreign-objects"),
+        ("secrets: [theirs]", "foreign-objects"),
     ],
-)  # fmt: skip
+)
 def test_the_policy_refuses_what_the_spec_does_not_allow(service: str, allowance: str) -> None:
     text = (
         f"services: {{app: {{image: x, {service}}}}}\n"
@@ -208,8 +234,14 @@ services:
     with tempfile.TemporaryDirectory() as made:
         for name, body in (("compose.yml", RECIPE), ("over.yml", overlay), ("app.conf", b"one")):
             Path(made, name).write_bytes(body)
-        env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "STACK_NAME": str(one.stack_name), "DOMAIN": one.domain,
-               "CONF_VERSION": "v1", "SECRET_DB_PASSWORD_VERSION": "v2", "GREETING": "hi"}  # fmt: skip
+        env = {
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "STACK_NAME": str(one.stack_name),
+            "DOMAIN": one.domain,
+            "CONF_VERSION": "v1",
+            "SECRET_DB_PASSWORD_VERSION": "v2",
+            "GREETING": "hi",
+        }
         native = _config([f"{made}/compose.yml", f"{made}/over.yml"], env)
         Path(made, "ours.json").write_text(
             json.dumps(interpolate.escape(found.doc)).replace('"configs-', f'"{made}/configs-')
@@ -237,11 +269,16 @@ SECRET = "hunter2secret"
 @pytest.mark.parametrize(
     "text",
     [
-        f"password={SECRET}", f'DB_PASSWORD: "{SECRET}"', f"https://user:{SECRET}@git.test/x", f"token: {SECRET}",
-        f"https://{SECRET}@git.test/x", f'{{"api_key": "{SECRET}"}}', f"Authorization: Bearer {SECRET}",
+        f"password={SECRET}",
+        f'DB_PASSWORD: "{SECRET}"',
+        f"https://user:{SECRET}@git.test/x",
+        f"token: {SECRET}",
+        f"https://{SECRET}@git.test/x",
+        f'{{"api_key": "{SECRET}"}}',
+        f"Authorization: Bearer {SECRET}",
         f"x {SECRET} y",
     ],
-)  # fmt: skip
+)
 def test_secrets_are_masked_by_value_and_by_key(text: str) -> None:
     assert SECRET not in Redactor([SECRET] if text.startswith("x ") else []).mask(text)
 

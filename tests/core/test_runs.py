@@ -42,9 +42,18 @@ def stage(name: Stage, result: str, cause: str = "") -> StageResult:
 
 def a_run(**changes: object) -> Run:
     base = Run(
-        run="note-abc123", mode=Mode.COLD, confidence="full", app="notes", recipe="u", stack="s", domain="d",
-        asked=STAGES, head=HEAD, started_at=NOW, result=Result.GREEN,
-    )  # fmt: skip
+        run="note-abc123",
+        mode=Mode.COLD,
+        confidence="full",
+        app="notes",
+        recipe="u",
+        stack="s",
+        domain="d",
+        asked=STAGES,
+        head=HEAD,
+        started_at=NOW,
+        result=Result.GREEN,
+    )
     return base.model_copy(update=changes)
 
 
@@ -96,8 +105,10 @@ def test_the_first_release_has_no_base_and_says_so() -> None:
 )
 def test_the_level_counts_what_passed_in_a_row(results: list[str], reached: int, cap: int, result: Result) -> None:
     kinds = {
-        "unasked": ("not-run", ""), "after": ("not-run", "earlier-stage"), "broken": ("skipped", "broken-base"),
-    }  # fmt: skip
+        "unasked": ("not-run", ""),
+        "after": ("not-run", "earlier-stage"),
+        "broken": ("skipped", "broken-base"),
+    }
     stages = [stage(name, *kinds.get(kind, (kind, ""))) for name, kind in zip(STAGES, results, strict=True)]
     assert (level.reached(stages), level.cap(stages)) == (reached, cap)
     assert level.result(stages, 1, 1) is result
@@ -132,26 +143,50 @@ def test_a_recipe_that_is_not_enrolled_is_not_promoted() -> None:
 
 def canonical(snapshot: str | None = "s1") -> Canonical:
     return Canonical(
-        app="notes", recipe="u", stack="st", version="1.0.0+1", commit="a", volumes=("st_data",), snapshot=snapshot,
+        app="notes",
+        recipe="u",
+        stack="st",
+        version="1.0.0+1",
+        commit="a",
+        volumes=("st_data",),
+        snapshot=snapshot,
         ts=NOW,
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(("there", "wanted"), [("s1", "finish"), ("s0", "forget"), (None, "forget")])
 def test_the_exchange_of_the_snapshot_decides_an_interrupted_promotion(there: str | None, wanted: str) -> None:
     manifest = there and SnapshotManifest(
-        id=there, app="notes", stack="st", version="1", commit="", images={}, node="", created_at=NOW, op_id="o",
+        id=there,
+        app="notes",
+        stack="st",
+        version="1",
+        commit="",
+        images={},
+        node="",
+        created_at=NOW,
+        op_id="o",
         volumes=(),
-    )  # fmt: skip
+    )
     pending = Promotion(app="notes", run="note-abc123", candidate=canonical())
     assert promotion.after_crash(pending, manifest or None) == wanted
 
 
 def service(name: str, image: str, **labels: str) -> ServiceObs:
     return ServiceObs(
-        id=name, name=name, stack=StackName("st"), version_index=1, labels=labels, image=image,
-        mode=ServiceMode.REPLICATED, replicas=1, running=1, desired=1, spec_fingerprint="", template_fingerprint="",
-    )  # fmt: skip
+        id=name,
+        name=name,
+        stack=StackName("st"),
+        version_index=1,
+        labels=labels,
+        image=image,
+        mode=ServiceMode.REPLICATED,
+        replicas=1,
+        running=1,
+        desired=1,
+        spec_fingerprint="",
+        template_fingerprint="",
+    )
 
 
 def test_what_runs_must_be_the_head_and_nothing_else() -> None:
@@ -163,9 +198,11 @@ def test_what_runs_must_be_the_head_and_nothing_else() -> None:
     assert headcheck.problems(dirty, stack, {"app": "i@1"}, commit) == ()
     bad = StackObs(services=(service("app", "i@0"), service("sidekiq", "i@1", **chaos)))
     assert headcheck.problems(bad, stack, {"app": "i@1", "db": "p@1"}, commit) == (
-        "service db is missing", "service sidekiq is not in the head's compose",
-        "service app runs i@0, the head asks for i@1", "service app carries chaos-version none, the head is 01234567",
-    )  # fmt: skip
+        "service db is missing",
+        "service sidekiq is not in the head's compose",
+        "service app runs i@0, the head asks for i@1",
+        "service app carries chaos-version none, the head is 01234567",
+    )
     empty = StackObs(services=(service("app", "i@1", **{"coop-cloud.st.chaos-version": "+U"}),))
     assert len(headcheck.problems(empty, stack, {"app": "i@1"}, commit)) == 1
 
@@ -194,10 +231,12 @@ def test_previous_is_for_one_version_and_stale_for_any_other() -> None:
 
 def test_backup_labels_are_read_and_their_paths_stay_inside() -> None:
     labels = {
-        "backupbot.backup": "true", "backupbot.backup.volumes.cache": "false",
-        "backupbot.backup.volumes.db.path": "dump.sql, /more", "backupbot.backup.pre-hook": "/dump.sh",
+        "backupbot.backup": "true",
+        "backupbot.backup.volumes.cache": "false",
+        "backupbot.backup.volumes.db.path": "dump.sql, /more",
+        "backupbot.backup.pre-hook": "/dump.sh",
         "backupbot.restore.post-hook": "/load.sh",
-    }  # fmt: skip
+    }
     doc = {"services": {"app": {"deploy": {"labels": labels}}}}
     found = backups.plan(doc, {"data": "s_data", "cache": "s_cache", "db": "s_db"})
     assert found is not None
@@ -234,20 +273,34 @@ def test_what_is_no_run(name: str) -> None:
 @pytest.mark.parametrize(
     ("comment", "mode"),
     [
-        ("!testme", Mode.COLD), ("  !testme  \n\nthanks", Mode.COLD), ("!testme --quick", Mode.QUICK),
-        ("!testmexyz", None), ("!testme --quickly", None), ("!testme quick", None), ("please !testme", None),
-        ("!TESTME", None), ("", None), ("\n!testme", Mode.COLD), ("!testme --quick now", None), ("x\n!testme", None),
+        ("!testme", Mode.COLD),
+        ("  !testme  \n\nthanks", Mode.COLD),
+        ("!testme --quick", Mode.QUICK),
+        ("!testmexyz", None),
+        ("!testme --quickly", None),
+        ("!testme quick", None),
+        ("please !testme", None),
+        ("!TESTME", None),
+        ("", None),
+        ("\n!testme", Mode.COLD),
+        ("!testme --quick now", None),
+        ("x\n!testme", None),
     ],
-)  # fmt: skip
+)
 def test_what_a_comment_asks_for(comment: str, mode: Mode | None) -> None:
     assert trigger.parse(comment) is mode
 
 
 def seen(**changes: object) -> seeding.Seen:
     base: dict[str, object] = {
-        "canonical": canonical(), "use": None, "services": False, "stack": "st", "snapshot": "s1",
-        "volumes": ("st_data",), "released": True,
-    }  # fmt: skip
+        "canonical": canonical(),
+        "use": None,
+        "services": False,
+        "stack": "st",
+        "snapshot": "s1",
+        "volumes": ("st_data",),
+        "released": True,
+    }
     return seeding.Seen(**{**base, **changes})  # type: ignore[arg-type] # a table's row is of mixed types
 
 
@@ -295,10 +348,11 @@ def test_a_seeding_run_is_asked_for_once_in_fifteen_minutes_and_in_vain_ever_les
 def test_the_key_of_an_item_is_all_that_it_is() -> None:
     one = spec(kind="canonical")
     keys = {
-        seeding.key(one, "1"), seeding.key(one, "2"),
+        seeding.key(one, "1"),
+        seeding.key(one, "2"),
         seeding.key(one.model_copy(update={"domain": "other.test"}), "1"),
         seeding.key(one.model_copy(update={"name": "other"}), "1"),
-    }  # fmt: skip
+    }
     assert len(keys) == 4
 
 

@@ -13,18 +13,22 @@ from reconciler.model.verdict import Failed, Fault, Moving, Settled, Settling
 from tests.builders import BUNDLE, IMAGE, service, stack, task, update
 
 WANT = Want(
-    bundle=BUNDLE, services={"app": IMAGE}, min_healthy_s=2, progress_s=60, deadline_s=120, pending_s=10, new_s=5,
+    bundle=BUNDLE,
+    services={"app": IMAGE},
+    min_healthy_s=2,
+    progress_s=60,
+    deadline_s=120,
+    pending_s=10,
+    new_s=5,
     max_restarts=0,
-)  # fmt: skip
+)
 
 
 def run(looks: Sequence[tuple[float, StackObs]], want: Want = WANT, **given: Any) -> Settling:
     """Feed looks until one verdict is final; the last verdict otherwise."""
     state, verdict = State(began=0.0, moved_at=0.0), None
     for at, seen in looks:
-        state, verdict = settle.step(
-            state, want, given.get("marks", {}), given.get("old", frozenset()), seen, at
-        )  # fmt: skip
+        state, verdict = settle.step(state, want, given.get("marks", {}), given.get("old", frozenset()), seen, at)
         if not isinstance(verdict, Moving):
             return verdict
     assert verdict is not None
@@ -81,7 +85,7 @@ FAILED = [
     ("exit of the container", [service(), task(), container(state="exited", exit_code=3)], "non-zero exit (3)"),
     ("unhealthy before it is killed", [service(), STARTING, container(health="unhealthy")], "unhealthy"),
     ("ends by itself although it should run", [service(), task("complete", exit_code=0)], "ended by itself"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("name", "parts", "reason"), FAILED, ids=[row[0] for row in FAILED])

@@ -46,9 +46,16 @@ def replay(name: str, min_healthy_s: float = 1.0) -> tuple[Settling, float]:
     same = {s.id for s in stood.services if s.labels.get("ci-warm.bundle") == raw["bundle"]}
     old = frozenset(t.id for t in stood.tasks if t.service_id not in same or t.state != "running")
     want = Want(
-        bundle=raw["bundle"], services={"app": raw["image"]}, min_healthy_s=min_healthy_s, progress_s=60,
-        deadline_s=120, pending_s=3, new_s=3, max_restarts=0, main="app",
-    )  # fmt: skip
+        bundle=raw["bundle"],
+        services={"app": raw["image"]},
+        min_healthy_s=min_healthy_s,
+        progress_s=60,
+        deadline_s=120,
+        pending_s=3,
+        new_s=3,
+        max_restarts=0,
+        main="app",
+    )
     state, at, shown = State(began=0.0, moved_at=0.0), 0.0, StackObs()
     looks = raw["looks"]
     verdict: Settling = Moving(waiting_for="the first look")

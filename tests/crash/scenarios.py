@@ -100,11 +100,20 @@ def bake_rollback(root: Path) -> Host:
 ALL: dict[str, Callable[[Path], Host]] = {
     made.__name__: made
     for made in (
-        good_upgrade, second_upgrade, failing_second_upgrade, failing_upgrade, unhealthy_upgrade, failing_rollback,
+        good_upgrade,
+        second_upgrade,
+        failing_second_upgrade,
+        failing_upgrade,
+        unhealthy_upgrade,
+        failing_rollback,
         stateless_upgrade,
-        stateless_failure, first_deploy, failing_first_deploy, heal, bake_rollback,
+        stateless_failure,
+        first_deploy,
+        failing_first_deploy,
+        heal,
+        bake_rollback,
     )
-}  # fmt: skip
+}
 GOOD_ENDS: dict[str, set[tuple[str | None, str]]] = {
     # (known-good, schema of the data) that a scenario may end with
     "good_upgrade": {(V1, "1"), (V2, "2")},

@@ -104,10 +104,15 @@ def made(world: Host, ports: Ports, nothing: Nothing, reap: Callable[[], Reaped 
     pulse = Pulse(Words(), world.clock.monotonic, threading.Event())
     full = [Usage(path="/", used=90, free=10, percent=90)]
     return Daemon(
-        desired=nothing, spool=nothing, telemetry=nothing, pulse=pulse, state=state, stop=threading.Event(),
+        desired=nothing,
+        spool=nothing,
+        telemetry=nothing,
+        pulse=pulse,
+        state=state,
+        stop=threading.Event(),
         starter=nothing,
         keep_up=lambda now: upkeep.tidy(now, nothing, lambda _paths: full, reap),
-    )  # fmt: skip
+    )
 
 
 def test_images_that_a_test_brought_may_go_when_no_canonical_needs_them(host: Host) -> None:  # noqa: F811
@@ -215,9 +220,7 @@ def stored(*references: str, age: int = 30) -> StoredImage:
 )
 def test_only_dangling_images_and_those_that_were_ours_go(references: tuple[str, ...], goes: bool) -> None:
     ours = ["r/app:1", "@sha256:" + "1" * 64, "r/app:2"]
-    found = retention.removable(
-        Inventory(images=(stored(*references),)), ["r/app:2"], ours, timedelta(days=7), NOW
-    )  # fmt: skip
+    found = retention.removable(Inventory(images=(stored(*references),)), ["r/app:2"], ours, timedelta(days=7), NOW)
     assert bool(found) is goes
 
 

@@ -67,9 +67,10 @@ def test_a_converged_host_is_left_alone(host: Lab) -> None:
         before = {path: path.stat().st_mtime_ns for path in host.state.rglob("*") if path.is_file()}
         until(lambda: quiet(host, 6), 20)
         moved = {
-            path.name for path in before
+            path.name
+            for path in before
             if path.exists() and path.stat().st_mtime_ns != before[path] and "recipes" not in path.parts
-        }  # fmt: skip
+        }
     # The lock files carry their holder; all else that lies there did not move.
     assert moved - {"status.json"} <= {f"{host.name}.lock"}
 

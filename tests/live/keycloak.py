@@ -10,9 +10,17 @@ from reconciler.demo.story import free_port
 from tests.live.site import Site
 
 QUICK = {
-    "scheme": "http", "path": "/realms/master", "service": "app", "min_healthy": "2s", "successes": 2,
-    "interval": "300ms", "progress": "3m", "deadline": "4m", "timeout": "5s", "max_restarts": 2,
-}  # fmt: skip
+    "scheme": "http",
+    "path": "/realms/master",
+    "service": "app",
+    "min_healthy": "2s",
+    "successes": 2,
+    "interval": "300ms",
+    "progress": "3m",
+    "deadline": "4m",
+    "timeout": "5s",
+    "max_restarts": 2,
+}
 PASSWORD = "correct horse battery staple"
 
 
@@ -35,14 +43,18 @@ class Keycloak:
         """Write its spec as docs/examples/specs/keycloak.yaml has it, on a port of the host."""
         health = {**QUICK, "port": self.port, **changes.pop("health", {})}
         spec = {
-            "recipe": {"url": self.site.url("keycloak")}, "domain": self.domain, "stateful": True, "health": health,
+            "recipe": {"url": self.site.url("keycloak")},
+            "domain": self.domain,
+            "stateful": True,
+            "health": health,
             "env": {"COMPOSE_FILE": "compose.yml:compose.host.yml", "HOST_PORT": str(self.port)},
             "secrets": {
                 "admin_password": {"version": "v1", "file": str(self.site.home / "admin_password")},
                 "db_password": {"version": "v1", "length": 40},
             },
-            "upgrade": {"bake": "0s"}, **changes,
-        }  # fmt: skip
+            "upgrade": {"bake": "0s"},
+            **changes,
+        }
         self.site.enrol(self.name, spec)
 
     def reconcile(self) -> str:
@@ -71,10 +83,14 @@ class Keycloak:
         client = {"clientId": "shop", "publicClient": True, "directAccessGrantsEnabled": True, "enabled": True}
         self.api("POST", "/marker/clients", client)
         user = {
-            "username": "alice", "enabled": True, "email": "alice@example.test", "emailVerified": True,
-            "firstName": "Alice", "lastName": "Marker",
+            "username": "alice",
+            "enabled": True,
+            "email": "alice@example.test",
+            "emailVerified": True,
+            "firstName": "Alice",
+            "lastName": "Marker",
             "credentials": [{"type": "password", "value": PASSWORD, "temporary": False}],
-        }  # fmt: skip
+        }
         self.api("POST", "/marker/users", user)
 
     def planted(self) -> str:
@@ -92,9 +108,15 @@ class Keycloak:
         """Ask the database itself."""
         service = f"{self.stack}_db"
         return self.site.inside(
-            service, "psql", "--host=/var/run/postgresql", "--username=keycloak", "--tuples-only", "--command", text,
+            service,
+            "psql",
+            "--host=/var/run/postgresql",
+            "--username=keycloak",
+            "--tuples-only",
+            "--command",
+            text,
             "keycloak",
-        )  # fmt: skip
+        )
 
     def schema(self) -> str:
         """Which migrations the database has seen."""

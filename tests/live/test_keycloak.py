@@ -95,11 +95,12 @@ def test_a_release_that_migrates_the_schema_and_then_fails_brings_the_data_back(
     before, schema = keycloak.planted(), keycloak.schema()
     # It starts, migrates, becomes ready, and only then ends with an error.
     failing = replaced(
-        "entrypoint.sh", 'exec /opt/keycloak/bin/kc.sh "$@"',
+        "entrypoint.sh",
+        'exec /opt/keycloak/bin/kc.sh "$@"',
         '/opt/keycloak/bin/kc.sh "$@" &\n'
         "until (exec 3<>/dev/tcp/127.0.0.1/9000) 2>/dev/null; do kill -0 $! && sleep 0.2; done\n"
         "exit 3",
-    )  # fmt: skip
+    )
     keycloak.site.publish("keycloak", TORN, failing)
     assert keycloak.reconcile() == f"rolled-back:{TORN}->{B}"
     assert (keycloak.planted(), keycloak.schema()) == (before, schema)
@@ -147,9 +148,10 @@ def test_a_database_that_is_down_is_no_reason_to_touch_data(keycloak: Keycloak) 
     history = {line.op_id for line in keycloak.site.build().history.lines()}
     db = f"{keycloak.stack}_db"
     subprocess.run(
-        ["docker", "service", "update", "--detach", "--quiet", "--entrypoint", "sleep 100000", db], check=True,
+        ["docker", "service", "update", "--detach", "--quiet", "--entrypoint", "sleep 100000", db],
+        check=True,
         capture_output=True,
-    )  # fmt: skip
+    )
     # A spec edited by hand is drift: the release as it was comes back, with the data that is there. Keycloak itself is
     # restarted by its health check meanwhile, so that it may look unhealthy for a pass or two.
     until(lambda: keycloak.reconcile() == "noop-healthy", 400, "it is healed")

@@ -86,9 +86,11 @@ class Sso:
         endpoint = {"deploy": {"endpoint_mode": "dnsrr"}}
         overlay.write_text(json.dumps({"version": "3.8", "services": {"app": endpoint, "db": endpoint}}))
         self.keycloak.enrol(
-            after=[self.ingress.name], env={"COMPOSE_FILE": "compose.yml:compose.proxy.yml"}, overlays=[str(overlay)],
+            after=[self.ingress.name],
+            env={"COMPOSE_FILE": "compose.yml:compose.proxy.yml"},
+            overlays=[str(overlay)],
             health={**QUICK, **health},
-        )  # fmt: skip
+        )
         self.settings()
 
     def settings(self, **changes: object) -> None:
@@ -252,10 +254,16 @@ def test_a_run_that_needs_single_sign_on_gets_a_realm_and_leaves_none(sso: Sso) 
     name = f"portal-{sso.site.mark}"
     sso.site.enrol(
         name,
-        {"kind": "canonical", "recipe": {"url": sso.site.url("portal")}, "stateful": True, "overlays": [str(overlay)],
-         "domain": f"warm-portal.{sso.ingress.wildcard}", "health": {**QUICK, **health},
-         "tests": {"recipe_checks": True}},
-    )  # fmt: skip
+        {
+            "kind": "canonical",
+            "recipe": {"url": sso.site.url("portal")},
+            "stateful": True,
+            "overlays": [str(overlay)],
+            "domain": f"warm-portal.{sso.ingress.wildcard}",
+            "health": {**QUICK, **health},
+            "tests": {"recipe_checks": True},
+        },
+    )
     path = sso.site.home / "etc" / "config.yaml"
     runs = {"domain_suffix": sso.ingress.wildcard, "min_free": 0}
     path.write_text(json.dumps(json.loads(path.read_text()) | {"runs": runs}))

@@ -38,22 +38,58 @@ class Authority:
         folder.mkdir()
         self.ca = folder / "ca.pem"
         self._openssl(
-            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=test authority",
-            "-keyout", "ca.key", "-out", "ca.pem",
-        )  # fmt: skip
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "30",
+            "-subj",
+            "/CN=test authority",
+            "-keyout",
+            "ca.key",
+            "-out",
+            "ca.pem",
+        )
 
     def _openssl(self, *args: str) -> None:
         subprocess.run(["openssl", *args], cwd=self.folder, check=True, capture_output=True)
 
     def issue(self, name: str, domain: str, *, expired: bool = False) -> tuple[Path, Path]:
         """A certificate for a wildcard and its key."""
-        self._openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={domain}", "-keyout", f"{name}.key",
-                      "-out", f"{name}.csr")  # fmt: skip
+        self._openssl(
+            "req",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-subj",
+            f"/CN={domain}",
+            "-keyout",
+            f"{name}.key",
+            "-out",
+            f"{name}.csr",
+        )
         (self.folder / "ext").write_text(f"subjectAltName=DNS:*.{domain},DNS:{domain}\n")
         # Only `ca` and not `x509` of this OpenSSL takes dates; -days counts from now, also backwards.
         days = "-1" if expired else "30"
-        self._openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-                      "-days", days, "-extfile", "ext", "-out", f"{name}.pem")  # fmt: skip
+        self._openssl(
+            "x509",
+            "-req",
+            "-in",
+            f"{name}.csr",
+            "-CA",
+            "ca.pem",
+            "-CAkey",
+            "ca.key",
+            "-CAcreateserial",
+            "-days",
+            days,
+            "-extfile",
+            "ext",
+            "-out",
+            f"{name}.pem",
+        )
         return self.folder / f"{name}.pem", self.folder / f"{name}.key"
 
 
@@ -91,18 +127,35 @@ class Ingress:
         """Write its spec as docs/examples/specs/traefik.yaml has it, on ports of its own."""
         cert, key = self.pair
         spec = {
-            "recipe": {"url": self.site.url("traefik")}, "domain": self.domain, "stateful": False,
-            "env": {"HTTP_PORT": str(self.http), "HTTPS_PORT": str(self.https), "LETS_ENCRYPT_ENV": "",
-                    "COMPOSE_FILE": "compose.yml:compose.wildcard.yml", **changes.pop("env", {})},
-            "secrets": {"ssl_cert": {"version": version, "file": str(cert)},
-                        "ssl_key": {"version": version, "file": str(key)}},
+            "recipe": {"url": self.site.url("traefik")},
+            "domain": self.domain,
+            "stateful": False,
+            "env": {
+                "HTTP_PORT": str(self.http),
+                "HTTPS_PORT": str(self.https),
+                "LETS_ENCRYPT_ENV": "",
+                "COMPOSE_FILE": "compose.yml:compose.wildcard.yml",
+                **changes.pop("env", {}),
+            },
+            "secrets": {
+                "ssl_cert": {"version": version, "file": str(cert)},
+                "ssl_key": {"version": version, "file": str(key)},
+            },
             "health": {
-                "path": "/api/version", "status": [200], "port": self.https, "ca_file": str(self.authority.ca),
-                "min_healthy": "1s", "interval": "200ms", "successes": 2, "deadline": "60s", "progress": "40s",
+                "path": "/api/version",
+                "status": [200],
+                "port": self.https,
+                "ca_file": str(self.authority.ca),
+                "min_healthy": "1s",
+                "interval": "200ms",
+                "successes": 2,
+                "deadline": "60s",
+                "progress": "40s",
                 "max_restarts": 2,
             },
-            "upgrade": {"bake": "0s"}, **changes,
-        }  # fmt: skip
+            "upgrade": {"bake": "0s"},
+            **changes,
+        }
         self.site.enrol(self.name, spec)
 
     def reconcile(self) -> str:
@@ -130,9 +183,11 @@ class Ingress:
     def secret_ids(self) -> list[str]:
         """Ids of the certificate's secrets."""
         ran = subprocess.run(
-            ["docker", "secret", "ls", "--quiet", "--filter", f"name={self.stack}"], capture_output=True, text=True,
+            ["docker", "secret", "ls", "--quiet", "--filter", f"name={self.stack}"],
+            capture_output=True,
+            text=True,
             check=True,
-        )  # fmt: skip
+        )
         return sorted(ran.stdout.split())
 
 

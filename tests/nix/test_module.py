@@ -77,17 +77,19 @@ def test_the_timer_has_the_hosts_own_date(lib: str) -> None:
     found = evaluate(lib, ours(f'{{ apps.keycloak = {APP}; sweep.dates = "Mon 01:00"; }}'))
     timer = found["timers"]["ci-warm-sweep"]
     assert timer == {
-        "wantedBy": ["timers.target"], "timerConfig": {"OnCalendar": ["", "Mon 01:00"], "RandomizedDelaySec": "15min"},
-    }  # fmt: skip
+        "wantedBy": ["timers.target"],
+        "timerConfig": {"OnCalendar": ["", "Mon 01:00"], "RandomizedDelaySec": "15min"},
+    }
     assert evaluate(lib, ours(f"{{ apps.keycloak = {APP}; sweep.enable = false; }}"))["timers"] == {}
 
 
 def test_the_sweep_can_switch_the_host_and_checks_that_it_did(lib: str) -> None:
     found = evaluate(lib, ours(f'{{ apps.keycloak = {APP}; sweep.before = [ "nixos-rebuild" "switch" ]; }}'))
     assert found["files"]["ci-warm/config.yaml"]["sweep"] == {
-        "before": ["nixos-rebuild", "switch"], "system": "/run/current-system",
+        "before": ["nixos-rebuild", "switch"],
+        "system": "/run/current-system",
         "wanted_system": "/nix/var/nix/profiles/system",
-    }  # fmt: skip
+    }
     assert any("nixos-rebuild" in path for path in found["services"]["ci-warm-sweep"]["path"])
 
 

@@ -29,10 +29,24 @@ def waiting(host: Lab) -> Iterator[StackName]:
     stack = StackName(f"waiting-{host.mark}")
     publish = f"mode=host,published={host.port},target=8080"
     subprocess.run(
-        ["docker", "service", "create", "-d", "--name", f"{stack}_app", "--label",
-         f"com.docker.stack.namespace={stack}", "--endpoint-mode", "dnsrr", "--publish", publish, host.images[0]],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        [
+            "docker",
+            "service",
+            "create",
+            "-d",
+            "--name",
+            f"{stack}_app",
+            "--label",
+            f"com.docker.stack.namespace={stack}",
+            "--endpoint-mode",
+            "dnsrr",
+            "--publish",
+            publish,
+            host.images[0],
+        ],
+        check=True,
+        capture_output=True,
+    )
     yield stack
     subprocess.run(["docker", "service", "rm", f"{stack}_app"], check=True, capture_output=True)
 

@@ -50,9 +50,10 @@ def stack(tmp_path: Path) -> Iterator[StackName]:
     image = f"{name}:1"
     recipes.swarm_image(image, {}, volume=False, label=name)
     services = {
-        "loops": (_LOOPS, _FAST), "everywhere": (_LOOPS, {**_FAST, "mode": "global"}),
+        "loops": (_LOOPS, _FAST),
+        "everywhere": (_LOOPS, {**_FAST, "mode": "global"}),
         "serves": (_SERVES, {"restart_policy": {"condition": "any"}}),
-    }  # fmt: skip
+    }
     document = {
         "version": "3.8",
         "services": {

@@ -33,9 +33,11 @@ def fingerprint(host: Lab) -> tuple[Any, ...]:
     """Everything that must stand still while nothing is done: service versions, container ids, data."""
     stack = host.build().ports.engine.observe_stack(host.stack)
     return (
-        [(s.id, s.version_index) for s in stack.services], sorted(c.id for c in stack.containers), host.digest(),
+        [(s.id, s.version_index) for s in stack.services],
+        sorted(c.id for c in stack.containers),
+        host.digest(),
         docker("network", "ls", "-q", "--filter", f"label=com.docker.stack.namespace={host.stack}"),
-    )  # fmt: skip
+    )
 
 
 def test_an_upgrade_keeps_the_data_and_the_owner_of_every_file(host: Lab) -> None:

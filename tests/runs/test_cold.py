@@ -22,11 +22,11 @@ from tests.lab import V1, V2, V3, Lab, until
 BACKED_UP = {
     "embedded": "cp $MOUNT_DATA/notes.txt $MOUNT_DATA/dump.txt",
     "swarm": "cp /data/notes.txt /data/dump.txt",
-}  # fmt: skip
+}
 RESTORED = {
     "embedded": "cp $MOUNT_DATA/dump.txt $MOUNT_DATA/notes.txt",
     "swarm": "cp /data/dump.txt /data/notes.txt",
-}  # fmt: skip
+}
 
 
 def commit(host: Lab, files: dict[str, str], *, modes: tuple[str, ...] = ()) -> None:
@@ -57,10 +57,11 @@ def stages(host: Lab, **asked: Any) -> dict[str, str]:
 
 def test_all_five_stages_then_promotion_and_nothing_is_left(host: Lab) -> None:
     labels = {
-        "backupbot.backup": "true", "backupbot.backup.volumes.data.path": "dump.txt",
+        "backupbot.backup": "true",
+        "backupbot.backup.volumes.data.path": "dump.txt",
         "backupbot.backup.pre-hook": BACKED_UP[host.engine].replace("$", "$$"),
         "backupbot.restore.post-hook": RESTORED[host.engine].replace("$", "$$"),
-    }  # fmt: skip
+    }
     show = (
         f"#!{sys.executable}\n"
         "import os, sys, urllib.request as u\n"

@@ -257,9 +257,15 @@ def job(tmp_path: Path, script: str, *, secret: str = "", timeout_s: float = 20)
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     return CheckJob(
-        check=CheckSpec(name="check", run=(str(program),)), folder=tmp_path, environment={}, log=tmp_path / "log",
-        user="", output_cap=1 << 20, secrets=[secret] if secret else [], timeout_s=timeout_s,
-    )  # fmt: skip
+        check=CheckSpec(name="check", run=(str(program),)),
+        folder=tmp_path,
+        environment={},
+        log=tmp_path / "log",
+        user="",
+        output_cap=1 << 20,
+        secrets=[secret] if secret else [],
+        timeout_s=timeout_s,
+    )
 
 
 def test_a_check_that_cannot_be_its_user_is_the_hosts_fault_and_not_red(
@@ -370,10 +376,14 @@ def test_a_wish_of_a_hostile_hand_starts_nothing(small: Lab) -> None:
 
 def test_live_apps_can_wait_until_a_release_was_green_here(small: Lab) -> None:
     live = {
-        "name": "live", "recipe": {"url": small.recipe.url}, "domain": "live.example.test", "stateful": True,
-        "env": {"PUBLISHED_PORT": str(small.port)}, "upgrade": {"bake": "0s", "after_green": True},
+        "name": "live",
+        "recipe": {"url": small.recipe.url},
+        "domain": "live.example.test",
+        "stateful": True,
+        "env": {"PUBLISHED_PORT": str(small.port)},
+        "upgrade": {"bake": "0s", "after_green": True},
         "health": {"scheme": "http", "path": "/health", "min_healthy": "100ms", "successes": 1, "port": small.port},
-    }  # fmt: skip
+    }
     (small.home / "etc" / "apps" / "live.yaml").write_text(json.dumps(live))
 
     def result() -> str:
@@ -424,9 +434,12 @@ def test_a_keycloak_that_is_away_is_the_hosts_fault_and_leaves_nothing(small: La
     password = small.home / "password"
     password.write_text("secret-of-the-admin")
     live = {
-        "name": "sso", "recipe": {"url": small.recipe.url}, "domain": "sso.example.test", "stateful": False,
+        "name": "sso",
+        "recipe": {"url": small.recipe.url},
+        "domain": "sso.example.test",
+        "stateful": False,
         "health": {"scheme": "http", "port": free_port()},
-    }  # fmt: skip
+    }
     (small.home / "etc" / "apps" / "sso.yaml").write_text(json.dumps(live))
     small.set(keycloak={"app": "sso", "password_file": str(password)})
     small.write_spec(tests={"needs": ["keycloak"]})

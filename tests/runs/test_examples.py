@@ -19,8 +19,9 @@ from tests.runs.conftest import QUICK
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 IMAGES = {
-    "board": ("board:3.5.0", "board-worker:3.5.0", "board-server:3.5.3"), "wiki": ("wiki:4.0", "wiki:4.1"),
-}  # fmt: skip
+    "board": ("board:3.5.0", "board-worker:3.5.0", "board-server:3.5.3"),
+    "wiki": ("wiki:4.0", "wiki:4.1"),
+}
 
 
 class Example(Lab):
@@ -101,8 +102,9 @@ def test_wikis_old_release_needs_its_previous_folder(example: Example) -> None:
     without = example.test(base="2.0.0+4.0")
     assert without.result == "green"
     example.write_spec(
-        recipe={"url": f"file://{example.home / 'examples' / 'wiki'}"}, overlays=[str(example.home / "overlay.yml")],
+        recipe={"url": f"file://{example.home / 'examples' / 'wiki'}"},
+        overlays=[str(example.home / "overlay.yml")],
         tests={"previous": "ci/none"},
-    )  # fmt: skip
+    )
     broken = example.test(base="2.0.0+4.0")
     assert broken.result == "partial" and broken.stages[1].reason.startswith("the base does not deploy"), broken.stages

@@ -93,8 +93,12 @@ def test_a_killed_sweep_goes_on_with_what_is_missing(small: Lab) -> None:
     ran = small.command("sweep")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert parts(small) == {
-        "engine": "done", "live": "done", "cold aaa": "done", "cold notes": "done", "cold other": "done",
-    }  # fmt: skip
+        "engine": "done",
+        "live": "done",
+        "cold aaa": "done",
+        "cold notes": "done",
+        "cold other": "done",
+    }
     assert len(list((small.state / "runs").glob("*/run.json"))) == before + 2
 
 

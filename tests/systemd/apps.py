@@ -12,9 +12,11 @@ from tests.lab import HEALTH, V1, until
 from tests.systemd.host import SystemHost
 
 SETTINGS: dict[str, Any] = {
-    "git": {"allow_file": True}, "fetch_every": "2s", "limits": {"steady_probe": "1s"},
+    "git": {"allow_file": True},
+    "fetch_every": "2s",
+    "limits": {"steady_probe": "1s"},
     "daemon": {"interval": "2s", "jitter": "0s", "watch": "200ms"},
-}  # fmt: skip
+}
 DATA = "/var/lib/docker/volumes/notes_example_test_data/_data"
 
 
@@ -47,8 +49,9 @@ class Notes:
         """A file on the host."""
         subprocess.run(
             ["docker", "exec", "-i", self.machine.name, "sh", "-c", f"mkdir -p $(dirname {path}) && cat >{path}"],
-            input=text.encode(), check=True,
-        )  # fmt: skip
+            input=text.encode(),
+            check=True,
+        )
 
     def settings(self, **changes: Any) -> None:
         """Write the settings."""
@@ -63,9 +66,14 @@ class Notes:
         """Install as the docs say, and wait for the first deploy."""
         self.release(V1, SCHEMA="1")
         spec = {
-            "name": "notes", "recipe": {"url": "file:///lab/recipe"}, "domain": "notes.example.test", "stateful": True,
-            "health": {**HEALTH, "port": 8099}, "upgrade": {"bake": "0s"}, "env": {"PUBLISHED_PORT": "8099"},
-        }  # fmt: skip
+            "name": "notes",
+            "recipe": {"url": "file:///lab/recipe"},
+            "domain": "notes.example.test",
+            "stateful": True,
+            "health": {**HEALTH, "port": 8099},
+            "upgrade": {"bake": "0s"},
+            "env": {"PUBLISHED_PORT": "8099"},
+        }
         self.settings()
         self.write("/etc/ci-warm/apps/notes.yaml", json.dumps(spec))
         self.sh("ci-warm install-units && systemctl daemon-reload && systemctl enable --now ci-warm.target")

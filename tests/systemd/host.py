@@ -18,9 +18,21 @@ HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
 SUITE, PYTHON = "bookworm", "3.11"
 PACKAGES = (
-    "systemd", "systemd-sysv", "dbus", "python3", "procps", "iproute2", "kmod", "docker.io", "iptables", "git",
-    "ca-certificates", "acl", "attr", "libcap2-bin",
-)  # fmt: skip
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "python3",
+    "procps",
+    "iproute2",
+    "kmod",
+    "docker.io",
+    "iptables",
+    "git",
+    "ca-certificates",
+    "acl",
+    "attr",
+    "libcap2-bin",
+)
 _SLIM = ("doc", "man", "locale", "info")
 
 
@@ -56,10 +68,22 @@ def root_archive() -> Path:
         ]
         slim = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _SLIM]
         subprocess.run(
-            ["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", f"--include={','.join(PACKAGES)}", *slim,
-             *hooks, "--format=tar", SUITE, str(made), mirror()],
-            check=True, timeout=900,
-        )  # fmt: skip
+            [
+                "mmdebstrap",
+                "--quiet",
+                "--variant=minbase",
+                "--mode=root",
+                f"--include={','.join(PACKAGES)}",
+                *slim,
+                *hooks,
+                "--format=tar",
+                SUITE,
+                str(made),
+                mirror(),
+            ],
+            check=True,
+            timeout=900,
+        )
         made.rename(path)
     return path
 
@@ -71,10 +95,25 @@ def libraries() -> Path:
     if not path.exists():
         made = Path(tempfile.mkdtemp(dir=cache()))
         subprocess.run(
-            [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes",
-             "--only-binary=:all:", "--python-version", PYTHON, "--target", str(made), "-r", str(lock)],
-            check=True, timeout=600,
-        )  # fmt: skip
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--require-hashes",
+                "--only-binary=:all:",
+                "--python-version",
+                PYTHON,
+                "--target",
+                str(made),
+                "-r",
+                str(lock),
+            ],
+            check=True,
+            timeout=600,
+        )
         with contextlib.suppress(OSError):
             made.rename(path)
     return path
@@ -108,20 +147,54 @@ class SystemHost:
         program.write_text('#!/bin/sh\nexec env PYTHONPATH=/opt/ci-warm:/opt/lib python3 -m reconciler "$@"\n')
         program.chmod(0o755)
         binds = [
-            f"{self.lab}:/lab", f"{PROJECT / 'reconciler'}:/opt/ci-warm/reconciler:ro", f"{libraries()}:/opt/lib:ro",
-            f"{program}:/usr/bin/ci-warm:ro", f"{HERE / 'switch.py'}:/opt/switch.py:ro", f"{self.name}:/var/lib/docker",
-        ]  # fmt: skip
+            f"{self.lab}:/lab",
+            f"{PROJECT / 'reconciler'}:/opt/ci-warm/reconciler:ro",
+            f"{libraries()}:/opt/lib:ro",
+            f"{program}:/usr/bin/ci-warm:ro",
+            f"{HERE / 'switch.py'}:/opt/switch.py:ro",
+            f"{self.name}:/var/lib/docker",
+        ]
         options = [option for bind in binds for option in ("--volume", bind)]
         tmpfs = [option for path in ("/run:exec", "/run/lock", "/tmp:exec") for option in ("--tmpfs", path)]
         # All capabilities that a container can be given here: --privileged asks for more than some machines have.
         subprocess.run(
-            ["docker", "run", "--detach", "--tty", "--name", self.name, "--hostname", "host", *options, *tmpfs,
-             "--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", "--security-opt", "seccomp=unconfined",
-             "--security-opt", "apparmor=unconfined", "--security-opt", "systempaths=unconfined",
-             "--device-cgroup-rule", "a *:* rwm", "--cgroupns", "private", "--stop-signal", "SIGRTMIN+3",
-             "--env", "container=docker", self.image(), "/init.sh", version],
-            check=True, capture_output=True, timeout=120,
-        )  # fmt: skip
+            [
+                "docker",
+                "run",
+                "--detach",
+                "--tty",
+                "--name",
+                self.name,
+                "--hostname",
+                "host",
+                *options,
+                *tmpfs,
+                "--cap-add",
+                "ALL",
+                "--cap-drop",
+                "SYS_RESOURCE",
+                "--security-opt",
+                "seccomp=unconfined",
+                "--security-opt",
+                "apparmor=unconfined",
+                "--security-opt",
+                "systempaths=unconfined",
+                "--device-cgroup-rule",
+                "a *:* rwm",
+                "--cgroupns",
+                "private",
+                "--stop-signal",
+                "SIGRTMIN+3",
+                "--env",
+                "container=docker",
+                self.image(),
+                "/init.sh",
+                version,
+            ],
+            check=True,
+            capture_output=True,
+            timeout=120,
+        )
         self.up()
 
     def image(self) -> str:

@@ -183,10 +183,15 @@ def test_the_daemon_seeds_a_canonical_under_its_hardening_and_the_sweep_finds_it
     path.chmod(0o755)
     host.release(V2, SCHEMA="2")
     spec = {
-        "name": "canon", "kind": "canonical", "recipe": {"url": "file:///lab/recipe"}, "stateful": True,
-        "domain": "warm-notes.example.test", "health": {**HEALTH, "port": 8098}, "env": {"PUBLISHED_PORT": "8098"},
+        "name": "canon",
+        "kind": "canonical",
+        "recipe": {"url": "file:///lab/recipe"},
+        "stateful": True,
+        "domain": "warm-notes.example.test",
+        "health": {**HEALTH, "port": 8098},
+        "env": {"PUBLISHED_PORT": "8098"},
         "tests": {"checks": [{"name": "answers", "run": ["ci/answers.sh"]}]},
-    }  # fmt: skip
+    }
     host.settings(runs={"min_free": 0, "domain_suffix": "example.test"})
     host.write("/etc/ci-warm/apps/canon.yaml", json.dumps(spec))
     until(lambda: "idle" in host.sh("ci-warm canonical list", check=False), 120, "the canonical is warm")

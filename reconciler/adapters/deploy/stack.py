@@ -39,10 +39,22 @@ def deploy(bundle: Bundle, workdir: Path, *, host: str | None, timeout_s: float)
         at = ["--host", host] if host else []
         detach = ["--detach=true"] if knows("--detach") else []
         ran = process.run(
-            ["docker", *at, "stack", "deploy", "--compose-file", str(compose), "--resolve-image", "never",
-             "--with-registry-auth", *detach, bundle.stack],
-            timeout_s=timeout_s, redactor=redactor(bundle),
-        )  # fmt: skip
+            [
+                "docker",
+                *at,
+                "stack",
+                "deploy",
+                "--compose-file",
+                str(compose),
+                "--resolve-image",
+                "never",
+                "--with-registry-auth",
+                *detach,
+                bundle.stack,
+            ],
+            timeout_s=timeout_s,
+            redactor=redactor(bundle),
+        )
     return Deployed(code=ran.code, output=ran.output)
 
 

@@ -23,9 +23,14 @@ SMALL = 64 << 10
 _FLUSH = 4 << 20
 _COPY = 64 << 20
 _TYPEFLAG = {
-    tree.FILE: b"0", tree.HARD: b"1", tree.LINK: b"2", tree.CHAR: b"3", tree.BLOCKDEV: b"4", tree.FOLDER: b"5",
+    tree.FILE: b"0",
+    tree.HARD: b"1",
+    tree.LINK: b"2",
+    tree.CHAR: b"3",
+    tree.BLOCKDEV: b"4",
+    tree.FOLDER: b"5",
     tree.FIFO: b"6",
-}  # fmt: skip
+}
 _MAX_OCTAL7 = 0o7777777
 _MAX_OCTAL11 = 0o77777777777
 
@@ -195,17 +200,21 @@ def header(entry: Entry, stored: int, *, sparse: bool = False) -> bytes:
     records = [(b"mtime", b"%b%d.%09d" % (b"-" if entry.mtime_ns < 0 else b"", seconds, nanoseconds))]
     if sparse:
         records += [
-            (b"GNU.sparse.major", b"1"), (b"GNU.sparse.minor", b"0"), (b"GNU.sparse.name", name),
+            (b"GNU.sparse.major", b"1"),
+            (b"GNU.sparse.minor", b"0"),
+            (b"GNU.sparse.name", name),
             (b"GNU.sparse.realsize", b"%d" % entry.size),
-        ]  # fmt: skip
+        ]
         name = b"./GNUSparseFile.0/" + name[-80:]
     if len(name) > 100 or not name.isascii():
         records.append((b"path", name))
     if len(link) > 100 or not link.isascii():
         records.append((b"linkpath", link))
     for key, value, limit in (
-        (b"uid", entry.uid, _MAX_OCTAL7), (b"gid", entry.gid, _MAX_OCTAL7), (b"size", stored, _MAX_OCTAL11)
-    ):  # fmt: skip
+        (b"uid", entry.uid, _MAX_OCTAL7),
+        (b"gid", entry.gid, _MAX_OCTAL7),
+        (b"size", stored, _MAX_OCTAL11),
+    ):
         if value > limit:
             records.append((key, b"%d" % value))
     records += [(b"SCHILY.xattr." + os.fsencode(key), base64.b64decode(value)) for key, value in entry.xattrs.items()]
@@ -225,10 +234,18 @@ def _record(key: bytes, value: bytes) -> bytes:
 def _block(name: bytes, entry: Entry, size: int, flag: bytes, link: bytes = b"") -> bytes:
     major, minor = entry.device
     block = b"%b%07o\0%07o\0%07o\0%011o\0%011o\0        %b%bustar\00000%b%07o\0%07o\0" % (
-        name[:100].ljust(100, b"\0"), entry.mode, entry.uid if entry.uid <= _MAX_OCTAL7 else 0,
-        entry.gid if entry.gid <= _MAX_OCTAL7 else 0, size if size <= _MAX_OCTAL11 else 0,
-        max(0, entry.mtime_ns // 10**9) & _MAX_OCTAL11, flag, link[:100].ljust(100, b"\0"), bytes(64), major, minor,
-    )  # fmt: skip
+        name[:100].ljust(100, b"\0"),
+        entry.mode,
+        entry.uid if entry.uid <= _MAX_OCTAL7 else 0,
+        entry.gid if entry.gid <= _MAX_OCTAL7 else 0,
+        size if size <= _MAX_OCTAL11 else 0,
+        max(0, entry.mtime_ns // 10**9) & _MAX_OCTAL11,
+        flag,
+        link[:100].ljust(100, b"\0"),
+        bytes(64),
+        major,
+        minor,
+    )
     block = block.ljust(512, b"\0")
     return block[:148] + b"%06o\0 " % sum(block) + block[156:]
 

@@ -86,11 +86,18 @@ class FolderSnapshots:
         if wrong:
             raise ActError(f"snapshot of {volume.name} does not read back: {wrong[0]}", host_fault=True)
         return ArchivedVolume(
-            volume=volume.name, driver=volume.driver, archive=f"volumes/{tar.name}", archive_bytes=wrote.archive_bytes,
-            sha256=seals[0], index=f"volumes/{index.name}", index_sha256=seals[1], entries=wrote.entries,
-            data_bytes=wrote.data_bytes, empty=wrote.entries == 1,
+            volume=volume.name,
+            driver=volume.driver,
+            archive=f"volumes/{tar.name}",
+            archive_bytes=wrote.archive_bytes,
+            sha256=seals[0],
+            index=f"volumes/{index.name}",
+            index_sha256=seals[1],
+            entries=wrote.entries,
+            data_bytes=wrote.data_bytes,
+            empty=wrote.entries == 1,
             sockets=tuple(tree.printable(path) for path in wrote.sockets),
-        )  # fmt: skip
+        )
 
     def verify(self, app: AppName) -> tuple[str, ...]:
         """See `ports.Snapshots`."""
@@ -156,9 +163,12 @@ class FolderSnapshots:
             kept = _kept(data, manifest.id, archived, index)
 
             def build(
-                staged: Path, tar: Path = tar, index: Path = index, seal: str = archived.index_sha256,
+                staged: Path,
+                tar: Path = tar,
+                index: Path = index,
+                seal: str = archived.index_sha256,
                 kept: unpack.Kept | None = kept,
-            ) -> None:  # fmt: skip
+            ) -> None:
                 unpack.unpack(tar, archive.read_index(index, seal), staged, kept)
                 paths = kept.paths if kept else frozenset[str]()
                 wrong = next(unpack.compare(staged, archive.read_index(index, seal), paths), None)
@@ -228,9 +238,11 @@ class FolderSnapshots:
         except OSError as exc:
             raise ActError(f"room cannot be measured: {exc}", host_fault=True) from exc
         return Room(
-            used=used, free_snapshots=free[home], free_volumes=min((free[path] for path in paths), default=free[home]),
+            used=used,
+            free_snapshots=free[home],
+            free_volumes=min((free[path] for path in paths), default=free[home]),
             same_filesystem=same,
-        )  # fmt: skip
+        )
 
 
 def _kept(data: Path, snapshot: str, archived: ArchivedVolume, index: Path) -> unpack.Kept | None:

@@ -29,9 +29,14 @@ FILE, FOLDER, LINK, HARD, CHAR, BLOCKDEV, FIFO, SOCKET = (
     "socket",
 )
 _TYPES = {
-    stat.S_IFREG: FILE, stat.S_IFDIR: FOLDER, stat.S_IFLNK: LINK, stat.S_IFCHR: CHAR, stat.S_IFBLK: BLOCKDEV,
-    stat.S_IFIFO: FIFO, stat.S_IFSOCK: SOCKET,
-}  # fmt: skip
+    stat.S_IFREG: FILE,
+    stat.S_IFDIR: FOLDER,
+    stat.S_IFLNK: LINK,
+    stat.S_IFCHR: CHAR,
+    stat.S_IFBLK: BLOCKDEV,
+    stat.S_IFIFO: FIFO,
+    stat.S_IFSOCK: SOCKET,
+}
 SAME = ("path", "type", "mode", "uid", "gid", "mtime_ns", "size", "target", "device", "xattrs", "digest")
 """What of an entry must be equal after a restore."""
 
@@ -65,9 +70,13 @@ class Entry:
     def to_json(self) -> dict[str, object]:
         """For the entries file; defaults are left out."""
         found: dict[str, object] = {
-            "path": self.path, "type": self.type, "mode": self.mode, "uid": self.uid, "gid": self.gid,
+            "path": self.path,
+            "type": self.type,
+            "mode": self.mode,
+            "uid": self.uid,
+            "gid": self.gid,
             "mtime_ns": self.mtime_ns,
-        }  # fmt: skip
+        }
         for name in ("size", "target", "xattrs", "digest"):
             if value := getattr(self, name):
                 found[name] = value
@@ -164,9 +173,16 @@ def _entry(path: str, found: os.stat_result, place: str) -> Entry:
     kind = _TYPES[stat.S_IFMT(found.st_mode)]
     device = (os.major(found.st_rdev), os.minor(found.st_rdev)) if kind in (CHAR, BLOCKDEV) else (0, 0)
     return Entry(
-        path=path, type=kind, mode=stat.S_IMODE(found.st_mode), uid=found.st_uid, gid=found.st_gid,
-        mtime_ns=found.st_mtime_ns, size=found.st_size if kind == FILE else 0, device=device, xattrs=_xattrs(place),
-    )  # fmt: skip
+        path=path,
+        type=kind,
+        mode=stat.S_IMODE(found.st_mode),
+        uid=found.st_uid,
+        gid=found.st_gid,
+        mtime_ns=found.st_mtime_ns,
+        size=found.st_size if kind == FILE else 0,
+        device=device,
+        xattrs=_xattrs(place),
+    )
 
 
 def _xattrs(place: str) -> dict[str, str]:

@@ -42,9 +42,12 @@ def _stored(raw: Json, details: Json, by_id: set[str], by_name: set[str]) -> Sto
     references = _names(raw)
     keys = {raw["Id"], *(key for name in references for key in retention.keys(name))}
     return StoredImage(
-        id=raw["Id"], references=references, size=int(raw.get("Size") or 0), tagged_at=_tagged_at(details),
+        id=raw["Id"],
+        references=references,
+        size=int(raw.get("Size") or 0),
+        tagged_at=_tagged_at(details),
         used=raw["Id"] in by_id or bool(keys & by_name),
-    )  # fmt: skip
+    )
 
 
 def _tagged_at(details: Json) -> datetime:

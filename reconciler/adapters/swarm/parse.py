@@ -17,9 +17,11 @@ LABEL_SERVICE_ID = "com.docker.swarm.service.id"
 DEFAULT_GRACE_S = 10
 _NS = 1_000_000_000
 _MODES = {
-    "Replicated": Mode.REPLICATED, "Global": Mode.GLOBAL, "ReplicatedJob": Mode.REPLICATED_JOB,
+    "Replicated": Mode.REPLICATED,
+    "Global": Mode.GLOBAL,
+    "ReplicatedJob": Mode.REPLICATED_JOB,
     "GlobalJob": Mode.GLOBAL_JOB,
-}  # fmt: skip
+}
 
 
 def of_stack(stack: str) -> dict[str, str]:

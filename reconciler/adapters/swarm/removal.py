@@ -47,9 +47,12 @@ def take_down(client: SwarmClient, stack: StackName, found: Sequence[Json], *, k
     stop(client, stack, lambda container: container["Labels"].get(parse.LABEL_SERVICE_ID) in kept, kill=kill)
     if restless:
         _until(
-            client, stack, _DELETED_S, restless,
+            client,
+            stack,
+            _DELETED_S,
+            restless,
             lambda raw, tasks: not removing.being_deleted(tasks, kept[raw["ID"]]),
-        )  # fmt: skip
+        )
         refused += [_refused(_remove, client, raw) for raw in restless]
     first = next((exc for exc in refused if exc is not None), None)
     if first is not None:
@@ -71,11 +74,14 @@ def stop(client: SwarmClient, stack: StackName, which: Callable[[Json], bool], *
     with ThreadPoolExecutor(max_workers=min(16, len(doomed))) as pool:
         stops = [
             pool.submit(
-                client.write, "stop container", "stop", container,
+                client.write,
+                "stop container",
+                "stop",
+                container,
                 timeout=0 if kill else grace.get(task_of[container], parse.DEFAULT_GRACE_S),
             )
             for container in doomed
-        ]  # fmt: skip
+        ]
         for one in stops:
             one.result()
 
@@ -149,9 +155,12 @@ def _halt(client: SwarmClient, raw: Json) -> None:
 
 
 def _until(
-    client: SwarmClient, stack: StackName, seconds: float, found: Sequence[Json],
+    client: SwarmClient,
+    stack: StackName,
+    seconds: float,
+    found: Sequence[Json],
     over: Callable[[Json, Sequence[TaskObs]], bool],
-) -> None:  # fmt: skip
+) -> None:
     """Wait until each of these services' tasks are as said, at most so long."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -13,9 +13,10 @@ from reconciler.model.errors import ActError
 from reconciler.model.ids import StackName
 
 _KINDS: tuple[tuple[str, str, str], ...] = (
-    ("networks", "remove_network", "network"), ("configs", "remove_config", "config"),
+    ("networks", "remove_network", "network"),
+    ("configs", "remove_config", "config"),
     ("secrets", "remove_secret", "secret"),
-)  # fmt: skip
+)
 
 
 def purge(client: SwarmClient, stack: StackName) -> tuple[str, ...]:

@@ -22,11 +22,16 @@ def want(work: Work, bundle: Bundle) -> settle.Want:
     _, health = work.probing(bundle)
     limits = work.context.settings.limits
     return settle.Want(
-        bundle=bundle.id, services=bundle.images, min_healthy_s=health.min_healthy, progress_s=health.progress,
-        deadline_s=health.deadline, pending_s=limits.pending, new_s=limits.new,
+        bundle=bundle.id,
+        services=bundle.images,
+        min_healthy_s=health.min_healthy,
+        progress_s=health.progress,
+        deadline_s=health.deadline,
+        pending_s=limits.pending,
+        new_s=limits.new,
         max_restarts=tolerated_restarts(health, len(bundle.images)),
         main=health.service if health.service in bundle.images else "",
-    )  # fmt: skip
+    )
 
 
 def tolerated_restarts(health: HealthSpec, services: int) -> int:

@@ -19,10 +19,17 @@ def act(work: Work) -> StepResult:
     if blocking:
         return failed(journal.step, "a container holds the volumes", blocking[0].name, host=True)
     manifest = SnapshotManifest(
-        id=journal.op_id, app=app, stack=journal.stack, version=prior.version if journal.origin else "unknown",
-        commit=prior.commit if journal.origin else "", images=prior.images if journal.origin else {},
-        node=ports.engine.look().node_id, created_at=ports.clock.now(), op_id=journal.op_id, volumes=(),
-    )  # fmt: skip
+        id=journal.op_id,
+        app=app,
+        stack=journal.stack,
+        version=prior.version if journal.origin else "unknown",
+        commit=prior.commit if journal.origin else "",
+        images=prior.images if journal.origin else {},
+        node=ports.engine.look().node_id,
+        created_at=ports.clock.now(),
+        op_id=journal.op_id,
+        volumes=(),
+    )
     try:
         done = ports.snapshots.create(
             manifest, [volumes[name] for name in sorted(volumes)], before_exchange=lambda: drop_fallback(ports, app)

@@ -13,10 +13,17 @@ from reconciler.ports import Probe, ProbeAnswer
 def probe_of(domain: str, health: HealthSpec) -> Probe:
     """The health request of an app."""
     return Probe(
-        scheme=health.scheme, host=domain, address=health.address, port=health.probe_port, path=health.path,
-        status=health.status, body=health.body, tls_verify=health.tls_verify, ca_file=health.ca_file,
+        scheme=health.scheme,
+        host=domain,
+        address=health.address,
+        port=health.probe_port,
+        path=health.path,
+        status=health.status,
+        body=health.body,
+        tls_verify=health.tls_verify,
+        ca_file=health.ca_file,
         timeout_s=health.timeout,
-    )  # fmt: skip
+    )
 
 
 def act(work: Work, *, prior: bool) -> StepResult:

@@ -13,9 +13,12 @@ from reconciler.model.runs import Run
 from reconciler.model.trial import Stage
 
 _WORK = {
-    Stage.INSTALL: stages.install, Stage.UPGRADE: stages.upgrade, Stage.BACKUP: stages.backup,
-    Stage.RESTORE: stages.restore, Stage.CUSTOM: stages.custom,
-}  # fmt: skip
+    Stage.INSTALL: stages.install,
+    Stage.UPGRADE: stages.upgrade,
+    Stage.BACKUP: stages.backup,
+    Stage.RESTORE: stages.restore,
+    Stage.CUSTOM: stages.custom,
+}
 
 
 def run(site: Site, plan: Plan) -> Run:

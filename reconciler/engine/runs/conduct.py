@@ -75,13 +75,21 @@ def _opened(site: Site, plan: Plan, name: str) -> Run:
     request = plan.request
     spec = request.spec if request.mode is Mode.QUICK else trialspec.for_run(request.spec, name, site.suffix, {})
     return Run(
-        run=name, mode=request.mode, confidence=_confidence(plan),
+        run=name,
+        mode=request.mode,
+        confidence=_confidence(plan),
         app=request.spec.name,
-        recipe=redact.Redactor().mask(request.spec.recipe.url), stack=spec.stack_name,
-        domain=spec.domain, asked=plan.stages, head=plan.head,
-        base=plan.base.source, base_reason=plan.base.reason, actor=request.actor, started_at=site.ports.clock.now(),
+        recipe=redact.Redactor().mask(request.spec.recipe.url),
+        stack=spec.stack_name,
+        domain=spec.domain,
+        asked=plan.stages,
+        head=plan.head,
+        base=plan.base.source,
+        base_reason=plan.base.reason,
+        actor=request.actor,
+        started_at=site.ports.clock.now(),
         notes=plan.notes,
-    )  # fmt: skip
+    )
 
 
 def _confidence(plan: Plan) -> Literal["full", "lower"]:
@@ -116,9 +124,11 @@ def _course(site: Site, plan: Plan, run: Run, folder: RunFolder, credentials: Cr
         file = folder.hand_over(site.settings.runs.user, file)
     env = courses.surroundings(plan, run, credentials, file)
     context = Context(
-        ports=_private(site.ports, folder, run, plan.trial.deadline), settings=site.settings,
-        spec=_spec(site, plan, run, env), actor=f"run {run.run}",
-    )  # fmt: skip
+        ports=_private(site.ports, folder, run, plan.trial.deadline),
+        settings=site.settings,
+        spec=_spec(site, plan, run, env),
+        actor=f"run {run.run}",
+    )
     if credentials is not None:
         run = run.model_copy(update={"realm": credentials.realm})
     return Course(
@@ -218,10 +228,13 @@ def _never_begun(site: Site, folder: RunFolder, name: str, began: float, exc: Ex
     note = redact.Redactor().mask(str(exc))
     run = report.model_copy(
         update={
-            "result": result, "finished_at": site.ports.clock.now(), "elapsed_seconds": spent, "torn_down": True,
+            "result": result,
+            "finished_at": site.ports.clock.now(),
+            "elapsed_seconds": spent,
+            "torn_down": True,
             "notes": (*report.notes, note),
         }
-    )  # fmt: skip
+    )
     done = teardown.finish(folder, run)
     site.ports.history.append(runtext.history_line(done))
     if isinstance(exc, Interrupted):

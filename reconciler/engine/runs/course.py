@@ -113,9 +113,10 @@ class Course:
             case Failure():
                 evidence = (*(self.masked(text) for text in ended.evidence), *self._last_words(stage))
                 found = {
-                    "result": "error" if ended.fault == "host" else "failed", "reason": self.masked(ended.reason),
+                    "result": "error" if ended.fault == "host" else "failed",
+                    "reason": self.masked(ended.reason),
                     "evidence": evidence,
-                }  # fmt: skip
+                }
             case None:
                 found = {"result": "passed", "reason": self.standing.version if self.standing else ""}
         self._add(StageResult.model_validate({**shared, **found}))
@@ -196,11 +197,15 @@ class Course:
         wanted = [check for check in self.plan.trial.checks if check.stage is stage]
         for check in wanted:
             job = CheckJob(
-                check=check, folder=self.folder.checkout, environment=self.environment(stage),
-                log=self.folder.log(stage), user=self.site.settings.runs.user,
-                output_cap=self.site.settings.runs.check_output, secrets=self.secrets(),
+                check=check,
+                folder=self.folder.checkout,
+                environment=self.environment(stage),
+                log=self.folder.log(stage),
+                user=self.site.settings.runs.user,
+                output_cap=self.site.settings.runs.check_output,
+                secrets=self.secrets(),
                 timeout_s=min(check.timeout, self.time_left()),
-            )  # fmt: skip
+            )
             self.site.ports.progress(self.run.run, f"check {check.name}")
             self.checks.append(self.site.checks.run(job))
             self.context.ports.clock.wait(0)
@@ -229,12 +234,19 @@ class Course:
         found = known(self.run, self.credentials, self.credentials_file)
         port = "" if health.port is None else f":{health.port}"
         return found | {
-            "CI_WARM_STAGE": str(stage or ""), "CI_WARM_BASE_URL": f"{health.scheme}://{spec.domain}{port}",
-            "CI_WARM_ADDRESS": health.address, "CI_WARM_PORT": str(health.probe_port), "CI_WARM_STACK": run.stack,
-            "CI_WARM_CHECKOUT": str(self.folder.checkout), "CI_WARM_ARTEFACTS": str(self.folder.artefacts),
-            "CI_WARM_CA_FILE": health.ca_file or "", "CI_WARM_VERSION": run.head.version,
-            "CI_WARM_COMMIT": run.head.commit, "CI_WARM_MODE": str(run.mode), "CI_WARM_RECIPE": run.app,
-        }  # fmt: skip
+            "CI_WARM_STAGE": str(stage or ""),
+            "CI_WARM_BASE_URL": f"{health.scheme}://{spec.domain}{port}",
+            "CI_WARM_ADDRESS": health.address,
+            "CI_WARM_PORT": str(health.probe_port),
+            "CI_WARM_STACK": run.stack,
+            "CI_WARM_CHECKOUT": str(self.folder.checkout),
+            "CI_WARM_ARTEFACTS": str(self.folder.artefacts),
+            "CI_WARM_CA_FILE": health.ca_file or "",
+            "CI_WARM_VERSION": run.head.version,
+            "CI_WARM_COMMIT": run.head.commit,
+            "CI_WARM_MODE": str(run.mode),
+            "CI_WARM_RECIPE": run.app,
+        }
 
 
 def known(run: Run, credentials: Credentials | None, file: str) -> dict[str, str]:
@@ -243,9 +255,11 @@ def known(run: Run, credentials: Credentials | None, file: str) -> dict[str, str
     if credentials is None:
         return found
     return found | {
-        "CI_WARM_REALM": credentials.realm, "CI_WARM_ISSUER": credentials.issuer, "CI_WARM_CREDENTIALS": file,
+        "CI_WARM_REALM": credentials.realm,
+        "CI_WARM_ISSUER": credentials.issuer,
+        "CI_WARM_CREDENTIALS": file,
         "CI_WARM_CLIENT_ID": credentials.client_id,
-    }  # fmt: skip
+    }
 
 
 def surroundings(plan: Plan, run: Run, credentials: Credentials | None, file: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ _SHORTEST_S = 0.5
 
 def bundle(
     context: Context, source: Source, extras: Extras, run: str, *, head: bool, known: Mapping[str, str] | None = None
-) -> Bundle:  # fmt: skip
+) -> Bundle:
     """Render a commit and have its images here. `head`: it carries its commit; `known`: service -> pinned image.
 
     Raises:

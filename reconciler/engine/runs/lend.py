@@ -38,22 +38,36 @@ def describe(context: Context, world: World) -> Row:
         manifest = ports.snapshots.observe(context.app)
     except StateError as exc:
         return Row(
-            app=spec.name, status="unreadable", version="", commit="", domain=spec.domain, snapshot="", bytes=0,
-            since="", reason=str(exc),
-        )  # fmt: skip
+            app=spec.name,
+            status="unreadable",
+            version="",
+            commit="",
+            domain=spec.domain,
+            snapshot="",
+            bytes=0,
+            since="",
+            reason=str(exc),
+        )
     seen = seeding.Seen(
-        canonical=canonical, use=use, services=bool(world.stack(context.stack).services), stack=context.stack,
+        canonical=canonical,
+        use=use,
+        services=bool(world.stack(context.stack).services),
+        stack=context.stack,
         snapshot=manifest.id if manifest else None,
         volumes=tuple(name for name in (canonical.volumes if canonical else ()) if name in world.volumes),
         released=True,
-    )  # fmt: skip
+    )
     return Row(
-        app=spec.name, status=seeding.word(seen), version=canonical.version if canonical else "",
-        commit=canonical.commit if canonical else "", domain=spec.domain,
+        app=spec.name,
+        status=seeding.word(seen),
+        version=canonical.version if canonical else "",
+        commit=canonical.commit if canonical else "",
+        domain=spec.domain,
         snapshot=(canonical.snapshot or "") if canonical else "",
         bytes=sum(volume.data_bytes for volume in manifest.volumes) if manifest else 0,
-        since=f"{use.since:%Y-%m-%dT%H:%M:%SZ}" if use else "", reason=seeding.judge(seen).reason,
-    )  # fmt: skip
+        since=f"{use.since:%Y-%m-%dT%H:%M:%SZ}" if use else "",
+        reason=seeding.judge(seen).reason,
+    )
 
 
 def deploy(context: Context, *, fresh: bool) -> Canonical:

@@ -115,10 +115,16 @@ def make(site: Site, request: Request) -> Plan:
     base_own = overlays(site.ports, spec, trial, base.source.commit) if base.source else {}
     notes = [*([previous.note] if previous.note else []), *_remarks(spec, recipe, trial, files)]
     return Plan(
-        request=request, head=head, base=base, trial=trial, stages=stages, head_extras=Extras(overlays=own),
+        request=request,
+        head=head,
+        base=base,
+        trial=trial,
+        stages=stages,
+        head_extras=Extras(overlays=own),
         base_extras=Extras(overlays=base_own or own, previous=previous.files),
-        notes=tuple(notes), problem=problem,
-    )  # fmt: skip
+        notes=tuple(notes),
+        problem=problem,
+    )
 
 
 def overlays(ports: Ports, spec: AppSpec, trial: TrialSpec, commit: str) -> Mapping[str, bytes]:

@@ -32,9 +32,12 @@ def record_green(course: Course) -> None:
     if not set(run.asked) >= set(course.plan.trial.stages) or not (run.head.kind == "release" or on_main):
         return
     green = Green(
-        version=run.head.version, commit=run.head.commit, kind=run.head.kind, run=run.run,
+        version=run.head.version,
+        commit=run.head.commit,
+        kind=run.head.kind,
+        run=run.run,
         at=course.site.ports.clock.now(),
-    )  # fmt: skip
+    )
     course.site.ports.canonicals.change_greens(spec.recipe.url, lambda greens: upgrade_base.remember(greens, green))
 
 
@@ -64,8 +67,9 @@ def consider(course: Course) -> None:
     context = Context(
         ports=replace(ports, store=course.folder.store, clock=Limited.of(ports.clock, course.plan.trial.deadline)),
         settings=course.site.settings,
-        spec=trialspec.for_canonical(spec, env), actor=f"run {course.run.run}",
-    )  # fmt: skip
+        spec=trialspec.for_canonical(spec, env),
+        actor=f"run {course.run.run}",
+    )
     held = None
     try:
         held = _lock(course, context)
@@ -139,10 +143,16 @@ def _snapshotted(course: Course, context: Context, bundle: Bundle) -> Failure | 
     name = f"{ports.clock.now():%Y%m%dT%H%M%SZ}-{context.app}-{course.run.run}"
     volumes = tuple(sorted(ports.engine.observe_volumes(list(bundle.volumes.values()))))
     new = Canonical(
-        app=context.app, recipe=context.spec.recipe.url, stack=context.stack, version=bundle.version,
-        commit=bundle.commit, images=bundle.images, volumes=volumes,
-        snapshot=name if context.spec.stateful and volumes else None, ts=ports.clock.now(),
-    )  # fmt: skip
+        app=context.app,
+        recipe=context.spec.recipe.url,
+        stack=context.stack,
+        version=bundle.version,
+        commit=bundle.commit,
+        images=bundle.images,
+        volumes=volumes,
+        snapshot=name if context.spec.stateful and volumes else None,
+        ts=ports.clock.now(),
+    )
     if new.snapshot is not None:
         canonicals.put_promotion(Promotion(app=context.app, run=course.run.run, candidate=new))
         ports.effect("promote:intended")
@@ -169,8 +179,14 @@ def _tell(course: Course, failure: Failure | None) -> None:
     course.tell(promotion=f"{failure.step}: {failure.reason}")
     alerts.raise_(
         Alert(
-            app=spec.app, reason="promotion", severity=Severity.WARNING, to_version=course.run.head.version,
-            evidence=(f"{failure.step}: {failure.reason}", *failure.evidence), fingerprint=f"{spec.app}|promotion",
-            clears_when="a green run is promoted; the canonical before it stands as it was", first_at=now, last_at=now,
+            app=spec.app,
+            reason="promotion",
+            severity=Severity.WARNING,
+            to_version=course.run.head.version,
+            evidence=(f"{failure.step}: {failure.reason}", *failure.evidence),
+            fingerprint=f"{spec.app}|promotion",
+            clears_when="a green run is promoted; the canonical before it stands as it was",
+            first_at=now,
+            last_at=now,
         )
-    )  # fmt: skip
+    )

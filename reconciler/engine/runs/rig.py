@@ -45,10 +45,18 @@ def put_back(context: Context, bundle: Bundle, snapshot: str, op_id: str) -> Fai
 def _journal(context: Context, bundle: Bundle, op_id: str = "run") -> Journal:
     release = bundle.release
     return Journal(
-        op_id=op_id, app=context.app, stack=bundle.stack, kind=Change.UPGRADE, stateful=True, origin=release,
-        target=release, desired="", volumes=tuple(sorted(bundle.volumes.values())),
-        started_at=context.ports.clock.now(), actor=context.actor,
-    )  # fmt: skip
+        op_id=op_id,
+        app=context.app,
+        stack=bundle.stack,
+        kind=Change.UPGRADE,
+        stateful=True,
+        origin=release,
+        target=release,
+        desired="",
+        volumes=tuple(sorted(bundle.volumes.values())),
+        started_at=context.ports.clock.now(),
+        actor=context.actor,
+    )
 
 
 def _steps(context: Context, journal: Journal, *steps: Step) -> Failure | None:

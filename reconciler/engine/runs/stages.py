@@ -114,10 +114,17 @@ def _archive(course: Course, wanted: backups.Plan) -> int:
     ports, bundle = course.context.ports, _standing(course)
     volumes = ports.engine.observe_volumes(wanted.whole)
     manifest = SnapshotManifest(
-        id=f"{course.run.run}-backup", app=course.context.app, stack=course.context.stack, version=bundle.version,
-        commit=bundle.commit, images=bundle.images, node="", created_at=ports.clock.now(), op_id=course.run.run,
+        id=f"{course.run.run}-backup",
+        app=course.context.app,
+        stack=course.context.stack,
+        version=bundle.version,
+        commit=bundle.commit,
+        images=bundle.images,
+        node="",
+        created_at=ports.clock.now(),
+        op_id=course.run.run,
         volumes=(),
-    )  # fmt: skip
+    )
     done = course.folder.snapshots.create(
         manifest, [volumes[name] for name in sorted(volumes)], before_exchange=lambda: None
     )

@@ -150,10 +150,16 @@ def _tell(site: Site, left: Sequence[str]) -> None:
             return
         alerts.raise_(
             Alert(
-                app=HOST, reason=LEFTOVERS, severity=Severity.WARNING, evidence=tuple(left), first_at=now, last_at=now,
-                clears_when="ci-warm runs reap removes them", fingerprint=f"{HOST}|{LEFTOVERS}|",
+                app=HOST,
+                reason=LEFTOVERS,
+                severity=Severity.WARNING,
+                evidence=tuple(left),
+                first_at=now,
+                last_at=now,
+                clears_when="ci-warm runs reap removes them",
+                fingerprint=f"{HOST}|{LEFTOVERS}|",
             )
-        )  # fmt: skip
+        )
     except OSError as exc:
         log.error("alert_not_written", error=str(exc))  # a full disk must not keep the next test waiting
 
@@ -163,10 +169,11 @@ def _remove(site: Site, folder: RunFolder, run: Run) -> Run:
     if run.result is Result.RUNNING:
         run = run.model_copy(
             update={
-                "result": Result.DIED, "finished_at": now,
+                "result": Result.DIED,
+                "finished_at": now,
                 "elapsed_seconds": round((now - run.started_at).total_seconds(), 3),
             }
-        )  # fmt: skip
+        )
     site.checks.end(run.run)
     left = stack(site.ports, run, site.specs, REAPER) if run.mode is Mode.COLD else _canonical(site, run)
     if run.mode is Mode.COLD and (promoting := _enrolled(site, run.app)) is not None:

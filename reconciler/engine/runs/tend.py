@@ -52,11 +52,15 @@ def consider(context: Context, world: World, fetch_problem: str | None, *, remem
     here = [name for name in (canonical.volumes if canonical else ()) if name in world.volumes]
     judged = seeding.judge(
         seeding.Seen(
-            canonical=canonical, use=canonicals.use(context.app), services=bool(facts.stack.services),
-            stack=context.stack, snapshot=manifest.id if manifest else None, volumes=tuple(here),
+            canonical=canonical,
+            use=canonicals.use(context.app),
+            services=bool(facts.stack.services),
+            stack=context.stack,
+            snapshot=manifest.id if manifest else None,
+            volumes=tuple(here),
             released=facts.choice.candidate is not None,
         )
-    )  # fmt: skip
+    )
     return Considered(facts=facts, judged=judged, canonical=canonical)
 
 
@@ -126,6 +130,11 @@ def _seed(context: Context, considered: Considered) -> Outcome:
 
 
 _ACTS: dict[seeding.Act, Callable[[Context, Considered], Outcome]] = {
-    seeding.Act.NOTHING: _nothing, seeding.Act.IN_USE: _nothing, seeding.Act.NO_RELEASE: _no_release,
-    seeding.Act.MOVED: _moved, seeding.Act.RECOVER: _recover, seeding.Act.RESTORE: _restore, seeding.Act.SEED: _seed,
-}  # fmt: skip
+    seeding.Act.NOTHING: _nothing,
+    seeding.Act.IN_USE: _nothing,
+    seeding.Act.NO_RELEASE: _no_release,
+    seeding.Act.MOVED: _moved,
+    seeding.Act.RECOVER: _recover,
+    seeding.Act.RESTORE: _restore,
+    seeding.Act.SEED: _seed,
+}

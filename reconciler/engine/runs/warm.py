@@ -104,12 +104,17 @@ def _alert(context: Context, canonical: Canonical, failure: Failure) -> None:
     now = context.ports.clock.now()
     context.ports.alerts.raise_(
         Alert(
-            app=context.app, reason=RESTORE_FAILED, severity=Severity.CRITICAL, to_version=canonical.version,
-            evidence=(f"{failure.step}: {failure.reason}", *failure.evidence), first_at=now, last_at=now,
+            app=context.app,
+            reason=RESTORE_FAILED,
+            severity=Severity.CRITICAL,
+            to_version=canonical.version,
+            evidence=(f"{failure.step}: {failure.reason}", *failure.evidence),
+            first_at=now,
+            last_at=now,
             clears_when=f"the snapshot restores, or ci-warm canonical seed {context.app} makes a new one",
             fingerprint=f"{context.app}|{RESTORE_FAILED}|",
         )
-    )  # fmt: skip
+    )
 
 
 def volumes(context: Context) -> list[str]:
@@ -122,9 +127,14 @@ def shell(context: Context, canonical: Canonical | None) -> Bundle:
     """A bundle that names the canonical's volumes and no more: for taking down and putting back."""
     names = canonical.volumes if canonical else ()
     return Bundle(
-        id="", app=context.app, stack=context.stack, version=canonical.version if canonical else "",
-        commit=canonical.commit if canonical else "", doc={}, volumes={name: name for name in names},
-    )  # fmt: skip
+        id="",
+        app=context.app,
+        stack=context.stack,
+        version=canonical.version if canonical else "",
+        commit=canonical.commit if canonical else "",
+        doc={},
+        volumes={name: name for name in names},
+    )
 
 
 def idle(context: Context, canonical: Canonical | None) -> Failure | None:

@@ -22,8 +22,12 @@ if issuer.scheme == "https":
 else:
     server = http.client.HTTPConnection(issuer.hostname, timeout=20)
 server._create_connection = lambda _address, *rest: socket.create_connection(where, *rest)
-server.request("POST", f"{issuer.path}/protocol/openid-connect/token", urllib.parse.urlencode(form),
-               {"Content-Type": "application/x-www-form-urlencoded"})  # fmt: skip
+server.request(
+    "POST",
+    f"{issuer.path}/protocol/openid-connect/token",
+    urllib.parse.urlencode(form),
+    {"Content-Type": "application/x-www-form-urlencoded"},
+)
 answer = server.getresponse()
 token = json.loads(answer.read())["access_token"]
 claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
