@@ -17,11 +17,12 @@ from typing import Any
 
 from bench.run import say
 from reconciler import app as composition
-from reconciler import service
+from reconciler import daemon_app
 from reconciler.adapters.swarm.engine import SwarmEngine
-from reconciler.core import render
-from reconciler.engine.daemon import TICK
-from reconciler.model.records import KnownGood, Memory, Release, TagSeen
+from reconciler.core.release import render
+from reconciler.engine.host.daemon import TICK
+from reconciler.model.memory import Memory, TagSeen
+from reconciler.model.release import KnownGood, Release
 from tests.lab import HEALTH, V1, Lab, lab, until
 
 IDLE_S = float(os.environ.get("IDLE_S", "300"))
@@ -148,7 +149,7 @@ def soak(passes: int = 10_000) -> None:
     """The daemon's own pass, ten thousand times on the embedded engine: memory, threads, file descriptors."""
     with tempfile.TemporaryDirectory() as made, lab(Path(made) / "lab", "embedded") as host:
         host.release(V1)
-        with service.daemon(host.home / "etc" / "config.yaml", host.state) as daemon:
+        with daemon_app.daemon(host.home / "etc" / "config.yaml", host.state) as daemon:
             daemon._problems = {}
             host.build().ports.recipes.fetch(host.recipe.url)
             sys.stdout.flush()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.run import say
 from reconciler.adapters.swarm.engine import SwarmEngine
-from reconciler.model.reports import HistoryLine
+from reconciler.model.history import HistoryLine
 from tests.live import images
 from tests.live.keycloak import Keycloak
 from tests.live.site import PREFIX, site

@@ -17,17 +17,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler import app as composition
-from reconciler.adapters.snapshots.store import FolderSnapshots
 from reconciler.adapters.swarm.engine import SwarmEngine
-from reconciler.core import render
+from reconciler.core.release import render
 from reconciler.demo import recipes
 from reconciler.demo.recipes import Recipe, Version
-from reconciler.engine import fleet
+from reconciler.engine.host import one_pass
+from reconciler.model.app import AppSpec
 from reconciler.model.ids import AppName
+from reconciler.model.memory import Memory, TagSeen
 from reconciler.model.observed import VolumeObs
-from reconciler.model.records import KnownGood, Memory, Release, SnapshotManifest, TagSeen
+from reconciler.model.release import KnownGood, Release
 from reconciler.model.settings import GitSettings, Settings
-from reconciler.model.spec import AppSpec
+from reconciler.model.snapshot import SnapshotManifest
+from reconciler.node.snapshots.store import FolderSnapshots
 from tests.lab import V1, V2, lab, until
 
 REPEATS = 3
@@ -130,15 +132,15 @@ def passes(count: int = 1000) -> None:
         try:
             _create(engine, specs, image)
             _known(app, commit)
-            fleet.run(app.ports, settings, specs)
+            one_pass.run(app.ports, settings, specs)
             versions = _versions(engine, mark)
             engine.client.calls = 0
             took = []
             for _ in range(REPEATS):
                 engine.client.calls = 0
-                took.append(timed(lambda: fleet.run(app.ports, settings, specs)))
+                took.append(timed(lambda: one_pass.run(app.ports, settings, specs)))
             calls = engine.client.calls
-            results = {report.outcome.result for report in fleet.run(app.ports, settings, specs)}
+            results = {report.outcome.result for report in one_pass.run(app.ports, settings, specs)}
             say(f"pass over {count} converged apps", f"{statistics.median(took) * 1000:.0f} ms", "goal 300 ms")
             say("  Engine calls in it", str(calls), "goal 4")
             say("  results, service versions moved", f"{results}, {versions != _versions(engine, mark)}", "none")

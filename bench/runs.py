@@ -13,8 +13,8 @@ from pathlib import Path
 from reconciler.demo import recipes
 from reconciler.demo.recipes import Version
 from reconciler.demo.story import free_port
+from reconciler.engine.canonical import operate
 from reconciler.engine.context import Context
-from reconciler.engine.runs import lend
 from tests.lab import V1, V2, Lab, lab
 
 QUICK = {"min_healthy": "100ms", "successes": 1}
@@ -66,11 +66,11 @@ def taking(host: Lab) -> None:
     """What taking a canonical costs beyond deploying it, after a test changed a little of its data."""
     app = host.build()
     context = Context(ports=app.ports, settings=app.settings, spec=app.specs[0], actor="bench")
-    lend.undeploy(context, restore=True)
-    plain = timed(lambda: lend.deploy(context, fresh=False))
-    down = timed(lambda: lend.undeploy(context, restore=False))
-    fresh = timed(lambda: lend.deploy(context, fresh=True))
-    back = timed(lambda: lend.undeploy(context, restore=True))
+    operate.undeploy(context, restore=True)
+    plain = timed(lambda: operate.deploy(context, fresh=False))
+    down = timed(lambda: operate.undeploy(context, restore=False))
+    fresh = timed(lambda: operate.deploy(context, fresh=True))
+    back = timed(lambda: operate.undeploy(context, restore=True))
     show("deploying it, data as it is; undeploying it", f"{plain:.2f} s, {down:.2f} s")
     show("taking it with its data put back, beyond deploying", f"{fresh - plain:.2f} s", "0.3 s")
     show("giving it back with its data put back, beyond undeploying", f"{back - down:.2f} s", "0.3 s")

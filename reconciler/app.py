@@ -8,29 +8,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.adapters import files, specs
-from reconciler.adapters.alerts import AlertFolder
-from reconciler.adapters.canonicals import CanonicalFolder
 from reconciler.adapters.clock import SystemClock
-from reconciler.adapters.history import HistoryFile
-from reconciler.adapters.locks import LockFolder
+from reconciler.adapters.git import GitRecipes
 from reconciler.adapters.probe import HttpProber
-from reconciler.adapters.recipes import GitRecipes
-from reconciler.adapters.records import RecordStore
-from reconciler.adapters.run_desk import RunArchive
 from reconciler.adapters.secret_source import FileOrRandom
-from reconciler.adapters.snapshots.store import FolderSnapshots
-from reconciler.adapters.spool import WishDrop
-from reconciler.adapters.sweeps import SweepFolder
+from reconciler.model.app import AppSpec
 from reconciler.model.errors import UsageError
 from reconciler.model.settings import Settings
-from reconciler.model.spec import AppSpec
+from reconciler.node.snapshots.store import FolderSnapshots
 from reconciler.ports import Engine, Ports, Registry, no_crash
+from reconciler.state import files, specs
+from reconciler.state.alerts import AlertFolder
+from reconciler.state.canonicals import CanonicalFolder
+from reconciler.state.history import HistoryFile
+from reconciler.state.locks import LockFolder
+from reconciler.state.records import RecordStore
+from reconciler.state.requests import WishDrop
+from reconciler.state.runs import RunArchive
+from reconciler.state.sweeps import SweepFolder
 
 if TYPE_CHECKING:
-    from reconciler.engine.realms import Keeper
-    from reconciler.engine.runs.nightly import Tests
-    from reconciler.engine.runs.site import Site
+    from reconciler.engine.host.sweep_runs import Tests
+    from reconciler.engine.testrun.environment import Site
+    from reconciler.engine.testrun.realms import Keeper
 
 DEFAULT_CONFIG = Path("/etc/ci-warm/config.yaml")
 DEFAULT_STATE = Path("/var/lib/ci-warm")
@@ -177,8 +177,8 @@ def keeper(app: App) -> "Keeper":
         UsageError: the settings name none, or its password cannot be read.
     """
     from reconciler.adapters.keycloak import KeycloakRealms, Server
-    from reconciler.adapters.realm_desk import RealmDesk
-    from reconciler.engine.realms import Keeper
+    from reconciler.engine.testrun.realms import Keeper
+    from reconciler.state.realms import RealmDesk
 
     settings = app.settings.keycloak
     if settings is None:
@@ -209,10 +209,10 @@ def keeper(app: App) -> "Keeper":
 def site(app: App) -> "Site":
     """What test runs need."""
     from reconciler.adapters import host
-    from reconciler.adapters.backups import VolumeFiles
     from reconciler.adapters.checks import CommandChecks
-    from reconciler.adapters.refs import GitRefs
-    from reconciler.engine.runs.site import Site
+    from reconciler.adapters.git_refs import GitRefs
+    from reconciler.engine.testrun.environment import Site
+    from reconciler.node.volume_files import VolumeFiles
 
     return Site(
         ports=app.ports,
@@ -230,6 +230,6 @@ def site(app: App) -> "Site":
 
 def cold_runs(app: App, config: Path, program: Callable[[Sequence[str]], None]) -> "Tests":
     """The sweep's cold runs, through this command line."""
-    from reconciler.adapters.cold_runs import ColdRuns
+    from reconciler.adapters.sweep_processes import ColdRuns
 
     return ColdRuns(program, config, app.state, app.state / "sweeps", app.clock.wait)

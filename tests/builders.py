@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from reconciler.core.digest import digest
+from reconciler.core.release.digest import digest
+from reconciler.model.app import AppSpec
 from reconciler.model.ids import StackName
-from reconciler.model.observed import ContainerObs, Mode, ServiceObs, StackObs, TaskObs, UpdateObs
-from reconciler.model.records import Change, Journal, KnownGood, Memory, Release, Step, TagSeen
-from reconciler.model.spec import AppSpec
+from reconciler.model.journal import Change, Journal, Step
+from reconciler.model.memory import Memory, TagSeen
+from reconciler.model.observed import ContainerObs, ServiceMode, ServiceObs, StackObs, TaskObs, UpdateObs
+from reconciler.model.release import KnownGood, Release
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 STACK = StackName("notes_example_test")
@@ -75,7 +77,7 @@ def service(name: str = "app", **changes: Any) -> ServiceObs:
         "version_index": 10,
         "labels": {"ci-warm.bundle": BUNDLE, "ci-warm.version": "1.0.0+5.0.0"},
         "image": IMAGE,
-        "mode": Mode.REPLICATED,
+        "mode": ServiceMode.REPLICATED,
         "replicas": 1,
         "running": 1,
         "desired": 1,

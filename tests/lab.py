@@ -18,18 +18,19 @@ from typing import Any
 
 from reconciler import app as composition
 from reconciler import doctor
-from reconciler.adapters.alerts import AlertFolder
 from reconciler.adapters.embedded.engine import EmbeddedEngine
 from reconciler.adapters.swarm.engine import SwarmEngine
 from reconciler.demo import recipes
 from reconciler.demo.recipes import Recipe, Version
 from reconciler.demo.story import clear_stack, free_port
-from reconciler.engine import fleet
-from reconciler.engine.runs import cold, plans, quick
+from reconciler.engine.host import one_pass
+from reconciler.engine.testrun import cold, quick
+from reconciler.engine.testrun import plan as testrun_plan
+from reconciler.model.alert import Alert
 from reconciler.model.ids import AppName, StackName
-from reconciler.model.reports import Alert
-from reconciler.model.runs import Mode, Run
+from reconciler.model.testrun import Run, RunMode
 from reconciler.ports import Engine, no_crash
+from reconciler.state.alerts import AlertFolder
 
 V1, V2, V3 = "1.0.0+5.0.0", "1.0.1+5.0.1", "1.0.2+5.0.2"
 HEALTH: dict[str, Any] = {
@@ -140,7 +141,7 @@ class Lab:
     def reconcile(self, effect: Callable[[str], None] = no_crash) -> str:
         """One pass; its result line."""
         app = self.build(effect)
-        return str(fleet.run(app.ports, app.settings, app.specs)[0].outcome.result)
+        return str(one_pass.run(app.ports, app.settings, app.specs)[0].outcome.result)
 
     def first(self) -> None:
         """The pass that brings up V1; what it says if it does not."""
@@ -150,7 +151,7 @@ class Lab:
     def outcome(self) -> Any:
         """One pass; the whole outcome."""
         app = self.build()
-        return fleet.run(app.ports, app.settings, app.specs)[0].outcome
+        return one_pass.run(app.ports, app.settings, app.specs)[0].outcome
 
     def points(self) -> list[str]:
         """One pass; the effect points it went through."""
@@ -236,7 +237,9 @@ class Lab:
         app = self.build(effect)
         site = composition.site(app)
         app.ports.recipes.fetch(app.spec(self.name).recipe.url)
-        plan = plans.make(site, plans.Request(spec=app.spec(self.name), mode=Mode(mode), actor="test", **asked))
+        plan = testrun_plan.make(
+            site, testrun_plan.Request(spec=app.spec(self.name), mode=RunMode(mode), actor="test", **asked)
+        )
         return cold.run(site, plan) if mode == "cold" else quick.run(site, plan)
 
     def killed_test(self, at: int | str, mode: str = "cold") -> bool:
@@ -285,7 +288,7 @@ class Lab:
         app = self.build()
         engine = app.ports.engine
         for run in app.runs.unfinished():
-            if run.mode is Mode.COLD:
+            if run.mode is RunMode.COLD:
                 until(partial(_purged, engine, StackName(run.stack)), 30)
             engine.protect_images(AppName(run.run), [])
         for spec in app.specs:

@@ -19,11 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from reconciler.adapters import files, process
+from reconciler.adapters import process
 from reconciler.core.redact import Redactor
 from reconciler.model.errors import ActError
-from reconciler.model.runs import CheckResult
+from reconciler.model.testrun import CheckResult
 from reconciler.ports.runs import CheckJob
+from reconciler.state import files
 
 MARK = "CI_WARM_CHECK_ID"
 _POLL_S = 0.05

@@ -6,9 +6,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from reconciler.adapters import files, process
+from reconciler.adapters import process
 from reconciler.model.errors import ActError, ObserveError
 from reconciler.ports.daemon import Usage
+from reconciler.state import files
 
 
 def usage(path: Path) -> Usage:

@@ -2,8 +2,8 @@
 
 from xml.etree import ElementTree
 
-from reconciler.core import runtext
-from reconciler.model.runs import Result, Run, StageResult
+from reconciler.core.testrun import summary
+from reconciler.model.testrun import Run, RunResult, StageResult
 
 _CONTROL = {code: None for code in range(32) if code not in (9, 10, 13)}
 
@@ -19,15 +19,15 @@ def document(run: Run) -> bytes:
     for stage in run.stages:
         _stage(suite, run, stage)
     whole = _case(suite, run.app, "run", 0.0)
-    if run.result in (Result.RED, Result.DIED, Result.ABORTED):
+    if run.result in (RunResult.RED, RunResult.DIED, RunResult.ABORTED):
         _mark(whole, "failure", f"{run.result}; deploys {run.deploys}, expected {run.deploys_expected}", "")
-    elif run.result is Result.ERROR:
+    elif run.result is RunResult.ERROR:
         _mark(whole, "error", "the host is to blame", "\n".join(run.notes))
-    elif run.result is Result.PARTIAL:
+    elif run.result is RunResult.PARTIAL:
         _mark(whole, "failure", "not everything could be tried", run.base_reason)
     elif run.leftovers:
         _mark(whole, "failure", "something of the run is left", "\n".join(run.leftovers))
-    ElementTree.SubElement(whole, "system-out").text = _clean(runtext.summary(run))
+    ElementTree.SubElement(whole, "system-out").text = _clean(summary.summary(run))
     cases = list(suite)
     suite.set("tests", str(len(cases)))
     for kind, name in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):

@@ -7,12 +7,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from reconciler.adapters import files, process
-from reconciler.adapters.alerts import AlertFolder
-from reconciler.core import relaying
-from reconciler.core.relaying import Message
+from reconciler.adapters import process
+from reconciler.core.host import alert_delivery
+from reconciler.core.host.alert_delivery import Message
 from reconciler.model.errors import ActError, StateError, UsageError
 from reconciler.model.settings import RelaySettings
+from reconciler.state import files
+from reconciler.state.alerts import AlertFolder
 
 _MARKS = ".relayed.json"
 
@@ -38,13 +39,13 @@ class Relay:
         now_open = [(path.name, alert) for path, alert in self._folder.open()]
         ended = [(path.name, alert) for path, alert in self._folder.archived()]
         sent, problems = [], []
-        for message in relaying.messages(now_open, ended, before):
+        for message in alert_delivery.messages(now_open, ended, before):
             problem = self._send(message)
             if problem:
                 problems.append(f"{message.key}: {problem}")
             else:
                 sent.append(message)
-        after = relaying.remembered(before, sent, now_open)
+        after = alert_delivery.remembered(before, sent, now_open)
         if after != before:
             files.write_atomic(self._marks, json.dumps(after, indent=1).encode())
         return sent, problems

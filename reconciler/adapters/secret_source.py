@@ -4,8 +4,8 @@ import secrets
 import string
 from pathlib import Path
 
+from reconciler.model.app import AppSpec
 from reconciler.model.errors import RecipeError
-from reconciler.model.spec import AppSpec
 
 _MAX_BYTES = 500 << 10  # Swarm's own limit
 

@@ -3,8 +3,8 @@
 from importlib import resources
 from pathlib import Path
 
-from reconciler.adapters import files
 from reconciler.model.errors import UsageError
+from reconciler.state import files
 
 PROGRAM = "/usr/bin/ci-warm"
 """What the units name; replaced by where the program really is."""

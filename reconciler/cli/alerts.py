@@ -8,14 +8,14 @@ from reconciler.cli import common
 from reconciler.cli.common import JsonFlag
 
 if TYPE_CHECKING:
-    from reconciler.adapters.alerts import AlertFolder
+    from reconciler.state.alerts import AlertFolder
 
 group = typer.Typer(help="Open alerts: what stands, why, and what clears it.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="file name as listed")]
 
 
 def _folder() -> "AlertFolder":
-    from reconciler.adapters.alerts import AlertFolder
+    from reconciler.state.alerts import AlertFolder
 
     return AlertFolder(common.OPTIONS.state / "alerts")
 
@@ -63,8 +63,8 @@ def show(name: NameArgument, json: JsonFlag = False) -> None:
 @group.command()
 def relay(json: JsonFlag = False) -> None:
     """Tell whoever the settings name about new, changed and resolved alerts, each once. Exit 1 if one was not taken."""
-    from reconciler.adapters import specs
     from reconciler.adapters.relay import Relay
+    from reconciler.state import specs
 
     with common.errors():
         common.check_config()

@@ -11,7 +11,7 @@ from reconciler.cli.runs import RecipeArgument
 if TYPE_CHECKING:
     from reconciler.app import App
     from reconciler.engine.context import Context
-    from reconciler.model.runs import Run
+    from reconciler.model.testrun import Run
 
 group = typer.Typer(help="Data-warm canonicals: one per enrolled recipe.", no_args_is_help=True)
 
@@ -28,16 +28,18 @@ def _open(recipe: str) -> "tuple[App, Context]":
 @group.command("list")
 def list_(json: JsonFlag = False) -> None:
     """List canonicals: version, status (idle, in-use, dirty, cold) and snapshot."""
+    from reconciler.engine.canonical import operate as canonical_operate
     from reconciler.engine.context import Context
-    from reconciler.engine.runs import lend
-    from reconciler.model.spec import Kind
+    from reconciler.model.app import Kind
 
     with common.errors():
         built = common.app()
         specs = [spec for spec in built.specs if spec.kind is Kind.CANONICAL]
         world = built.ports.engine.look()
         rows = [
-            lend.describe(Context(ports=built.ports, settings=built.settings, spec=spec, actor="list"), world)
+            canonical_operate.describe(
+                Context(ports=built.ports, settings=built.settings, spec=spec, actor="list"), world
+            )
             for spec in specs
         ]
     if json:
@@ -57,22 +59,23 @@ def seed(
     json: JsonFlag = False,
 ) -> None:
     """Warm a canonical from nothing, or anew: a full cold run at the latest release, promoted if it is green."""
-    from reconciler.engine.runs import cold, lend, plans
+    from reconciler.engine.canonical import operate as canonical_operate
+    from reconciler.engine.testrun import cold, plan
 
     with common.errors():
         built, site = runs.opened()
-        request = plans.Request(spec=site.enrolled(recipe), actor=common.actor())
+        request = plan.Request(spec=site.enrolled(recipe), actor=common.actor())
         runs.fetch(built, request.spec.recipe.url, no_fetch=False)
-        plans.make(site, request)  # what cannot be planned need not queue
+        plan.make(site, request)  # what cannot be planned need not queue
         _, context = _open(recipe)
 
         def once() -> "Run | None":
             # Somebody may have warmed it, or a release come, while this one queued.
-            if if_cold and lend.describe(context, built.ports.engine.look()).status != "cold":
+            if if_cold and canonical_operate.describe(context, built.ports.engine.look()).status != "cold":
                 return None
             # Planning starts processes: not while all places are taken.
             site.ports.locks.slot(built.settings.runs.max_tests, f"ci-warm seed {recipe}").release()
-            return cold.run(site, plans.make(site, request))
+            return cold.run(site, plan.make(site, request))
 
         done = runs.patiently(built, wait, once)
     if done is not None:
@@ -91,14 +94,14 @@ def deploy(
     json: JsonFlag = False,
 ) -> None:
     """Bring a canonical up at its known-good version, on its data as it is."""
-    from reconciler.engine.runs import lend
+    from reconciler.engine.canonical import operate as canonical_operate
     from reconciler.model.errors import Interrupted
 
     with common.errors():
         built, context = _open(recipe)
         with common.locked(built, recipe, "ci-warm canonical deploy", wait):
             try:
-                done = lend.deploy(context, fresh=fresh)
+                done = canonical_operate.deploy(context, fresh=fresh)
             except Interrupted:
                 common.stop(common.FAILED, f"stopped; {recipe} is down again")
     if json:
@@ -115,13 +118,13 @@ def undeploy(
     json: JsonFlag = False,
 ) -> None:
     """Take a canonical down; its data stays as it is."""
-    from reconciler.engine.runs import lend
+    from reconciler.engine.canonical import operate as canonical_operate
 
     with common.errors():
         built, context = _open(recipe)
         with common.locked(built, recipe, "ci-warm canonical undeploy", wait):
-            restored = lend.undeploy(context, restore=restore)
-            row = lend.describe(context, built.ports.engine.look())
+            restored = canonical_operate.undeploy(context, restore=restore)
+            row = canonical_operate.describe(context, built.ports.engine.look())
     if json:
         common.print_json(common.fields(row))
         return

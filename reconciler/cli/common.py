@@ -107,8 +107,8 @@ def refuse_canonical(built: "App", name: str) -> None:
     Raises:
         UsageError: it is one.
     """
+    from reconciler.model.app import Kind
     from reconciler.model.errors import UsageError
-    from reconciler.model.spec import Kind
 
     if built.spec(name).kind is Kind.CANONICAL:
         raise UsageError(
@@ -130,7 +130,7 @@ def locked(built: "App", name: str, what: str, wait: float = 0.0) -> Iterator[No
     Raises:
         LockBusy: somebody else still holds it.
     """
-    from reconciler.engine.queueing import until_free
+    from reconciler.state.lock_wait import until_free
 
     spec = built.spec(name)
     held = until_free(built.clock, wait, 0.1, lambda: built.ports.locks.acquire(spec.app, what))

@@ -11,7 +11,7 @@ from reconciler.cli.common import AppArgument, JsonFlag, ReasonOption, WaitFlag,
 if TYPE_CHECKING:
     from reconciler.app import App
     from reconciler.model.ids import AppName
-    from reconciler.model.records import Memory
+    from reconciler.model.memory import Memory
 
 
 def approve(
@@ -21,9 +21,9 @@ def approve(
     wait: WaitFlag = 0.0,
 ) -> None:
     """Let one version through its holds once: major, manual-migration, untested and the like (docs/operate.md)."""
-    from reconciler.core import versions
+    from reconciler.core.release import versions
     from reconciler.model.errors import UsageError
-    from reconciler.model.records import Approval
+    from reconciler.model.memory import Approval
 
     with common.errors():
         if not reason.strip():
@@ -46,7 +46,7 @@ def approve(
 
 def _doubts(built: "App", app: "AppName", version: str, memory: "Memory") -> list[str]:
     """Why an approval may not do what its giver thinks."""
-    from reconciler.core import versions
+    from reconciler.core.release import versions
 
     found = []
     known = built.store.known_good(app)
@@ -86,7 +86,7 @@ def suspend(
 
     from reconciler.model.base import parse_duration
     from reconciler.model.errors import UsageError
-    from reconciler.model.records import Suspension
+    from reconciler.model.memory import Suspension
 
     with common.errors():
         if not reason.strip():
@@ -128,16 +128,16 @@ def rollback(
     app: AppArgument, reason: ReasonOption, yes: YesFlag = False, wait: WaitFlag = 0.0, json: JsonFlag = False
 ) -> None:
     """Go back to the version before, with its data. What was written since then is set aside."""
-    from reconciler.engine import observe
-    from reconciler.engine.candidate import way_back_problems
-    from reconciler.engine.reconcile import roll_back
+    from reconciler.engine.live.preflight import way_back_problems
+    from reconciler.engine.live.reconcile import roll_back
+    from reconciler.engine.release import facts as release_facts
     from reconciler.model.errors import ActError, UsageError
 
     with common.errors():
         built = common.app()
         context = common.context(built, app, common.actor())
         with common.locked(built, app, "ci-warm rollback", wait):
-            facts = observe.gather(context, built.ports.engine.look(), None)
+            facts = release_facts.gather(context, built.ports.engine.look(), None)
             known = facts.known
             if facts.journal is not None:
                 raise UsageError(f"{app} has a change under way; ci-warm reconcile {app} finishes it first")

@@ -10,7 +10,7 @@ from reconciler.cli import common
 from reconciler.cli.common import JsonFlag
 
 if TYPE_CHECKING:
-    from reconciler.model.reports import HistoryLine
+    from reconciler.model.history import HistoryLine
 
 
 def history(
@@ -21,7 +21,7 @@ def history(
 ) -> None:
     """Show recent outcomes, one line each, newest last."""
     with common.errors():
-        from reconciler.adapters.history import HistoryFile
+        from reconciler.state.history import HistoryFile
 
         lines = [x for x in HistoryFile(common.OPTIONS.state / "history.jsonl").lines() if app is None or x.app == app]
     if app is not None and not lines and not (common.OPTIONS.state / app).is_dir():

@@ -17,15 +17,15 @@ def explain(
     app: AppArgument, no_fetch: Annotated[bool, typer.Option("--no-fetch")] = False, json: JsonFlag = False
 ) -> None:
     """Say in one screen why an app is as it is and why it does not move on."""
-    from reconciler.engine import fleet
-    from reconciler.engine.consider import consider
-    from reconciler.engine.report import hold_json
+    from reconciler.engine.host import one_pass
+    from reconciler.engine.live.plan import consider
+    from reconciler.engine.live.report import hold_json
 
     with common.errors():
         built = common.app()
         context = common.context(built, app, "explain")
         url = context.spec.recipe.url
-        problems = {} if no_fetch else fleet.fetch_all(built.ports, [url])
+        problems = {} if no_fetch else one_pass.fetch_all(built.ports, [url])
         seen = consider(context, built.ports.engine.look(), problems.get(url), remember=False)
         known, facts, canonical = seen.facts.known, seen.facts, seen.canonical
         is_canonical = context.spec.kind == "canonical"
@@ -76,7 +76,7 @@ def _since(at: datetime | None) -> str | None:
 
 def _clear(seen: Any) -> list[str]:
     """The hold reasons that do not apply: what was looked at and found good."""
-    from reconciler.model.verdict import HoldReason
+    from reconciler.model.hold import HoldReason
 
     if seen.studied is None:
         return []
@@ -135,9 +135,9 @@ def _stamp() -> int:
 
 def _status(json: bool, *, missing_is_fine: bool) -> int:
     """Print the report as it stands; gives what it was stamped with."""
-    from reconciler.adapters import records
-    from reconciler.adapters.alerts import AlertFolder
-    from reconciler.model.reports import StatusReport
+    from reconciler.model.published import StatusReport
+    from reconciler.state import records
+    from reconciler.state.alerts import AlertFolder
 
     with common.errors():
         stamp = _stamp()
@@ -168,8 +168,8 @@ def _status(json: bool, *, missing_is_fine: bool) -> int:
 
 def preflight(app: AppArgument, json: JsonFlag = False) -> None:
     """Check that the way back exists: images, snapshot, room. Changes nothing. Exit 1 if a rollback would fail."""
-    from reconciler.engine.candidate import room_problem, way_back_problems
-    from reconciler.engine.images import lookup_release
+    from reconciler.engine.live.preflight import room_problem, way_back_problems
+    from reconciler.engine.release.images import lookup_release
 
     with common.errors():
         built = common.app()
@@ -235,8 +235,8 @@ def validate(
     json: JsonFlag = False,
 ) -> None:
     """Check settings and specs; every problem of every file at once. Needs no engine and no root."""
-    from reconciler.adapters import specs
     from reconciler.model.errors import SpecError
+    from reconciler.state import specs
 
     with common.errors():
         common.check_config()

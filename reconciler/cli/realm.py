@@ -10,7 +10,7 @@ from reconciler.cli import common
 from reconciler.cli.common import JsonFlag
 
 if TYPE_CHECKING:
-    from reconciler.engine.realms import Keeper
+    from reconciler.engine.testrun.realms import Keeper
 
 group = typer.Typer(help="A realm per run on the shared Keycloak.", no_args_is_help=True)
 
@@ -24,7 +24,7 @@ def _keeper() -> "Keeper":
 @group.command("list")
 def list_(json: JsonFlag = False) -> None:
     """List realms: those of runs that live, those that are dead, and everybody else's."""
-    from reconciler.engine import realms
+    from reconciler.engine.testrun import realms
 
     with common.errors():
         found = realms.survey(_keeper())
@@ -41,7 +41,7 @@ def reap(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would go")] = False, json: JsonFlag = False
 ) -> None:
     """Delete the realms of dead runs; never master, never a foreign one, never one whose run is just starting."""
-    from reconciler.engine import realms
+    from reconciler.engine.testrun import realms
 
     with common.errors():
         done = realms.reap(_keeper(), dry_run=dry_run)
@@ -60,7 +60,7 @@ def run_(context: typer.Context, recipe: Annotated[str, typer.Argument(metavar="
 
     The command gets CI_WARM_REALM, CI_WARM_ISSUER, and in CI_WARM_CREDENTIALS a file that only root can read.
     """
-    from reconciler.engine import realms
+    from reconciler.engine.testrun import realms
     from reconciler.model.errors import UsageError
 
     with common.errors():

@@ -23,20 +23,20 @@ def reconcile(
     apps: AppsArgument = None, no_fetch: NoFetch = False, wait: WaitFlag = 0.0, json: JsonFlag = False
 ) -> None:
     """Bring every app one safe step nearer to its spec."""
-    from reconciler.engine import fleet
+    from reconciler.engine.host import one_pass
 
     with common.errors():
         built = common.app()
         only = [built.spec(name).name for name in apps or []]
         _warn_if_empty(built)
-        reports = fleet.run(built.ports, built.settings, built.specs, fetch=_fetches(no_fetch), only=only)
+        reports = one_pass.run(built.ports, built.settings, built.specs, fetch=_fetches(no_fetch), only=only)
         deadline = built.clock.monotonic() + wait
         while (
             busy := [r.status.app for r in reports if r.status.result == "busy"]
         ) and built.clock.monotonic() < deadline:
             built.clock.wait(0.2)
             again = {
-                r.status.app: r for r in fleet.run(built.ports, built.settings, built.specs, fetch=False, only=busy)
+                r.status.app: r for r in one_pass.run(built.ports, built.settings, built.specs, fetch=False, only=busy)
             }
             reports = [again.get(report.status.app, report) for report in reports]
     if json:
@@ -60,8 +60,8 @@ def _warn_if_empty(built: "App") -> None:
 
 def plan(apps: AppsArgument = None, no_fetch: NoFetch = False, json: JsonFlag = False) -> None:
     """Show what the next pass would do and what holds it. Exit 0: nothing, 20: changes, 21: held."""
-    from reconciler.engine import fleet
-    from reconciler.engine.consider import consider
+    from reconciler.engine.host import one_pass
+    from reconciler.engine.live.plan import consider
     from reconciler.model.errors import StateError
 
     rows: list[dict[str, Any]] = []
@@ -70,7 +70,7 @@ def plan(apps: AppsArgument = None, no_fetch: NoFetch = False, json: JsonFlag = 
         _warn_if_empty(built)
         chosen = [built.spec(name) for name in apps] if apps else list(built.specs)
         world = built.ports.engine.look()
-        problems = fleet.fetch_all(built.ports, [s.recipe.url for s in chosen]) if _fetches(no_fetch) else {}
+        problems = one_pass.fetch_all(built.ports, [s.recipe.url for s in chosen]) if _fetches(no_fetch) else {}
         for spec in chosen:
             context = common.context(built, spec.name, "plan")
             try:
@@ -108,8 +108,8 @@ def _unreadable(context: Any, exc: Exception) -> dict[str, Any]:
 
 
 def _row(context: Any, considered: Any) -> dict[str, Any]:
-    from reconciler.engine.candidate import room_problem
-    from reconciler.engine.report import hold_json
+    from reconciler.engine.live.preflight import room_problem
+    from reconciler.engine.live.report import hold_json
     from reconciler.model.action import Nothing
 
     action, studied = considered.plan.action, considered.studied

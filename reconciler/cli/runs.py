@@ -10,11 +10,11 @@ from reconciler.cli.common import JsonFlag, WaitFlag
 
 if TYPE_CHECKING:
     from reconciler.app import App
-    from reconciler.engine.runs.plans import Plan, Request
-    from reconciler.engine.runs.site import Site
-    from reconciler.model.runs import Run
-    from reconciler.model.spec import AppSpec
-    from reconciler.model.trial import Stage
+    from reconciler.engine.testrun.environment import Site
+    from reconciler.engine.testrun.plan import Plan, Request
+    from reconciler.model.app import AppSpec
+    from reconciler.model.testrun import Run
+    from reconciler.model.tests import Stage
 
 group = typer.Typer(help="Reports of test runs, and what killed ones left.", no_args_is_help=True)
 
@@ -34,11 +34,11 @@ def cold(
     json: JsonFlag = False,
 ) -> None:
     """Test a recipe from nothing, stage by stage; a green full run at the latest release becomes the canonical."""
-    from reconciler.engine.runs import cold as runs
-    from reconciler.engine.runs import plans
+    from reconciler.engine.testrun import cold as runs
+    from reconciler.engine.testrun import plan as testrun_plan
 
-    def ask(spec: "AppSpec") -> plans.Request:
-        return plans.Request(
+    def ask(spec: "AppSpec") -> testrun_plan.Request:
+        return testrun_plan.Request(
             spec=spec, ref=ref, base=base, stages=_stages(stages), keep_on_failure=keep, actor=common.actor()
         )
 
@@ -53,12 +53,12 @@ def quick(
     json: JsonFlag = False,
 ) -> None:
     """Test a head on the canonical's data: known-good, upgraded in place. Lower confidence; never promotes."""
-    from reconciler.engine.runs import plans
-    from reconciler.engine.runs import quick as runs
-    from reconciler.model.runs import Mode
+    from reconciler.engine.testrun import plan as testrun_plan
+    from reconciler.engine.testrun import quick as runs
+    from reconciler.model.testrun import RunMode
 
-    def ask(spec: "AppSpec") -> plans.Request:
-        return plans.Request(spec=spec, mode=Mode.QUICK, ref=ref, actor=common.actor())
+    def ask(spec: "AppSpec") -> testrun_plan.Request:
+        return testrun_plan.Request(spec=spec, mode=RunMode.QUICK, ref=ref, actor=common.actor())
 
     tell(_played(recipe, ask, runs.run, no_fetch=no_fetch, wait=wait), json=json)
 
@@ -67,20 +67,20 @@ def _played(
     recipe: str, ask: "Callable[[AppSpec], Request]", run: "Callable[[Site, Plan], Run]", *, no_fetch: bool, wait: float
 ) -> "Run":
     """Plan once, then queue and run."""
-    from reconciler.engine.runs import plans
+    from reconciler.engine.testrun import plan as testrun_plan
 
     with common.errors():
         built, site = opened()
         request = ask(site.enrolled(recipe))
         fetch(built, request.spec.recipe.url, no_fetch=no_fetch)
-        plan = plans.make(site, request)
+        plan = testrun_plan.make(site, request)
         return patiently(built, wait, lambda: run(site, plan))
 
 
 def opened() -> "tuple[App, Site]":
     """The app and its test site; whatever killed runs left is removed first."""
     from reconciler import app as composition
-    from reconciler.engine.runs import teardown
+    from reconciler.engine.testrun import teardown
 
     built = common.app()
     site = composition.site(built)
@@ -108,8 +108,8 @@ def patiently(built: "App", wait: float, work: "Callable[[], R]") -> "R":
     Raises:
         LockBusy: it still is.
     """
-    from reconciler.engine.queueing import until_free
     from reconciler.model.errors import Interrupted
+    from reconciler.state.lock_wait import until_free
 
     def once() -> "R":
         try:
@@ -126,7 +126,7 @@ def patiently(built: "App", wait: float, work: "Callable[[], R]") -> "R":
 
 def _stages(text: str) -> "tuple[Stage, ...] | None":
     from reconciler.model.errors import UsageError
-    from reconciler.model.trial import STAGES, Stage
+    from reconciler.model.tests import STAGES, Stage
 
     if not text:
         return None
@@ -138,12 +138,12 @@ def _stages(text: str) -> "tuple[Stage, ...] | None":
 
 def tell(done: "Run", *, json: bool) -> None:
     """The summary or the report; exit 0 only for green."""
-    from reconciler.core import runtext
+    from reconciler.core.testrun import summary
 
     if json:
         common.print_json(common.dumped(done))
     else:
-        common.say(runtext.summary(done).rstrip())
+        common.say(summary.summary(done).rstrip())
     if done.result != "green" or done.leftovers:
         raise typer.Exit(common.FAILED)
 
@@ -191,7 +191,7 @@ def _result(built: "App", run: "Run") -> str:
 @group.command()
 def show(run: Annotated[str, typer.Argument(metavar="RUN")], json: JsonFlag = False) -> None:
     """Show one run's summary and where its logs lie."""
-    from reconciler.core import runtext
+    from reconciler.core.testrun import summary
     from reconciler.model.errors import UsageError
 
     with common.errors():
@@ -202,7 +202,7 @@ def show(run: Annotated[str, typer.Argument(metavar="RUN")], json: JsonFlag = Fa
     if json:
         common.print_json(common.dumped(found))
         return
-    common.say(runtext.summary(found).rstrip())
+    common.say(summary.summary(found).rstrip())
     common.say(f"logs, junit.xml, artefacts: {built.runs.folder / run}")
 
 
@@ -213,7 +213,7 @@ def reap(
 ) -> None:
     """Remove what dead runs left: stacks, volumes, secrets, networks. Never a run that lives, never anything else."""
     from reconciler import app as composition
-    from reconciler.engine.runs import teardown
+    from reconciler.engine.testrun import teardown
     from reconciler.model.errors import UsageError
 
     with common.errors():

@@ -15,14 +15,14 @@ def run() -> None:
     """Run for ever: look, do the next safe thing, again. Ends at the next safe step on SIGTERM."""
     import signal
 
-    from reconciler import logs, service
+    from reconciler import daemon_app, logs
 
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     with common.errors():
         common.check_config()
         os.umask(0o077)
         logs.configure(verbose=common.OPTIONS.verbose, service=True)
-        with service.daemon(common.OPTIONS.config, common.OPTIONS.state) as daemon:
+        with daemon_app.daemon(common.OPTIONS.config, common.OPTIONS.state) as daemon:
             daemon.install_signals()
             daemon.run()
     sys.stdout.flush()
@@ -34,8 +34,8 @@ def reload() -> None:
     """Check settings and specs, then tell the daemon to read them again. With mistakes: exit 2, nothing is told."""
     import signal
 
-    from reconciler.adapters import locks, specs
     from reconciler.model.errors import UsageError
+    from reconciler.state import locks, specs
 
     with common.errors():
         common.check_config()
@@ -51,7 +51,7 @@ def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would go")] = False, json: JsonFlag = False
 ) -> None:
     """Remove old images of our apps and dangling ones, if no app, fallback or service needs them. Never volumes."""
-    from reconciler.engine import gc as engine_gc
+    from reconciler.engine.host import image_gc as engine_gc
 
     with common.errors():
         built = common.app()

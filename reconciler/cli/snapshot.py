@@ -34,7 +34,7 @@ def _open(app: str) -> tuple[Any, Any, Any]:
 
 
 def _refuse_if_in_use(built: Any, context: Any, volumes: list[str]) -> None:
-    from reconciler.engine.actions.quiesce import blocking
+    from reconciler.engine.change.steps.quiesce import blocking
     from reconciler.model.errors import ActError
 
     holders = blocking(built.ports.engine.holders(context.stack, volumes))
@@ -46,8 +46,8 @@ def _refuse_if_in_use(built: Any, context: Any, volumes: list[str]) -> None:
 @group.command()
 def create(app: AppArgument, wait: WaitFlag = 0.0, json: JsonFlag = False) -> None:
     """Take a snapshot of an undeployed app; the one before it is replaced once the new one is verified."""
-    from reconciler.engine.actions.snapshot import drop_fallback
-    from reconciler.model.records import SnapshotManifest
+    from reconciler.engine.change.steps.snapshot import drop_fallback
+    from reconciler.model.snapshot import SnapshotManifest
 
     with common.errors():
         built, context, known = _open(app)
@@ -115,7 +115,7 @@ def verify(app: AppArgument, json: JsonFlag = False) -> None:
 @group.command()
 def drill(app: AppArgument, wait: WaitFlag = 0.0, json: JsonFlag = False) -> None:
     """Restore a snapshot into a scratch folder, compare, and throw that away. Exit 1 if it would not restore."""
-    from reconciler.engine import drill as engine_drill
+    from reconciler.engine.host import restore_drill as engine_drill
     from reconciler.model.errors import UsageError
 
     with common.errors():

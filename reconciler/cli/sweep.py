@@ -20,8 +20,8 @@ def sweep(
     from importlib import import_module
 
     from reconciler import app as composition
-    from reconciler.engine import sweep as engine_sweep
-    from reconciler.engine.runs import teardown
+    from reconciler.engine.host import sweep as engine_sweep
+    from reconciler.engine.testrun import teardown
 
     with common.errors():
         built = common.app()

@@ -15,14 +15,15 @@ from pathlib import Path
 from reconciler import app as composition
 from reconciler.adapters.embedded.engine import EmbeddedEngine
 from reconciler.adapters.swarm.engine import SwarmEngine
-from reconciler.core import runtext
+from reconciler.core.testrun import summary
 from reconciler.demo import recipes
 from reconciler.demo.recipes import Recipe, Version
-from reconciler.engine import fleet
-from reconciler.engine.runs import cold, plans, quick
+from reconciler.engine.host import one_pass
+from reconciler.engine.testrun import cold, quick
+from reconciler.engine.testrun import plan as testrun_plan
 from reconciler.model.errors import ReconcilerError, UsageError
 from reconciler.model.ids import StackName
-from reconciler.model.runs import Mode, Run
+from reconciler.model.testrun import Run, RunMode
 from reconciler.ports import Engine
 
 Say = Callable[[str], None]
@@ -130,19 +131,19 @@ class _Stage:
     def reconcile(self, expected: dict[str, str]) -> None:
         """One pass; every result must be what the story promises."""
         app = self.app()
-        for report in fleet.run(app.ports, app.settings, app.specs, actor="demo"):
+        for report in one_pass.run(app.ports, app.settings, app.specs, actor="demo"):
             result, wanted = report.outcome.result, expected[report.status.app]
             self.say(f"RECONCILE RESULT: {report.status.app} {result}")
             if result != wanted:
                 self.broken.append(f"{report.status.app}: {result} instead of {wanted} ({report.outcome.evidence})")
 
-    def run(self, mode: Mode) -> Run:
+    def run(self, mode: RunMode) -> Run:
         """A test run of the canonical at the latest release; its summary is shown."""
         app = self.app()
         site = composition.site(app)
-        plan = plans.make(site, plans.Request(spec=app.spec("canon"), mode=mode, actor="demo"))
-        done = cold.run(site, plan) if mode is Mode.COLD else quick.run(site, plan)
-        for line in runtext.summary(done).splitlines():
+        plan = testrun_plan.make(site, testrun_plan.Request(spec=app.spec("canon"), mode=mode, actor="demo"))
+        done = cold.run(site, plan) if mode is RunMode.COLD else quick.run(site, plan)
+        for line in summary.summary(done).splitlines():
             self.say(f"      {line}")
         return done
 
@@ -222,7 +223,7 @@ def _play(stage: _Stage) -> None:
     stage.reconcile({**quiet, "canon": "seeding:inflight"})
 
     say("\n3. A cold run tests the recipe from nothing; it is green, so it becomes the canonical")
-    done = stage.run(Mode.COLD)
+    done = stage.run(RunMode.COLD)
     stage.check("green and promoted", done.result == "green" and done.promoted)
     stage.check("nothing of the run is left", done.torn_down and not done.leftovers)
     stage.reconcile({**quiet, **idle})
@@ -307,7 +308,7 @@ def _quick(stage: _Stage) -> None:
     app = stage.app()
     kept = app.state / "canon"
     before = [(kept / name).read_bytes() for name in ("canonical.json", "snapshot/manifest.json")]
-    done = stage.run(Mode.QUICK)
+    done = stage.run(RunMode.QUICK)
     after = [(kept / name).read_bytes() for name in ("canonical.json", "snapshot/manifest.json")]
     stage.check("red, with lower confidence", done.result == "red" and done.confidence == "lower")
     stage.check("known-good and its snapshot are untouched", before == after)

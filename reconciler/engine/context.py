@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+from reconciler.model.app import AppSpec, HealthSpec
 from reconciler.model.ids import AppName, StackName
-from reconciler.model.records import Bundle, Change, Failure, Journal, Step
+from reconciler.model.journal import Change, Failure, Journal, Step
+from reconciler.model.release import Bundle
 from reconciler.model.settings import Settings
-from reconciler.model.spec import AppSpec, HealthSpec
 from reconciler.ports import Ports
 
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from reconciler.model.hold import Hold
 from reconciler.model.ids import AppName, OpId
-from reconciler.model.verdict import Hold
 
 
 @dataclass(frozen=True, kw_only=True)

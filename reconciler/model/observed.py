@@ -11,7 +11,7 @@ from enum import StrEnum
 from reconciler.model.ids import StackName
 
 
-class Mode(StrEnum):
+class ServiceMode(StrEnum):
     """How Swarm multiplies a service into tasks."""
 
     REPLICATED = "replicated"
@@ -22,7 +22,7 @@ class Mode(StrEnum):
     @property
     def is_job(self) -> bool:
         """Jobs are done when their tasks complete."""
-        return self in (Mode.REPLICATED_JOB, Mode.GLOBAL_JOB)
+        return self in (ServiceMode.REPLICATED_JOB, ServiceMode.GLOBAL_JOB)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class ServiceObs:
     version_index: int
     labels: Mapping[str, str]
     image: str
-    mode: Mode
+    mode: ServiceMode
     replicas: int
     running: int
     desired: int

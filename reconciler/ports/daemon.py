@@ -4,11 +4,11 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from reconciler.model.app import AppSpec
 from reconciler.model.errors import Problem
 from reconciler.model.ids import AppName
-from reconciler.model.reports import Wish
+from reconciler.model.request import Request
 from reconciler.model.settings import Settings
-from reconciler.model.spec import AppSpec
 from reconciler.ports import Events, Ports
 
 
@@ -43,7 +43,7 @@ class Spool(Protocol):
     def stamp(self) -> Hashable:
         """Moves when something was put in."""
 
-    def take(self) -> Sequence[Wish]:
+    def take(self) -> Sequence[Request]:
         """Every wish that can be read, taken out; what cannot be read is set aside with the reason."""
 
 

@@ -4,10 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from reconciler.model.alert import Alert
+from reconciler.model.history import HistoryLine
 from reconciler.model.ids import AppName
+from reconciler.model.journal import Journal
+from reconciler.model.memory import Memory
 from reconciler.model.observed import VolumeObs
-from reconciler.model.records import Bundle, Journal, KnownGood, Memory, SnapshotManifest
-from reconciler.model.reports import Alert, Drill, HistoryLine, StatusReport
+from reconciler.model.published import StatusReport
+from reconciler.model.release import Bundle, KnownGood
+from reconciler.model.snapshot import DrillRecord, SnapshotManifest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,10 +91,10 @@ class Store(Protocol):
     def close_journal(self, app: AppName) -> None:
         """Remove it; durable when it returns."""
 
-    def drill(self, app: AppName) -> Drill | None:
+    def drill(self, app: AppName) -> DrillRecord | None:
         """The last restore drill; None if there was none."""
 
-    def put_drill(self, record: Drill) -> None:
+    def put_drill(self, record: DrillRecord) -> None:
         """One rename."""
 
     def bundle(self, app: AppName, bundle_id: str) -> Bundle:

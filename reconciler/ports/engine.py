@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 from reconciler.model.ids import AppName, StackName
 from reconciler.model.observed import ImageObs, Inventory, StackObs, VolumeObs, World
-from reconciler.model.records import Bundle
+from reconciler.model.release import Bundle
 
 NamedKind = Literal["secret", "network", "config"]
 

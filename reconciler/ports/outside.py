@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from reconciler.model.app import AppSpec
 from reconciler.model.recipe import ImageLookup, Tags
-from reconciler.model.spec import AppSpec
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from reconciler.model.canonical import Canonical, Greens, InFlight, Promotion, Use
 from reconciler.model.ids import AppName
-from reconciler.model.runs import Canonical, CheckResult, Greens, InFlight, Promotion, Run, Use
-from reconciler.model.trial import CheckSpec, TrialSpec
+from reconciler.model.testrun import CheckResult, Run
+from reconciler.model.tests import CheckSpec, TestSpec
 from reconciler.ports.data import Snapshots, Store
 
 
@@ -83,7 +84,7 @@ class Refs(Protocol):
 class Metadata(Protocol):
     """`ci/tests.yaml`."""
 
-    def tests(self, text: bytes, name: str) -> TrialSpec:
+    def tests(self, text: bytes, name: str) -> TestSpec:
         """Read it strictly; RecipeError names file, line and key."""
 
 

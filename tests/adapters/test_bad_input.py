@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.adapters import specs, strict_yaml
-from reconciler.adapters.recipes import GitRecipes, parse_tags
-from reconciler.adapters.specs import RecipeYaml
+from reconciler.adapters.git import GitRecipes, parse_tags
 from reconciler.demo.recipes import Recipe, Version
+from reconciler.model.app import Kind
 from reconciler.model.errors import RecipeError, SpecError
 from reconciler.model.settings import GitSettings, Settings
-from reconciler.model.spec import Kind
+from reconciler.state import specs, strict_yaml
+from reconciler.state.specs import RecipeYaml
 
 GOOD = "name: {n}\nrecipe: {{url: https://git.test/{n}.git}}\ndomain: {n}.example.test\nstateful: true\n"
 

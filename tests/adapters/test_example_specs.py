@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.adapters import specs
-from reconciler.adapters.specs import RecipeYaml
-from reconciler.core import render
-from reconciler.engine.candidate import secret_key
+from reconciler.core.release import render
+from reconciler.engine.live.preflight import secret_key
 from reconciler.model.settings import Settings
+from reconciler.state import specs
+from reconciler.state.specs import RecipeYaml
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 NAMES = sorted(path.stem for path in (EXAMPLES / "specs").glob("*.yaml"))

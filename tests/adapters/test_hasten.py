@@ -3,7 +3,7 @@
 import threading
 from typing import Any
 
-from reconciler.adapters.swarm.hasten import Hastener
+from reconciler.adapters.swarm.containers import Hastener
 from reconciler.model.errors import ActError
 from reconciler.model.observed import ContainerObs, StackObs, TaskObs
 from tests.builders import NOW

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.adapters.swarm import removal
+from reconciler.adapters.swarm import services
 from reconciler.model.errors import ActError
 from reconciler.model.ids import StackName
 
@@ -58,7 +58,7 @@ class Client:
 
 def taken_down(client: Client, *found: dict[str, Any], kill: bool = False) -> list[str]:
     stub: Any = client
-    removal.take_down(stub, STACK, found, kill=kill)
+    services.take_down(stub, STACK, found, kill=kill)
     return [told for told in client.told if told != "look"]
 
 
@@ -100,16 +100,16 @@ def test_one_that_cannot_go_keeps_no_other(refuses: str) -> None:
 
 def test_all_of_a_stack_are_stopped_when_asked_for_also_those_of_no_service() -> None:
     client: Any = Client([task("app", "remove")])
-    removal.stop(client, STACK, lambda _: True)
+    services.stop(client, STACK, lambda _: True)
     assert sorted(client.told) == ["look", "stop c1 7", "stop stray 10"]
 
 
 def test_halting_wants_no_task_and_is_done_once() -> None:
     everywhere = service("app", mode="Global")["Spec"]
-    assert removal.halted(everywhere) and not removal.halted(everywhere)
+    assert services.halted(everywhere) and not services.halted(everywhere)
     assert everywhere["TaskTemplate"]["Placement"]["Constraints"] == ["node.id==ci-warm-halts-this"]
     assert everywhere["Mode"] == {"Global": {}}
     one = service("app")["Spec"]
-    assert removal.halted(one) and not removal.halted(one)
+    assert services.halted(one) and not services.halted(one)
     assert one["Mode"] == {"Replicated": {"Replicas": 0}}
-    assert not removal.halted({"Mode": {"ReplicatedJob": {}}, "TaskTemplate": {}})
+    assert not services.halted({"Mode": {"ReplicatedJob": {}}, "TaskTemplate": {}})

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.adapters.snapshots import archive, tree, unpack
-from reconciler.adapters.snapshots.store import FolderSnapshots
 from reconciler.model.errors import ActError, StateError
 from reconciler.model.ids import AppName
 from reconciler.model.observed import VolumeObs
-from reconciler.model.records import SnapshotManifest
+from reconciler.model.snapshot import SnapshotManifest
+from reconciler.node.snapshots import archive, tree, unpack
+from reconciler.node.snapshots.store import FolderSnapshots
 from tests.builders import NOW
 
 APP = AppName("notes")

@@ -9,19 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.adapters import files, records
-from reconciler.adapters.alerts import AlertFolder
-from reconciler.adapters.canonicals import CanonicalFolder
-from reconciler.adapters.history import HistoryFile
-from reconciler.adapters.locks import LockFolder
-from reconciler.adapters.records import RecordStore
-from reconciler.core import upgrade_base
+from reconciler.core.testrun import base
+from reconciler.model.alert import Alert, Severity
+from reconciler.model.canonical import Green, Greens
 from reconciler.model.errors import LockBusy, StateError
+from reconciler.model.history import HistoryLine
 from reconciler.model.ids import AppName
-from reconciler.model.records import KnownGood
-from reconciler.model.reports import DOCUMENTS, Alert, HistoryLine, Severity
-from reconciler.model.runs import Green, Greens
-from reconciler.schemas import all_schemas
+from reconciler.model.release import KnownGood
+from reconciler.schemas import DOCUMENTS, all_schemas
+from reconciler.state import files, records
+from reconciler.state.alerts import AlertFolder
+from reconciler.state.canonicals import CanonicalFolder
+from reconciler.state.history import HistoryFile
+from reconciler.state.locks import LockFolder
+from reconciler.state.records import RecordStore
 from tests.builders import NOW, journal, known
 
 APP = AppName("notes")
@@ -215,7 +216,7 @@ def test_two_runs_that_end_together_both_leave_their_green(tmp_path: Path) -> No
 
     def passed(version: str) -> None:
         green = Green(version=version, commit="c" * 40, kind="release", run=f"run-{version}", at=NOW)
-        folder.change_greens(url, lambda greens: upgrade_base.remember(greens, green))
+        folder.change_greens(url, lambda greens: base.remember(greens, green))
 
     other = threading.Thread(target=passed, args=("1.0.1+5.0.1",))
 
@@ -223,7 +224,7 @@ def test_two_runs_that_end_together_both_leave_their_green(tmp_path: Path) -> No
         other.start()
         other.join(0.3)  # it would be done by now if it could come in between
         green = Green(version="1.0.0+5.0.0", commit="d" * 40, kind="release", run="run-first", at=NOW)
-        return upgrade_base.remember(greens, green)
+        return base.remember(greens, green)
 
     folder.change_greens(url, slowly)
     other.join()

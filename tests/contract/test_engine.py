@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.core.render import LABEL_BUNDLE
+from reconciler.core.release.render import LABEL_BUNDLE
 from reconciler.demo import recipes
 from reconciler.model.errors import ActError
 from reconciler.model.ids import StackName
-from reconciler.model.records import Bundle
+from reconciler.model.release import Bundle
 from tests.lab import V1, V2, Lab, lab, until
 
 

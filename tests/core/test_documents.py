@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from reconciler.engine.report import QUIET
+from reconciler.engine.live.report import QUIET
+from reconciler.model.app import AppSpec
+from reconciler.model.hold import HoldReason
 from reconciler.model.settings import Settings
-from reconciler.model.spec import AppSpec
-from reconciler.model.verdict import HoldReason
 
 ROOT = Path(__file__).parents[2]
 _MAKERS: dict[str, str | int] = {"Alert": "reason", "AlertText": "reason", "_alert": 1, "host_alert": 1}

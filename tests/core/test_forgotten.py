@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from reconciler.adapters.swarm import parse
-from reconciler.core import assess, compose, forgotten
+from reconciler.core.change import lost_tasks
+from reconciler.core.live import assess
+from reconciler.core.release import compose
 from reconciler.model.status import Status
 from tests.builders import known, service, spec, stack, task
 
@@ -27,19 +29,19 @@ NOT_FORGOTTEN: list[tuple[str, Any, Any]] = [
 
 @pytest.mark.parametrize(("name", "seen", "taken"), NOT_FORGOTTEN, ids=[row[0] for row in NOT_FORGOTTEN])
 def test_is_not_forgotten(name: str, seen: Any, taken: Any) -> None:
-    assert forgotten.free(seen, frozenset(taken) if taken is not None else None) == (), name
+    assert lost_tasks.free(seen, frozenset(taken) if taken is not None else None) == (), name
 
 
 def test_is_woken_only_after_its_port_was_free_for_a_while_and_then_not_at_once_again() -> None:
     free, held = frozenset[int](), frozenset({443})
-    state, names = forgotten.step(forgotten.NOTHING, FORGOTTEN, free, 10.0)
+    state, names = lost_tasks.step(lost_tasks.NOTHING, FORGOTTEN, free, 10.0)
     assert names == ()
-    state, names = forgotten.step(state, FORGOTTEN, held, 11.0)
-    state, names = forgotten.step(state, FORGOTTEN, free, 12.0)
+    state, names = lost_tasks.step(state, FORGOTTEN, held, 11.0)
+    state, names = lost_tasks.step(state, FORGOTTEN, free, 12.0)
     assert names == (), "the port was taken in between"
-    state, names = forgotten.step(state, FORGOTTEN, free, 14.0)
+    state, names = lost_tasks.step(state, FORGOTTEN, free, 14.0)
     assert names == ("app",)
-    state, names = forgotten.step(state, FORGOTTEN, free, 14.5)
+    state, names = lost_tasks.step(state, FORGOTTEN, free, 14.5)
     assert names == ()
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from reconciler.core import gate
-from reconciler.core.gate import Candidate
+from reconciler.core.live import gate
+from reconciler.core.live.gate import Candidate
+from reconciler.model.hold import HoldReason as R
+from reconciler.model.memory import Approval, HostFaults, Memory, Quarantine, Suspension
 from reconciler.model.recipe import ImageLookup
-from reconciler.model.records import Approval, HostFaults, Memory, Quarantine, Suspension
 from reconciler.model.settings import NOTE_PATTERNS
-from reconciler.model.verdict import HoldReason as R
 from tests.builders import NOW, memory, spec
 
 COMMIT = "c" * 40

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core import removing
+from reconciler.core.change import safe_removal
 from reconciler.model.observed import TaskObs
 from tests.builders import NOW
 
@@ -28,7 +28,7 @@ UP, STEADY, FAILED, GOING = task("running"), task("running", for_s=60), task("sh
     ("limit", "attempts", "kept"), [(5, 0, 5), (0, 0, 0), (-1, 0, None), (5, 1, 2), (5, 10, 11), (-1, 3, 4)]
 )
 def test_a_policy_that_counts_restarts_says_how_many_are_kept(limit: int, attempts: int, kept: int | None) -> None:
-    assert removing.kept(limit, attempts) == kept
+    assert safe_removal.kept(limit, attempts) == kept
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_policy_that_counts_restarts_says_how_many_are_kept(limit: int, attemp
 def test_calm_is_what_has_room_for_its_next_restarts_or_does_not_restart(
     tasks: list[TaskObs], kept: int | None, calm: bool
 ) -> None:
-    assert removing.is_calm(tasks, kept, NOW) is calm
+    assert safe_removal.is_calm(tasks, kept, NOW) is calm
 
 
 @pytest.mark.parametrize(
@@ -75,9 +75,9 @@ def test_calm_is_what_has_room_for_its_next_restarts_or_does_not_restart(
 def test_swarm_deletes_what_was_scaled_away_and_what_is_too_much(
     tasks: list[TaskObs], kept: int | None, deleting: bool
 ) -> None:
-    assert removing.being_deleted(tasks, kept) is deleting
+    assert safe_removal.being_deleted(tasks, kept) is deleting
 
 
 def test_a_task_is_wanted_until_it_has_heard_that_it_is_to_end() -> None:
-    assert removing.wanted([FAILED, UP]) and removing.wanted([task("ready", "ready")])
-    assert not removing.wanted([FAILED, GOING]) and not removing.wanted([])
+    assert safe_removal.wanted([FAILED, UP]) and safe_removal.wanted([task("ready", "ready")])
+    assert not safe_removal.wanted([FAILED, GOING]) and not safe_removal.wanted([])

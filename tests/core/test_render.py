@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.adapters.specs import RecipeYaml
-from reconciler.core import compose, interpolate, render
 from reconciler.core.redact import Redactor
+from reconciler.core.release import compose, interpolate, render
+from reconciler.state.specs import RecipeYaml
 from tests.builders import spec
 from tests.conftest import missing
 

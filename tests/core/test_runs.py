@@ -4,28 +4,20 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.core import backups, headcheck, layers, level, promotion, seeding, sweeping, trialspec, trigger
-from reconciler.core import upgrade_base as bases
-from reconciler.core.compose import ComposeError
+from reconciler.core.canonical import promotion, status
+from reconciler.core.host import sweep_report
+from reconciler.core.release.compose import ComposeError
+from reconciler.core.testrun import backup_labels, chaos_label, level, previous_overlay, trigger
+from reconciler.core.testrun import base as bases
+from reconciler.core.testrun import spec as testrun_spec
+from reconciler.model.app import Kind
+from reconciler.model.canonical import Canonical, Green, Greens, InFlight, Promotion, Use
 from reconciler.model.ids import StackName
-from reconciler.model.observed import Mode as ServiceMode
+from reconciler.model.observed import ServiceMode as ServiceMode
 from reconciler.model.observed import ServiceObs, StackObs
-from reconciler.model.records import SnapshotManifest
-from reconciler.model.runs import (
-    Canonical,
-    Green,
-    Greens,
-    InFlight,
-    Mode,
-    Promotion,
-    Result,
-    Run,
-    Source,
-    StageResult,
-    Use,
-)
-from reconciler.model.spec import Kind
-from reconciler.model.trial import STAGES, CheckSpec, Stage, TrialSpec
+from reconciler.model.snapshot import SnapshotManifest
+from reconciler.model.testrun import Run, RunMode, RunResult, Source, StageResult
+from reconciler.model.tests import STAGES, CheckSpec, Stage, TestSpec
 from tests.builders import NOW, spec
 
 HEAD = Source(version="1.2.0+3.0", commit="c" * 40, kind="release", name="1.2.0+3.0")
@@ -43,7 +35,7 @@ def stage(name: Stage, result: str, cause: str = "") -> StageResult:
 def a_run(**changes: object) -> Run:
     base = Run(
         run="note-abc123",
-        mode=Mode.COLD,
+        mode=RunMode.COLD,
         confidence="full",
         app="notes",
         recipe="u",
@@ -52,7 +44,7 @@ def a_run(**changes: object) -> Run:
         asked=STAGES,
         head=HEAD,
         started_at=NOW,
-        result=Result.GREEN,
+        result=RunResult.GREEN,
     )
     return base.model_copy(update=changes)
 
@@ -93,17 +85,17 @@ def test_the_first_release_has_no_base_and_says_so() -> None:
 @pytest.mark.parametrize(
     ("results", "reached", "cap", "result"),
     [
-        (["passed"] * 5, 5, 5, Result.GREEN),
-        (["passed", "skipped", "skipped", "skipped", "passed"], 2, 2, Result.GREEN),
-        (["passed", "failed", "after", "after", "after"], 1, 5, Result.RED),
-        (["passed", "passed", "unasked", "unasked", "passed"], 2, 2, Result.GREEN),
-        (["unasked", "unasked", "unasked", "unasked", "passed"], 0, 0, Result.GREEN),
-        (["passed", "error", "after", "after", "after"], 1, 5, Result.ERROR),
-        (["passed", "broken", "skipped", "skipped", "passed"], 2, 2, Result.PARTIAL),
-        (["skipped"] * 5, 0, 0, Result.PARTIAL),
+        (["passed"] * 5, 5, 5, RunResult.GREEN),
+        (["passed", "skipped", "skipped", "skipped", "passed"], 2, 2, RunResult.GREEN),
+        (["passed", "failed", "after", "after", "after"], 1, 5, RunResult.RED),
+        (["passed", "passed", "unasked", "unasked", "passed"], 2, 2, RunResult.GREEN),
+        (["unasked", "unasked", "unasked", "unasked", "passed"], 0, 0, RunResult.GREEN),
+        (["passed", "error", "after", "after", "after"], 1, 5, RunResult.ERROR),
+        (["passed", "broken", "skipped", "skipped", "passed"], 2, 2, RunResult.PARTIAL),
+        (["skipped"] * 5, 0, 0, RunResult.PARTIAL),
     ],
 )
-def test_the_level_counts_what_passed_in_a_row(results: list[str], reached: int, cap: int, result: Result) -> None:
+def test_the_level_counts_what_passed_in_a_row(results: list[str], reached: int, cap: int, result: RunResult) -> None:
     kinds = {
         "unasked": ("not-run", ""),
         "after": ("not-run", "earlier-stage"),
@@ -115,16 +107,16 @@ def test_the_level_counts_what_passed_in_a_row(results: list[str], reached: int,
 
 
 def test_a_deploy_that_nobody_ordered_is_red() -> None:
-    assert level.result([stage(Stage.INSTALL, "passed")], 2, 1) is Result.RED
+    assert level.result([stage(Stage.INSTALL, "passed")], 2, 1) is RunResult.RED
 
 
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
         ({}, None),
-        ({"mode": Mode.QUICK}, "never promotes"),
-        ({"result": Result.RED}, "is red"),
-        ({"result": Result.PARTIAL}, "is partial"),
+        ({"mode": RunMode.QUICK}, "never promotes"),
+        ({"result": RunResult.RED}, "is red"),
+        ({"result": RunResult.PARTIAL}, "is partial"),
         ({"asked": (Stage.INSTALL,)}, "not all stages"),
         ({"head": HEAD.model_copy(update={"kind": "ref", "name": "pr-7"})}, "pr-7 is not a release"),
         ({"head": HEAD.model_copy(update={"version": "1.1.0+3.0", "commit": "b" * 40})}, "not the latest release"),
@@ -193,25 +185,25 @@ def test_what_runs_must_be_the_head_and_nothing_else() -> None:
     stack, commit = StackName("st"), "0123456789abcdef"
     chaos = {"coop-cloud.st.chaos-version": "01234567"}
     good = StackObs(services=(service("app", "i@1", **chaos),))
-    assert headcheck.problems(good, stack, {"app": "i@1"}, commit) == ()
+    assert chaos_label.problems(good, stack, {"app": "i@1"}, commit) == ()
     dirty = StackObs(services=(service("app", "i@1", **{"coop-cloud.st.chaos-version": "01234567+U"}),))
-    assert headcheck.problems(dirty, stack, {"app": "i@1"}, commit) == ()
+    assert chaos_label.problems(dirty, stack, {"app": "i@1"}, commit) == ()
     bad = StackObs(services=(service("app", "i@0"), service("sidekiq", "i@1", **chaos)))
-    assert headcheck.problems(bad, stack, {"app": "i@1", "db": "p@1"}, commit) == (
+    assert chaos_label.problems(bad, stack, {"app": "i@1", "db": "p@1"}, commit) == (
         "service db is missing",
         "service sidekiq is not in the head's compose",
         "service app runs i@0, the head asks for i@1",
         "service app carries chaos-version none, the head is 01234567",
     )
     empty = StackObs(services=(service("app", "i@1", **{"coop-cloud.st.chaos-version": "+U"}),))
-    assert len(headcheck.problems(empty, stack, {"app": "i@1"}, commit)) == 1
+    assert len(chaos_label.problems(empty, stack, {"app": "i@1"}, commit)) == 1
 
 
 def test_compose_file_entries_come_and_go() -> None:
-    assert layers.add("", "x.yml") == "compose.yml:x.yml"
-    assert layers.add("compose.yml:a.yml", "a.yml") == "compose.yml:a.yml"
-    assert layers.remove("compose.yml:x.yml:a.yml", "x.yml") == "compose.yml:a.yml"
-    assert layers.remove("x.yml", "x.yml") == "compose.yml"
+    assert previous_overlay.add("", "x.yml") == "compose.yml:x.yml"
+    assert previous_overlay.add("compose.yml:a.yml", "a.yml") == "compose.yml:a.yml"
+    assert previous_overlay.remove("compose.yml:x.yml:a.yml", "x.yml") == "compose.yml:a.yml"
+    assert previous_overlay.remove("x.yml", "x.yml") == "compose.yml"
 
 
 def test_previous_is_for_one_version_and_stale_for_any_other() -> None:
@@ -220,13 +212,13 @@ def test_previous_is_for_one_version_and_stale_for_any_other() -> None:
         "ci/previous/compose.previous.yml": b"services: {}",
         "compose.yml": b"",
     }
-    good = layers.previous(head, "ci/previous", "1.0.0+3.0")
+    good = previous_overlay.previous(head, "ci/previous", "1.0.0+3.0")
     assert good.applies and set(good.files) == {"compose.previous.yml"}
-    stale = layers.previous(head, "ci/previous", "1.1.0+3.0")
+    stale = previous_overlay.previous(head, "ci/previous", "1.1.0+3.0")
     assert not stale.applies and stale.note.startswith("stale: ci/previous is for 1.0.0+3.0")
-    nameless = layers.previous({"ci/previous/compose.previous.yml": b""}, "ci/previous", "1.0.0+3.0")
+    nameless = previous_overlay.previous({"ci/previous/compose.previous.yml": b""}, "ci/previous", "1.0.0+3.0")
     assert not nameless.applies and "does not name a version" in nameless.note
-    assert layers.previous({}, "ci/previous", "1.0.0+3.0") == layers.NOTHING
+    assert previous_overlay.previous({}, "ci/previous", "1.0.0+3.0") == previous_overlay.NOTHING
 
 
 def test_backup_labels_are_read_and_their_paths_stay_inside() -> None:
@@ -238,60 +230,60 @@ def test_backup_labels_are_read_and_their_paths_stay_inside() -> None:
         "backupbot.restore.post-hook": "/load.sh",
     }
     doc = {"services": {"app": {"deploy": {"labels": labels}}}}
-    found = backups.plan(doc, {"data": "s_data", "cache": "s_cache", "db": "s_db"})
+    found = backup_labels.plan(doc, {"data": "s_data", "cache": "s_cache", "db": "s_db"})
     assert found is not None
     assert (found.whole, dict(found.parts)) == (("s_data",), {"s_db": ("dump.sql", "more")})
-    assert found.before == (backups.Hook(service="app", argv=("/bin/sh", "-c", "/dump.sh")),)
+    assert found.before == (backup_labels.Hook(service="app", argv=("/bin/sh", "-c", "/dump.sh")),)
     assert found.restore_after[0].argv[2] == "/load.sh"
-    assert backups.plan({"services": {"app": {}}}, {"data": "s_data"}) is None
+    assert backup_labels.plan({"services": {"app": {}}}, {"data": "s_data"}) is None
     labels["backupbot.backup.volumes.db.path"] = "a/../../etc"
     with pytest.raises(ComposeError, match="not inside its volume"):
-        backups.plan(doc, {"db": "s_db"})
+        backup_labels.plan(doc, {"db": "s_db"})
 
 
 def test_what_the_spec_says_wins_and_the_recipes_checks_need_leave() -> None:
-    mine = TrialSpec(stages=(Stage.INSTALL,), checks=(CheckSpec(name="own", run=("a",), stage=Stage.INSTALL),))
+    mine = TestSpec(stages=(Stage.INSTALL,), checks=(CheckSpec(name="own", run=("a",), stage=Stage.INSTALL),))
     checks = (CheckSpec(name="own", run=("b",)), CheckSpec(name="more", run=("c",)))
-    theirs = TrialSpec(stages=STAGES, needs=("keycloak",), checks=checks)
-    found = trialspec.merged(mine, theirs)
+    theirs = TestSpec(stages=STAGES, needs=("keycloak",), checks=checks)
+    found = testrun_spec.merged(mine, theirs)
     assert (found.stages, found.needs, [c.run for c in found.checks]) == ((Stage.INSTALL,), ("keycloak",), [("a",)])
-    allowed = trialspec.merged(mine.model_copy(update={"recipe_checks": True}), theirs)
+    allowed = testrun_spec.merged(mine.model_copy(update={"recipe_checks": True}), theirs)
     assert [c.run for c in allowed.checks] == [("a",), ("c",)]
 
 
 @pytest.mark.parametrize("name", ["notes", "a_b", "-", "x"])
 def test_names_of_runs(name: str) -> None:
-    found = trialspec.run_name(name, "0a1b2c")
-    assert trialspec.is_run(found) and found.endswith("-0a1b2c")
+    found = testrun_spec.run_name(name, "0a1b2c")
+    assert testrun_spec.is_run(found) and found.endswith("-0a1b2c")
 
 
 @pytest.mark.parametrize("name", ["master", "notes", "note-0a1b2", "note-0A1B2C", "../x-0a1b2c", "notes1-0a1b2c"])
 def test_what_is_no_run(name: str) -> None:
-    assert not trialspec.is_run(name)
+    assert not testrun_spec.is_run(name)
 
 
 @pytest.mark.parametrize(
     ("comment", "mode"),
     [
-        ("!testme", Mode.COLD),
-        ("  !testme  \n\nthanks", Mode.COLD),
-        ("!testme --quick", Mode.QUICK),
+        ("!testme", RunMode.COLD),
+        ("  !testme  \n\nthanks", RunMode.COLD),
+        ("!testme --quick", RunMode.QUICK),
         ("!testmexyz", None),
         ("!testme --quickly", None),
         ("!testme quick", None),
         ("please !testme", None),
         ("!TESTME", None),
         ("", None),
-        ("\n!testme", Mode.COLD),
+        ("\n!testme", RunMode.COLD),
         ("!testme --quick now", None),
         ("x\n!testme", None),
     ],
 )
-def test_what_a_comment_asks_for(comment: str, mode: Mode | None) -> None:
+def test_what_a_comment_asks_for(comment: str, mode: RunMode | None) -> None:
     assert trigger.parse(comment) is mode
 
 
-def seen(**changes: object) -> seeding.Seen:
+def seen(**changes: object) -> status.Seen:
     base: dict[str, object] = {
         "canonical": canonical(),
         "use": None,
@@ -301,7 +293,7 @@ def seen(**changes: object) -> seeding.Seen:
         "volumes": ("st_data",),
         "released": True,
     }
-    return seeding.Seen(**{**base, **changes})  # type: ignore[arg-type] # a table's row is of mixed types
+    return status.Seen(**{**base, **changes})  # type: ignore[arg-type] # a table's row is of mixed types
 
 
 RUN, HAND = Use(app="notes", by="note-abc123", since=NOW), Use(app="notes", by="manual", since=NOW)
@@ -310,24 +302,24 @@ RUN, HAND = Use(app="notes", by="note-abc123", since=NOW), Use(app="notes", by="
 @pytest.mark.parametrize(
     ("changes", "act", "word"),
     [
-        ({}, seeding.Act.NOTHING, "idle"),
-        ({"canonical": None}, seeding.Act.SEED, "cold"),
-        ({"canonical": None, "released": False}, seeding.Act.NO_RELEASE, "cold"),
-        ({"snapshot": None}, seeding.Act.SEED, "cold"),
-        ({"snapshot": "another"}, seeding.Act.SEED, "cold"),
-        ({"volumes": ()}, seeding.Act.RESTORE, "dirty"),
-        ({"services": True, "use": HAND}, seeding.Act.IN_USE, "in-use"),
-        ({"services": True}, seeding.Act.IN_USE, "in-use"),
-        ({"services": True, "use": RUN}, seeding.Act.RECOVER, "in-use"),
-        ({"use": RUN}, seeding.Act.NOTHING, "dirty"),
-        ({"use": HAND}, seeding.Act.NOTHING, "dirty"),
-        ({"use": RUN, "canonical": None}, seeding.Act.RECOVER, "cold"),
-        ({"stack": "renamed"}, seeding.Act.MOVED, "dirty"),
-        ({"canonical": canonical(None), "snapshot": None, "volumes": ()}, seeding.Act.NOTHING, "idle"),
+        ({}, status.Act.NOTHING, "idle"),
+        ({"canonical": None}, status.Act.SEED, "cold"),
+        ({"canonical": None, "released": False}, status.Act.NO_RELEASE, "cold"),
+        ({"snapshot": None}, status.Act.SEED, "cold"),
+        ({"snapshot": "another"}, status.Act.SEED, "cold"),
+        ({"volumes": ()}, status.Act.RESTORE, "dirty"),
+        ({"services": True, "use": HAND}, status.Act.IN_USE, "in-use"),
+        ({"services": True}, status.Act.IN_USE, "in-use"),
+        ({"services": True, "use": RUN}, status.Act.RECOVER, "in-use"),
+        ({"use": RUN}, status.Act.NOTHING, "dirty"),
+        ({"use": HAND}, status.Act.NOTHING, "dirty"),
+        ({"use": RUN, "canonical": None}, status.Act.RECOVER, "cold"),
+        ({"stack": "renamed"}, status.Act.MOVED, "dirty"),
+        ({"canonical": canonical(None), "snapshot": None, "volumes": ()}, status.Act.NOTHING, "idle"),
     ],
 )
-def test_what_a_canonical_needs(changes: dict[str, object], act: seeding.Act, word: str) -> None:
-    assert (seeding.judge(seen(**changes)).act, seeding.word(seen(**changes))) == (act, word)
+def test_what_a_canonical_needs(changes: dict[str, object], act: status.Act, word: str) -> None:
+    assert (status.judge(seen(**changes)).act, status.word(seen(**changes))) == (act, word)
 
 
 def test_a_seeding_run_is_asked_for_once_in_fifteen_minutes_and_in_vain_ever_less_often() -> None:
@@ -336,22 +328,22 @@ def test_a_seeding_run_is_asked_for_once_in_fifteen_minutes_and_in_vain_ever_les
     asked = []
     for minute in range(16 * 60):
         now = NOW + timedelta(minutes=minute)
-        if not seeding.is_in_flight(mark, "k", life, now):
-            mark = seeding.next_mark(mark, "k", now)
+        if not status.is_in_flight(mark, "k", life, now):
+            mark = status.next_mark(mark, "k", now)
             asked.append(minute)
     assert asked == [0, 15, 45, 105, 225, 465, 945]
-    assert not seeding.is_in_flight(mark, "another release", life, now)
-    assert seeding.next_mark(mark, "another release", now).asked == 1
-    assert not seeding.is_in_flight(InFlight(key="k", at=now + timedelta(hours=1)), "k", life, now)
+    assert not status.is_in_flight(mark, "another release", life, now)
+    assert status.next_mark(mark, "another release", now).asked == 1
+    assert not status.is_in_flight(InFlight(key="k", at=now + timedelta(hours=1)), "k", life, now)
 
 
 def test_the_key_of_an_item_is_all_that_it_is() -> None:
     one = spec(kind="canonical")
     keys = {
-        seeding.key(one, "1"),
-        seeding.key(one, "2"),
-        seeding.key(one.model_copy(update={"domain": "other.test"}), "1"),
-        seeding.key(one.model_copy(update={"name": "other"}), "1"),
+        status.key(one, "1"),
+        status.key(one, "2"),
+        status.key(one.model_copy(update={"domain": "other.test"}), "1"),
+        status.key(one.model_copy(update={"name": "other"}), "1"),
     }
     assert len(keys) == 4
 
@@ -369,7 +361,7 @@ def test_the_key_of_an_item_is_all_that_it_is() -> None:
 def test_what_a_night_leaves_out(version: str | None, behind: bool, every: bool, why: str | None) -> None:
     greens = Greens(recipe="u", releases={HEAD.version: GREEN_HEAD})
     newest = version and Source(version=version, commit=HEAD.commit, kind="release", name=version)
-    found = sweeping.skip(newest or None, greens, behind=behind, every=every)
+    found = sweep_report.skip(newest or None, greens, behind=behind, every=every)
     assert found is None if why is None else found is not None and why in found
 
 
@@ -403,7 +395,7 @@ def test_a_main_branch_ahead_of_the_head_is_no_base_for_it() -> None:
 def test_a_deploy_counts_when_no_service_that_stayed_is_the_same(
     before: dict[str, str], now: dict[str, str], anew: bool
 ) -> None:
-    assert headcheck.is_anew(before, now) is anew
+    assert chaos_label.is_anew(before, now) is anew
 
 
 def test_a_first_promotion_stops_before_data_that_nobody_explains() -> None:
@@ -415,11 +407,11 @@ def test_a_first_promotion_stops_before_data_that_nobody_explains() -> None:
 @pytest.mark.parametrize(
     ("changes", "withdrawn"),
     [
-        ({"result": Result.RED, "stages": (stage(Stage.INSTALL, "failed"),)}, True),
-        ({"result": Result.RED, "stages": ()}, False),
-        ({"result": Result.ERROR, "stages": (stage(Stage.INSTALL, "error"),)}, False),
-        ({"result": Result.RED, "asked": (Stage.INSTALL,), "stages": (stage(Stage.INSTALL, "failed"),)}, False),
-        ({"result": Result.GREEN, "stages": (stage(Stage.INSTALL, "passed"),)}, False),
+        ({"result": RunResult.RED, "stages": (stage(Stage.INSTALL, "failed"),)}, True),
+        ({"result": RunResult.RED, "stages": ()}, False),
+        ({"result": RunResult.ERROR, "stages": (stage(Stage.INSTALL, "error"),)}, False),
+        ({"result": RunResult.RED, "asked": (Stage.INSTALL,), "stages": (stage(Stage.INSTALL, "failed"),)}, False),
+        ({"result": RunResult.GREEN, "stages": (stage(Stage.INSTALL, "passed"),)}, False),
     ],
 )
 def test_a_green_is_taken_back_only_by_a_stage_that_failed(changes: dict[str, object], withdrawn: bool) -> None:

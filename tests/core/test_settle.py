@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from reconciler.core import settle
-from reconciler.core.settle import State, Want
-from reconciler.model.observed import ContainerObs, Mode, StackObs
-from reconciler.model.records import Mark
-from reconciler.model.verdict import Failed, Fault, Moving, Settled, Settling
+from reconciler.core.change import settle
+from reconciler.core.change.settle import State, Want
+from reconciler.model.journal import ServiceMark
+from reconciler.model.observed import ContainerObs, ServiceMode, StackObs
+from reconciler.model.settling import Failed, Fault, Moving, Settled, Settling
 from tests.builders import BUNDLE, IMAGE, service, stack, task, update
 
 WANT = Want(
@@ -45,7 +45,7 @@ def test_settles_when_the_same_tasks_ran_long_enough() -> None:
 
 
 OLD = "2026-01-01T00:00:00Z"
-MARK = {"app": Mark(version_index=9, update_started_at=OLD)}
+MARK = {"app": ServiceMark(version_index=9, update_started_at=OLD)}
 SETTLED = [
     ("an old rollback_completed is not ours", [service(update=update("rollback_completed", OLD)), task()], MARK),
     ("an old pause is not ours", [service(update=update("paused", OLD)), task()], MARK),
@@ -56,14 +56,14 @@ SETTLED = [
         {},
     ),
     ("0 replicas, nothing runs", [service(replicas=0, running=0)], {}),
-    ("global on its one node", [service(mode=Mode.GLOBAL, replicas=0, desired=1), task()], {}),
+    ("global on its one node", [service(mode=ServiceMode.GLOBAL, replicas=0, desired=1), task()], {}),
     ("a finished one-shot", [service(restart_condition="on-failure"), task("complete", desired_state="shutdown")], {}),
-    ("a finished job", [service(mode=Mode.REPLICATED_JOB), task("complete", desired_state="complete")], {}),
+    ("a finished job", [service(mode=ServiceMode.REPLICATED_JOB), task("complete", desired_state="complete")], {}),
 ]
 
 
 @pytest.mark.parametrize(("name", "parts", "marks"), SETTLED, ids=[row[0] for row in SETTLED])
-def test_is_settled(name: str, parts: list[Any], marks: dict[str, Mark]) -> None:
+def test_is_settled(name: str, parts: list[Any], marks: dict[str, ServiceMark]) -> None:
     assert isinstance(run(steady(*parts), marks=marks), Settled), name
 
 

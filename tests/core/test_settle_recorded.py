@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from reconciler.adapters.swarm import parse
-from reconciler.core import settle
-from reconciler.core.settle import State, Want
+from reconciler.core.change import settle
+from reconciler.core.change.settle import State, Want
 from reconciler.model.ids import StackName
+from reconciler.model.journal import ServiceMark
 from reconciler.model.observed import StackObs
-from reconciler.model.records import Mark
-from reconciler.model.verdict import Failed, Fault, Moving, Settled, Settling
+from reconciler.model.settling import Failed, Fault, Moving, Settled, Settling
 
 PAYLOADS = Path(__file__).parent.parent / "payloads"
 # name -> (what it must come to, the reason, by when in seconds of the recording)
@@ -40,7 +40,7 @@ def replay(name: str, min_healthy_s: float = 1.0) -> tuple[Settling, float]:
     raw = json.loads((PAYLOADS / f"{name}.json").read_text())
     stood = parse.stacks(*raw["before"][:2]).get(StackName("payload"), StackObs())
     marks = {
-        s.name: Mark(version_index=s.version_index, update_started_at=s.update.started_at if s.update else "")
+        s.name: ServiceMark(version_index=s.version_index, update_started_at=s.update.started_at if s.update else "")
         for s in stood.services
     }
     same = {s.id for s in stood.services if s.labels.get("ci-warm.bundle") == raw["bundle"]}

@@ -2,9 +2,9 @@
 
 import pytest
 
-from reconciler.core import transaction
-from reconciler.core.transaction import AfterFailure, back, following, forward
-from reconciler.model.records import Change, Failure, Journal, Step
+from reconciler.core.change import transaction
+from reconciler.core.change.transaction import AfterFailure, back, following, forward
+from reconciler.model.journal import Change, Failure, Journal, Step
 from tests.builders import journal
 
 S = Step

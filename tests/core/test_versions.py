@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core import versions
-from reconciler.core.versions import Wish, choose, classify, in_track, parse, stepped_over
+from reconciler.core.release import versions
+from reconciler.core.release.versions import Wish, choose, classify, in_track, parse, stepped_over
 from reconciler.model.recipe import Tags
 from tests.builders import NOW, memory
 

@@ -12,18 +12,19 @@ from typing import Any
 import pytest
 
 from reconciler.adapters.clock import StopFlag
-from reconciler.adapters.spool import WishFolder
-from reconciler.core import retention, specset, upgrade_base
-from reconciler.engine import gc, upkeep
-from reconciler.engine.daemon import DISK, TICK, Daemon
-from reconciler.engine.pulse import Pulse
-from reconciler.engine.realms import Reaped
+from reconciler.core.host import retention, spec_set
+from reconciler.core.testrun import base
+from reconciler.engine.host import housekeeping, image_gc
+from reconciler.engine.host.daemon import DISK, TICK, Daemon
+from reconciler.engine.host.watchdog import Pulse
+from reconciler.engine.testrun.realms import Reaped
 from reconciler.model.errors import ObserveError, StateError
 from reconciler.model.ids import AppName
 from reconciler.model.observed import Inventory, StoredImage
-from reconciler.model.reports import Wish
+from reconciler.model.request import Request
 from reconciler.ports import Ports, Probe, ProbeAnswer
 from reconciler.ports.daemon import Desired, Usage
+from reconciler.state.requests import WishFolder
 from tests.builders import NOW, journal, spec
 from tests.engine.conftest import V1, host  # noqa: F401 - a fixture
 from tests.fakes.world import Host
@@ -69,7 +70,7 @@ class Nothing:
     def stamp(self) -> Hashable:
         return 0
 
-    def take(self) -> Sequence[Wish]:
+    def take(self) -> Sequence[Request]:
         return []
 
     def load(self, before: Desired | None) -> Desired:
@@ -111,7 +112,7 @@ def made(world: Host, ports: Ports, nothing: Nothing, reap: Callable[[], Reaped 
         state=state,
         stop=threading.Event(),
         starter=nothing,
-        keep_up=lambda now: upkeep.tidy(now, nothing, lambda _paths: full, reap),
+        keep_up=lambda now: housekeeping.tidy(now, nothing, lambda _paths: full, reap),
     )
 
 
@@ -121,10 +122,10 @@ def test_images_that_a_test_brought_may_go_when_no_canonical_needs_them(host: Ho
     asked, pinned = "registry.test/notes:4", f"registry.test/notes@{digest}"
     old = NOW - timedelta(90)
     host.engine.stored = [StoredImage(id="sha256:4", references=(asked, pinned), size=1, tagged_at=old, used=False)]
-    assert gc.collect(ports, host.settings, host.specs, dry_run=True).removed == ()
+    assert image_gc.collect(ports, host.settings, host.specs, dry_run=True).removed == ()
     url = host.specs[0].recipe.url
-    ports.canonicals.change_greens(url, lambda greens: upgrade_base.brought(greens, {asked: pinned}))
-    assert [removal.id for removal in gc.collect(ports, host.settings, host.specs).removed] == ["sha256:4"]
+    ports.canonicals.change_greens(url, lambda greens: base.brought(greens, {asked: pinned}))
+    assert [removal.id for removal in image_gc.collect(ports, host.settings, host.specs).removed] == ["sha256:4"]
 
 
 def test_a_sign_of_life_only_while_the_work_moves(host: Host) -> None:  # noqa: F811
@@ -191,12 +192,12 @@ def test_nothing_goes_while_something_is_in_flight(host: Host) -> None:  # noqa:
     host.engine.stored = [StoredImage(id="sha256:3", references=(), size=1, tagged_at=NOW - timedelta(90), used=False)]
     ports = host.ports()
     held = ports.locks.acquire(host.specs[0].app, "a test")
-    assert "being worked on" in gc.collect(ports, host.settings, host.specs).skipped
+    assert "being worked on" in image_gc.collect(ports, host.settings, host.specs).skipped
     held.release()
-    assert len(gc.collect(ports, host.settings, host.specs, dry_run=True).removed) == 1
+    assert len(image_gc.collect(ports, host.settings, host.specs, dry_run=True).removed) == 1
     (host.root / "state" / "notes" / "memory.json").write_text("{")
     with pytest.raises(StateError):
-        gc.collect(host.ports(), host.settings, host.specs)
+        image_gc.collect(host.ports(), host.settings, host.specs)
     assert len(host.engine.stored) == 1
 
 
@@ -241,20 +242,20 @@ def test_an_image_that_is_needed_by_digest_stays_whatever_it_is_called() -> None
 def test_a_clash_keeps_both_sides_as_they_were() -> None:
     one, two = spec(name="one", domain="one.test"), spec(name="two", domain="two.test")
     moved = spec(name="two", domain="one.test")
-    chosen, problems = specset.usable({"1": one, "2": moved}, set(), {"1": one, "2": two})
+    chosen, problems = spec_set.usable({"1": one, "2": moved}, set(), {"1": one, "2": two})
     assert dict(chosen) == {"1": one, "2": two}
     assert {problem.key for problem in problems} == {"domain", "stack"}
 
 
 def test_a_clash_without_a_before_leaves_the_later_one_out() -> None:
     one, two = spec(name="one", domain="one.test"), spec(name="two", domain="one.test")
-    chosen, problems = specset.usable({"1": one, "2": two}, set(), {})
+    chosen, problems = spec_set.usable({"1": one, "2": two}, set(), {})
     assert list(chosen) == ["1"] and problems
 
 
 def test_an_app_after_one_whose_file_is_wrong_still_runs() -> None:
     later = spec(name="later", after=["first"])
-    chosen, problems = specset.usable({"2": later}, {"1"}, {})
+    chosen, problems = spec_set.usable({"2": later}, {"1"}, {})
     assert (list(chosen), problems) == (["2"], [])
 
 
@@ -275,7 +276,7 @@ def test_a_change_of_an_app_that_is_no_longer_declared_is_told(host: Host) -> No
     daemon = made(host, ports, Nothing())
     daemon._turn({DISK})
     assert {alert.reason for alert in host.alerts()} == {"orphan", "disk"}
-    assert "a change is under way: notes" in gc.collect(ports, host.settings, []).skipped
+    assert "a change is under way: notes" in image_gc.collect(ports, host.settings, []).skipped
 
 
 def test_a_mistake_that_one_app_brings_out_is_its_own(host: Host) -> None:  # noqa: F811
@@ -295,14 +296,14 @@ def test_a_mistake_that_one_app_brings_out_is_its_own(host: Host) -> None:  # no
 
 def test_a_ring_is_found_however_many_other_files_are_wrong() -> None:
     one, two = spec(name="one", domain="one.test", after=["two"]), spec(name="two", domain="two.test", after=["one"])
-    chosen, problems = specset.usable({"1": one, "2": two}, {"broken"}, {})
-    specset.in_order(list(chosen.values()))
+    chosen, problems = spec_set.usable({"1": one, "2": two}, {"broken"}, {})
+    spec_set.in_order(list(chosen.values()))
     assert len(chosen) == 1 and "circle" in problems[0].message
 
 
 def test_a_record_that_is_torn_keeps_no_other_apps_pins_from_being_put_back(host: Host) -> None:  # noqa: F811
     (host.root / "state" / "notes" / "known_good.json").write_text("[]")
-    [problem] = gc.protect(host.ports(), host.specs)
+    [problem] = image_gc.protect(host.ports(), host.specs)
     assert problem.startswith("notes: ")
 
 

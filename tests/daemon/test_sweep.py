@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from reconciler.adapters import units
-from reconciler.core import sweeping
+from reconciler.core.host import sweep_report
 from tests.builders import NOW
 from tests.daemon.test_process import QUICK, deployed
 from tests.lab import V1, Lab, lab, until
@@ -143,8 +143,8 @@ def test_two_sweeps_at_once_and_unreadable_reports(host: Lab) -> None:
 
 def test_a_night_has_one_date() -> None:
     at = NOW.replace(hour=23, minute=30)
-    assert {sweeping.night(at), sweeping.night(at.replace(day=22, hour=4))} == {"2026-11-21"}
-    assert sweeping.night(at.replace(day=22, hour=23)) == "2026-11-22"
+    assert {sweep_report.night(at), sweep_report.night(at.replace(day=22, hour=4))} == {"2026-11-21"}
+    assert sweep_report.night(at.replace(day=22, hour=23)) == "2026-11-22"
 
 
 def test_reload_checks_before_it_tells(host: Lab) -> None:

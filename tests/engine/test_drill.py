@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from reconciler.engine import drill
 from reconciler.engine.context import Context
+from reconciler.engine.host import restore_drill
 from tests.builders import spec
 from tests.fakes.world import Host
 
@@ -19,7 +19,7 @@ def upgraded(host: Host) -> Context:
 def test_a_snapshot_that_restores_is_on_record_and_leaves_nothing(host: Host) -> None:
     context = upgraded(host)
     before = list(host.engine.changes)
-    done = drill.practise(context)
+    done = restore_drill.practise(context)
     assert done is not None and done.problems == ()
     assert context.ports.store.drill(context.app) == done
     assert not (host.root / "state" / "notes" / ".drill").exists()
@@ -32,27 +32,27 @@ def test_a_snapshot_that_would_not_restore_is_an_alert(host: Host) -> None:
     whole = archive.read_bytes()
     at = whole.index(b"started with schema")
     archive.write_bytes(whole[:at] + b"STARTED" + whole[at + 7 :])
-    done = drill.practise(context)
+    done = restore_drill.practise(context)
     assert done is not None and done.problems
     assert host.result() == "noop-healthy"
     assert [alert.reason for alert in host.alerts()] == ["drill"], "a pass over the app does not clear it"
     archive.write_bytes(whole)
-    assert drill.practise(context) is not None
+    assert restore_drill.practise(context) is not None
     assert host.alerts() == []
 
 
 def test_the_one_that_waits_longest_is_next(host: Host) -> None:
     context = upgraded(host)
     host.specs.append(spec(name="none", domain="none.test"))
-    due = drill.due(context.ports, host.settings, host.specs)
+    due = restore_drill.due(context.ports, host.settings, host.specs)
     assert due is not None and due.name == "notes"
-    assert drill.one(context.ports, host.settings, host.specs) is not None
-    assert drill.due(context.ports, host.settings, host.specs) is None
+    assert restore_drill.one(context.ports, host.settings, host.specs) is not None
+    assert restore_drill.due(context.ports, host.settings, host.specs) is None
     host.clock.seconds += timedelta(days=8).total_seconds()
     held = context.ports.locks.acquire(context.app, "a test")
-    assert drill.one(context.ports, host.settings, host.specs) is None
+    assert restore_drill.one(context.ports, host.settings, host.specs) is None
     held.release()
-    assert drill.one(context.ports, host.settings, host.specs) is not None
+    assert restore_drill.one(context.ports, host.settings, host.specs) is not None
     never = host.settings.model_copy(update={"drill_every": 0.0})
     host.clock.seconds += timedelta(days=80).total_seconds()
-    assert drill.one(context.ports, never, host.specs) is None
+    assert restore_drill.one(context.ports, never, host.specs) is None

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from reconciler.model.errors import ActError, ObserveError
+from reconciler.model.memory import Suspension
 from reconciler.model.observed import World
-from reconciler.model.records import Suspension
 from reconciler.ports import Holder
 from tests.fakes.world import Behaviour, Crash, Host
 
@@ -72,7 +72,7 @@ def test_data_that_no_record_explains_is_held_whatever_its_volume_is_called(host
 
 
 def test_an_approved_try_on_unexplained_data_is_backed_by_a_snapshot(host: Host) -> None:
-    from reconciler.model.records import Approval
+    from reconciler.model.memory import Approval
 
     for path in (host.root / "state" / "notes").iterdir():
         if path.is_file():
@@ -243,9 +243,9 @@ def test_a_restore_that_fails_keeps_everything_down_and_tries_again(host: Host) 
 
 
 def test_a_manual_rollback_is_refused_while_its_snapshot_is_damaged(host: Host) -> None:
-    from reconciler.engine import observe
     from reconciler.engine.context import Context
-    from reconciler.engine.reconcile import roll_back
+    from reconciler.engine.live.reconcile import roll_back
+    from reconciler.engine.release import facts as release_facts
 
     host.release(V2, Behaviour(schema=2))
     host.result()
@@ -253,7 +253,7 @@ def test_a_manual_rollback_is_refused_while_its_snapshot_is_damaged(host: Host) 
     tar.write_bytes(b"gone")
     host.engine.changes.clear()
     context = Context(ports=host.ports(), settings=host.settings, spec=host.specs[0])
-    facts = observe.gather(context, host.engine.look(), None)
+    facts = release_facts.gather(context, host.engine.look(), None)
     assert roll_back(context, facts, "why not").result == f"rollback-refused:{V2}"
     assert host.engine.changes == []
     assert host.result() == "noop-healthy"
@@ -312,8 +312,8 @@ def test_unknown_while_gating_changes_nothing(host: Host) -> None:
 
 
 def test_an_unhealthy_app_says_why_a_newer_release_is_not_taken(host: Host) -> None:
-    from reconciler.engine.consider import consider
     from reconciler.engine.context import Context
+    from reconciler.engine.live.plan import consider
 
     host.prober.broken = True
     host.release(V2)

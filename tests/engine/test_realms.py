@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.adapters.alerts import AlertFolder
-from reconciler.adapters.realm_desk import RealmDesk
-from reconciler.core import realming
-from reconciler.engine import realms
-from reconciler.engine.realms import Keeper
+from reconciler.core.host import realm_names
+from reconciler.engine.testrun import realms
+from reconciler.engine.testrun.realms import Keeper
 from reconciler.model.errors import ActError, ObserveError, StateError, UsageError
 from reconciler.model.settings import KeycloakSettings
 from reconciler.ports.realms import Credentials
+from reconciler.state.alerts import AlertFolder
+from reconciler.state.realms import RealmDesk
 from tests.fakes.world import Clock
 
 
@@ -150,4 +150,4 @@ def test_names_that_no_realm_may_have(keeper: Keeper, recipe: str) -> None:
     [("master", False), ("notes-0a1b2c", True), ("notes-0a1b2", False), ("notes-0A1B2C", False), ("-0a1b2c", False)],
 )
 def test_what_looks_like_a_run(name: str, expected: bool) -> None:
-    assert realming.is_of_a_run(name) is expected
+    assert realm_names.is_of_a_run(name) is expected

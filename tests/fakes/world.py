@@ -10,26 +10,21 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from reconciler.adapters.alerts import AlertFolder
-from reconciler.adapters.canonicals import CanonicalFolder
-from reconciler.adapters.history import HistoryFile
-from reconciler.adapters.locks import LockFolder
-from reconciler.adapters.records import RecordStore
 from reconciler.adapters.secret_source import FileOrRandom
-from reconciler.adapters.snapshots.store import FolderSnapshots
-from reconciler.adapters.specs import HostOverlays, RecipeYaml
-from reconciler.adapters.spool import WishDrop
 from reconciler.app import prepare_state
-from reconciler.core.digest import digest
-from reconciler.core.render import labelled
-from reconciler.engine import fleet
-from reconciler.engine.report import Report
+from reconciler.core.release.digest import digest
+from reconciler.core.release.render import labelled
+from reconciler.engine.host import one_pass
+from reconciler.engine.live.report import Report
+from reconciler.model.alert import Alert
+from reconciler.model.app import AppSpec
 from reconciler.model.errors import ActError, RecipeError
+from reconciler.model.history import HistoryLine
 from reconciler.model.ids import AppName, StackName
 from reconciler.model.observed import (
     ImageObs,
     Inventory,
-    Mode,
+    ServiceMode,
     ServiceObs,
     StackObs,
     StoredImage,
@@ -38,11 +33,18 @@ from reconciler.model.observed import (
     World,
 )
 from reconciler.model.recipe import ImageLookup, Tags
-from reconciler.model.records import Bundle, SnapshotManifest
-from reconciler.model.reports import Alert, HistoryLine
+from reconciler.model.release import Bundle
 from reconciler.model.settings import Settings
-from reconciler.model.spec import AppSpec
+from reconciler.model.snapshot import SnapshotManifest
+from reconciler.node.snapshots.store import FolderSnapshots
 from reconciler.ports import Deployed, Executed, Holder, NamedKind, Ports, Probe, ProbeAnswer
+from reconciler.state.alerts import AlertFolder
+from reconciler.state.canonicals import CanonicalFolder
+from reconciler.state.history import HistoryFile
+from reconciler.state.locks import LockFolder
+from reconciler.state.records import RecordStore
+from reconciler.state.requests import WishDrop
+from reconciler.state.specs import HostOverlays, RecipeYaml
 from tests.builders import NOW
 
 
@@ -338,7 +340,7 @@ def _observed(name: str, running: Running) -> ServiceObs:
         version_index=running.version,
         labels=labels,
         image=str(running.spec["image"]),
-        mode=Mode.REPLICATED,
+        mode=ServiceMode.REPLICATED,
         replicas=1,
         running=sum(task.state == "running" for task in running.tasks),
         desired=1,
@@ -491,7 +493,7 @@ class Host:
     def reconcile(self, crash_at: int | None = None, *, fetch: bool = True) -> list[Report]:
         """One pass of a fresh process; `crash_at`: the effect point at which it dies."""
         self.points, self.crash_at = [], crash_at
-        return fleet.run(self.ports(), self.settings, self.specs, fetch=fetch)
+        return one_pass.run(self.ports(), self.settings, self.specs, fetch=fetch)
 
     def result(self) -> str:
         """The one app's result line of one pass."""

@@ -13,11 +13,11 @@ from typing import Any
 
 from reconciler import app as composition
 from reconciler import doctor
-from reconciler.adapters.alerts import AlertFolder
 from reconciler.adapters.swarm.engine import SwarmEngine
 from reconciler.demo.story import clear_stack
-from reconciler.engine import fleet
-from reconciler.model.reports import Alert
+from reconciler.engine.host import one_pass
+from reconciler.model.alert import Alert
+from reconciler.state.alerts import AlertFolder
 from tests.systemd.host import PROJECT
 
 PREFIX = "ci-warm-live/"
@@ -95,7 +95,7 @@ class Site:
     def reconcile(self) -> dict[str, str]:
         """One pass: the result of each app."""
         app = self.build()
-        return {r.status.app: r.outcome.result for r in fleet.run(app.ports, app.settings, app.specs)}
+        return {r.status.app: r.outcome.result for r in one_pass.run(app.ports, app.settings, app.specs)}
 
     def run(self, *args: str) -> "subprocess.CompletedProcess[str]":
         """The program's command line."""

@@ -13,7 +13,7 @@ import pytest
 
 from reconciler import app as composition
 from reconciler.demo import recipes
-from reconciler.engine.realms import Keeper
+from reconciler.engine.testrun.realms import Keeper
 from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.ids import AppName, StackName
 from tests.lab import until

@@ -11,7 +11,8 @@ from typing import Any
 import nixeval  # type: ignore[import-untyped] # a wheel of the snix evaluator without types
 import pytest
 
-from reconciler.adapters import specs, units
+from reconciler.adapters import units
+from reconciler.state import specs
 
 PROJECT = Path(__file__).parents[2]
 NIXPKGS = os.environ.get("NIXPKGS")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.adapters.swarm.engine import SwarmEngine
-from reconciler.core import forgotten
+from reconciler.core.change import lost_tasks
 from reconciler.model.ids import StackName
 from tests.lab import V1, Lab, lab, until
 
@@ -54,11 +54,11 @@ def waiting(host: Lab) -> Iterator[StackName]:
 def test_waiting_for_a_port_is_not_being_forgotten_and_waking_changes_no_spec(host: Lab, waiting: StackName) -> None:
     engine = host.build().ports.engine
     assert isinstance(engine, SwarmEngine)
-    until(lambda: forgotten.waiting(engine.observe_stack(waiting)), what="the service waits for the port")
+    until(lambda: lost_tasks.waiting(engine.observe_stack(waiting)), what="the service waits for the port")
     before = engine.observe_stack(waiting)
     world = engine.look()
     assert world.taken_ports is not None and host.port in world.taken_ports
-    assert forgotten.free(before, world.taken_ports) == ()
+    assert lost_tasks.free(before, world.taken_ports) == ()
     engine.wake(waiting, ["another"])
     assert engine.observe_stack(waiting).services[0].version_index == before.services[0].version_index
     engine.wake(waiting, ["app"])

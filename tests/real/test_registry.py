@@ -99,8 +99,8 @@ def test_a_tag_that_was_pushed_again_with_other_bytes_is_never_deployed(host: La
 
 
 def test_preflight_names_the_image_that_a_rollback_would_miss(host: Lab) -> None:
-    from reconciler.engine.candidate import way_back_problems
     from reconciler.engine.context import Context
+    from reconciler.engine.live.preflight import way_back_problems
 
     publish(host, V1)
     host.reconcile()

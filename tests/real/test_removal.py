@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from reconciler.adapters import process
-from reconciler.adapters.swarm import parse, removal
+from reconciler.adapters.swarm import parse
+from reconciler.adapters.swarm import services as swarm_services
 from reconciler.adapters.swarm.client import SwarmClient
 from reconciler.adapters.swarm.engine import SwarmEngine
-from reconciler.core import removing
+from reconciler.core.change import safe_removal
 from reconciler.demo import recipes
 from reconciler.model.ids import StackName
 from reconciler.model.observed import TaskObs
@@ -39,7 +40,7 @@ class Watching(SwarmClient):
         if method == "remove_service":
             raw = self.find("service", "inspect_service", args[0])
             tasks = [parse.task(one) for one in self.read("tasks", "tasks", filters={"service": args[0]})]
-            self.found.append((raw["Spec"]["Name"].partition("_")[2], removing.being_deleted(tasks, _LIMIT)))
+            self.found.append((raw["Spec"]["Name"].partition("_")[2], safe_removal.being_deleted(tasks, _LIMIT)))
         return super().write(what, method, *args, **kwargs)
 
 
@@ -91,13 +92,13 @@ def test_no_service_is_removed_while_swarm_deletes_tasks_of_it(swarm: str, stack
         of = defaultdict[str, list[TaskObs]](list)
         for task in map(parse.task, tasks):
             of[task.service_id].append(task)
-        return sum(not removing.is_calm(ones, _LIMIT, datetime.now(UTC)) for ones in of.values()) == 2
+        return sum(not safe_removal.is_calm(ones, _LIMIT, datetime.now(UTC)) for ones in of.values()) == 2
 
     until(restless, 60, "two services have restarted often")
-    removal.take_down(client, stack, removal.services(client, stack))
+    swarm_services.take_down(client, stack, swarm_services.services(client, stack))
     assert client.found[0] == ("serves", False)
     assert sorted(client.found[1:]) == [("everywhere", False), ("loops", False)]
-    assert removal.services(client, stack) == []
+    assert swarm_services.services(client, stack) == []
     # One that was about to start when its service was halted may start yet, and ends by itself.
     label = parse.of_stack(stack)
     until(lambda: client.read("containers", "containers", filters=label) == [], 10, "nothing runs")

@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.adapters.swarm.engine import SwarmEngine
 from reconciler.demo.recipes import Version
-from reconciler.model.runs import Canonical
+from reconciler.model.canonical import Canonical
 from tests.lab import V1, V2, V3, Lab, until
 from tests.runs.test_cold import commit
 

@@ -16,7 +16,7 @@ import pytest
 from reconciler.demo import recipes
 from reconciler.demo.recipes import Version
 from reconciler.model.errors import ActError
-from reconciler.model.trial import Stage
+from reconciler.model.tests import Stage
 from tests.lab import V1, V2, V3, Lab, until
 
 BACKED_UP = {

@@ -13,22 +13,23 @@ from pathlib import Path
 import pytest
 
 from reconciler import app as composition
-from reconciler.adapters import files
-from reconciler.adapters.alerts import AlertFolder
-from reconciler.adapters.backups import VolumeFiles
 from reconciler.adapters.checks import CommandChecks
 from reconciler.adapters.embedded.engine import EmbeddedEngine
-from reconciler.adapters.run_desk import OpenRun, RunArchive
-from reconciler.adapters.starter import RunStarter
+from reconciler.adapters.run_processes import RunStarter
 from reconciler.demo.story import free_port
+from reconciler.engine.canonical import operate
 from reconciler.engine.context import Context
-from reconciler.engine.runs import lend, teardown
-from reconciler.engine.runs.site import Limited
+from reconciler.engine.testrun import teardown
+from reconciler.engine.testrun.environment import Limited
 from reconciler.model.errors import ActError, DeadlineError, Interrupted, LockBusy
 from reconciler.model.ids import AppName
-from reconciler.model.runs import Run
-from reconciler.model.trial import CheckSpec, Stage
+from reconciler.model.testrun import Run
+from reconciler.model.tests import CheckSpec, Stage
+from reconciler.node.volume_files import VolumeFiles
 from reconciler.ports.runs import CheckJob
+from reconciler.state import files
+from reconciler.state.alerts import AlertFolder
+from reconciler.state.runs import OpenRun, RunArchive
 from tests.lab import V1, V2, V3, Lab, until
 from tests.runs.test_canonicals import slow, started, state, whole
 from tests.runs.test_cold import commit
@@ -705,7 +706,7 @@ def test_a_request_to_stop_takes_a_lent_canonical_down_again(small: Lab) -> None
     app = small.build(effect)
     context = Context(ports=app.ports, settings=app.settings, spec=app.spec(small.name), actor="test")
     with pytest.raises(Interrupted):
-        lend.deploy(context, fresh=False)
+        operate.deploy(context, fresh=False)
     assert app.ports.engine.observe_stack(small.stack).services == ()
     assert small.reconcile() == "noop-idle"
 

@@ -12,7 +12,7 @@ import pytest
 
 from reconciler.adapters.embedded.engine import EmbeddedEngine
 from reconciler.demo import recipes
-from reconciler.model.runs import Run
+from reconciler.model.testrun import Run
 from tests.conftest import missing
 from tests.lab import Lab
 from tests.runs.conftest import QUICK

@@ -9,11 +9,13 @@ import json
 import tempfile
 from pathlib import Path
 
-from reconciler.adapters import files, process
-from reconciler.core import interpolate, redact
-from reconciler.core.render import labelled
-from reconciler.model.records import Bundle
+from reconciler.adapters import process
+from reconciler.core import redact
+from reconciler.core.release import interpolate
+from reconciler.core.release.render import labelled
+from reconciler.model.release import Bundle
 from reconciler.ports import Deployed
+from reconciler.state import files
 
 
 def deploy(bundle: Bundle, workdir: Path, *, host: str | None, timeout_s: float) -> Deployed:

@@ -10,17 +10,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler.adapters import files, process
+from reconciler.adapters import process
 from reconciler.adapters.embedded import translate
 from reconciler.adapters.embedded.images import ImageStore
 from reconciler.core.redact import Redactor
-from reconciler.core.render import labelled
+from reconciler.core.release.render import labelled
 from reconciler.model.base import Json
 from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.ids import AppName, StackName
 from reconciler.model.observed import ImageObs, Inventory, StackObs, VolumeObs, World
-from reconciler.model.records import Bundle
+from reconciler.model.release import Bundle
 from reconciler.ports import Deployed, Executed, Holder, NamedKind
+from reconciler.state import files
 
 _POLL_S = 0.01
 _START_S = 10.0

@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from reconciler.adapters import files
 from reconciler.adapters.registry import parse_reference
 from reconciler.model.base import Json
 from reconciler.model.errors import ActError
 from reconciler.model.observed import ImageObs, Inventory, StoredImage
 from reconciler.model.recipe import ImageLookup
+from reconciler.state import files
 
 
 class ImageStore:

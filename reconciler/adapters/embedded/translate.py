@@ -11,12 +11,12 @@ from pathlib import Path
 
 from reconciler.adapters.embedded.images import ImageStore
 from reconciler.adapters.swarm.parse import instant
-from reconciler.core import compose
-from reconciler.core.digest import digest
+from reconciler.core.release import compose
+from reconciler.core.release.digest import digest
 from reconciler.model.base import Json, parse_duration
 from reconciler.model.ids import StackName
-from reconciler.model.observed import ContainerObs, Mode, ServiceObs, TaskObs, UpdateObs
-from reconciler.model.records import Bundle
+from reconciler.model.observed import ContainerObs, ServiceMode, ServiceObs, TaskObs, UpdateObs
+from reconciler.model.release import Bundle
 
 LABEL_STACK = "com.docker.stack.namespace"
 _EXITED = ("complete", "failed", "shutdown")
@@ -117,7 +117,7 @@ def observed(spec: Json, published: Json, alive: bool) -> tuple[ServiceObs, Sequ
     records = published.get("tasks", [])
     tasks = [_task(service_id, record, alive) for record in records]
     update = published.get("update")
-    mode = Mode(spec["mode"])
+    mode = ServiceMode(spec["mode"])
     service = ServiceObs(
         id=service_id,
         name=spec["name"],
@@ -126,7 +126,7 @@ def observed(spec: Json, published: Json, alive: bool) -> tuple[ServiceObs, Sequ
         labels=spec["labels"],
         image=spec["image"],
         mode=mode,
-        replicas=0 if mode is Mode.GLOBAL else spec["replicas"],
+        replicas=0 if mode is ServiceMode.GLOBAL else spec["replicas"],
         running=sum(task.state == "running" for task in tasks),
         desired=spec["replicas"],
         spec_fingerprint=digest([spec["template"], spec["labels"], spec["replicas"], spec["mode"]]),

@@ -5,14 +5,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reconciler.adapters.deploy import stack as stack_deploy
-from reconciler.adapters.swarm import execute, images, inventory, parse, removal, teardown, words
+from reconciler.adapters.swarm import execute, images, inventory, parse, stacks
+from reconciler.adapters.swarm import logs as swarm_logs
+from reconciler.adapters.swarm import services as swarm_services
 from reconciler.adapters.swarm.client import SwarmClient
-from reconciler.adapters.swarm.hasten import Hastener
+from reconciler.adapters.swarm.containers import Hastener
 from reconciler.model.base import Json
 from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.ids import AppName, StackName
 from reconciler.model.observed import ImageObs, Inventory, StackObs, VolumeObs, World
-from reconciler.model.records import Bundle
+from reconciler.model.release import Bundle
 from reconciler.model.settings import Limits
 from reconciler.ports import Deployed, Executed, Holder, NamedKind
 
@@ -75,7 +77,7 @@ class SwarmEngine:
 
     def wake(self, stack: StackName, names: Sequence[str]) -> None:
         """See `ports.Engine`. What `docker service update --force` does."""
-        for raw in removal.services(self.client, stack):
+        for raw in swarm_services.services(self.client, stack):
             spec = raw["Spec"]
             if spec["Name"].removeprefix(f"{stack}_") in names:
                 spec["TaskTemplate"]["ForceUpdate"] = spec["TaskTemplate"].get("ForceUpdate", 0) + 1
@@ -83,9 +85,9 @@ class SwarmEngine:
 
     def undeploy(self, stack: StackName) -> None:
         """See `ports.Engine`."""
-        removal.take_down(self.client, stack, removal.services(self.client, stack))
+        swarm_services.take_down(self.client, stack, swarm_services.services(self.client, stack))
         # Of a service that went before, and of none at all.
-        removal.stop(self.client, stack, lambda _: True)
+        swarm_services.stop(self.client, stack, lambda _: True)
 
     def holders(self, stack: StackName, volumes: Sequence[str]) -> tuple[Holder, ...]:
         """See `ports.Engine`."""
@@ -96,7 +98,7 @@ class SwarmEngine:
             seen |= {raw["Id"]: raw for raw in found}
         tasks = self.client.read("tasks", "tasks", filters=filters[0])
         wanted_tasks = {raw["ID"] for raw in tasks if raw["DesiredState"] in ("running", "ready")}
-        services = {raw["ID"] for raw in removal.services(self.client, stack)}
+        services = {raw["ID"] for raw in swarm_services.services(self.client, stack)}
         return tuple(_holder(raw, stack, wanted_tasks, services) for raw in seen.values())
 
     def remove_dead(self, holders: Sequence[Holder]) -> None:
@@ -112,13 +114,13 @@ class SwarmEngine:
 
     def remove_services(self, stack: StackName, names: Sequence[str]) -> None:
         """See `ports.Engine`."""
-        found = removal.services(self.client, stack)
+        found = swarm_services.services(self.client, stack)
         doomed = [raw for raw in found if raw["Spec"]["Name"].removeprefix(f"{stack}_") in names]
-        removal.take_down(self.client, stack, doomed)
+        swarm_services.take_down(self.client, stack, doomed)
 
     def deploy(self, bundle: Bundle, workdir: Path) -> Deployed:
         """See `ports.Engine`. The CLI keeps an image that somebody edited by hand, so that is set straight first."""
-        for raw in removal.services(self.client, StackName(bundle.stack)):
+        for raw in swarm_services.services(self.client, StackName(bundle.stack)):
             spec = raw["Spec"]
             wanted = bundle.images.get(spec["Name"].removeprefix(f"{bundle.stack}_"))
             asked = (spec.get("Labels") or {}).get("com.docker.stack.image")
@@ -160,15 +162,15 @@ class SwarmEngine:
 
     def logs(self, stack: StackName, lines: int) -> Mapping[str, str]:
         """See `ports.Engine`."""
-        return words.last(self.client, stack, lines)
+        return swarm_logs.last(self.client, stack, lines)
 
     def remove_volumes(self, stack: StackName, names: Sequence[str]) -> None:
         """See `ports.Engine`."""
-        teardown.remove_volumes(self.client, stack, names)
+        stacks.remove_volumes(self.client, stack, names)
 
     def purge(self, stack: StackName) -> tuple[str, ...]:
         """See `ports.Engine`."""
-        return teardown.purge(self.client, stack)
+        return stacks.purge(self.client, stack)
 
     def inventory(self) -> Inventory:
         """See `ports.Engine`."""

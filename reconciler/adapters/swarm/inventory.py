@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from reconciler.adapters.swarm import parse
 from reconciler.adapters.swarm.client import SwarmClient
-from reconciler.core import retention
+from reconciler.core.host import retention
 from reconciler.model.base import Json
 from reconciler.model.errors import ActError
 from reconciler.model.observed import Inventory, StoredImage

@@ -6,10 +6,19 @@ Every payload that settling is tested with was recorded from a real engine and g
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from reconciler.core.digest import digest
+from reconciler.core.release.digest import digest
 from reconciler.model.base import Json
 from reconciler.model.ids import StackName
-from reconciler.model.observed import NOT_THERE, ContainerObs, Mode, ServiceObs, StackObs, TaskObs, UpdateObs, VolumeObs
+from reconciler.model.observed import (
+    NOT_THERE,
+    ContainerObs,
+    ServiceMode,
+    ServiceObs,
+    StackObs,
+    TaskObs,
+    UpdateObs,
+    VolumeObs,
+)
 
 LABEL_STACK = "com.docker.stack.namespace"
 LABEL_TASK = "com.docker.swarm.task.id"
@@ -17,10 +26,10 @@ LABEL_SERVICE_ID = "com.docker.swarm.service.id"
 DEFAULT_GRACE_S = 10
 _NS = 1_000_000_000
 _MODES = {
-    "Replicated": Mode.REPLICATED,
-    "Global": Mode.GLOBAL,
-    "ReplicatedJob": Mode.REPLICATED_JOB,
-    "GlobalJob": Mode.GLOBAL_JOB,
+    "Replicated": ServiceMode.REPLICATED,
+    "Global": ServiceMode.GLOBAL,
+    "ReplicatedJob": ServiceMode.REPLICATED_JOB,
+    "GlobalJob": ServiceMode.GLOBAL_JOB,
 }
 
 

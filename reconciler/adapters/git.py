@@ -1,0 +1,238 @@
+"""Recipes as bare git mirrors. Effects: git processes, folders below `recipes/`.
+
+A recipe is untrusted data: explicit refspecs, a deadline, no hooks, no submodules, no shell, and operands after `--`.
+"""
+
+import contextlib
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+from reconciler.adapters import process
+from reconciler.core.redact import Redactor
+from reconciler.core.release.notes import NOTE_PLACES
+from reconciler.model.errors import ActError, RecipeError
+from reconciler.model.ids import is_tag
+from reconciler.model.recipe import Tags
+from reconciler.model.settings import GitSettings
+from reconciler.state import files
+
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_MAX_RECIPE_BYTES = 16 << 20
+_FRESH_S = 0.5
+_REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+_Stamp = tuple[int, ...]
+
+
+def mirror_name(url: str) -> str:
+    """Folder name of a mirror: readable, and unique by the digest of the URL."""
+    stem = re.sub(r"[^a-z0-9]+", "-", url.rstrip("/").removesuffix(".git").rsplit("/", 1)[-1].lower()).strip("-")
+    return f"{stem or 'recipe'}-{hashlib.sha256(url.encode()).hexdigest()[:10]}.git"
+
+
+class GitRecipes:
+    """`ports.Recipes`."""
+
+    def __init__(self, root: Path, settings: GitSettings, monotonic: Callable[[], float]) -> None:
+        self.root = root
+        self._settings = settings
+        self._monotonic = monotonic
+        self._tags: dict[str, tuple[_Stamp, Tags]] = {}
+        self._checked: dict[str, float] = {}
+        self._trees: dict[tuple[str, str], Mapping[str, bytes]] = {}
+
+    def _mirror(self, url: str) -> Path:
+        return self.root / mirror_name(url)
+
+    def _git(self, mirror: Path, *args: str) -> process.Ran:
+        allow = "always" if self._settings.allow_file else "never"
+        options = (
+            "-c",
+            f"protocol.file.allow={allow}",
+            "-c",
+            "protocol.ext.allow=never",
+            "-c",
+            "core.hooksPath=/dev/null",
+            "-c",
+            "submodule.recurse=false",
+            "-c",
+            "fetch.fsckObjects=true",
+            "-c",
+            "gc.auto=0",
+            "-c",
+            "safe.directory=*",
+        )
+        env = {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1", "GIT_ASKPASS": "/bin/false"}
+        try:
+            return process.run(
+                ["git", "--git-dir", str(mirror), *options, *args],
+                timeout_s=self._settings.timeout,
+                env=env,
+                redactor=Redactor(),
+            )
+        except ActError as exc:
+            raise RecipeError(str(exc)) from exc
+
+    def git(self, url: str, *args: str) -> process.Ran:
+        """Ask git something about a recipe's mirror.
+
+        Raises:
+            RecipeError: there is no mirror yet, or git did not end in time.
+        """
+        mirror = self._mirror(url)
+        if not (mirror / "HEAD").exists():
+            raise RecipeError(f"{Redactor().mask(url)}: has never been fetched")
+        return self._git(mirror, *args)
+
+    def fetch(self, url: str) -> None:
+        """See `ports.Recipes`."""
+        mirror = self._mirror(url)
+        if not (mirror / "HEAD").exists():
+            files.make_folder(mirror)
+            self._ok(self._git(mirror, "init", "--quiet", "--bare"), f"{url}: cannot make a mirror")
+        self._fetch_with_retry(mirror, url)
+        self._checked.pop(url, None)  # afterwards: a pass beside us may have looked while the fetch ran
+
+    @retry(
+        retry=retry_if_exception_type(RecipeError),
+        stop=stop_after_attempt(2),
+        wait=wait_exponential(multiplier=0.2, max=2),
+        reraise=True,
+    )
+    def _fetch_with_retry(self, mirror: Path, url: str) -> None:
+        ran = self._git(
+            mirror,
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--prune",
+            "--no-recurse-submodules",
+            "--no-write-fetch-head",
+            "--atomic",
+            "--",
+            url,
+            *_REFSPECS,
+        )
+        self._ok(ran, f"{Redactor().mask(url)}: fetch failed, the last known state stays")
+
+    def _ok(self, ran: process.Ran, what: str) -> process.Ran:
+        if ran.code != 0:
+            raise RecipeError(f"{what}: {ran.output[-600:]}")
+        return ran
+
+    def tags(self, url: str) -> Tags:
+        """See `ports.Recipes`. Cached by the mirror's ref files, so a quiet pass starts no process."""
+        mirror = self._mirror(url)
+        if not (mirror / "HEAD").exists():
+            raise RecipeError(f"{Redactor().mask(url)}: has never been fetched")
+        cached, now = self._tags.get(url), self._monotonic()
+        if cached is not None and now - self._checked.get(url, -_FRESH_S) < _FRESH_S:
+            return cached[1]  # many apps of one pass share a recipe
+        stamp = _stamp(mirror)
+        self._checked[url] = now
+        if cached is not None and cached[0] == stamp:
+            return cached[1]
+        form = "%(objecttype) %(objectname) %(*objecttype) %(*objectname) %(refname:strip=2)"
+        ran = self._ok(self._git(mirror, "for-each-ref", f"--format={form}", "refs/tags"), "tags cannot be listed")
+        tags = parse_tags(ran.raw.decode("utf-8", "replace"))
+        self._tags[url] = (stamp, tags)
+        return tags
+
+    def files(self, url: str, commit: str) -> Mapping[str, bytes]:
+        """See `ports.Recipes`. Read straight from the object store: no work tree that others could change."""
+        if not _COMMIT.fullmatch(commit):
+            raise RecipeError(f"{commit!r} is not a commit id")
+        cached = self._trees.get((url, commit))
+        if cached is not None:
+            return cached
+        mirror = self._mirror(url)
+        listing = self._ok(self._git(mirror, "ls-tree", "-r", "-z", "-l", commit), f"commit {commit[:12]} is gone").raw
+        wanted: dict[str, str] = {}
+        total = 0
+        for entry in listing.decode("utf-8", "surrogateescape").split("\0"):
+            meta, _, path = entry.partition("\t")
+            fields = meta.split()
+            if len(fields) == 4 and fields[0] in ("100644", "100755") and fields[3].isdigit():
+                total += int(fields[3])
+                wanted[path] = fields[2]
+        if total > _MAX_RECIPE_BYTES:
+            raise RecipeError(
+                f"the recipe at {commit[:12]} holds {total >> 20} MiB; the limit is {_MAX_RECIPE_BYTES >> 20}"
+            )
+        found = self._blobs(mirror, wanted)
+        self._trees = {**dict(list(self._trees.items())[-63:]), (url, commit): found}
+        return found
+
+    def _blobs(self, mirror: Path, wanted: Mapping[str, str]) -> dict[str, bytes]:
+        ids = list(dict.fromkeys(wanted.values()))
+        ran = self._cat(mirror, ids)
+        contents: dict[str, bytes] = {}
+        at = 0
+        for blob in ids:
+            end = ran.index(b"\n", at)
+            head = ran[at:end].split()
+            if len(head) != 3 or head[0].decode() != blob:
+                raise RecipeError(f"object {blob[:12]} is missing from the mirror")
+            size = int(head[2])
+            contents[blob] = ran[end + 1 : end + 1 + size]
+            at = end + 2 + size
+        return {path: contents[blob] for path, blob in wanted.items()}
+
+    def _cat(self, mirror: Path, ids: Sequence[str]) -> bytes:
+        try:
+            ran = process.run(
+                ["git", "--git-dir", str(mirror), "-c", "safe.directory=*", "cat-file", "--batch"],
+                timeout_s=self._settings.timeout,
+                stdin="".join(f"{blob}\n" for blob in ids).encode(),
+            )
+        except ActError as exc:
+            raise RecipeError(str(exc)) from exc
+        return self._ok(ran, "recipe files cannot be read").raw
+
+    def notes(self, url: str, commit: str, versions: Sequence[str]) -> Mapping[str, str]:
+        """See `ports.Recipes`. All places that have notes for a version are joined."""
+        present = self.files(url, commit)
+        found = {}
+        for version in versions:
+            texts = [present[place.format(version)] for place in NOTE_PLACES if place.format(version) in present]
+            if texts:
+                found[version] = "\n".join(text.decode("utf-8", "replace").strip() for text in texts)
+        return found
+
+
+def parse_tags(listing: str) -> Tags:
+    """Read `for-each-ref` output: annotated tags with their peeled commits, and the lightweight ones by name."""
+    annotated: dict[str, str] = {}
+    lightweight: list[str] = []
+    for line in listing.splitlines():
+        kind, _, rest = line.partition(" ")
+        fields = line.split(" ")
+        name = fields[-1]
+        if not is_tag(name):
+            continue
+        if kind == "tag" and len(fields) == 5 and fields[2] == "commit":
+            annotated[name] = fields[3]
+        elif rest:
+            lightweight.append(name)
+    return Tags(annotated=annotated, lightweight=tuple(sorted(lightweight)))
+
+
+def _stamp(mirror: Path) -> _Stamp:
+    """What changes when refs change: the packed file and the folder of loose tags."""
+    found: list[int] = []
+    for name in ("packed-refs", "refs/tags"):
+        try:
+            stat = (mirror / name).stat()
+        except FileNotFoundError:
+            found += [0, 0, 0]
+            continue
+        found += [stat.st_ino, stat.st_size, stat.st_mtime_ns]
+    # A tag that is moved in place changes its own file only. A fetch beside us makes and removes lock files.
+    newest = 0
+    for child in (mirror / "refs/tags").glob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            newest = max(newest, child.stat().st_mtime_ns if child.suffix != ".lock" else 0)
+    return (*found, newest)

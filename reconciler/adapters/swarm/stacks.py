@@ -1,0 +1,67 @@
+"""Removes a whole stack, data and secrets too: what undeploying keeps on purpose. Effects: the engine.
+
+For test stacks alone; who may be purged is decided by the caller. Everything goes by the stack's label.
+"""
+
+import contextlib
+from collections.abc import Sequence
+
+from reconciler.adapters.swarm import parse, services
+from reconciler.adapters.swarm.client import SwarmClient
+from reconciler.model.base import Json
+from reconciler.model.errors import ActError
+from reconciler.model.ids import StackName
+
+_KINDS: tuple[tuple[str, str, str], ...] = (
+    ("networks", "remove_network", "network"),
+    ("configs", "remove_config", "config"),
+    ("secrets", "remove_secret", "secret"),
+)
+
+
+def purge(client: SwarmClient, stack: StackName) -> tuple[str, ...]:
+    """Remove what can be removed now; what is not gone yet, by kind and name. One that cannot go stops no other."""
+    with contextlib.suppress(ActError):
+        services.take_down(client, stack, services.services(client, stack), kill=True)
+    for raw in _containers(client, stack):
+        _gently(client, "remove container", "remove_container", raw["Id"], v=True, force=True)
+    for listing, remove, kind in _KINDS:
+        for raw in client.read(listing, listing, filters=parse.of_stack(stack)):
+            _gently(client, f"remove {kind}", remove, raw.get("ID") or raw["Id"])
+    remove_volumes(client, stack, [raw["Name"] for raw in _volumes(client, stack)])
+    return left(client, stack)
+
+
+def left(client: SwarmClient, stack: StackName) -> tuple[str, ...]:
+    """Everything that carries the stack's label."""
+    found = [f"service {raw['Spec']['Name']}" for raw in services.services(client, stack)]
+    found += [f"container {(raw.get('Names') or ['?'])[0].lstrip('/')}" for raw in _containers(client, stack)]
+    for listing, _, kind in _KINDS:
+        rows = client.read(listing, listing, filters=parse.of_stack(stack))
+        found += [f"{kind} {raw.get('Name') or raw['Spec']['Name']}" for raw in rows]
+    found += [f"volume {raw['Name']}" for raw in _volumes(client, stack)]
+    return tuple(found)
+
+
+def remove_volumes(client: SwarmClient, stack: StackName, names: Sequence[str]) -> None:
+    """Remove those that are the stack's; one that is still mounted is left for the next try."""
+    ours = {raw["Name"] for raw in _volumes(client, stack)}
+    for name in names:
+        if name in ours:
+            _gently(client, f"remove volume {name}", "remove_volume", name)
+
+
+def _gently(client: SwarmClient, what: str, method: str, *args: object, **kwargs: object) -> None:
+    """What is still in use goes next time; what never goes is what `left` names in the end."""
+    with contextlib.suppress(ActError):
+        client.write(what, method, *args, **kwargs)
+
+
+def _containers(client: SwarmClient, stack: StackName) -> list[Json]:
+    found: list[Json] = client.read("containers", "containers", all=True, filters=parse.of_stack(stack))
+    return found
+
+
+def _volumes(client: SwarmClient, stack: StackName) -> list[Json]:
+    found: list[Json] = client.read("volumes", "volumes", filters=parse.of_stack(stack)).get("Volumes") or []
+    return found

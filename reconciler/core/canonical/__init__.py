@@ -1,0 +1,1 @@
+"""What a canonical needs, and which run may become one. Pure."""

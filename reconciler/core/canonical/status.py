@@ -1,0 +1,133 @@
+"""What a canonical needs: nothing, a restore, a seeding run. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from reconciler.core.release.digest import digest
+from reconciler.model.app import AppSpec
+from reconciler.model.canonical import Canonical, InFlight, Use
+from reconciler.model.status import Status
+
+MANUAL = "manual"
+
+
+class Act(StrEnum):
+    """The one next thing for a canonical."""
+
+    NOTHING = "nothing"
+    IN_USE = "somebody has it"
+    NO_RELEASE = "no release"
+    MOVED = "its stack has another name now"
+    RECOVER = "recover"
+    RESTORE = "restore"
+    SEED = "seed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A canonical as it is, its lock held. `volumes`: those of its own that exist; `snapshot`: id of what is there."""
+
+    canonical: Canonical | None
+    use: Use | None
+    services: bool
+    stack: str
+    snapshot: str | None
+    volumes: tuple[str, ...]
+    released: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """The status of a canonical, why, and what to do."""
+
+    status: Status
+    reason: str
+    act: Act
+
+
+def has_lost_its_snapshot(canonical: Canonical, snapshot: str | None) -> bool:
+    """Say whether the snapshot that is there (by id) is not the one that belongs to it."""
+    return canonical.snapshot is not None and snapshot != canonical.snapshot
+
+
+def judge(seen: Seen) -> Judged:
+    """Decide. Who used it and holds no lock any more is dead, unless it was somebody by hand."""
+    use, canonical = seen.use, seen.canonical
+    if use is not None and use.by != MANUAL and (seen.services or canonical is None):
+        return Judged(status=Status.INTERRUPTED, reason=f"{use.by} died with it", act=Act.RECOVER)
+    if seen.services:
+        who = "by hand (ci-warm canonical undeploy ends it)" if use is not None else "by somebody who left no mark"
+        return Judged(status=Status.UNMANAGED, reason=f"in use {who}", act=Act.IN_USE)
+    if canonical is None:
+        if not seen.released:
+            return Judged(status=Status.ABSENT, reason="cold, and the recipe has no release", act=Act.NO_RELEASE)
+        return Judged(status=Status.ABSENT, reason="cold: nothing was promoted yet", act=Act.SEED)
+    if canonical.stack != seen.stack:
+        reason = f"the spec names stack {seen.stack}, its data belongs to stack {canonical.stack}"
+        return Judged(status=Status.UNKNOWN, reason=reason, act=Act.MOVED)
+    if has_lost_its_snapshot(canonical, seen.snapshot):
+        reason = f"cold: its snapshot {canonical.snapshot} is gone"
+        return Judged(status=Status.ABSENT, reason=reason, act=Act.SEED)
+    missing = sorted(set(canonical.volumes) - set(seen.volumes))
+    if missing and canonical.snapshot is not None:
+        reason = f"volumes {', '.join(missing)} are gone"
+        return Judged(status=Status.DRIFTED, reason=reason, act=Act.RESTORE)
+    if use is not None and use.by != MANUAL:
+        reason = f"undeployed; dirty since {use.by}: restored before its next use"
+        return Judged(status=Status.IDLE, reason=reason, act=Act.NOTHING)
+    return Judged(status=Status.IDLE, reason="undeployed, as a canonical is when idle", act=Act.NOTHING)
+
+
+_LONGEST = 5  # doublings: 15 minutes become 8 hours
+
+
+def key(spec: AppSpec, version: str) -> str:
+    """The full identity of what is being seeded: another release, recipe or stack under one name is another item."""
+    return digest(
+        {"app": spec.name, "recipe": spec.recipe.url, "version": version, "stack": spec.stack_name, "at": spec.domain}
+    )
+
+
+def is_in_flight(mark: InFlight | None, wanted: str, life: timedelta, now: datetime) -> bool:
+    """Say whether a seeding run was asked for so lately that it may not be visible yet.
+
+    A mark from the future counts as none: the clock was set back. What was asked for in vain before is asked for
+    again, each time after twice as long.
+    """
+    if mark is None or mark.key != wanted:
+        return False
+    doublings = max(0, min(mark.asked - 1, _LONGEST))
+    return timedelta(0) <= now - mark.at < life * (1 << doublings)
+
+
+def next_mark(mark: InFlight | None, wanted: str, now: datetime) -> InFlight:
+    """The mark to leave when asking now."""
+    again = mark.asked + 1 if mark is not None and mark.key == wanted else 1
+    return InFlight(key=wanted, at=now, asked=again)
+
+
+_OUTLOOK: dict[Act, tuple[str, tuple[str, ...]]] = {
+    Act.NOTHING: ("noop-idle", ()),
+    Act.IN_USE: ("in-use", ()),
+    Act.NO_RELEASE: ("no-release", ()),
+    Act.MOVED: ("held-stack-changed", ()),
+    Act.RECOVER: ("restored", ("undeploy", "restore")),
+    Act.RESTORE: ("restored", ("restore",)),
+    Act.SEED: ("seeding", ("ask for a seeding run",)),
+}
+
+
+def outlook(judged: Judged) -> tuple[str, tuple[str, ...]]:
+    """How a pass would end for it, and what it would do: for people who ask before it happens."""
+    return _OUTLOOK[judged.act]
+
+
+def word(seen: Seen) -> str:
+    """The status in one word: idle, in-use, dirty or cold."""
+    judged = judge(seen)
+    if seen.services:
+        return "in-use"
+    if judged.act in (Act.SEED, Act.NO_RELEASE) or seen.canonical is None:
+        return "cold"
+    return "dirty" if seen.use is not None or judged.act is not Act.NOTHING else "idle"

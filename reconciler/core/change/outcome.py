@@ -1,0 +1,219 @@
+"""What a finished change is called: result line, alert, memory. Pure: journal in, records out."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.core.change import transaction
+from reconciler.core.live import backoff
+from reconciler.model.alert import Alert, Severity
+from reconciler.model.history import HistoryLine
+from reconciler.model.journal import Change, Journal, Step
+from reconciler.model.memory import Memory, Quarantine
+from reconciler.model.release import Fallback, KnownGood
+
+ABSENT = "absent"
+"""Reason of a heal that brings the whole app back, not single services."""
+
+
+def result(journal: Journal) -> str:
+    """The result line of a change that is over."""
+    target, origin = journal.target.version, journal.origin.version if journal.origin else None
+    went_well = journal.failure is None and journal.back_failure is None
+    match journal.kind:
+        case Change.HEAL:
+            done = "deployed" if journal.reason == ABSENT else "healed"
+            return f"{done}:{target}" if went_well else f"unhealthy:{target}"
+        case Change.DEPLOY if went_well:
+            return f"deployed:{target}"
+        case Change.DEPLOY:
+            return f"aborted:{target}" if transaction.is_abort(journal) else f"deploy-failed:{target}"
+        case Change.UPGRADE if went_well:
+            return f"reconfigured:{target}" if origin == target else f"upgraded:{origin}->{target}"
+        case _ if journal.back_failure is not None:
+            return f"rollback-failed:{target}->{origin}"
+        case _ if transaction.is_abort(journal):
+            return f"aborted:{origin}->{target}"
+        case _:
+            return f"rolled-back:{target}->{origin}"
+
+
+def is_good(journal: Journal) -> bool:
+    """Say whether the app runs what was wanted; a rollback, however well it went, is not that."""
+    return journal.failure is None and journal.back_failure is None
+
+
+def known_good(journal: Journal, before: KnownGood | None, now: datetime) -> KnownGood | None:
+    """The record after the change: the target once it is good, else what the data belongs to; None = unchanged."""
+    if journal.step is Step.COMMIT and journal.kind is not Change.HEAL:
+        origin = journal.origin
+        fallback = (
+            Fallback(release=origin, snapshot=journal.snapshot, desired=journal.origin_desired) if origin else None
+        )
+        if before is not None and origin is not None and origin.bundle == journal.target.bundle:
+            fallback = before.fallback
+        return KnownGood(
+            app=journal.app,
+            stack=journal.stack,
+            release=journal.target,
+            fallback=fallback,
+            services=journal.settled_services,
+            desired=journal.desired,
+            at=now,
+        )
+    if before is None:
+        return None
+    if journal.step is Step.COMMIT:
+        return before.model_copy(update={"services": journal.settled_services})
+    if journal.kind is Change.ROLLBACK and journal.origin is not None:
+        # The data is the fallback's now, whether its services came up or not.
+        return KnownGood(
+            app=journal.app,
+            stack=journal.stack,
+            release=journal.origin,
+            services=journal.settled_services,
+            desired=journal.origin_desired,
+            at=now,
+        )
+    if journal.settled_services and journal.origin is not None and journal.origin.bundle == before.release.bundle:
+        return before.model_copy(update={"services": journal.settled_services})
+    return None
+
+
+def remember(journal: Journal, memory: Memory, now: datetime) -> Memory:
+    """What the change teaches: an approval is used up, an app fault quarantines, a host fault backs off."""
+    approvals = tuple(
+        a.model_copy(update={"used_at": now}) if a.version == journal.target.version and a.used_at is None else a
+        for a in memory.approvals
+    )
+    updated = memory.model_copy(update={"approvals": approvals}) if journal.kind is not Change.HEAL else memory
+    failure = journal.failure
+    if failure is None and journal.back_failure is None:
+        return updated.model_copy(update={"host_faults": None})
+    if failure is not None and failure.step is Step.OPENED:
+        return memory
+    if failure is not None and (transaction.is_abort(journal) or failure.fault == "host"):
+        faults = backoff.after_fault(memory.host_faults, failure.reason, now)
+        # Nothing was learnt about the release, so the approval still stands.
+        return memory.model_copy(update={"host_faults": faults})
+    if failure is None or journal.kind is Change.HEAL:
+        return updated
+    entry = Quarantine(
+        version=journal.target.version,
+        commit=journal.target.commit,
+        desired=journal.desired,
+        reason=failure.reason[:300],
+        at=now,
+    )
+    key = (entry.version, entry.commit, entry.desired)
+    others = tuple(q for q in memory.quarantine if (q.version, q.commit, q.desired) != key)
+    return updated.model_copy(update={"quarantine": (*others[-19:], entry)})
+
+
+def rollback_fingerprint(app: str, version: str, commit: str) -> str:
+    """One condition: this release failed here."""
+    return f"{app}|rollback|{version}|{commit}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertText:
+    """The words of an alert."""
+
+    reason: str
+    severity: Severity
+    clears_when: str
+
+
+def alert(journal: Journal, now: datetime) -> Alert | None:
+    """The alert of a change that did not go well; None for one that did."""
+    if journal.failure is None and journal.back_failure is None:
+        return None
+    if journal.failure is not None and journal.failure.step is Step.OPENED:
+        return None  # stopped before anything was touched
+    origin = journal.origin.version if journal.origin else None
+    words = _words(journal)
+    evidence = [f"{f.step}: {f.reason}" for f in (journal.failure, journal.back_failure) if f]
+    if journal.kind is Change.ROLLBACK and journal.failure is not None:
+        evidence[0] = f"rolled back by {journal.actor}: {journal.failure.reason}"  # nothing failed to verify
+    evidence += [text for f in (journal.failure, journal.back_failure) if f for text in f.evidence if text]
+    if journal.resumes:
+        evidence.append(f"resumed {journal.resumes} times")
+    return Alert(
+        app=journal.app,
+        reason=words.reason,
+        severity=words.severity,
+        from_version=origin,
+        to_version=journal.target.version,
+        evidence=tuple(evidence[:20]),
+        clears_when=words.clears_when,
+        fingerprint=f"{journal.app}|{words.reason}|{journal.target.version}|{journal.target.commit}",
+        first_at=now,
+        last_at=now,
+        op_id=journal.op_id,
+        attempted=journal.target.version,
+        last_good=origin,
+        recovered=journal.back_failure is None and origin is not None,
+    )
+
+
+def _words(journal: Journal) -> AlertText:
+    retry = f"a newer release is published, the spec changes, or ci-warm retry {journal.app}"
+    if journal.kind is Change.HEAL:
+        return AlertText(reason="unhealthy", severity=Severity.CRITICAL, clears_when="the app answers again")
+    if journal.back_failure is not None:
+        return AlertText(
+            reason="rollback-failed",
+            severity=Severity.CRITICAL,
+            clears_when=f"the app is healthy again; see ci-warm explain {journal.app}",
+        )
+    if transaction.is_abort(journal):
+        return AlertText(reason="aborted", severity=Severity.WARNING, clears_when="the next attempt ends well")
+    if journal.kind is Change.DEPLOY:
+        return AlertText(reason="deploy-failed", severity=Severity.CRITICAL, clears_when=retry)
+    return AlertText(reason="rollback", severity=Severity.WARNING, clears_when=retry)
+
+
+def stalled_alert(journal: Journal, now: datetime) -> Alert:
+    """The alert that asks for a human: an operation did not end in its allowed number of restarts."""
+    failure = journal.back_failure or journal.failure
+    return Alert(
+        app=journal.app,
+        reason="stalled",
+        severity=Severity.CRITICAL,
+        from_version=journal.origin.version if journal.origin else None,
+        to_version=journal.target.version,
+        evidence=(
+            f"{journal.kind} stopped {journal.resumes} times at step {journal.step}",
+            *((f"{failure.step}: {failure.reason}", *failure.evidence) if failure else ()),
+        ),
+        clears_when=f"the cause is gone and somebody says ci-warm retry {journal.app}",
+        fingerprint=f"{journal.app}|stalled|{journal.op_id}",
+        first_at=now,
+        last_at=now,
+        op_id=journal.op_id,
+        attempted=journal.target.version,
+        last_good=journal.origin.version if journal.origin else None,
+        recovered=False,
+    )
+
+
+def history(journal: Journal, now: datetime, text: str | None = None) -> HistoryLine:
+    """The one line of this operation. Elapsed time is wall time, because it may span restarts."""
+    failure = journal.failure or journal.back_failure
+    message = journal.reason or (failure.reason if failure else "")
+    if journal.resumes:
+        message = f"{message} (resumed {journal.resumes} times)".strip()
+    origin = journal.origin.version if journal.origin else None
+    return HistoryLine(
+        ts=now,
+        op_id=f"{journal.op_id}-stalled" if text else journal.op_id,
+        app=journal.app,
+        action=journal.kind,
+        from_version=origin,
+        to_version=journal.target.version,
+        commit=journal.target.commit,
+        result=text or result(journal),
+        elapsed_seconds=round(max(0.0, (now - journal.started_at).total_seconds()), 3),
+        phases={name: round(seconds, 3) for name, seconds in journal.phases.items()},
+        actor=journal.actor,
+        message=message[:500],
+    )

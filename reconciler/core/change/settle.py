@@ -1,0 +1,236 @@
+"""Did Swarm finish, with what we asked for? A pure function over what was seen, fed once per poll. Pure.
+
+Never fooled by tasks of the old spec, old update states, a silent rollback, a pause, a restart loop shown as 1/1,
+a missing image or a momentary green (docs/adr/0004).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from reconciler.core.change import faults
+from reconciler.core.release.render import LABEL_BUNDLE
+from reconciler.model.journal import ServiceMark
+from reconciler.model.observed import ContainerObs, ServiceMode, ServiceObs, StackObs, TaskObs
+from reconciler.model.settling import Failed, Fault, Moving, Settled, Settling
+
+RUNNING = "running"
+FATAL_REJECTIONS = ("no such image", "invalid mount", "invalid reference", "bind source path does not exist")
+_COMING = frozenset(
+    {"new", "allocated", "pending", "assigned", "accepted", "preparing", "ready", "starting", "running"}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Want:
+    """What was sent. `services`: short name -> image as sent; `bundle` is the label value that must stand on each.
+
+    `main`: the service that must be running at the end, however little Swarm asks of it.
+    """
+
+    bundle: str
+    services: Mapping[str, str]
+    min_healthy_s: float
+    progress_s: float
+    deadline_s: float
+    pending_s: float
+    new_s: float
+    max_restarts: int
+    main: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """What settling remembers from poll to poll. Times are monotonic seconds."""
+
+    began: float
+    moved_at: float
+    seen: str = ""
+    steady_since: float | None = None
+    steady_tasks: frozenset[str] = frozenset()
+    waiting_since: Mapping[str, float] = field(default_factory=dict)
+
+
+def step(
+    state: State, want: Want, marks: Mapping[str, ServiceMark], old_tasks: frozenset[str], stack: StackObs, at: float
+) -> tuple[State, Settling]:
+    """Judge one look. `marks` and `old_tasks` are from before our write; `at` is monotonic seconds.
+
+    Returns the state for the next poll with the verdict; a `Failed` or `Settled` verdict is final.
+    """
+    state = _note_progress(state, stack, at)
+    failure = _refused(want, marks, stack) or _broken(want, old_tasks, stack)
+    if failure is None:
+        state, failure = _stuck(state, want, stack, at)
+    if failure is not None:
+        return state, failure
+    missing = _unfinished(want, marks, stack)
+    if missing is None:
+        carrying = _carrying(want, stack)
+        since = state.steady_since if carrying == state.steady_tasks else None
+        if since is None:
+            since = at
+        # Standing still is what is wanted now, so it counts as moving.
+        state = replace(state, steady_since=since, steady_tasks=carrying, moved_at=at)
+        if at - since >= want.min_healthy_s:
+            return state, Settled(task_ids=carrying)
+        missing = f"the same tasks running for {want.min_healthy_s:g} s"
+    else:
+        state = replace(state, steady_since=None, steady_tasks=frozenset())
+    if at - state.began > want.deadline_s:
+        return state, Failed(
+            reason=f"not settled within {want.deadline_s:g} s", evidence=(f"still waiting for {missing}",)
+        )
+    if at - state.moved_at > want.progress_s:
+        return state, Failed(reason=f"nothing moved for {want.progress_s:g} s", evidence=(f"waiting for {missing}",))
+    return state, Moving(waiting_for=missing)
+
+
+def _note_progress(state: State, stack: StackObs, at: float) -> State:
+    picture = repr(
+        (
+            sorted((s.name, s.version_index, s.update.state if s.update else "") for s in stack.services),
+            sorted((t.id, t.state) for t in stack.tasks),
+        )
+    )
+    return state if picture == state.seen else replace(state, seen=picture, moved_at=at)
+
+
+def _refused(want: Want, marks: Mapping[str, ServiceMark], stack: StackObs) -> Failed | None:
+    """Swarm took something else than what was sent, or took it back."""
+    for name, image in want.services.items():
+        service = stack.service(name)
+        if service is None:
+            return Failed(reason=f"service {name} is missing", evidence=("the deploy did not create it",))
+        update = service.update
+        ours = (
+            update is not None and update.started_at != marks.get(name, ServiceMark(version_index=-1)).update_started_at
+        )
+        if update is not None and ours and (update.state == "paused" or update.state.startswith("rollback")):
+            because = _failed_task(stack, service, frozenset())
+            return Failed(
+                reason=f"swarm answered {update.state} for service {name}" + (f": {because}" if because else ""),
+                evidence=(update.message,),
+            )
+        if service.labels.get(LABEL_BUNDLE) != want.bundle:
+            return Failed(
+                reason=f"service {name} does not carry what was sent",
+                evidence=(f"label {LABEL_BUNDLE} is {service.labels.get(LABEL_BUNDLE, 'absent')!r}",),
+            )
+        if service.image != image:
+            return Failed(reason=f"service {name} runs another image", evidence=(f"{service.image}, sent {image}",))
+    return None
+
+
+def _own_tasks(service: ServiceObs, stack: StackObs) -> tuple[TaskObs, ...]:
+    """Tasks of the spec that stands now; those of an older spec say nothing."""
+    return tuple(task for task in stack.tasks_of(service) if task.template_fingerprint == service.template_fingerprint)
+
+
+def _broken(want: Want, old_tasks: frozenset[str], stack: StackObs) -> Failed | None:
+    """New tasks that failed or were rejected, and containers that are about to be."""
+    doomed = {c.task_id: c for c in stack.containers if c.health == "unhealthy" or c.state in ("exited", "dead")}
+    for name in want.services:
+        service = stack.service(name)
+        if service is None:
+            continue
+        failures: list[tuple[TaskObs, str]] = []
+        for task in _own_tasks(service, stack):
+            if task.id in old_tasks:
+                continue
+            if task.state == "rejected" and any(text in task.error.lower() for text in FATAL_REJECTIONS):
+                return Failed(reason=f"service {name}: {task.error}", evidence=(f"task {task.id} rejected",))
+            if why := _why(task, service, doomed.get(task.id), is_main=name == want.main):
+                failures.append((task, why))
+        if len(failures) > want.max_restarts:
+            last = max(failures, key=lambda pair: pair[0].at)
+            return Failed(
+                reason=f"service {name}: {last[1]}",
+                evidence=tuple(f"task {task.id} {task.state}: {why}" for task, why in failures),
+                fault=Fault.HOST if _is_hosts(failures) else Fault.APP,
+            )
+    return None
+
+
+def _why(task: TaskObs, service: ServiceObs, container: ContainerObs | None, *, is_main: bool) -> str:
+    """Why this task counts as failed, '' if it does not."""
+    if task.state in ("failed", "rejected", "orphaned"):
+        return task.error or f"task {task.state}"
+    if task.state == "complete" and not service.mode.is_job and (is_main or service.restart_condition == "any"):
+        return f"task ended by itself with exit code {task.exit_code or 0}"
+    if container is not None and task.desired_state in (RUNNING, "ready") and task.state != "complete":
+        if container.health == "unhealthy":
+            return "unhealthy container"
+        if container.exit_code and not service.mode.is_job:
+            return f"task: non-zero exit ({container.exit_code})"
+    return ""
+
+
+def _is_hosts(failures: Sequence[tuple[TaskObs, str]]) -> bool:
+    return all(task.state == "orphaned" or faults.is_hosts(why) for task, why in failures)
+
+
+def _failed_task(stack: StackObs, service: ServiceObs, ignored: frozenset[str]) -> str:
+    failed = [t for t in stack.tasks_of(service) if t.error and t.id not in ignored]
+    return max(failed, key=lambda task: task.at).error if failed else ""
+
+
+def _stuck(state: State, want: Want, stack: StackObs, at: float) -> tuple[State, Failed | None]:
+    """Tasks that wait for the host: no node fits, no address left."""
+    waiting = {}
+    for name in want.services:
+        service = stack.service(name)
+        for task in _own_tasks(service, stack) if service else ():
+            if task.state in ("pending", "new") and task.desired_state in (RUNNING, "ready"):
+                waiting[task.id] = state.waiting_since.get(task.id, at)
+                limit = want.pending_s if task.state == "pending" else want.new_s
+                if at - waiting[task.id] > limit:
+                    return state, Failed(
+                        reason=f"service {name}: task {task.state} for more than {limit:g} s",
+                        evidence=(task.error or "the engine gives no reason",),
+                        fault=Fault.HOST,
+                    )
+    return replace(state, waiting_since=waiting), None
+
+
+def _unfinished(want: Want, marks: Mapping[str, ServiceMark], stack: StackObs) -> str | None:
+    """What is still missing, None if every service has what it wants."""
+    for name in want.services:
+        service = stack.service(name)
+        if service is None:
+            return f"service {name}"
+        update = service.update
+        if (
+            update is not None
+            and update.state == "updating"
+            and (update.started_at != marks.get(name, ServiceMark(version_index=-1)).update_started_at)
+        ):
+            return f"the update of service {name}"
+        own = _own_tasks(service, stack)
+        running = [task for task in own if task.state == RUNNING and task.desired_state == RUNNING]
+        done = [task for task in own if task.state == "complete"]
+        wanted = service.replicas
+        if service.mode in (ServiceMode.GLOBAL, ServiceMode.GLOBAL_JOB):
+            # The engine does not count a task that waits for its restart, so its own figure may say 0.
+            coming = sum(task.desired_state in (RUNNING, "ready") for task in own)
+            wanted = max(service.desired, coming, 1)
+        one_shot = service.mode.is_job or (service.restart_condition in ("none", "on-failure") and name != want.main)
+        have = len(running) + (len(done) if one_shot else 0)
+        if have < wanted:
+            states = ", ".join(sorted({task.state for task in own if task.state in _COMING})) or "no task yet"
+            return f"service {name} {have}/{wanted} ({states})"
+        stale = [
+            t for t in stack.tasks_of(service) if t not in own and t.state == RUNNING and t.desired_state == RUNNING
+        ]
+        if stale:
+            return f"{len(stale)} old tasks of service {name} to end"
+    return None
+
+
+def _carrying(want: Want, stack: StackObs) -> frozenset[str]:
+    found = set()
+    for name in want.services:
+        service = stack.service(name)
+        for task in _own_tasks(service, stack) if service else ():
+            if task.state == RUNNING and task.desired_state == RUNNING:
+                found.add(task.id)
+    return frozenset(found)

@@ -1,0 +1,1 @@
+"""What a live app needs next, and what holds it. Pure."""

@@ -1,0 +1,255 @@
+"""The safety gate: every reason to wait, computed anew each pass, each with what clears it. Pure.
+
+Called by `core.plan`. A hold means: nothing is touched.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from reconciler.core.live import backoff, window
+from reconciler.core.release import notes, versions
+from reconciler.model.app import AppSpec
+from reconciler.model.hold import Hold, HoldReason
+from reconciler.model.memory import Memory
+from reconciler.model.recipe import ImageLookup
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """What would be deployed and everything known about it. `origin` None: a first deploy.
+
+    `images_*`: lookups of the candidate's and the running release's images. `problems`: it cannot be rendered.
+    `tested`: it was green in a cold run here; None: that is not asked for.
+    """
+
+    version: str
+    commit: str
+    desired: str
+    origin: str | None
+    notes: Mapping[str, str] = field(default_factory=dict)
+    policy: Sequence[tuple[str, str]] = ()
+    lost_volumes: Sequence[str] = ()
+    unkept_volumes: Sequence[str] = ()
+    images_new: Sequence[ImageLookup] = ()
+    images_prior: Sequence[ImageLookup] = ()
+    missing: Sequence[str] = ()
+    problem: str | None = None
+    prior_healthy: bool = True
+    prior_detail: str = ""
+    changes_release: bool = True
+    tested: bool | None = None
+
+
+def decide(
+    spec: AppSpec, memory: Memory, candidate: Candidate, patterns: Sequence[str], now: datetime
+) -> tuple[Hold, ...]:
+    """Collect all hold reasons for this candidate, most telling first; empty = open."""
+    approved = any(a.version == candidate.version and a.used_at is None for a in memory.approvals)
+    holds = [
+        *_tag(memory, candidate),
+        *(() if approved else _risky(spec, candidate, patterns)),
+        *_unclear(candidate, approved=approved),
+        *_recipe(spec, candidate),
+        *_prior(candidate, approved=approved),
+        *_untested(spec, candidate, approved=approved),
+        *_preflight(candidate),
+        *_quarantine(memory, candidate),
+        *(() if approved else _cooldown(spec, memory, candidate, now)),
+        *_calendar(spec, memory, now),
+        *_host(memory, now),
+    ]
+    return tuple(holds)
+
+
+def _tag(memory: Memory, candidate: Candidate) -> Iterator[Hold]:
+    seen = memory.tags.get(candidate.version)
+    if seen is not None and seen.commit != candidate.commit:
+        yield Hold(
+            reason=HoldReason.TAG_MOVED,
+            detail=f"tag {candidate.version} was {seen.commit[:12]} when first seen and is {candidate.commit[:12]} now",
+            clears_when=f"the tag points at {seen.commit[:12]} again, or a newer version is published",
+        )
+    for image in candidate.images_new:
+        before = seen.images.get(image.reference) if seen else None
+        if before and image.digest and image.digest != before:
+            yield Hold(
+                reason=HoldReason.TAG_MOVED,
+                detail=f"image {image.reference} was {before[:19]} when first seen and is {image.digest[:19]} now",
+                clears_when="the image is what it was again, or a newer version is published",
+            )
+
+
+def _risky(spec: AppSpec, candidate: Candidate, patterns: Sequence[str]) -> Iterator[Hold]:
+    origin, target = _pair(candidate)
+    if origin is None or target is None:
+        return
+    bump = versions.classify(origin, target)
+    approve = f"ci-warm approve {spec.name} {candidate.version} --reason ..."
+    if "major" in spec.upgrade.hold and (bump.recipe_major or bump.app_major):
+        part = "recipe" if bump.recipe_major else "app"
+        yield Hold(
+            reason=HoldReason.MAJOR,
+            detail=f"{part} major changes from {origin.text} to {target.text}",
+            clears_when=approve,
+        )
+    alarming = notes.alarming(candidate.notes, patterns) if "manual-migration" in spec.upgrade.hold else {}
+    if alarming:
+        listed = "; ".join(f"{version}: {line}" for version, line in alarming.items())
+        yield Hold(
+            reason=HoldReason.MANUAL_MIGRATION,
+            detail=f"release notes ask for a human: {listed}",
+            clears_when=f"do what the notes say, then {approve}",
+        )
+
+
+def _unclear(candidate: Candidate, *, approved: bool) -> Iterator[Hold]:
+    origin, target = _pair(candidate)
+    if origin and target and versions.classify(origin, target).app_unclear and not approved:
+        yield Hold(
+            reason=HoldReason.APP_VERSION_UNCLEAR,
+            detail=f"app versions {origin.app} and {target.app} cannot be compared, so a major may hide there",
+            clears_when=f"ci-warm approve APP {candidate.version} --reason ...",
+        )
+
+
+def _pair(candidate: Candidate) -> tuple[versions.Version | None, versions.Version | None]:
+    if candidate.origin is None or not candidate.changes_release:
+        return None, None
+    return versions.parse(candidate.origin), versions.parse(candidate.version)
+
+
+def _untested(spec: AppSpec, candidate: Candidate, *, approved: bool) -> Iterator[Hold]:
+    if candidate.tested is False and candidate.changes_release and not approved:
+        yield Hold(
+            reason=HoldReason.UNTESTED,
+            detail=f"{candidate.version} has not passed a full cold run on this host",
+            clears_when=f"the sweep tests it, or ci-warm cold of the recipe's canonical;"
+            f" or ci-warm approve {spec.name} {candidate.version}",
+        )
+
+
+def _recipe(spec: AppSpec, candidate: Candidate) -> Iterator[Hold]:
+    if candidate.problem is not None:
+        yield Hold(
+            reason=HoldReason.RECIPE,
+            detail=f"{candidate.version} cannot be used: {candidate.problem}",
+            clears_when="a newer version of the recipe, or a spec that fits it",
+        )
+    denied = [(allowance, where) for allowance, where in candidate.policy if allowance not in spec.allow]
+    if denied:
+        yield Hold(
+            reason=HoldReason.POLICY,
+            detail="; ".join(f"{where} needs {allowance}" for allowance, where in denied),
+            clears_when=f"allow: [{', '.join(sorted({a for a, _ in denied}))}] in the spec, if you trust it",
+        )
+    if candidate.lost_volumes:
+        yield Hold(
+            reason=HoldReason.VOLUMES_CHANGED,
+            detail=f"{candidate.version} no longer mounts {', '.join(candidate.lost_volumes)}",
+            clears_when="a version that keeps the volumes; an empty volume would look healthy",
+        )
+
+
+def _prior(candidate: Candidate, *, approved: bool) -> Iterator[Hold]:
+    if not candidate.prior_healthy and not approved:
+        yield Hold(
+            reason=HoldReason.PRIOR_UNHEALTHY,
+            detail=candidate.prior_detail or "what runs is not known to be good",
+            clears_when=f"the app is healthy, or ci-warm approve APP {candidate.version} (a snapshot backs the try)",
+        )
+
+
+def _preflight(candidate: Candidate) -> Iterator[Hold]:
+    gone = [
+        f"{i.reference} ({i.error or 'not found'})"
+        for i in candidate.images_new
+        if not i.local and i.exists is not True
+    ]
+    if gone:
+        yield Hold(
+            reason=HoldReason.PREFLIGHT,
+            detail=f"new image cannot be pulled: {', '.join(gone)}",
+            clears_when="the image is in its registry and the registry answers",
+        )
+    # A rollback must not need the network, so a registry that could serve the prior image is no way back by itself.
+    lost = [
+        f"{i.reference} ({i.error or 'not found'})"
+        for i in candidate.images_prior
+        if not i.local and i.exists is not True
+    ]
+    if lost:
+        yield Hold(
+            reason=HoldReason.PREFLIGHT,
+            detail=f"there would be no way back: rollback image missing: {', '.join(lost)}",
+            clears_when="the image is on the engine or in its registry again",
+        )
+    if candidate.unkept_volumes:
+        yield Hold(
+            reason=HoldReason.PREFLIGHT,
+            detail=f"volumes that cannot be snapshotted: {'; '.join(candidate.unkept_volumes)}",
+            clears_when="plain local volumes on this node, or stateful: false in the spec",
+        )
+    for what in candidate.missing:
+        yield Hold(reason=HoldReason.PREFLIGHT, detail=what, clears_when="what is missing is there")
+
+
+def _quarantine(memory: Memory, candidate: Candidate) -> Iterator[Hold]:
+    for entry in memory.quarantine:
+        if (entry.version, entry.commit, entry.desired) == (
+            candidate.version,
+            candidate.commit,
+            candidate.desired,
+        ):
+            yield Hold(
+                reason=HoldReason.QUARANTINED,
+                detail=f"{entry.version} failed here on {entry.at:%Y-%m-%d %H:%M} UTC: {entry.reason}",
+                clears_when=f"a newer release, a changed spec, or ci-warm retry {memory.app}",
+            )
+
+
+def _cooldown(spec: AppSpec, memory: Memory, candidate: Candidate, now: datetime) -> Iterator[Hold]:
+    seen = memory.tags.get(candidate.version)
+    if candidate.changes_release and versions.age_s(seen, now) < spec.upgrade.cooldown:
+        ripe = versions.ripe_at(seen, spec.upgrade.cooldown, now)
+        yield Hold(
+            reason=HoldReason.COOLDOWN,
+            detail=f"{candidate.version} is younger than {spec.upgrade.cooldown:g} s, counted from our first sight",
+            clears_when=f"{ripe:%Y-%m-%d %H:%M} UTC",
+        )
+
+
+def _calendar(spec: AppSpec, memory: Memory, now: datetime) -> Iterator[Hold]:
+    if not window.is_open(spec.upgrade.window, now):
+        yield Hold(
+            reason=HoldReason.WINDOW,
+            detail=f"outside the window {spec.upgrade.window}",
+            clears_when="the window opens",
+        )
+    pause = memory.suspension
+    if spec.upgrade.suspend:
+        yield Hold(
+            reason=HoldReason.SUSPENDED,
+            detail="upgrade.suspend is true in the spec",
+            clears_when="suspend: false",
+        )
+    if pause is not None and (pause.until is None or now < pause.until):
+        until = f"until {pause.until:%Y-%m-%d %H:%M} UTC" if pause.until else "until resumed"
+        yield Hold(
+            reason=HoldReason.SUSPENDED,
+            detail=f"suspended {until} by {pause.actor}: {pause.reason}",
+            clears_when=f"ci-warm resume {spec.name}",
+        )
+
+
+def _host(memory: Memory, now: datetime) -> Iterator[Hold]:
+    faults = memory.host_faults
+    if faults is None:
+        return
+    again = backoff.next_attempt(faults)
+    if now < again:
+        yield Hold(
+            reason=HoldReason.HOST,
+            detail=f"{faults.count} host faults in a row, last: {faults.reason}",
+            clears_when=f"{again:%Y-%m-%d %H:%M:%S} UTC, or ci-warm retry {memory.app}",
+        )

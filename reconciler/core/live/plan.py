@@ -1,0 +1,163 @@
+"""The one next action for an app. Pure: takes the assessment and the gate's answer, gives a plan."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from reconciler.core.change import transaction
+from reconciler.core.live import assess
+from reconciler.core.release import versions
+from reconciler.model.action import Action, Adopt, Deploy, Heal, Nothing, Resume, RollBack, Upgrade
+from reconciler.model.app import AppSpec
+from reconciler.model.hold import Hold, HoldReason
+from reconciler.model.ids import OpId
+from reconciler.model.journal import Change, Journal
+from reconciler.model.release import KnownGood, Release
+from reconciler.model.status import Assessment, Status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """What planning needs beyond the assessment. `desired`: digest of today's settings, '' if unknown."""
+
+    spec: AppSpec
+    assessment: Assessment
+    known: KnownGood | None
+    journal: Journal | None
+    candidate: versions.Version | None
+    running: str | None
+    healthy: bool
+    desired: str = ""
+
+
+def choose(situation: Situation, now: datetime) -> Action:
+    """Pick the next action, before the gate is asked.
+
+    Raises nothing; a situation that nobody foresaw is `Nothing` with its own result line.
+    """
+    known, candidate = situation.known, situation.candidate
+    match situation.assessment.status:
+        case Status.INTERRUPTED if situation.journal is not None:
+            return Resume(op_id=OpId(situation.journal.op_id))
+        case Status.ABSENT if known is not None:
+            return Deploy(target=known.release.version, known_good=True)
+        case Status.ABSENT if candidate is not None:
+            return Deploy(target=candidate.text, known_good=False)
+        case Status.ABSENT:
+            return Nothing(result="no-release", ok=False)
+        case Status.UNMANAGED:
+            return _unmanaged(situation)
+        case Status.DRIFTED if known is not None:
+            return Heal(drift=situation.assessment.evidence)
+        case Status.FAILED if known is not None:
+            return _failed(situation, known, now)
+        case Status.OUT_OF_SYNC if known is not None:
+            target = candidate.text if candidate else known.release.version
+            same = target == known.release.version
+            return Upgrade(origin=known.release.version, target=target, reconfigure=same)
+        case Status.UNVERIFIED if known is not None:
+            return Nothing(result=f"converging:{known.release.version}")
+        case Status.IN_SYNC if known is not None:
+            return Nothing(result="noop-healthy")
+        case _:
+            return Nothing(result=f"unknown:{situation.assessment.status}", ok=False)
+
+
+def _unmanaged(situation: Situation) -> Action:
+    if situation.running is None or versions.parse(situation.running) is None:
+        return Nothing(result="unmanaged:unknown-version", ok=False)
+    if not situation.healthy:
+        return Nothing(result=f"unhealthy:{situation.running}", ok=False)
+    return Adopt(version=situation.running)
+
+
+def _failed(situation: Situation, known: KnownGood, now: datetime) -> Action:
+    """Up but unhealthy: within the bake watch it goes back, later newer data would be lost, so only an alert."""
+    baking = now - known.at < timedelta(seconds=situation.spec.upgrade.bake)
+    back = known.fallback
+    if baking and back is not None and now >= known.at:
+        return RollBack(
+            origin=known.release.version,
+            target=back.release.version,
+            reason=f"unhealthy within {situation.spec.upgrade.bake:g} s of its commit: {situation.assessment.reason}",
+        )
+    return Nothing(result=f"unhealthy:{known.release.version}", ok=False)
+
+
+def options(situation: Situation, first: Action) -> tuple[Action, ...]:
+    """What the gate is asked about, best first; the first that is open is taken.
+
+    Changed settings need not wait behind a newer release that is held, and they, or a newer release that somebody
+    approved, are the way out of a known-good that no longer answers.
+    """
+    known, candidate = situation.known, situation.candidate
+    if known is None:
+        return (first,) if gated(first) else ()
+    version = known.release.version
+    reconfigure = Upgrade(origin=version, target=version, reconfigure=True)
+    resettles = bool(situation.desired) and situation.desired != known.desired
+    if isinstance(first, Upgrade):
+        return (first, reconfigure) if resettles and not first.reconfigure else (first,)
+    if situation.assessment.status is not Status.FAILED or not isinstance(first, Nothing):
+        return (first,) if gated(first) else ()
+    newer = (
+        Upgrade(origin=version, target=candidate.text) if candidate and assess.moved(known.release, candidate) else None
+    )
+    return (*((newer,) if newer else ()), *((reconfigure,) if resettles else ()))
+
+
+def held_result(holds: tuple[Hold, ...], origin: str | None, target: str) -> str:
+    """The result line of a shut gate: the first reason names it."""
+    reason = holds[0].reason
+    return f"held-{reason}:{origin}->{target}" if origin else f"held-{reason}:{target}"
+
+
+def gated(action: Action) -> bool:
+    """Say whether the gate is asked: it guards what takes a release, not what keeps or brings back one."""
+    return isinstance(action, Upgrade) or (isinstance(action, Deploy) and not action.known_good)
+
+
+def steps_of(action: Action, spec: AppSpec) -> tuple[str, ...]:
+    """The steps of the way forward in words, for people who ask before it happens."""
+    match action:
+        case Upgrade():
+            shape = _journal_shape(Change.UPGRADE, stateful=spec.stateful)
+        case Deploy(snapshot_first=first):
+            shape = _journal_shape(Change.DEPLOY, stateful=spec.stateful, snapshot_first=first)
+        case Heal():
+            shape = _journal_shape(Change.HEAL, stateful=spec.stateful)
+        case _:
+            return ()
+    return ("pull images", *(str(step) for step in transaction.forward(shape)))
+
+
+def _journal_shape(change: Change, *, stateful: bool, snapshot_first: bool = False) -> Journal:
+    nothing = Release(version="", commit="", bundle="")
+    return Journal(
+        op_id="",
+        app="",
+        stack="",
+        kind=change,
+        stateful=stateful,
+        target=nothing,
+        desired="",
+        started_at=datetime.min.replace(tzinfo=UTC),
+        snapshot_first=snapshot_first,
+    )
+
+
+def train_hold(stopped_by: str) -> Hold:
+    """The hold of every later upgrade in a pass in which one was rolled back."""
+    return _train(f"{stopped_by} was rolled back in this pass")
+
+
+def turn_hold(holder: str) -> Hold:
+    """The hold of an upgrade while another process upgrades an app."""
+    return _train(f"one live upgrade at a time: {holder}")
+
+
+def _train(detail: str) -> Hold:
+    return Hold(
+        reason=HoldReason.TRAIN_STOPPED,
+        detail=detail,
+        clears_when="the next pass",
+    )

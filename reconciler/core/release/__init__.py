@@ -1,0 +1,1 @@
+"""From tags and compose files to one rendered release. Pure."""

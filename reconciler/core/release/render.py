@@ -1,0 +1,253 @@
+"""A recipe at one commit plus a spec become one compose document, then a bundle with pinned images. Pure.
+
+Called by `engine.releases`. The bundle is everything a deploy needs: no git, no network, no host file.
+"""
+
+import base64
+import posixpath
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from reconciler.core.release import compose, interpolate
+from reconciler.core.release.digest import digest
+from reconciler.model.app import AppSpec
+from reconciler.model.base import Json
+from reconciler.model.recipe import Rendered
+from reconciler.model.release import Bundle
+
+LABEL_APP = "ci-warm.app"
+LABEL_VERSION = "ci-warm.version"
+LABEL_COMMIT = "ci-warm.commit"
+LABEL_BUNDLE = "ci-warm.bundle"
+MAX_NAME = 63  # of configs; Docker's limit is 64
+MAX_ENV = 1 << 20  # characters
+
+Parse = Callable[[bytes, str], Mapping[str, object]]
+
+
+def desired_digest(spec: AppSpec, overlays: Mapping[str, bytes]) -> str:
+    """Digest of the settings that the rendered document depends on: when it changes, the app is out of sync."""
+    return digest(
+        {
+            "stack": spec.stack_name,
+            "domain": spec.domain,
+            "env": spec.env,
+            "secrets": {name: secret.version for name, secret in spec.secrets.items()},
+            "overlays": {name: digest(body.decode("utf-8", "replace")) for name, body in overlays.items()},
+        }
+    )
+
+
+def environment(spec: AppSpec, sample: Iterable[tuple[str, str]], exports: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Variables for interpolation: `.env.sample`, then `abra.sh` exports, but for what the spec says or we know.
+
+    `sample`, `exports`: names and values in the order of their lines, where one name may come more than once and
+    build on what it was (`COMPOSE_FILE="$COMPOSE_FILE:compose.more.yml"`).
+
+    Raises:
+        InterpolationError: a value does not parse, or all together are too long.
+    """
+    versions = {f"SECRET_{name.upper()}_VERSION": secret.version for name, secret in spec.secrets.items()}
+    given = {**spec.env, **versions, "STACK_NAME": spec.stack_name, "DOMAIN": spec.domain}
+    env = dict(given)
+    total = sum(map(len, env.values()))
+    for name, value in (*sample, *exports):
+        if name not in given:
+            text = interpolate.text(value, env)
+            total += len(text) - len(env.get(name, ""))
+            if total > MAX_ENV:
+                raise interpolate.InterpolationError("the variables expand to more than 1 MiB")
+            env[name] = text
+    return env
+
+
+def compose_files(env: Mapping[str, str]) -> list[str]:
+    """The files that `COMPOSE_FILE` lays over each other, without empty and doubled ones."""
+    names = (env.get("COMPOSE_FILE") or "compose.yml").split(":")
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def render(
+    spec: AppSpec,
+    version: str,
+    commit: str,
+    files: Mapping[str, bytes],
+    overlays: Mapping[str, bytes],
+    env: Mapping[str, str],
+    parse: Parse,
+) -> Rendered:
+    """Merge the recipe's compose files and the spec's overlays and read off what the gate needs.
+
+    Raises:
+        ComposeError, InterpolationError: the recipe or an overlay cannot be used.
+    """
+    documents = []
+    for name in compose_files(env):
+        if name not in files:
+            raise compose.ComposeError(f"{name}: is not in the recipe at {version}")
+        documents.append(_document(parse(files[name], name), env))
+    doc = compose.merge(documents)
+    base = compose.images(doc)
+    for name, body in overlays.items():
+        doc = compose.merge([doc, _document(parse(body, name), env)])
+        if compose.images(doc) != base:
+            raise compose.ComposeError(f"overlay {name}: an overlay may not change images or the set of services")
+    foreign = compose.foreign(doc, spec.stack_name)
+    found = _take_files(doc, files, spec.stack_name)
+    _fill_environment(doc, env)
+    if str(doc.get("version", "3.8")) < "3.5":
+        doc["version"] = "3.8"  # names of configs need 3.5; nothing valid before is invalid since
+    names, external, options = compose.volume_names(doc, spec.stack_name)
+    return Rendered(
+        version=version,
+        commit=commit,
+        doc=doc,
+        files=found,
+        images=base,
+        volumes=names,
+        external_volumes=external,
+        volume_options=options,
+        secrets=_external(doc, "secrets"),
+        networks=tuple(_external(doc, "networks").values()),
+        configs=tuple(_external(doc, "configs").values()),
+        policy=(*compose.policy(doc), *foreign),
+    )
+
+
+def _document(raw: Mapping[str, object], env: Mapping[str, str]) -> Json:
+    result = interpolate.tree(raw, env)
+    if not isinstance(result, dict):
+        raise compose.ComposeError("must be a mapping")
+    return result
+
+
+def _fill_environment(doc: Json, env: Mapping[str, str]) -> None:
+    """Give `environment: [NAME]` its value from our variables; unset ones are dropped, as Compose does."""
+    for service in compose.services(doc).values():
+        given = service.get("environment")
+        if isinstance(given, dict):
+            filled = {name: env.get(name) if value is None else value for name, value in given.items()}
+            service["environment"] = {name: value for name, value in filled.items() if value is not None}
+
+
+def _take_files(doc: Json, files: Mapping[str, bytes], stack: str) -> dict[str, str]:
+    """Collect the recipe files that configs and secrets name; give each config a name that says its content."""
+    taken: dict[str, str] = {}
+    for section in ("configs", "secrets"):
+        for key, body in compose.section(doc, section).items():
+            if "file" not in body:
+                continue
+            path = posixpath.normpath(str(body["file"]))
+            if path not in files:
+                raise compose.ComposeError(f"{section}.{key}.file: {body['file']} is not in the recipe")
+            content = base64.b64encode(files[path]).decode()
+            local = f"{section}-{digest(content)[:16]}"
+            taken[local] = content
+            # Configs are immutable to the engine: a name that follows the content never collides.
+            stem = str(body.get("name") or f"{stack}_{key}")
+            body["name"] = f"{stem[: MAX_NAME - 9]}_{local[-8:]}"
+            body["file"] = local
+    for name, service in compose.services(doc).items():
+        if "env_file" in service:
+            raise compose.ComposeError(f"services.{name}.env_file: is not supported; use environment")
+        service.pop("build", None)  # a stack never builds; the image line is what counts
+        if "extends" in service:
+            raise compose.ComposeError(f"services.{name}.extends: is not supported in a stack")
+    return taken
+
+
+def _external(doc: Mapping[str, object], section: str) -> dict[str, str]:
+    """Key -> engine name of what the document expects to find on the engine."""
+    found = {}
+    for key, body in compose.section(doc, section).items():
+        outside = body.get("external")
+        if outside:
+            given = body.get("name") or (outside.get("name") if isinstance(outside, Mapping) else None)
+            found[key] = str(given or key)
+    return found
+
+
+def bundle(
+    spec: AppSpec,
+    rendered: Rendered,
+    pinned: Mapping[str, str],
+    labels: Mapping[str, str] | None = None,
+    monitor_s: float | None = None,
+) -> Bundle:
+    """Fix the images and put our labels on every service. `pinned`: image as asked -> pinned; `labels`: more.
+
+    `monitor_s`: how long the engine watches an update where the recipe says nothing; None: as long as it likes.
+    """
+    doc = _deep(rendered.doc)
+    images = {name: pinned[asked] for name, asked in rendered.images.items()}
+    for name, service in doc["services"].items():
+        service["image"] = images[name]
+        deploy = service.setdefault("deploy", {}) or {}
+        service["deploy"] = deploy
+        own = deploy.setdefault("labels", {}) or {}
+        deploy["labels"] = (
+            own
+            | dict(labels or {})
+            | {
+                LABEL_APP: spec.name,
+                LABEL_VERSION: rendered.version,
+                LABEL_COMMIT: rendered.commit,
+            }
+        )
+        # A silent rollback would report success on the old version: pause instead, and we decide.
+        if not str(deploy.get("mode", "")).endswith("-job"):  # jobs may not have an update config
+            shorter = {} if monitor_s is None else {"monitor": f"{monitor_s * 1000:.0f}ms"}
+            deploy["update_config"] = shorter | (deploy.get("update_config") or {}) | {"failure_action": "pause"}
+    for section in ("configs", "volumes", "networks", "secrets"):
+        for body in doc.get(section, {}).values():
+            if not body.get("external"):
+                body["labels"] = (body.get("labels") or {}) | {LABEL_APP: spec.name}
+    fields: Json = {
+        "domain": spec.domain,
+        "health": spec.health.model_dump(mode="json"),
+        "app": spec.name,
+        "stack": str(spec.stack_name),
+        "version": rendered.version,
+        "commit": rendered.commit,
+        "doc": doc,
+        "files": dict(rendered.files),
+        "asked": dict(rendered.images),
+        "images": images,
+        "volumes": dict(rendered.volumes),
+        "external_volumes": rendered.external_volumes,
+        "secrets": dict(rendered.secrets),
+    }
+    return Bundle(id=digest(fields), **fields)
+
+
+def is_intact(found: Bundle) -> bool:
+    """Say whether a bundle's id is the digest of its content."""
+    fields = found.model_dump(mode="python", exclude={"id", "schema_version"})
+    return digest(fields) == found.id
+
+
+def labelled(found: Bundle) -> Json:
+    """The document as it goes to the engine: every service carries the bundle's id, which settle looks for."""
+    doc = _deep(found.doc)
+    for service in doc["services"].values():
+        service["deploy"]["labels"][LABEL_BUNDLE] = found.id
+    return doc
+
+
+def _deep(value: object) -> Json:
+    copied = _copy(value)
+    if not isinstance(copied, dict):  # a document is a mapping by construction (`compose.merge`)
+        raise TypeError("not a document")
+    return copied
+
+
+def _copy(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _copy(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_copy(item) for item in value]
+    return value
+
+
+def missing_volumes(origin: Sequence[str], target: Mapping[str, str]) -> list[str]:
+    """Volumes of the running recipe that the new one does not mount: data would be left behind."""
+    return sorted(set(origin) - set(target.values()))

@@ -1,0 +1,151 @@
+"""Recipe versions `<semver>+<app version>`: parsed, ordered, classified, chosen. Pure.
+
+Only the recipe part is reliably semver; the app part is free text and its major is its first integer.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import total_ordering
+
+from semver import Version as Semver
+
+from reconciler.model.memory import TagSeen
+from reconciler.model.recipe import Tags
+
+_CHUNK = re.compile(r"(\d+)")
+_FIRST_INTEGER = re.compile(r"\d+")
+
+
+@total_ordering
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Version:
+    """One parsed version. Equal only when both parts are."""
+
+    text: str
+    recipe: Semver
+    app: str
+
+    def _key(self) -> tuple[Semver, tuple[tuple[int, int, str], ...], str]:
+        return self.recipe, natural(self.app), self.app
+
+    def __lt__(self, other: "Version") -> bool:
+        return self._key() < other._key()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Version) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+
+def parse(text: str) -> Version | None:
+    """Read a tag name; None if it is not a recipe version (which is not an error: repositories have other tags)."""
+    recipe_text, plus, app = text.partition("+")
+    if not plus or not app or not Semver.is_valid(recipe_text):
+        return None
+    return Version(text=text, recipe=Semver.parse(recipe_text), app=app)
+
+
+def natural(text: str) -> tuple[tuple[int, int, str], ...]:
+    """Order text as people do: digits as numbers, a leading `v` aside, a number before letters."""
+    bare = text[1:] if re.match(r"v\d", text) else text
+    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in _CHUNK.split(bare) if part)
+
+
+def app_major(app: str) -> int | None:
+    """The first integer of an app version, None if it has none."""
+    found = _FIRST_INTEGER.search(app)
+    return int(found[0]) if found else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bump:
+    """What changes between two versions. `app_unclear`: the app part changed and cannot be compared."""
+
+    recipe_major: bool
+    app_major: bool
+    app_unclear: bool
+
+
+def classify(origin: Version, target: Version) -> Bump:
+    """Compare the majors of both parts."""
+    before, after = app_major(origin.app), app_major(target.app)
+    changed = origin.app != target.app
+    return Bump(
+        recipe_major=origin.recipe.major != target.recipe.major,
+        app_major=changed and before is not None and after is not None and before != after,
+        app_unclear=changed and (before is None or after is None),
+    )
+
+
+def in_track(version: Version, track: str, *, prerelease: bool) -> bool:
+    """Say whether the spec's `track` wants this version. An exact version may name the recipe part alone."""
+    if track == "latest" or track.endswith(".x"):
+        wanted = [] if track == "latest" else [int(part) for part in track.split(".")[:-1]]
+        have = [version.recipe.major, version.recipe.minor][: len(wanted)]
+        return have == wanted and (prerelease or version.recipe.prerelease is None)
+    return track in (version.text, str(version.recipe))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What to run. `candidate` None: nothing in the repository is wanted. `too_young`: newer, still cooling down."""
+
+    candidate: Version | None
+    too_young: Version | None = None
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """The spec's part of choosing. `cooldown_s` counts from our first sight; `approved`: by an operator, unused."""
+
+    track: str
+    prerelease: bool
+    cooldown_s: float
+    approved: frozenset[str] = frozenset()
+
+
+def choose(tags: Tags, seen: Mapping[str, TagSeen], wish: Wish, running: Version | None, now: datetime) -> Choice:
+    """Pick the greatest wanted version that is old enough; never one below what runs unless pinned exactly.
+
+    If the newest is still cooling down and no other newer one is old enough, it is the candidate all the same,
+    so that the gate can say why it waits.
+    """
+    evidence = [f"tag {name} is lightweight and does not count" for name in tags.lightweight if parse(name)]
+    evidence += [f"tag {name} is not <semver>+<app version>" for name in tags.annotated if parse(name) is None]
+    wanted = sorted(
+        (v for v in map(parse, tags.annotated) if v and in_track(v, wish.track, prerelease=wish.prerelease)),
+        reverse=True,
+    )
+    exact = not (wish.track == "latest" or wish.track.endswith(".x"))
+    newer = [v for v in wanted if running is None or exact or v > running]
+    if not newer:
+        if running is not None and running.text not in tags.annotated:
+            evidence.append(f"tag {running.text}, which runs, is no longer in the repository; nothing is downgraded")
+        return Choice(candidate=running, evidence=tuple(evidence))
+    approved = next((v for v in newer if v.text in wish.approved), None)
+    ripe = [v for v in newer if age_s(seen.get(v.text), now) >= wish.cooldown_s]
+    best = approved or (ripe[0] if ripe else newer[0])
+    young = newer[0] if newer[0] != best and newer[0] not in ripe else None
+    if young is not None:
+        evidence.append(f"{young.text} is newer but still cooling down")
+    return Choice(candidate=best, too_young=young, evidence=tuple(evidence))
+
+
+def age_s(seen: TagSeen | None, now: datetime) -> float:
+    """Seconds since our own first sight; never negative, so a clock set back only makes us wait longer."""
+    return 0.0 if seen is None else max(0.0, (now - seen.first_seen).total_seconds())
+
+
+def stepped_over(tags: Iterable[str], origin: Version, target: Version) -> Sequence[str]:
+    """Every version above `origin` up to and including `target`, oldest first: all their notes count."""
+    found = sorted(v for v in map(parse, tags) if v is not None and origin < v <= target)
+    return [v.text for v in found]
+
+
+def ripe_at(seen: TagSeen | None, cooldown_s: float, now: datetime) -> datetime:
+    """When the cooldown of a tag ends."""
+    return (seen.first_seen if seen else now) + timedelta(seconds=cooldown_s)

@@ -1,0 +1,1 @@
+"""What a test run is made of, and what its stages add up to. Pure."""

@@ -1,0 +1,241 @@
+"""Composition root of the long-lived process: the daemon with everything around it. Effects: locks the state root.
+
+Called by `cli.run`. What a single command needs is put together in `app`.
+"""
+
+import os
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from reconciler import app as composition
+from reconciler.adapters import host, monitor
+from reconciler.adapters.clock import SystemClock
+from reconciler.adapters.metrics import Figures, StateCollector
+from reconciler.adapters.relay import Relay
+from reconciler.adapters.run_processes import RunStarter
+from reconciler.adapters.systemd import Systemd
+from reconciler.core.host import spec_set
+from reconciler.engine.host import housekeeping
+from reconciler.engine.host.daemon import Daemon
+from reconciler.engine.host.watchdog import Pulse
+from reconciler.engine.testrun import realms, teardown
+from reconciler.model.app import AppSpec
+from reconciler.model.errors import ObserveError, Problem, SpecError
+from reconciler.model.settings import Settings
+from reconciler.ports import Events
+from reconciler.ports.daemon import Check, Desired, Usage
+from reconciler.state import files, specs
+from reconciler.state.alerts import AlertFolder
+from reconciler.state.history import HistoryFile
+from reconciler.state.requests import WishFolder
+
+_LATE_PASSES = 5
+log = structlog.get_logger("ci-warm")
+
+
+class OperatorFiles:
+    """`ports.daemon.DesiredState`: `config.yaml` and `apps/`."""
+
+    def __init__(self, config: Path, state: Path, clock: SystemClock, pulse: Pulse) -> None:
+        self._config = config
+        self._state = state
+        self._clock = clock
+        self._pulse = pulse
+        self.app: composition.App | None = None
+        self.specs: tuple[AppSpec, ...] = ()
+        self._had_config = False
+
+    def stamp(self) -> Hashable:
+        """See `ports.daemon.DesiredState`."""
+        return specs.stamp(self._config)
+
+    def load(self, before: Desired | None) -> Desired:
+        """See `ports.daemon.DesiredState`. Adapters are built anew only for other settings."""
+        stamp = self.stamp()
+        problems: list[Problem] = []
+        try:
+            if before is not None and self._had_config and not self._config.exists():
+                gone = "is gone; the settings that were in it still hold"
+                raise SpecError([Problem(file=str(self._config), line=0, key="", message=gone)])
+            settings = specs.read_settings(self._config)
+            self._had_config = self._config.exists()
+        except SpecError as exc:
+            if before is None:
+                raise
+            settings = before.settings
+            problems += exc.problems
+        known = before.by_file if before else {}
+        by_file, found = specs.read_usable(specs.folders(self._config), settings, known)
+        chosen = self.specs = spec_set.in_order(list(by_file.values()))
+        if before is not None and settings == before.settings:
+            ports, events = before.ports, before.events
+        else:
+            self.app = composition.assemble(
+                settings, chosen, self._state, clock=self._clock, progress=self._pulse.progress
+            )
+            ports, events = self.app.ports, _events_of(settings)
+        return Desired(
+            settings=settings,
+            specs=chosen,
+            by_file=by_file,
+            ports=ports,
+            events=events,
+            stamp=stamp,
+            problems=(*problems, *found),
+        )
+
+
+class _Silence:
+    """`ports.Events` of an engine that has none: the daemon's own clock is enough."""
+
+    def follow(self, wake: object, stopped: object) -> None:
+        """Nothing ever comes."""
+
+
+def _events_of(settings: Settings) -> Events:
+    if settings.engine == "embedded":
+        return _Silence()
+    from reconciler.adapters.swarm.events import SwarmEvents
+
+    return SwarmEvents(settings.docker_host)
+
+
+@contextmanager
+def daemon(config: Path, state: Path) -> Iterator[Daemon]:
+    """Put the daemon together; it serves metrics and health while the block lasts.
+
+    Raises:
+        SpecError: the settings are wrong; wrong specs are alerted, not raised.
+        StateError: the state root is not safe to use.
+        LockBusy: another daemon works on it.
+        UsageError: the monitor's address cannot be taken.
+    """
+    clock = SystemClock()
+    pulse = Pulse(Systemd(), clock.monotonic, clock.stop)
+    operator = OperatorFiles(config, state, clock, pulse)
+    desired = operator.load(None)
+    app = operator.app
+    if app is None:
+        raise AssertionError("the first load builds the app")
+    held = app.ports.locks.turn("daemon", "ci-warm run")
+    try:
+        gid = files.group_id(desired.settings.group)
+        spool = WishFolder(state / "requests", gid)
+        spool.prepare()
+        figures = _figures(app, state, spool)
+        made = Daemon(
+            desired=operator,
+            spool=spool,
+            telemetry=figures,
+            pulse=pulse,
+            state=desired,
+            stop=clock.stop,
+            starter=RunStarter(config, state),
+            keep_up=lambda now: _keep_up(operator, now, figures, state),
+            relay=lambda now: _relay(now, app.alerts),
+        )
+        pages = monitor.Pages(figures.render, _checks(made, state, figures), pulse.is_alive)
+        with monitor.serve(_listen(desired.settings), pages, gid):
+            yield made
+    finally:
+        held.release()
+
+
+def _keep_up(operator: OperatorFiles, now: Desired, figures: Figures, state: Path) -> None:
+    _reap_runs(operator, now)
+    housekeeping.tidy(now, figures, lambda paths: _usages(state, paths), lambda: _reap(operator))
+
+
+def _relay(state: Desired, alerts: AlertFolder) -> None:
+    """Tell people, if the settings name any."""
+    settings = state.settings.relay
+    if not settings.command and not settings.apprise_file:
+        return
+    sent, problems = Relay(alerts, settings).run()
+    if problems:
+        raise ObserveError("; ".join(problems))
+    if sent:
+        log.info("relayed", alerts=[message.key for message in sent])
+
+
+def _reap(operator: OperatorFiles) -> realms.Reaped | None:
+    """Reap with the settings of now; None if they name no Keycloak."""
+    app = operator.app
+    if app is None or app.settings.keycloak is None:
+        return None
+    # The specs may have been read again since the app was put together.
+    return realms.reap(composition.keeper(replace(app, specs=operator.specs)))
+
+
+def _reap_runs(operator: OperatorFiles, now: Desired) -> None:
+    """Remove what dead runs left; one that cannot be removed is told by its report and tried again."""
+    if operator.app is not None:
+        done = teardown.reap(replace(composition.site(operator.app), specs=now.specs, ports=now.ports))
+        for run in done.removed:
+            log.info("run_reaped", run=run)
+
+
+def _figures(app: composition.App, state: Path, spool: WishFolder) -> Figures:
+    registry = CollectorRegistry()
+    figures = Figures(app.settings.monitor.textfile, HistoryFile(state / "history.jsonl"), registry)
+    paths = [state, *(Path(path) for path in app.settings.disk.paths)]
+    registry.register(
+        StateCollector(
+            store=app.store,
+            snapshots=app.snapshots,
+            alerts=app.alerts,
+            spool=spool,
+            paths=paths,
+            calls=lambda: getattr(getattr(app.ports.engine, "client", None), "calls", 0),
+        )
+    )
+    return figures
+
+
+def _usages(state: Path, paths: Sequence[str]) -> list[Usage]:
+    """The watched file systems, each once."""
+    return host.usages([state, *map(Path, paths)])
+
+
+def _checks(made: Daemon, state: Path, figures: Figures) -> Mapping[str, Check]:
+    def docker() -> str:
+        made.state.ports.engine.check()
+        return "answers"
+
+    def disk() -> str:
+        high = made.state.settings.disk.high
+        full = [f"{u.path} {u.percent} %" for u in _usages(state, made.state.settings.disk.paths) if u.percent >= high]
+        if full:
+            raise ObserveError(f"too full: {', '.join(full)}")
+        return "room"
+
+    def passes() -> str:
+        if made.failed:
+            raise ObserveError(made.failed)
+        age = figures.age()
+        late = made.state.settings.daemon.interval * _LATE_PASSES
+        if age is None:
+            raise ObserveError("no pass has come to its end yet")
+        if age > late:
+            raise ObserveError(f"the last pass ended {age:.0f} s ago")
+        return f"{age:.0f} s ago"
+
+    return {
+        "docker": docker,
+        "state_root": lambda: host.state_root_is_writable(state),
+        "disk": disk,
+        "git": host.git_runs,
+        "passes": passes,
+    }
+
+
+def _listen(settings: Settings) -> str:
+    if settings.monitor.listen:
+        return settings.monitor.listen
+    runtime = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    return f"unix:{runtime}/http.sock" if runtime else ""

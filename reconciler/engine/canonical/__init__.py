@@ -1,0 +1,1 @@
+"""A canonical: kept idle and whole, lent, restored."""

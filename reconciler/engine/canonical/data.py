@@ -1,0 +1,190 @@
+"""A canonical's data: taken for a use, given back, restored, recovered after a crash. Effects: engine, volumes, marks.
+
+Callers hold the app's lock. The mark (`use.json`) is on disk before anything may write to the volumes, and goes only
+when they equal the snapshot again.
+"""
+
+from collections.abc import Sequence
+
+from reconciler.core.canonical import promotion as promotions
+from reconciler.core.canonical import status
+from reconciler.engine.change import unjournaled
+from reconciler.engine.change.steps.quiesce import blocking
+from reconciler.engine.context import Context
+from reconciler.model.alert import Alert, Severity
+from reconciler.model.canonical import Canonical, Use
+from reconciler.model.errors import ActError
+from reconciler.model.journal import Failure
+from reconciler.model.release import Bundle
+
+MANUAL = status.MANUAL
+_STACK_LABEL = "com.docker.stack.namespace"
+RESTORE_FAILED = "restore-failed"
+
+
+def mark(context: Context, by: str) -> None:
+    """From now on the volumes may differ from the snapshot."""
+    now = context.ports.clock.now()
+    context.ports.canonicals.put_use(Use(app=context.app, by=by, since=now))
+    context.ports.effect("use:marked")
+
+
+def in_use(context: Context) -> str | None:
+    """Who uses it though we hold its lock: somebody by hand, with our command or without; None: nobody."""
+    ports = context.ports
+    use = ports.canonicals.use(context.app)
+    if (use is not None and use.by != MANUAL) or not ports.engine.observe_stack(context.stack).services:
+        return None
+    if use is None:
+        return f"services run in {context.stack}, and nobody left a mark; ci-warm canonical undeploy {context.app}"
+    return f"somebody uses it since {use.since:%Y-%m-%d %H:%M} UTC; ci-warm canonical undeploy {context.app} ends it"
+
+
+def moved(context: Context) -> str | None:
+    """Whether the spec names another stack than its data belongs to, in words; None: it does not."""
+    canonical = context.ports.canonicals.canonical(context.app)
+    if canonical is None or canonical.stack == context.stack:
+        return None
+    return f"the spec names stack {context.stack}, the canonical's data belongs to stack {canonical.stack}"
+
+
+def has_lost_its_snapshot(context: Context, canonical: Canonical) -> bool:
+    """Look whether the snapshot on disk is the canonical's."""
+    manifest = context.ports.snapshots.observe(context.app)
+    return status.has_lost_its_snapshot(canonical, manifest.id if manifest else None)
+
+
+def take(context: Context, canonical: Canonical, by: str) -> bool | Failure:
+    """Have the canonical for a test: idle, its volumes equal to the snapshot, and marked as in use.
+
+    Says whether they had to be put back first.
+    """
+    restored = needs_restore(context, canonical)
+    mark(context, by)
+    if restored:
+        failure = restore(context, canonical)
+        if failure is not None:
+            return failure
+        mark(context, by)
+    return restored
+
+
+def needs_restore(context: Context, canonical: Canonical) -> bool:
+    """Say whether the volumes may differ from the snapshot: marked, gone, or touched by somebody else."""
+    ports = context.ports
+    if canonical.snapshot is None:
+        return bool(volumes(context))
+    if ports.canonicals.use(context.app) is not None:
+        return True
+    found = ports.engine.observe_volumes(canonical.volumes)
+    return set(found) != set(canonical.volumes) or not ports.snapshots.is_untouched(context.app, list(found.values()))
+
+
+def restore(context: Context, canonical: Canonical) -> Failure | None:
+    """Make the volumes equal the snapshot, whatever is in them, and take the mark away.
+
+    Without a snapshot there is nothing worth keeping (`stateful: false`), so that each use begins with nothing.
+    """
+    ports = context.ports
+    kept = canonical.volumes if canonical.snapshot is not None else ()
+    ports.engine.remove_volumes(context.stack, sorted(set(volumes(context)) - set(kept)))
+    if canonical.snapshot is not None:
+        op_id = f"restore-{ports.clock.now():%Y%m%dT%H%M%S%fZ}"
+        failure = unjournaled.put_back(context, shell(context, canonical), canonical.snapshot, op_id)
+        if failure is not None:
+            _alert(context, canonical, failure)
+            return failure
+        ports.alerts.resolve(context.app, [], reason=RESTORE_FAILED)
+    ports.canonicals.end_use(context.app)
+    ports.effect("use:ended")
+    return None
+
+
+def _alert(context: Context, canonical: Canonical, failure: Failure) -> None:
+    """Nobody can use it until somebody does something."""
+    now = context.ports.clock.now()
+    context.ports.alerts.raise_(
+        Alert(
+            app=context.app,
+            reason=RESTORE_FAILED,
+            severity=Severity.CRITICAL,
+            to_version=canonical.version,
+            evidence=(f"{failure.step}: {failure.reason}", *failure.evidence),
+            first_at=now,
+            last_at=now,
+            clears_when=f"the snapshot restores, or ci-warm canonical seed {context.app} makes a new one",
+            fingerprint=f"{context.app}|{RESTORE_FAILED}|",
+        )
+    )
+
+
+def volumes(context: Context) -> list[str]:
+    """Every volume of the canonical's stack, those that only a test's head made among them."""
+    world = context.ports.engine.look()
+    return sorted(name for name, volume in world.volumes.items() if volume.labels.get(_STACK_LABEL) == context.stack)
+
+
+def shell(context: Context, canonical: Canonical | None) -> Bundle:
+    """A bundle that names the canonical's volumes and no more: for taking down and putting back."""
+    names = canonical.volumes if canonical else ()
+    return Bundle(
+        id="",
+        app=context.app,
+        stack=context.stack,
+        version=canonical.version if canonical else "",
+        commit=canonical.commit if canonical else "",
+        doc={},
+        volumes={name: name for name in names},
+    )
+
+
+def idle(context: Context, canonical: Canonical | None) -> Failure | None:
+    """Take down whatever runs in the canonical's stack; the data stays."""
+    return unjournaled.down(context, shell(context, canonical))
+
+
+def empty(context: Context) -> None:
+    """Remove the volumes; without a canonical they are nobody's, with one its snapshot stands.
+
+    Raises:
+        ActError: a container still holds one.
+    """
+    names = volumes(context)
+    holders = blocking(context.ports.engine.holders(context.stack, names))
+    if holders:
+        raise ActError(f"the volumes are held by {holders[0].name}", host_fault=True)
+    context.ports.engine.remove_volumes(context.stack, names)
+
+
+def recover(context: Context) -> tuple[str, ...]:
+    """Bring a canonical back to idle and whole after somebody died with it; what could not be done, in words."""
+    ports, app = context.ports, context.app
+    finish_promotion(context)
+    canonical = ports.canonicals.canonical(app)
+    if ports.canonicals.use(app) is None:
+        return ()
+    failure = idle(context, canonical)
+    if failure is None and canonical is not None:
+        failure = restore(context, canonical)
+    elif failure is None:
+        empty(context)  # a seed that died: what it wrote is nobody's known-good
+        ports.canonicals.end_use(app)
+    return (f"{failure.step}: {failure.reason}",) if failure is not None else ()
+
+
+def finish_promotion(context: Context) -> None:
+    """Decide an interrupted promotion: the old canonical or the new one, whole."""
+    ports, app = context.ports, context.app
+    pending = ports.canonicals.promotion(app)
+    if pending is None:
+        return
+    left = promotions.after_crash(pending, ports.snapshots.observe(app))
+    if left is promotions.Leftover.FINISH:
+        ports.canonicals.put_canonical(pending.candidate)
+    ports.canonicals.end_promotion(app)
+
+
+def keep_images(context: Context, canonical: Canonical | None, more: Sequence[str] = ()) -> None:
+    """Pin what known-good needs, and what a test adds for its while."""
+    kept = {*(canonical.images.values() if canonical else ()), *more}
+    context.ports.engine.protect_images(context.app, sorted(kept))

@@ -1,0 +1,61 @@
+"""Write down how a change ended, then tidy up: alert, memory, known-good, history. Effects: records, images, configs.
+
+The order is a promise: the alert is durable before the journal closes, and every write may happen twice.
+"""
+
+from reconciler.core.change import outcome
+from reconciler.engine.context import DONE, StepResult, Work
+from reconciler.model.errors import ActError, ObserveError, StateError
+from reconciler.model.ids import AppName
+from reconciler.model.journal import Journal
+from reconciler.model.memory import Memory
+
+
+def act(work: Work) -> StepResult:
+    """Record the outcome. Housekeeping that fails is reported, never a reason to keep the journal."""
+    ports, journal = work.ports, work.journal
+    app, now = AppName(journal.app), ports.clock.now()
+    alert = outcome.alert(journal, now)
+    if alert is not None:
+        ports.alerts.raise_(alert, anew=True)
+        ports.effect("record:alert")
+    memory = ports.store.memory(app)
+    learnt = outcome.remember(journal, memory, now)
+    if learnt != memory and not _already_learnt(journal, memory):
+        ports.store.put_memory(learnt)
+        ports.effect("record:memory")
+    if alert is not None:
+        record = outcome.known_good(journal, ports.store.known_good(app), now)
+        if record is not None:
+            ports.store.put_known_good(record)
+            ports.effect("record:known-good")
+    ports.history.append(outcome.history(journal, now))
+    ports.effect("record:history")
+    _tidy(work, went_well=outcome.is_good(journal))
+    return DONE
+
+
+def _already_learnt(journal: Journal, memory: Memory) -> bool:
+    """A host fault is counted once per operation, however often recording is repeated."""
+    faults = memory.host_faults
+    return (
+        faults is not None
+        and journal.failure is not None
+        and faults.last_at >= journal.started_at
+        and journal.failure.reason.startswith(faults.reason[:50])
+    )
+
+
+def _tidy(work: Work, *, went_well: bool) -> None:
+    ports, app = work.ports, AppName(work.journal.app)
+    known = ports.store.known_good(app)
+    try:
+        if went_well:
+            volumes = ports.engine.observe_volumes(work.journal.volumes)
+            ports.snapshots.forget_aside([volume for volume in volumes.values() if volume.path])
+            ports.engine.remove_unused_configs(work.stack)
+        releases = [known.release, *([known.fallback.release] if known.fallback else [])] if known else []
+        ports.engine.protect_images(app, sorted({image for release in releases for image in release.images.values()}))
+        ports.store.prune_bundles(app, [release.bundle for release in releases])
+    except (ActError, ObserveError, StateError, OSError) as exc:
+        ports.progress(app, f"tidying up is left for the next change: {exc}")

@@ -1,0 +1,35 @@
+"""Wake services whose tasks Swarm forgot (`core.forgotten`). Effects: the engine, at most once per patience."""
+
+from reconciler.core.change import lost_tasks
+from reconciler.engine.context import Work
+from reconciler.model.errors import ActError, ObserveError
+from reconciler.model.observed import StackObs
+
+_LOOK_EVERY_S = 0.5
+
+
+class Waker:
+    """Looks beyond the stack only while something waits for a host port: that look is of the whole engine."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._state = lost_tasks.NOTHING
+        self._next = 0.0
+
+    def see(self, stack: StackObs) -> None:
+        """Take one look at the stack; what cannot be seen or done now is for the next one."""
+        if not lost_tasks.waiting(stack):
+            self._state = lost_tasks.NOTHING
+            return
+        at = self._work.ports.clock.monotonic()
+        if at < self._next:
+            return
+        self._next = at + _LOOK_EVERY_S
+        try:
+            taken = self._work.ports.engine.look().taken_ports
+            self._state, names = lost_tasks.step(self._state, stack, taken, at)
+            if names:
+                self._work.ports.engine.wake(self._work.stack, names)
+                self._work.ports.progress(self._work.journal.app, f"woke {', '.join(names)}: its host port is free")
+        except (ActError, ObserveError):
+            return

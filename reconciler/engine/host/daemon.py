@@ -1,0 +1,308 @@
+"""The long-lived loop: what wakes it, in what order it answers, signs of life. Decides nothing about apps.
+
+Effects: passes, fetches, garbage collection, all through the ports; threads for the clock and the event stream.
+
+One thread does all the work, so that two passes never overlap. Timers, events, signals and the spool only put a word
+into a queue; everything that waits there when the loop comes back is one reason to look once more.
+"""
+
+import queue
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from datetime import UTC
+
+import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from reconciler.engine.host import housekeeping, one_pass, requests, restore_drill
+from reconciler.engine.host.watchdog import PASS_S, Pulse
+from reconciler.engine.live.report import Report
+from reconciler.model.errors import Interrupted, ReconcilerError
+from reconciler.model.ids import HOST
+from reconciler.ports import Stop
+from reconciler.ports.daemon import Desired, DesiredState, Spool, Starter, Telemetry
+
+TICK, EVENT, RELOAD, WISH, FETCHED, DISK, STOP = "tick", "event", "reload", "wish", "fetched", "disk", "stop"
+_FIRST_FETCH_S = 5.0
+_DEBOUNCE_S = 0.1
+_BEAT_S = 10.0
+_DRILL_S = 900.0
+_SLACK_S = 60.0
+
+log = structlog.get_logger("ci-warm")
+
+
+class Daemon:
+    """`ci-warm run`. `keep_up`: what is done now and then beside the passes; `relay`: tells people about alerts."""
+
+    def __init__(
+        self,
+        *,
+        desired: DesiredState,
+        spool: Spool,
+        telemetry: Telemetry,
+        pulse: Pulse,
+        state: Desired,
+        stop: Stop,
+        starter: Starter,
+        keep_up: Callable[[Desired], None],
+        relay: Callable[[Desired], None] = lambda _state: None,
+    ) -> None:
+        self.state = state
+        self.passes = 0
+        self.failed = ""
+        self._desired = desired
+        self._spool = spool
+        self._telemetry = telemetry
+        self._pulse = pulse
+        self._stop = stop
+        self._starter = starter
+        self._keep_up = keep_up
+        self._relay = relay
+        self._wakes: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._spooled = spool.stamp()
+        self._wanted: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
+        self._problems: dict[str, str] = {}
+        self._fetched = threading.Event()
+        self._ended = -1e9
+        self._scheduler = BackgroundScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(4)})
+
+    def wake(self, reason: str) -> None:
+        """Ask for a look; safe in signal handlers and threads."""
+        self._wakes.put(reason)
+
+    def install_signals(self) -> None:
+        """SIGTERM, SIGINT: end at the next safe step. SIGHUP: read the operator's files again."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._ask_to_stop())
+        signal.signal(signal.SIGHUP, lambda *_: self.wake(RELOAD))
+
+    def _ask_to_stop(self) -> None:
+        self._stop.set()
+        self.wake(STOP)
+
+    def run(self) -> None:
+        """Work until asked to stop; whatever is under way then ends at its next safe step."""
+        self._take_over(self.state)
+        self._scheduler.start()
+        for name, work in (("pulse", self._beat), ("events", self._follow), ("fetch", self._fetch_all)):
+            threading.Thread(target=work, name=name, daemon=True).start()
+        self._pulse.notifier.ready(self._idle_text())
+        self._await_fetch()
+        self.wake(WISH)  # what was dropped while nobody was here
+        self.wake(TICK)
+        try:
+            while not self._stop.is_set():
+                self._turn(self._next())
+        except Interrupted:
+            pass
+        finally:
+            self._pulse.notifier.stopping("stopped at a safe step")
+            self._starter.stop()
+            self._scheduler.shutdown(wait=False)
+            log.info("stopped", passes=self.passes)
+
+    def _take_over(self, state: Desired) -> None:
+        """Work with this desired state from now on."""
+        self.state = state
+        self._pulse.step_s = state.settings.daemon.step
+        self._scheduler.remove_all_jobs()
+        daemon = state.settings.daemon
+        self._every(daemon.interval, lambda: self.wake(TICK), jitter=min(daemon.jitter, daemon.interval / 2))
+        self._every(daemon.watch, self._watch)
+        self._every(state.settings.disk.every, lambda: self.wake(DISK))
+        self._every(_DRILL_S, lambda: self._beside("drill", self._practise))
+        self._every(state.settings.relay.every, lambda: self._beside("relay", self._relay))
+        self._every(max(1.0, state.settings.fetch_every), lambda: self._wanted.put(()))
+        self._fetched.clear()
+        self._wanted.put(())
+        housekeeping.tell_problems(state)
+        housekeeping.tell_orphans(state)
+
+    def _every(self, seconds: float, call: Callable[[], object], *, jitter: float = 0.0) -> None:
+        self._scheduler.add_job(
+            call,
+            "interval",
+            seconds=seconds,
+            jitter=jitter or None,
+            max_instances=1,
+            coalesce=True,
+            misfire_grace_time=None,
+        )
+
+    def _watch(self) -> None:
+        """Notice that spec files or the spool moved; runs in the scheduler's threads, so it only says so."""
+        if self._desired.stamp() != self.state.stamp:
+            self.wake(RELOAD)
+        before, self._spooled = self._spooled, self._spool.stamp()
+        if before != self._spooled:
+            self.wake(WISH)
+
+    def _beat(self) -> None:
+        """Signs of life, from a thread that nothing else can keep busy and on a clock that nobody sets."""
+        pause = min(_BEAT_S, (self._pulse.notifier.watchdog_s or _BEAT_S * 3) / 3)
+        while True:
+            self._pulse.beat()
+            time.sleep(pause)  # also while stopping: a step that is being finished needs its time extended
+
+    def _await_fetch(self) -> None:
+        """Give a first fetch a moment: without it new apps would raise alerts that clear themselves.
+
+        Only a moment: a forge that hangs must not keep an interrupted change waiting.
+        """
+        self._fetched.wait(_FIRST_FETCH_S)
+
+    def _fetch_all(self) -> None:
+        """Fetch what is wanted, beside the loop: a forge that hangs delays nobody's healing."""
+        while True:
+            wanted = {self._wanted.get()}
+            while not self._wanted.empty():
+                wanted.add(self._wanted.get())
+            state = self.state
+            everything = [spec.recipe.url for spec in state.specs]
+            urls = everything if () in wanted else sorted({url for some in wanted for url in some})
+            try:
+                problems = one_pass.fetch_all(state.ports, urls)
+                kept = {url: text for url, text in self._problems.items() if url not in urls}
+                self._problems = {**kept, **problems}
+            except Exception as exc:  # noqa: BLE001 - the next fetch must come whatever this one met
+                log.error("failed", what="fetch", error=f"{type(exc).__name__}: {exc}")
+            self._fetched.set()
+            self.wake(FETCHED)
+
+    def _beside(self, what: str, work: Callable[[Desired], None]) -> None:
+        """Something that may take long and that nobody waits for; in a thread of the scheduler's."""
+        try:
+            work(self.state)
+        except Exception as exc:  # noqa: BLE001 - what is done beside the loop must not end what it is for
+            log.error("failed", what=what, error=f"{type(exc).__name__}: {exc}")
+
+    def _practise(self, state: Desired) -> None:
+        """One restore drill, if one is due; it keeps only its own app waiting."""
+        done = restore_drill.one(state.ports, state.settings, state.specs)
+        if done is not None:
+            log.info("drill", app=done.app, snapshot=done.snapshot, problems=done.problems)
+
+    def _follow(self) -> None:
+        """Listen to the engine of today; a changed setting may name another one."""
+        while not self._stop.is_set():
+            events = self.state.events
+
+            def stopped(mine: object = events) -> bool:
+                return self._stop.is_set() or self.state.events is not mine
+
+            try:
+                events.follow(lambda _text: self.wake(EVENT), stopped)
+            except Exception as exc:  # noqa: BLE001 - a hint that fails must not end anything
+                log.warning("events", error=f"{type(exc).__name__}: {exc}")
+            self._stop.wait(1.0)
+
+    def _next(self) -> set[str]:
+        """Wait for a reason; what else came meanwhile is answered by the same look."""
+        settings = self.state.settings.daemon
+        self._pulse.expect(2 * settings.interval + _SLACK_S)
+        try:
+            # Twice the interval: the scheduler goes by the wall clock, which somebody may have set back.
+            reasons = {self._wakes.get(timeout=2 * settings.interval)}
+        except queue.Empty:
+            reasons = {TICK}
+        now = self.state.ports.clock.monotonic
+        until = max(now() + _DEBOUNCE_S, self._ended + settings.event_gap)
+        while not self._stop.is_set():
+            waiting = until - now() if reasons <= {EVENT} else 0.0
+            try:
+                reasons.add(self._wakes.get(timeout=max(0.0, waiting)))
+            except queue.Empty:
+                break
+        return reasons
+
+    def _turn(self, reasons: set[str]) -> None:
+        self._pulse.expect(PASS_S)
+        if STOP in reasons:
+            return
+        if RELOAD in reasons:
+            self._guarded("reload", self._reload)
+        if WISH in reasons:
+            self._guarded("wishes", self._grant)
+        if DISK in reasons:
+            self._starter.tend()
+            self._guarded("disk", lambda: self._keep_up(self.state))
+        if reasons - {DISK}:
+            self._guarded("pass", self._pass)
+
+    def _guarded(self, what: str, work: Callable[[], None]) -> None:
+        """Whatever goes wrong is told and counted, and the next turn comes."""
+        alerts = self.state.ports.alerts
+        try:
+            work()
+            alerts.resolve(HOST, [], reason=f"{what}-failed")
+        except Interrupted:
+            raise
+        except Exception as exc:  # noqa: BLE001 - the loop must outlive any mistake of one turn
+            self.failed = f"{what}: {type(exc).__name__}: {exc}"
+            self._telemetry.failed()
+            log.error("failed", what=what, error=self.failed, traceback=traceback.format_exc())
+            evidence = str(exc) if isinstance(exc, ReconcilerError) else self.failed
+            try:
+                alerts.raise_(
+                    housekeeping.host_alert(self.state, f"{what}-failed", [evidence], f"the next {what} works", what)
+                )
+            except OSError as again:
+                log.error("alert_not_written", error=str(again))
+        else:
+            self.failed = "" if self.failed.startswith(f"{what}:") else self.failed
+
+    def _reload(self) -> None:
+        notifier = self._pulse.notifier
+        notifier.reloading(self.state.ports.clock.monotonic())
+        try:
+            self._take_over(self._desired.load(self.state))
+            self._await_fetch()
+        finally:
+            notifier.ready(self._idle_text())
+        log.info("reloaded", apps=len(self.state.specs), problems=len(self.state.problems))
+
+    def _grant(self) -> None:
+        """Take wishes: to look now, at the newest tags, or to test."""
+        urls = requests.grant(self._spool.take(), self.state.specs, self._starter)
+        if urls:
+            self._wanted.put(tuple(urls))  # the pass comes when they are fetched
+
+    def _pass(self) -> None:
+        state = self.state
+        clock = state.ports.clock
+        began = clock.monotonic()
+        structlog.contextvars.bind_contextvars(run_id=f"{clock.now():%Y%m%dT%H%M%S}-{self.passes}")
+        try:
+            reports = one_pass.run(state.ports, state.settings, state.specs, actor="daemon", fetched=self._problems)
+        finally:
+            self._ended = clock.monotonic()
+        self.passes += 1
+        self._telemetry.passed(self._ended - began)
+        try:
+            self._telemetry.publish()
+        except OSError as exc:
+            log.warning("textfile", error=str(exc))
+        self._tell(reports, self._ended - began)
+
+    def _tell(self, reports: Sequence[Report], elapsed_s: float) -> None:
+        """One line per app that is not quiet, one for the pass."""
+        for report in reports:
+            if report.outcome.changed or not report.outcome.ok:
+                log.info(
+                    "result", app=report.status.app, result=report.status.result, evidence=report.outcome.evidence[:3]
+                )
+        log.info(
+            "pass", apps=len(reports), elapsed_s=round(elapsed_s, 3), changed=any(r.outcome.changed for r in reports)
+        )
+        self._pulse.notifier.status(self._idle_text(reports))
+
+    def _idle_text(self, reports: Sequence[Report] = ()) -> str:
+        held = sum(bool(report.outcome.holds) for report in reports)
+        bad = [report.status.app for report in reports if not report.outcome.ok]
+        parts = [f"{len(self.state.specs)} apps", *([f"{held} held"] if held else [])]
+        return ", ".join(parts) + (f"; not well: {', '.join(bad[:5])}" if bad else "")

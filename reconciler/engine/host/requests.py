@@ -1,0 +1,42 @@
+"""Wishes of people and programs without privileges, judged. Effects: starts test runs.
+
+A wish is a request, never an order: what is not declared, not a canonical or not understood is logged and dropped.
+"""
+
+from collections.abc import Sequence
+
+import structlog
+
+from reconciler.core.testrun import trigger
+from reconciler.model.app import AppSpec, Kind
+from reconciler.model.ids import is_ref
+from reconciler.model.request import Request
+from reconciler.model.testrun import RunMode
+from reconciler.ports.daemon import Starter
+
+log = structlog.get_logger("ci-warm")
+
+
+def grant(wishes: Sequence[Request], specs: Sequence[AppSpec], starter: Starter) -> list[str]:
+    """Do what is asked where it may be; gives the recipes to fetch before the next look, by URL."""
+    urls: list[str] = []
+    for wish in wishes:
+        named = [spec for spec in specs if wish.app in (None, spec.name)]
+        granted = bool(named)
+        if wish.action == "reconcile":
+            urls += [spec.recipe.url for spec in named]
+        else:
+            granted = _start(wish, named, starter)
+        log.info("wish", action=wish.action, app=wish.app, by=wish.by, granted=granted)
+    return urls
+
+
+def _start(wish: Request, named: Sequence[AppSpec], starter: Starter) -> bool:
+    """Say whether it is a wish that we understand, for one canonical, and there was room for it."""
+    canonicals = [spec for spec in named if spec.kind is Kind.CANONICAL]
+    mode = trigger.parse(wish.comment) if wish.action == "test" else RunMode.COLD
+    if wish.app is None or not canonicals or mode is None or (wish.ref is not None and not is_ref(wish.ref)):
+        return False
+    if wish.action == "seed":
+        return starter.seed(canonicals[0].app)
+    return starter.test(canonicals[0].app, str(mode), wish.ref)

@@ -1,0 +1,74 @@
+"""The restore drill: a snapshot that was never restored is a hope. Effects: a scratch folder, one record, one alert."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from reconciler.engine.context import Context
+from reconciler.model.alert import Alert, Severity
+from reconciler.model.app import AppSpec
+from reconciler.model.errors import LockBusy, StateError
+from reconciler.model.settings import Settings
+from reconciler.model.snapshot import DrillRecord
+from reconciler.ports import Ports
+
+
+def practise(context: Context) -> DrillRecord | None:
+    """Restore an app's snapshot into a scratch folder and compare. None: there is none. The caller holds its lock.
+
+    Raises:
+        StateError: the snapshot's manifest is unreadable.
+    """
+    ports = context.ports
+    manifest = ports.snapshots.observe(context.app)
+    if manifest is None:
+        return None
+    now = ports.clock.now()
+    found = DrillRecord(app=context.app, snapshot=manifest.id, at=now, problems=ports.snapshots.drill(context.app))
+    ports.store.put_drill(found)
+    if found.problems:
+        ports.alerts.raise_(
+            Alert(
+                app=context.app,
+                reason="drill",
+                severity=Severity.CRITICAL,
+                evidence=found.problems[:10],
+                clears_when=f"a restore drill of {context.app} goes well; the next upgrade makes a new snapshot",
+                fingerprint=f"{context.app}|drill|{manifest.id}",
+                first_at=now,
+                last_at=now,
+            )
+        )
+    else:
+        ports.alerts.resolve(context.app, [], reason="drill")
+    return found
+
+
+def due(ports: Ports, settings: Settings, specs: Sequence[AppSpec]) -> AppSpec | None:
+    """The app whose snapshot has waited longest for its drill; None if none is due."""
+    waiting = []
+    for spec in specs if settings.drill_every > 0 else ():
+        try:
+            manifest, last = ports.snapshots.observe(spec.app), ports.store.drill(spec.app)
+        except StateError:
+            continue  # the pass over that app says so
+        if manifest is None:
+            continue
+        at = last.at if last is not None and last.snapshot == manifest.id else manifest.created_at
+        if ports.clock.now() - at >= timedelta(seconds=settings.drill_every) or last is None:
+            waiting.append((at, spec))
+    return min(waiting, key=lambda pair: pair[0])[1] if waiting else None
+
+
+def one(ports: Ports, settings: Settings, specs: Sequence[AppSpec]) -> DrillRecord | None:
+    """Practise with the one app that is due most, unless somebody works on it; None: nothing was done."""
+    spec = due(ports, settings, specs)
+    if spec is None:
+        return None
+    try:
+        held = ports.locks.acquire(spec.app, "ci-warm drill")
+    except LockBusy:
+        return None
+    try:
+        return practise(Context(ports=ports, settings=settings, spec=spec, actor="drill"))
+    finally:
+        held.release()

@@ -1,0 +1,1 @@
+"""A live app's pass: plan, preflight, prepare, reconcile, report."""

@@ -1,0 +1,234 @@
+"""Everything the gate needs to know about a release before anything is touched. Effects: reads only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reconciler.core.live import gate
+from reconciler.core.release import versions
+from reconciler.core.release.render import missing_volumes
+from reconciler.engine.change.steps.quiesce import blocking
+from reconciler.engine.context import Context
+from reconciler.engine.release import images, render
+from reconciler.engine.release.facts import Facts
+from reconciler.model.action import Action, Deploy, Upgrade
+from reconciler.model.errors import ActError, RecipeError, StateError
+from reconciler.model.recipe import Rendered
+from reconciler.model.release import Bundle, KnownGood
+from reconciler.model.status import Assessment, Status
+from reconciler.ports import Room
+
+
+@dataclass(frozen=True, kw_only=True)
+class Studied:
+    """The gate's input with the rendered release it is about (None: it cannot be rendered).
+
+    `leftover`: volumes that it would mount, that exist, and that no record says who wrote.
+    """
+
+    candidate: gate.Candidate
+    rendered: Rendered | None
+    leftover: tuple[str, ...] = ()
+
+
+def study(context: Context, facts: Facts, assessment: Assessment, action: Action) -> Studied:
+    """Collect the facts about the release that `action` would take.
+
+    Raises:
+        ObserveError: the engine could not be asked.
+    """
+    version = action.target if isinstance(action, Upgrade | Deploy) else ""
+    reconfigures = isinstance(action, Upgrade) and action.reconfigure
+    commit = facts.tags.annotated.get(version, "")
+    if reconfigures and facts.known is not None:
+        commit = facts.known.release.commit  # the release that runs, wherever its tag points now
+    origin = facts.known.release.version if facts.known else None
+    rendered, problem = _render(context, version, commit, facts.recipe_problem if not commit else None)
+    leftover = _leftover(context, facts, rendered)
+    prior_ok = (assessment.status is not Status.FAILED or reconfigures) and not leftover
+    return Studied(
+        candidate=gate.Candidate(
+            version=version,
+            commit=commit,
+            desired=facts.desired,
+            origin=origin,
+            notes={} if reconfigures else _notes(context, facts, version, commit, origin),
+            policy=rendered.policy if rendered else (),
+            lost_volumes=_lost_volumes(context, facts, rendered),
+            unkept_volumes=_unkept(context, rendered) if context.spec.stateful else (),
+            images_new=images.lookup_new(context, rendered) if rendered else (),
+            images_prior=images.lookup_release(context, facts.known.release) if facts.known else (),
+            missing=_all_missing(context, facts, rendered) if rendered else (),
+            problem=problem,
+            prior_healthy=prior_ok,
+            prior_detail=_prior_detail(leftover, assessment),
+            changes_release=not reconfigures,
+            tested=_tested(context, version, commit),
+        ),
+        rendered=rendered,
+        leftover=leftover,
+    )
+
+
+def _tested(context: Context, version: str, commit: str) -> bool | None:
+    """Whether a full cold run was green with just this release; None: nobody asks for that."""
+    if not context.spec.upgrade.after_green:
+        return None
+    green = context.ports.canonicals.greens(context.spec.recipe.url).releases.get(version)
+    return green is not None and green.commit == commit
+
+
+def _render(context: Context, version: str, commit: str, problem: str | None) -> tuple[Rendered | None, str | None]:
+    if problem or not commit:
+        return None, problem or f"there is no annotated tag {version}"
+    try:
+        return render.rendered(context, version, commit), None
+    except RecipeError as exc:
+        return None, str(exc)
+
+
+def _leftover(context: Context, facts: Facts, rendered: Rendered | None) -> tuple[str, ...]:
+    if facts.known is not None or facts.stack.services or rendered is None or not context.spec.stateful:
+        return ()
+    return tuple(sorted(context.ports.engine.observe_volumes(list(rendered.volumes.values()))))
+
+
+def _prior_detail(leftover: Sequence[str], assessment: Assessment) -> str:
+    if leftover:
+        return f"volumes {', '.join(leftover)} exist and no record says which version wrote them"
+    return assessment.reason
+
+
+def _notes(context: Context, facts: Facts, version: str, commit: str, origin: str | None) -> dict[str, str]:
+    """Notes of every version stepped over, as they stand at the candidate."""
+    before, after = versions.parse(origin) if origin else None, versions.parse(version)
+    if before is None or after is None or not commit:
+        return {}
+    try:
+        over = versions.stepped_over(facts.tags.annotated, before, after)
+        return dict(context.ports.recipes.notes(context.spec.recipe.url, commit, over))
+    except RecipeError:
+        return {}  # the recipe cannot be read at all, which `problem` says and holds
+
+
+def _prior_bundle(context: Context, facts: Facts) -> Bundle | None:
+    try:
+        return context.ports.store.bundle(context.app, facts.known.release.bundle) if facts.known else None
+    except StateError:
+        return None
+
+
+def _lost_volumes(context: Context, facts: Facts, rendered: Rendered | None) -> Sequence[str]:
+    prior = _prior_bundle(context, facts)
+    return missing_volumes(list(prior.volumes.values()), rendered.volumes) if prior and rendered else ()
+
+
+def _prior_missing(context: Context, facts: Facts) -> list[str]:
+    """What the way back would need and is not there."""
+    if facts.known is None:
+        return []
+    prior = _prior_bundle(context, facts)
+    if prior is None:
+        return [f"the rendered release {facts.known.release.version} is unreadable, so there would be no way back"]
+    have = context.ports.engine.observe_volumes(list(prior.volumes.values()))
+    return [
+        f"volume {name} of the running release does not exist" for name in prior.volumes.values() if name not in have
+    ]
+
+
+def _unkept(context: Context, rendered: Rendered | None) -> list[str]:
+    if rendered is None:
+        return []
+    found = [f"{key}: {why}" for key, why in rendered.volume_options.items()]
+    existing = context.ports.engine.observe_volumes(list(rendered.volumes.values()))
+    found += [f"{v.name} (driver {v.driver}, not on this node)" for v in existing.values() if not v.restorable]
+    return found
+
+
+def _all_missing(context: Context, facts: Facts, rendered: Rendered) -> list[str]:
+    return [*missing(context, rendered), *_prior_missing(context, facts), *_strangers(context, rendered)]
+
+
+def missing(context: Context, rendered: Rendered | None) -> list[str]:
+    """External things that the release expects and nobody made."""
+    if rendered is None:
+        return []
+    engine, spec = context.ports.engine, context.spec
+    found: list[str] = []
+    here = engine.observe_volumes(rendered.external_volumes)
+    found += [f"external volume {name} does not exist" for name in rendered.external_volumes if name not in here]
+    networks = engine.observe_named("network", rendered.networks)
+    found += [f"external network {name} does not exist" for name in rendered.networks if name not in networks]
+    configs = engine.observe_named("config", rendered.configs)
+    found += [f"external config {name} does not exist" for name in rendered.configs if name not in configs]
+    secrets = engine.observe_named("secret", list(rendered.secrets.values()))
+    for key, name in rendered.secrets.items():
+        if name in secrets:
+            continue
+        if secret_key(spec.stack_name, {k: s.version for k, s in spec.secrets.items()}, name) is None:
+            found.append(f"secret {name} is neither on the engine nor under 'secrets' in the spec ({key})")
+    return found
+
+
+def _strangers(context: Context, rendered: Rendered) -> list[str]:
+    """Containers of others that hold the volumes: undeploying would wait for them in vain."""
+    if not context.spec.stateful:
+        return []
+    holders = context.ports.engine.holders(context.stack, list(rendered.volumes.values()))
+    return [
+        f"container {holder.name} ({holder.state}) of somebody else mounts the app's volumes"
+        for holder in blocking(holders)
+        if not holder.of_stack
+    ]
+
+
+def way_back_problems(context: Context, known: KnownGood | None) -> list[str]:
+    """Why rolling back to the fallback would not work; empty = it would. Reads the snapshot back.
+
+    Raises:
+        ObserveError: the engine could not be asked.
+    """
+    if known is None:
+        return ["nothing is known-good yet, so there is no way back"]
+    if known.fallback is None:
+        return ["known-good has no fallback: nothing was upgraded, or the last upgrade was rolled back"]
+    looked = images.lookup_release(context, known.fallback.release)
+    problems = [
+        f"image {i.reference}: {i.error or 'not found'}" for i in looked if not i.local and i.exists is not True
+    ]
+    if known.fallback.snapshot is None:
+        if context.spec.stateful:
+            problems.append("the fallback has no snapshot, so its data cannot come back")
+        return problems
+    manifest = context.ports.snapshots.observe(context.app)
+    if manifest is None or manifest.id != known.fallback.snapshot:
+        return [*problems, f"the snapshot {known.fallback.snapshot} is not there"]
+    problems += context.ports.snapshots.verify(context.app)
+    _, complaint = room_problem(context, [volume.volume for volume in manifest.volumes])
+    return [*problems, *([complaint] if complaint else [])]
+
+
+def secret_key(stack: str, declared: dict[str, str], name: str) -> str | None:
+    """Which of the spec's secrets an engine name belongs to: `<stack>_<key>_<version>`; None if none."""
+    return next((key for key, version in declared.items() if name == f"{stack}_{key}_{version}"), None)
+
+
+def room_problem(context: Context, volumes: Sequence[str]) -> tuple[Room | None, str | None]:
+    """Whether a snapshot and a restore would fit; the figures, and the complaint if not.
+
+    Raises:
+        ObserveError: the engine could not be asked.
+    """
+    existing = context.ports.engine.observe_volumes(volumes)
+    try:
+        room = context.ports.snapshots.room(context.app, list(existing.values()))
+    except ActError as exc:
+        return None, str(exc)
+    need = int(room.used * context.settings.limits.reserve)
+    short = [
+        f"{where} has {free >> 20} MiB free"
+        for where, free in (("the state root", room.free_snapshots), ("the volumes", room.free_volumes))
+        if free < need
+    ]
+    if not short:
+        return room, None
+    return room, f"no room for a snapshot and a way back: {need >> 20} MiB needed, {' and '.join(short)}"

@@ -1,0 +1,312 @@
+"""One app's pass: lock, observe, assess, plan, gate, act, record. Effects: through the ports, in that order.
+
+What to do is decided in `core`; here is only the order, and what happens when the world cannot be seen.
+"""
+
+import secrets
+import traceback
+from collections.abc import Callable
+from typing import TypeVar
+
+import structlog
+
+from reconciler.core.change import outcome as change_outcome
+from reconciler.core.live import plan
+from reconciler.core.release import render
+from reconciler.engine.canonical import reconcile as canonical_reconcile
+from reconciler.engine.change import driver
+from reconciler.engine.context import Context
+from reconciler.engine.live import plan as considering
+from reconciler.engine.live import preflight as candidates
+from reconciler.engine.live import prepare, report
+from reconciler.engine.live.plan import Considered
+from reconciler.engine.release import images
+from reconciler.engine.release.facts import Facts
+from reconciler.model.action import Adopt, Deploy, Heal, Nothing, Outcome, Resume, RollBack, Upgrade
+from reconciler.model.app import Kind
+from reconciler.model.errors import ActError, Interrupted, LockBusy, ObserveError, StateError
+from reconciler.model.hold import Hold, HoldReason
+from reconciler.model.journal import Change, Failure, Journal, Step
+from reconciler.model.observed import World
+from reconciler.model.release import Bundle, Fallback, KnownGood, Release
+from reconciler.model.status import Assessment, Status
+
+R = TypeVar("R")
+log = structlog.get_logger("ci-warm")
+
+
+def check(context: Context, world: World, *, fetch_problem: str | None = None) -> report.Report | None:
+    """Report on an app that needs nothing or is held. None: something is to be done, which is for `reconcile`.
+
+    Changes no app, only first-seen tags and alerts, and of a canonical its own records (a promotion that a crash left
+    is decided), so that several apps can be checked side by side.
+    """
+
+    def look() -> report.Report | None:
+        if context.spec.kind is Kind.CANONICAL:
+            seen = canonical_reconcile.consider(context, world, fetch_problem)
+            return _tended(context, seen) if seen.is_quiet else None
+        considered = considering.consider(context, world, fetch_problem)
+        if not isinstance(considered.plan.action, Nothing) and not considered.plan.holds:
+            return None
+        return _acted(context, considered, None)
+
+    return _locked(context, look)
+
+
+def reconcile(context: Context, *, fetch_problem: str | None = None, train: str | None = None) -> report.Report:
+    """Do the one next safe thing for an app. `train`: the app whose rollback stops upgrades in this pass.
+
+    Raises:
+        Interrupted: asked to stop; a journal may stay for the next start.
+    """
+
+    def act() -> report.Report:
+        if context.spec.kind is Kind.CANONICAL:
+            return _tended(context, canonical_reconcile.consider(context, context.ports.engine.look(), fetch_problem))
+        # The look is taken under the lock: what was seen before it may be somebody else's half-done work.
+        return _acted(context, considering.consider(context, context.ports.engine.look(), fetch_problem), train)
+
+    return _locked(context, act)
+
+
+def _tended(context: Context, seen: canonical_reconcile.Considered) -> report.Report:
+    outcome = canonical_reconcile.act(context, seen)
+    version = seen.canonical.version if seen.canonical else None
+    return report.finished(context, seen.facts, seen.assessment, outcome, None, known_version=version)
+
+
+def _acted(context: Context, considered: Considered, train: str | None) -> report.Report:
+    outcome = _act(context, considered, train)
+    return report.finished(context, considered.facts, considered.assessment, outcome, considered.studied)
+
+
+def _locked(context: Context, work: Callable[[], R]) -> R | report.Report:
+    """Work under the app's lock; what could not be done or known becomes the app's report."""
+    try:
+        held = context.ports.locks.acquire(context.app, f"ci-warm {context.actor}")
+    except LockBusy as exc:
+        return report.busy(context, str(exc))
+    try:
+        return work()
+    except StateError as exc:
+        return report.unreadable(context, exc)
+    except ObserveError as exc:
+        return report.unknown(context, exc)
+    except (ActError, OSError) as exc:
+        return report.broken(context, exc)
+    except Interrupted:
+        raise
+    except Exception as exc:  # noqa: BLE001 - a mistake that one app brings out must not cost the others their pass
+        log.error("app_failed", app=context.app, error=str(exc), traceback=traceback.format_exc())
+        return report.broken(context, exc)
+    finally:
+        held.release()
+
+
+def _in_turn(context: Context, work: Callable[[], Outcome]) -> Outcome:
+    """One process at a time changes versions; who is not first comes again in the next pass."""
+    try:
+        turn = context.ports.locks.turn("upgrade", f"ci-warm {context.actor}: {context.app}")
+    except LockBusy as exc:
+        return Outcome(app=context.app, result="busy", evidence=(str(exc),))
+    try:
+        return work()
+    finally:
+        turn.release()
+
+
+def _act(context: Context, considered: Considered, train: str | None) -> Outcome:
+    action, facts = considered.plan.action, considered.facts
+    match action:
+        case Nothing(result=result, ok=ok):
+            evidence = (considered.assessment.reason, *considered.assessment.evidence)
+            return Outcome(app=context.app, result=result, ok=ok, evidence=evidence)
+        case Resume():
+            if facts.journal is None:
+                raise AssertionError("resuming without a journal")
+            journal = facts.journal
+            return _in_turn(context, lambda: driver.resume(context, journal))
+        case Adopt(version=version):
+            return _adopt(context, facts, version)
+        case Heal(drift=drift):
+            return _redeploy(context, facts, "; ".join(drift))
+        case Deploy(known_good=True):
+            return _redeploy(context, facts, change_outcome.ABSENT)
+        case RollBack(reason=reason):
+            return _in_turn(context, lambda: roll_back(context, facts, reason))
+        case Upgrade() | Deploy():
+            return _take(context, considered, train)
+
+
+def _take(context: Context, considered: Considered, train: str | None) -> Outcome:
+    """Take a release, if the gate is open and everything harmless went well."""
+    facts, studied, action = considered.facts, considered.studied, considered.plan.action
+    if studied is None or not isinstance(action, Upgrade | Deploy):
+        raise AssertionError("the gate was not asked")
+    holds = considered.plan.holds
+    if not holds and train is not None and isinstance(action, Upgrade):
+        holds = (plan.train_hold(train),)
+    if not holds:
+        try:
+            turn = context.ports.locks.turn("upgrade", f"ci-warm {context.actor}: {context.app}")
+        except LockBusy as exc:
+            holds = (plan.turn_hold(str(exc)),)
+        else:
+            try:
+                taken = _prepare_and_begin(context, facts, action, studied)
+            finally:
+                turn.release()
+            if isinstance(taken, Outcome):
+                return taken
+            holds = (taken,)
+    origin = facts.known.release.version if facts.known else None
+    result = plan.held_result(holds, origin, action.target)
+    return Outcome(app=context.app, result=result, holds=holds, evidence=tuple(hold.detail for hold in holds))
+
+
+def _prepare_and_begin(
+    context: Context, facts: Facts, action: Upgrade | Deploy, studied: candidates.Studied
+) -> Outcome | Hold:
+    """Everything harmless first; a Hold if that did not work out, and then the app was not touched."""
+    prepared = prepare.prepare(context, facts, studied)
+    if isinstance(prepared, Hold):
+        if prepared.reason is HoldReason.HOST:
+            report.count_host_fault(context, prepared.detail)
+        return prepared
+    return driver.begin(context, _journal_of_release(context, facts, action, prepared))
+
+
+def _journal_of_release(context: Context, facts: Facts, action: Upgrade | Deploy, bundle: Bundle) -> Journal:
+    known = facts.known
+    origin = known.release if known and isinstance(action, Upgrade) else None
+    volumes = set(bundle.volumes.values())
+    if origin is not None:
+        volumes |= set(context.ports.store.bundle(context.app, origin.bundle).volumes.values())
+    return _journal(
+        context,
+        Change.UPGRADE if isinstance(action, Upgrade) else Change.DEPLOY,
+        origin=origin,
+        target=bundle.release,
+        desired=facts.desired,
+        origin_desired=known.desired if known else "",
+        volumes=tuple(sorted(volumes)),
+        snapshot_first=isinstance(action, Deploy) and action.snapshot_first,
+    )
+
+
+def _journal(context: Context, change: Change, **fields: object) -> Journal:
+    now = context.ports.clock.now()
+    base = Journal(
+        op_id=f"{now:%Y%m%dT%H%M%SZ}-{context.app}-{secrets.token_hex(3)}",
+        app=context.app,
+        stack=context.stack,
+        kind=change,
+        stateful=context.spec.stateful,
+        target=Release(version="", commit="", bundle=""),
+        desired="",
+        started_at=now,
+        actor=context.actor,
+    )
+    return base.model_copy(update=fields)
+
+
+def _redeploy(context: Context, facts: Facts, reason: str) -> Outcome:
+    """Bring known-good back as it was; data untouched."""
+    known = facts.known
+    if known is None:
+        raise AssertionError("nothing to redeploy")
+    bundle = context.ports.store.bundle(context.app, known.release.bundle)
+    have = context.ports.engine.observe_volumes(list(bundle.volumes.values()))
+    gone = sorted(set(bundle.volumes.values()) - set(have))
+    if context.spec.stateful and gone:
+        # The engine would make them empty, and an empty app looks healthy.
+        text = f"volumes {', '.join(gone)} are gone; {_way_to_data(context, known)}"
+        return Outcome(
+            app=context.app, result=f"held-volumes-changed:{known.release.version}", ok=False, evidence=(text,)
+        )
+    return driver.begin(
+        context,
+        _journal(
+            context,
+            Change.HEAL,
+            target=known.release,
+            desired=known.desired,
+            reason=reason,
+            volumes=tuple(sorted(bundle.volumes.values())),
+        ),
+    )
+
+
+def _way_to_data(context: Context, known: KnownGood) -> str:
+    """What an operator can do about data that is gone."""
+    manifest = context.ports.snapshots.observe(context.app)
+    if manifest is not None and manifest.version == known.release.version:
+        return f"ci-warm snapshot restore {context.app} brings back those of {manifest.created_at:%Y-%m-%d %H:%M} UTC"
+    if known.fallback is not None and known.fallback.snapshot is not None:
+        return f"ci-warm rollback {context.app} brings back {known.fallback.release.version} with its data"
+    return "there is no snapshot: bring back a backup of your own, or make them empty (docker volume create)"
+
+
+def roll_back(context: Context, facts: Facts, reason: str) -> Outcome:
+    """Go back to the fallback with its data, if the way back is whole; else nothing is touched.
+
+    Raises:
+        StateError: a record of it is unreadable.
+    """
+    known, ports = facts.known, context.ports
+    problems = candidates.way_back_problems(context, known)
+    if known is None or known.fallback is None or problems:
+        version = known.release.version if known else "none"
+        return Outcome(app=context.app, result=f"rollback-refused:{version}", ok=False, evidence=tuple(problems))
+    back: Fallback = known.fallback
+    images.fetched(context, images.lookup_release(context, back.release), " for the way back")
+    bundles = [ports.store.bundle(context.app, release.bundle) for release in (known.release, back.release)]
+    volumes = {volume for bundle in bundles for volume in bundle.volumes.values()}
+    journal = _journal(
+        context,
+        Change.ROLLBACK,
+        origin=back.release,
+        target=known.release,
+        desired=known.desired,
+        origin_desired=back.desired,
+        volumes=tuple(sorted(volumes)),
+        snapshot=back.snapshot,
+        reason=reason,
+        stateful=back.snapshot is not None,
+        failure=Failure(step=Step.VERIFY, reason=reason[:500]),
+    )
+    return driver.begin(context, journal)
+
+
+def _adopt(context: Context, facts: Facts, version: str) -> Outcome:
+    """Record what runs and answers as known-good, if it is just what its release would be here.
+
+    If only the settings differ, no settings are recorded with it, so that a gated `reconfigured` follows.
+    """
+    unmanaged = Assessment(status=Status.UNMANAGED, reason="")
+    studied = candidates.study(context, facts, unmanaged, Upgrade(origin=version, target=version))
+    result = f"unmanaged:{version}"
+    if studied.rendered is None:
+        return Outcome(app=context.app, result=result, ok=False, evidence=(studied.candidate.problem or "",))
+    bundle = prepare.prepare(context, facts, studied)
+    if isinstance(bundle, Hold):
+        return Outcome(app=context.app, result=result, ok=False, holds=(bundle,), evidence=(bundle.detail,))
+    stack = facts.stack
+    running = {service.name: service.image for service in stack.services}
+    commits = {service.labels.get(render.LABEL_COMMIT, bundle.commit) for service in stack.services}
+    if running != bundle.images or commits != {bundle.commit}:
+        text = f"what runs ({running}) is not what {version} is now ({bundle.images})"
+        return Outcome(app=context.app, result=result, ok=False, evidence=(text,))
+    same = all(service.labels.get(render.LABEL_BUNDLE) == bundle.id for service in stack.services)
+    context.ports.store.put_known_good(
+        KnownGood(
+            app=context.app,
+            stack=context.stack,
+            release=bundle.release,
+            services={service.name: service.spec_fingerprint for service in stack.services},
+            desired=facts.desired if same else "",
+            at=context.ports.clock.now(),
+        )
+    )
+    return Outcome(app=context.app, result=f"adopted:{version}", changed=True)

@@ -1,1 +1,0 @@
-"""Test runs and what they keep warm: cold, quick, promotion, teardown, canonicals."""

@@ -1,0 +1,1 @@
+"""Test runs: cold, quick, promotion, teardown."""

@@ -1,0 +1,207 @@
+"""What a run is going to do: its head, its base, its surroundings. Effects: reads the mirror; fetches a named ref."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from reconciler.core.release import versions
+from reconciler.core.testrun import base as testrun_base
+from reconciler.core.testrun import previous_overlay
+from reconciler.core.testrun import spec as testrun_spec
+from reconciler.engine.release.render import Extras
+from reconciler.engine.testrun.environment import Site
+from reconciler.model.app import AppSpec
+from reconciler.model.errors import ActError, RecipeError, UsageError
+from reconciler.model.testrun import RunMode, Source
+from reconciler.model.tests import METADATA, Stage, TestSpec
+from reconciler.ports import Ports
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What somebody asks for. `ref` None: the latest release; `base`, `stages` None: as the metadata says."""
+
+    spec: AppSpec
+    mode: RunMode = RunMode.COLD
+    ref: str | None = None
+    base: str | None = None
+    stages: Sequence[Stage] | None = None
+    keep_on_failure: bool = False
+    actor: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A run that can be begun. `notes`: what is to be told beside the result."""
+
+    request: Request
+    head: Source
+    base: testrun_base.Base
+    trial: TestSpec
+    stages: tuple[Stage, ...]
+    head_extras: Extras
+    base_extras: Extras
+    notes: tuple[str, ...] = field(default=())
+    problem: str = ""
+    """Why the recipe cannot be tested as it is: the run is red before its first stage."""
+
+
+def latest(ports: Ports, spec: AppSpec) -> Source | None:
+    """The newest release in the spec's track; None: there is none.
+
+    Raises:
+        RecipeError: the recipe was never fetched.
+    """
+    tags = ports.recipes.tags(spec.recipe.url).annotated
+    recipe = spec.recipe
+    found = [
+        version
+        for version in map(versions.parse, tags)
+        if version is not None and versions.in_track(version, recipe.track, prerelease=recipe.prerelease)
+    ]
+    if not found:
+        return None
+    text = max(found).text
+    return Source(version=text, commit=tags[text], kind="release", name=text)
+
+
+def source(site: Site, spec: AppSpec, ref: str) -> Source:
+    """A release or any other commit, by name.
+
+    Raises:
+        RecipeError: the mirror does not have it.
+    """
+    url = spec.recipe.url
+    tags = site.ports.recipes.tags(url).annotated
+    if ref in tags and versions.parse(ref) is not None:
+        return Source(version=ref, commit=tags[ref], kind="release", name=ref)
+    return _commit(site, url, site.refs.resolve(url, ref), ref, tags)
+
+
+def _commit(site: Site, url: str, commit: str, name: str, tags: Mapping[str, str]) -> Source:
+    """A commit that a release's tag points to is that release, however it was named."""
+    parsed = [version for tag, at in tags.items() if at == commit and (version := versions.parse(tag)) is not None]
+    if parsed:
+        return Source(version=max(parsed).text, commit=commit, kind="release", name=name)
+    return Source(version=site.refs.describe(url, commit), commit=commit, kind="ref", name=name)
+
+
+def make(site: Site, request: Request) -> Plan:
+    """Plan a run.
+
+    Raises:
+        UsageError: the ref or the base is unknown, or the stages make no sense.
+        RecipeError: the recipe was never fetched.
+        ActError: the release's tag was moved.
+    """
+    spec = request.spec
+    newest = latest(site.ports, spec)
+    try:
+        head = newest if request.ref is None else source(site, spec, request.ref)
+    except RecipeError as exc:
+        raise UsageError(str(exc)) from exc
+    if head is None:
+        raise UsageError(f"{spec.name}: no annotated tag of the recipe matches track {spec.recipe.track}")
+    _check_tag(site, spec, head)
+    files = site.ports.recipes.files(spec.recipe.url, head.commit)
+    problem, recipe = "", None
+    try:
+        if METADATA in files:
+            recipe = site.metadata.tests(files[METADATA], f"{METADATA} at {head.commit[:8]}")
+    except RecipeError as exc:
+        problem = str(exc)
+    trial = testrun_spec.merged(spec.trial, recipe)
+    stages = tuple(stage for stage in Stage if stage in (request.stages or trial.stages))
+    base = _base(site, request, trial, head) if Stage.UPGRADE in stages else testrun_base.Base(source=None, reason="")
+    previous = (
+        previous_overlay.previous(files, trial.previous, base.source.version)
+        if base.source
+        else previous_overlay.NOTHING
+    )
+    own = overlays(site.ports, spec, trial, head.commit)
+    # The base brings its own surroundings: the head's may name services that it does not have yet.
+    base_own = overlays(site.ports, spec, trial, base.source.commit) if base.source else {}
+    notes = [*([previous.note] if previous.note else []), *_remarks(spec, recipe, trial, files)]
+    return Plan(
+        request=request,
+        head=head,
+        base=base,
+        trial=trial,
+        stages=stages,
+        head_extras=Extras(overlays=own),
+        base_extras=Extras(overlays=base_own or own, previous=previous.files),
+        notes=tuple(notes),
+        problem=problem,
+    )
+
+
+def overlays(ports: Ports, spec: AppSpec, trial: TestSpec, commit: str) -> Mapping[str, bytes]:
+    """The surroundings that a recipe brings for tests, as they are at a commit; nothing if it brings none.
+
+    Raises:
+        RecipeError: the commit is gone.
+    """
+    files = ports.recipes.files(spec.recipe.url, commit)
+    return {trial.overlay: files[trial.overlay]} if trial.overlay in files else {}
+
+
+def _remarks(spec: AppSpec, recipe: TestSpec | None, trial: TestSpec, files: Mapping[str, bytes]) -> Iterator[str]:
+    """What is written somewhere and does not count."""
+    told = (recipe.model_fields_set if recipe else set()) | spec.trial.model_fields_set
+    if recipe is not None and recipe.checks and not spec.trial.recipe_checks:
+        yield f"{METADATA} names checks, but the spec does not say recipe_checks: true"
+    ignored = sorted(recipe.model_fields_set & {"stages", "recipe_checks"}) if recipe else []
+    if ignored:
+        yield f"{METADATA}: {', '.join(ignored)}: only the operator's spec can say that"
+    if "overlay" in told and trial.overlay not in files:
+        yield f"overlay {trial.overlay} is not in the recipe's head"
+    if "previous" in told and not any(path.startswith(f"{trial.previous}/") for path in files):
+        yield f"previous {trial.previous} is not in the recipe's head"
+    lost = [check.name for check in trial.checks if check.stage not in trial.stages]
+    if lost:
+        yield f"never run, as their stage is not asked for: {', '.join(lost)}"
+
+
+def _check_tag(site: Site, spec: AppSpec, head: Source) -> None:
+    """A tag that points elsewhere than when we first saw it is never deployed, as a head or as a base."""
+    seen = site.ports.store.memory(spec.app).tags.get(head.version) if head.kind == "release" else None
+    if seen is not None and seen.commit != head.commit:
+        text = f"tag-moved: {head.version} was {seen.commit[:8]} when first seen and is {head.commit[:8]} now"
+        raise ActError(f"{text}; a newer version, or the tag where it was, is tested again", permanent=True)
+
+
+def _base(site: Site, request: Request, trial: TestSpec, head: Source) -> testrun_base.Base:
+    spec, url = request.spec, request.spec.recipe.url
+    wanted = request.base or trial.base
+    try:
+        override = source(site, spec, wanted) if wanted else None
+    except RecipeError as exc:
+        raise UsageError(f"base: {exc}") from exc
+    if override is not None:
+        _check_tag(site, spec, override)
+    seen = site.ports.store.memory(spec.app).tags
+    found = site.ports.recipes.tags(url).annotated
+    tags = {name: commit for name, commit in found.items() if name not in seen or seen[name].commit == commit}
+    main = site.refs.main(url)
+    tip = _commit(site, url, main[1], main[0], tags) if main else None
+    green = site.ports.canonicals.greens(url).last
+    ahead = tip is not None and site.refs.is_ancestor(url, head.commit, tip.commit)
+    return testrun_base.plan(head, override=override, last_green=green, tip=tip, tags=tags, ahead=ahead)
+
+
+def check_room(site: Site, spec: AppSpec) -> None:
+    """Refuse a run that would not fit, with the figures.
+
+    Raises:
+        ActError: there is too little room.
+    """
+    manifest = site.ports.snapshots.observe(spec.app)
+    data = sum(volume.data_bytes for volume in manifest.volumes) if manifest else 0
+    need = max(site.settings.runs.min_free, int(data * site.settings.runs.reserve))
+    short = [
+        f"{usage.path} has {usage.free >> 20} MiB free"
+        for usage in site.usages(site.settings.disk.paths)
+        if usage.free < need
+    ]
+    if short:
+        of = f" ({data >> 20} MiB of data)" if data else ""
+        raise ActError(f"no room for a run: {need >> 20} MiB needed{of}, {' and '.join(short)}", host_fault=True)

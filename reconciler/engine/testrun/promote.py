@@ -1,0 +1,200 @@
+"""A green run becomes the canonical: fresh, on its own domain, verified, snapshotted. Effects: its stack and records.
+
+A crash at any step leaves the old canonical or the new one whole: the exchange of the snapshot decides, and
+`promotion.json` tells the next one who looks (`warm.recover`).
+"""
+
+from dataclasses import replace
+
+from reconciler.core.canonical import promotion
+from reconciler.core.testrun import base
+from reconciler.core.testrun import spec as testrun_spec
+from reconciler.engine.canonical import data
+from reconciler.engine.change import unjournaled
+from reconciler.engine.context import Context, failed
+from reconciler.engine.release import build
+from reconciler.engine.testrun import plan as testrun_plan
+from reconciler.engine.testrun import teardown
+from reconciler.engine.testrun.environment import Limited, Site
+from reconciler.engine.testrun.session import Course, surroundings
+from reconciler.model.alert import Alert, Severity
+from reconciler.model.canonical import Canonical, Green, Promotion
+from reconciler.model.errors import ActError, Interrupted, ReconcilerError
+from reconciler.model.journal import Failure, Step
+from reconciler.model.release import Bundle
+from reconciler.model.testrun import Run
+from reconciler.ports import Held
+from reconciler.state.lock_wait import until_free
+
+_POLL_S = 0.2
+
+
+def record_green(course: Course) -> None:
+    """Remember what passed in full: the next upgrade test starts there, and live apps may wait for it.
+
+    A branch that nobody merged is no base for anybody else.
+    """
+    run, spec = course.run, course.plan.request.spec
+    main = course.site.refs.main(spec.recipe.url)
+    on_main = main is not None and main[1] == run.head.commit
+    if not set(run.asked) >= set(course.plan.trial.stages) or not (run.head.kind == "release" or on_main):
+        return
+    green = Green(
+        version=run.head.version,
+        commit=run.head.commit,
+        kind=run.head.kind,
+        run=run.run,
+        at=course.site.ports.clock.now(),
+    )
+    course.site.ports.canonicals.change_greens(spec.recipe.url, lambda greens: base.remember(greens, green))
+
+
+def withdraw_red(site: Site, plan: testrun_plan.Plan, run: Run) -> None:
+    """Take back that a release was green, if it is not any more."""
+    if promotion.withdraws(run, plan.trial.stages):
+        url, version = plan.request.spec.recipe.url, run.head.version
+        site.ports.canonicals.change_greens(url, lambda greens: base.withdraw(greens, version))
+
+
+def consider(course: Course) -> None:
+    """Promote the run if it may be; the report says what came of it.
+
+    Raises:
+        Interrupted: asked to stop; the canonical is whole, the old one or the new one.
+    """
+    spec = course.plan.request.spec
+    newest = testrun_plan.latest(course.site.ports, spec)  # it may have been published while we tested
+    refusal = promotion.refusal(course.run, spec, newest, course.plan.trial.stages)
+    if refusal is not None:
+        course.tell(promotion=refusal)
+        return
+    ports = course.site.ports
+    # Its own domain and stack, not the run's, which is gone by now; a realm's name is data like any other.
+    own = course.run.model_copy(update={"domain": spec.domain, "stack": spec.stack_name})
+    env = surroundings(course.plan, own, course.credentials, course.credentials_file)
+    context = Context(
+        ports=replace(ports, store=course.folder.store, clock=Limited.of(ports.clock, course.plan.trial.deadline)),
+        settings=course.site.settings,
+        spec=testrun_spec.for_canonical(spec, env),
+        actor=f"run {course.run.run}",
+    )
+    held = None
+    try:
+        held = _lock(course, context)
+        failure = _promote(course, context)
+    except Interrupted:
+        raise
+    except (ReconcilerError, OSError) as exc:
+        failure = failed(Step.COMMIT, str(exc), host=True)
+    finally:
+        if held is not None:
+            held.release()
+    _tell(course, failure)
+
+
+def _lock(course: Course, context: Context) -> Held:
+    """Wait a moment: a pass holds it for an instant only."""
+    ports, what = context.ports, f"ci-warm run {course.run.run}: promotion"
+    patience = context.settings.limits.quiesce
+    return until_free(ports.clock, patience, _POLL_S, lambda: ports.locks.acquire(context.app, what))
+
+
+def _promote(course: Course, context: Context) -> Failure | None:
+    ports, canonicals = context.ports, context.ports.canonicals
+    taken = data.in_use(context) or data.moved(context)
+    if taken is not None:
+        raise ActError(taken)
+    data.recover(replace(context, ports=teardown.unstoppable(ports)))
+    old = canonicals.canonical(context.app)
+    if old is None:
+        known = course.site.ports.store.known_good(context.app)
+        foreign = promotion.unexplained(data.volumes(context), known.release.version if known else None)
+        if foreign is not None:
+            raise ActError(foreign)
+    data.mark(context, course.run.run)
+    try:
+        failure = _replaced(course, context, old)
+    except Interrupted:
+        raise
+    except (ReconcilerError, OSError) as exc:
+        failure = failed(Step.COMMIT, str(exc), host=True)
+    finally:
+        # Whatever happened: idle and whole, the old one or the new one, also when somebody wants us to stop.
+        safe = replace(context, ports=teardown.unstoppable(ports))
+        left = data.recover(safe)
+        data.keep_images(safe, canonicals.canonical(context.app))
+    now = canonicals.canonical(context.app)
+    if failure is not None and now is not None and (now.snapshot or "").endswith(course.run.run):
+        course.note(f"promoted all the same: {failure.step}: {failure.reason}")
+        failure = None
+    if left and failure is None:
+        failure = failed(Step.BACK_RESTORE, "the canonical is not whole again", *left, host=True)
+    return failure
+
+
+def _replaced(course: Course, context: Context, old: Canonical | None) -> Failure | None:
+    failure = data.idle(context, old)
+    if failure is not None:
+        return failure
+    data.empty(context)
+    context.ports.effect("promote:emptied")
+    bundle = build.bundle(context, course.plan.head, course.plan.head_extras, course.run.run, head=False)
+    data.keep_images(context, old, list(bundle.images.values()))
+    failure = unjournaled.up(context, bundle) or unjournaled.down(context, bundle)
+    if failure is not None:
+        return failure
+    return _snapshotted(course, context, bundle)
+
+
+def _snapshotted(course: Course, context: Context, bundle: Bundle) -> Failure | None:
+    ports, canonicals = context.ports, context.ports.canonicals
+    name = f"{ports.clock.now():%Y%m%dT%H%M%SZ}-{context.app}-{course.run.run}"
+    volumes = tuple(sorted(ports.engine.observe_volumes(list(bundle.volumes.values()))))
+    new = Canonical(
+        app=context.app,
+        recipe=context.spec.recipe.url,
+        stack=context.stack,
+        version=bundle.version,
+        commit=bundle.commit,
+        images=bundle.images,
+        volumes=volumes,
+        snapshot=name if context.spec.stateful and volumes else None,
+        ts=ports.clock.now(),
+    )
+    if new.snapshot is not None:
+        canonicals.put_promotion(Promotion(app=context.app, run=course.run.run, candidate=new))
+        ports.effect("promote:intended")
+        failure = unjournaled.save(context, bundle, name)
+        if failure is not None:
+            return failure  # whether the exchange came about is for `warm.recover` to see
+        ports.snapshots.remember(context.app, list(ports.engine.observe_volumes(volumes).values()))
+        ports.effect("promote:saved")
+    canonicals.put_canonical(new)
+    ports.effect("promote:recorded")
+    canonicals.end_use(context.app)
+    canonicals.end_promotion(context.app)
+    canonicals.end_in_flight(context.app)
+    ports.effect("promote:done")
+    return None
+
+
+def _tell(course: Course, failure: Failure | None) -> None:
+    spec, alerts, now = course.plan.request.spec, course.site.ports.alerts, course.site.ports.clock.now()
+    if failure is None:
+        course.tell(promoted=True, promotion=f"{course.run.head.version} is the canonical now")
+        alerts.resolve(spec.app, [], reason="promotion")
+        return
+    course.tell(promotion=f"{failure.step}: {failure.reason}")
+    alerts.raise_(
+        Alert(
+            app=spec.app,
+            reason="promotion",
+            severity=Severity.WARNING,
+            to_version=course.run.head.version,
+            evidence=(f"{failure.step}: {failure.reason}", *failure.evidence),
+            fingerprint=f"{spec.app}|promotion",
+            clears_when="a green run is promoted; the canonical before it stands as it was",
+            first_at=now,
+            last_at=now,
+        )
+    )

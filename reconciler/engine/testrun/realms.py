@@ -1,0 +1,177 @@
+"""A realm per run: made before it, gone after it, reaped when it died. Effects: realms, records, locks, alerts.
+
+A run holds the lock of its realm from before the realm exists until after it is gone. A lock that can be taken is the
+proof that its run is dead, and the reaper keeps it while it reaps.
+"""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from reconciler.core.host import realm_names
+from reconciler.model.alert import Alert, Severity
+from reconciler.model.errors import ActError, LockBusy, UsageError
+from reconciler.model.ids import HOST
+from reconciler.model.settings import KeycloakSettings
+from reconciler.ports import Alerts, Clock, Held
+from reconciler.ports.realms import Credentials, Realms
+
+
+class Desk(Protocol):
+    """`realms/` in the state root."""
+
+    owner: str
+    """The mark that our realms carry: this host's, and no other's."""
+
+    def acquire(self, realm: str, what: str) -> Held:
+        """The lock of a realm. LockBusy: its run is alive."""
+
+    def write(self, realm: str, credentials: Credentials) -> str:
+        """Where the credentials lie, readable by us alone."""
+
+    def forget(self, realm: str) -> None:
+        """Remove credentials and lock of a realm that is gone; idempotent."""
+
+    def known(self) -> Sequence[str]:
+        """Realms that something lies here of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keeper:
+    """Everything that realms need."""
+
+    realms: Realms
+    desk: Desk
+    alerts: Alerts
+    clock: Clock
+    settings: KeycloakSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    """A realm for the length of a run. `file`: where the credentials lie."""
+
+    credentials: Credentials
+    file: str
+
+
+@contextmanager
+def lease(keeper: Keeper, recipe: str) -> Iterator[Lease]:
+    """A realm of one's own, deleted at the end whatever happened.
+
+    Raises:
+        UsageError: that recipe cannot have a realm.
+        ActError, ObserveError: it cannot be made; nothing of it is left.
+    """
+    try:
+        realm = realm_names.name(recipe, secrets.token_hex(3))
+    except ValueError as exc:
+        raise UsageError(str(exc)) from exc
+    full = realm_names.is_full(len(_counted(keeper)), keeper.settings.cap)
+    if full is not None:
+        raise ActError(f"{full}; ci-warm realm reap removes those of dead runs", host_fault=True)
+    held = keeper.desk.acquire(realm, f"ci-warm realm {realm}")
+    try:
+        try:
+            credentials = keeper.realms.create(realm, keeper.desk.owner)
+            yield Lease(credentials=credentials, file=keeper.desk.write(realm, credentials))
+        finally:
+            # Also when making it failed half way; but a realm of that name may be somebody else's.
+            if keeper.realms.owners().get(realm) == keeper.desk.owner:
+                keeper.realms.delete(realm)
+            keeper.desk.forget(realm)
+    finally:
+        held.release()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reaped:
+    """What the reaper did, or would do. `alive`: runs that still hold their lock. `foreign`: not ours."""
+
+    removed: Sequence[str]
+    alive: Sequence[str]
+    foreign: Sequence[str]
+
+
+def survey(keeper: Keeper) -> realm_names.Sorted:
+    """Tell the realms apart.
+
+    Raises:
+        ObserveError: the server cannot be asked.
+    """
+    owners, us = _counted(keeper), keeper.desk.owner
+    alive = {realm for realm, owner in owners.items() if owner == us and _is_alive(keeper, realm)}
+    return realm_names.sort(owners, us, alive)
+
+
+def _counted(keeper: Keeper) -> dict[str, str]:
+    """Every realm with its owner; raises the alert before their number hurts."""
+    owners = dict(keeper.realms.owners())
+    if len(owners) < keeper.settings.warn:
+        keeper.alerts.resolve(HOST, [], reason="realms")
+        return owners
+    now = keeper.clock.now()
+    keeper.alerts.raise_(
+        Alert(
+            app=HOST,
+            reason="realms",
+            severity=Severity.WARNING,
+            evidence=(f"{keeper.settings.warn} realms or more; slow near 300, the cap is {keeper.settings.cap}",),
+            clears_when="realms are deleted; ci-warm realm reap removes those of dead runs",
+            fingerprint=f"{HOST}|realms",
+            first_at=now,
+            last_at=now,
+        )
+    )
+    return owners
+
+
+def _is_alive(keeper: Keeper, realm: str) -> bool:
+    if not realm_names.is_of_a_run(realm):
+        return False
+    try:
+        keeper.desk.acquire(realm, "ci-warm realm list").release()
+    except LockBusy:
+        return True
+    return False
+
+
+def reap(keeper: Keeper, *, dry_run: bool = False) -> Reaped:
+    """Delete the realms of dead runs, each under its lock.
+
+    Raises:
+        ObserveError, ActError: the server cannot be asked, or refused; what is left is for the next time.
+    """
+    seen = survey(keeper)
+    removed, alive = [], list(seen.alive)
+    for realm in seen.dead:
+        try:
+            held = keeper.desk.acquire(realm, "ci-warm realm reap")
+        except LockBusy:  # it came to life between the two looks: somebody else reaps
+            alive.append(realm)
+            continue
+        try:
+            if not dry_run:
+                keeper.realms.delete(realm)
+                keeper.desk.forget(realm)
+            removed.append(realm)
+        finally:
+            held.release()
+    if not dry_run:
+        _forget_the_gone(keeper, {*seen.dead, *seen.alive})
+    return Reaped(removed=removed, alive=alive, foreign=seen.foreign)
+
+
+def _forget_the_gone(keeper: Keeper, seen: set[str]) -> None:
+    """Credentials of runs that died after their realm went."""
+    for realm in keeper.desk.known():
+        if realm in seen:
+            continue
+        try:
+            held = keeper.desk.acquire(realm, "ci-warm realm reap")
+        except LockBusy:
+            continue  # it is just starting
+        keeper.desk.forget(realm)
+        held.release()

@@ -1,0 +1,210 @@
+"""Nothing of a run is left: its stack, its realm, its folder; and the reaper for runs that died. Effects: removals.
+
+Only what a run's report names is ever removed, never a stack that is declared, and only while its lock is held.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import structlog
+
+from reconciler.core.testrun import summary
+from reconciler.engine.canonical import data
+from reconciler.engine.context import Context
+from reconciler.engine.testrun.environment import Site, Unstoppable
+from reconciler.model.alert import Alert, Severity
+from reconciler.model.app import AppSpec
+from reconciler.model.errors import ActError, Interrupted, LockBusy, ObserveError, ReconcilerError, StateError
+from reconciler.model.ids import HOST, AppName, StackName
+from reconciler.model.testrun import Run, RunMode, RunResult
+from reconciler.ports import Ports
+from reconciler.ports.runs import RunFolder
+
+log = structlog.get_logger("ci-warm")
+_POLL_S = 0.2
+LEFTOVERS = "run-leftovers"
+
+
+def unstoppable(ports: Ports) -> Ports:
+    """Ports whose pauses no request to stop ends."""
+    return replace(ports, clock=Unstoppable(ports.clock))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """Seconds to go on removing, and to wait for an engine that does not answer."""
+
+    removing: float
+    away: float
+
+
+OWN = Patience(removing=120.0, away=120.0)
+REAPER = Patience(removing=20.0, away=0.0)
+"""The reaper comes again; it must not keep passes waiting."""
+
+
+def stack(ports: Ports, run: Run, specs: Sequence[AppSpec], patience: Patience = OWN) -> tuple[str, ...]:
+    """Remove a cold run's stack whole; what is still there when patience ends, by name."""
+    declared = {spec.stack_name for spec in specs}
+    if run.mode is not RunMode.COLD or StackName(run.stack) in declared:
+        return (f"stack {run.stack} is declared, so it is not removed",)
+    clock = ports.clock
+    began = clock.monotonic()
+    while True:
+        try:
+            left = ports.engine.purge(StackName(run.stack))
+            if not left:
+                ports.engine.protect_images(AppName(run.run), [])
+                return ()
+            patient = patience.removing
+        except (ActError, ObserveError, OSError) as exc:
+            left, patient = (f"unknown: {exc}",), patience.away
+        if clock.monotonic() - began > patient:
+            return left
+        clock.wait(_POLL_S)
+
+
+def finish(folder: RunFolder, run: Run) -> Run:
+    """Write the last word; a disk that is full costs the report, never the teardown."""
+    try:
+        if run.torn_down:
+            folder.clear()
+        folder.write(run)
+    except OSError as exc:
+        log.error("run_report", run=run.run, error=str(exc))
+    return run
+
+
+class Fate(StrEnum):
+    """What the reaper came to with one run. `ended`: somebody finished it meanwhile."""
+
+    REMOVED = "removed"
+    ALIVE = "alive"
+    KEPT = "kept"
+    FAILED = "failed"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reaped:
+    """What the reaper did. `alive`: runs that hold their lock; `kept`: red ones that somebody wants to look at."""
+
+    removed: Sequence[str]
+    alive: Sequence[str]
+    kept: Sequence[str]
+    failed: Sequence[str]
+
+
+def reap(site: Site, only: str | None = None) -> Reaped:
+    """Tear down what killed runs left. `only`: this run, also if it is kept for a look."""
+    fates: dict[str, Fate] = {}
+    left: list[str] = []
+    for run in site.desk.unfinished():
+        if only in (None, run.run):
+            fates[run.run], leftovers = _reaped(site, run, asked_for=only is not None)
+            left += [f"{run.run}: {name}" for name in leftovers]
+    site.desk.prune(site.settings.runs.keep_reports)
+    if only is None:
+        _tell(site, left)
+
+    def of(fate: Fate) -> list[str]:
+        return [run for run, found in fates.items() if found is fate]
+
+    return Reaped(removed=of(Fate.REMOVED), alive=of(Fate.ALIVE), kept=of(Fate.KEPT), failed=of(Fate.FAILED))
+
+
+def _reaped(site: Site, run: Run, *, asked_for: bool) -> tuple[Fate, tuple[str, ...]]:
+    """Look after one run; what is left of it, in words. One that is broken in any way is its own matter alone."""
+    if not asked_for and run.kept_until is not None and site.ports.clock.now() < run.kept_until:
+        return Fate.KEPT, ()
+    folder = None
+    try:
+        folder = site.desk.reopen(run.run, "ci-warm runs reap")
+        # Somebody may have finished it between the look and the lock.
+        fresh = site.desk.report(run.run)
+        if fresh is None or fresh.torn_down:
+            return Fate.ENDED, ()
+        if not asked_for and fresh.kept_until not in (None, run.kept_until):
+            return Fate.KEPT, ()
+        done = _remove(site, folder, fresh)
+    except LockBusy:
+        return Fate.ALIVE, ()
+    except Interrupted:
+        raise
+    except (ReconcilerError, OSError) as exc:
+        log.warning("reap", run=run.run, error=str(exc))
+        return Fate.FAILED, (f"cannot be taken down: {exc}",)
+    finally:
+        if folder is not None:
+            folder.close()
+    return (Fate.REMOVED if done.torn_down else Fate.FAILED), done.leftovers
+
+
+def _tell(site: Site, left: Sequence[str]) -> None:
+    """What cannot be removed stays until somebody helps, so somebody is told; once, for all of it."""
+    alerts, now = site.ports.alerts, site.ports.clock.now()
+    try:
+        if not left:
+            alerts.resolve(HOST, [], reason=LEFTOVERS)
+            return
+        alerts.raise_(
+            Alert(
+                app=HOST,
+                reason=LEFTOVERS,
+                severity=Severity.WARNING,
+                evidence=tuple(left),
+                first_at=now,
+                last_at=now,
+                clears_when="ci-warm runs reap removes them",
+                fingerprint=f"{HOST}|{LEFTOVERS}|",
+            )
+        )
+    except OSError as exc:
+        log.error("alert_not_written", error=str(exc))  # a full disk must not keep the next test waiting
+
+
+def _remove(site: Site, folder: RunFolder, run: Run) -> Run:
+    now = site.ports.clock.now()
+    if run.result is RunResult.RUNNING:
+        run = run.model_copy(
+            update={
+                "result": RunResult.DIED,
+                "finished_at": now,
+                "elapsed_seconds": round((now - run.started_at).total_seconds(), 3),
+            }
+        )
+    site.checks.end(run.run)
+    left = stack(site.ports, run, site.specs, REAPER) if run.mode is RunMode.COLD else _canonical(site, run)
+    if run.mode is RunMode.COLD and (promoting := _enrolled(site, run.app)) is not None:
+        left += _under_lock(site, promoting, lambda context: _abandoned(context, run.run))
+    done = finish(folder, run.model_copy(update={"leftovers": left, "torn_down": not left}))
+    site.ports.history.append(summary.history_line(done))
+    return done
+
+
+def _enrolled(site: Site, app: str) -> AppSpec | None:
+    return next((spec for spec in site.specs if spec.name == app), None)
+
+
+def _canonical(site: Site, run: Run) -> tuple[str, ...]:
+    """A quick run that died: its canonical comes down and its data goes back."""
+    spec = _enrolled(site, run.app)
+    if spec is None:
+        return ()
+    return _under_lock(site, spec, lambda context: _abandoned(context, run.run))
+
+
+def _abandoned(context: Context, run: str) -> tuple[str, ...]:
+    use = context.ports.canonicals.use(context.app)
+    return data.recover(context) if use is not None and use.by == run else ()
+
+
+def _under_lock(site: Site, spec: AppSpec, work: Callable[[Context], tuple[str, ...]]) -> tuple[str, ...]:
+    held = site.ports.locks.acquire(spec.app, "ci-warm runs reap")
+    try:
+        return work(Context(ports=unstoppable(site.ports), settings=site.settings, spec=spec, actor="reaper"))
+    except (ActError, ObserveError, StateError, OSError) as exc:
+        return (str(exc),)
+    finally:
+        held.release()

@@ -1,0 +1,206 @@
+"""Desired state as the operator wrote it: one spec per app. Pure.
+
+Called by `adapters.specs` (files in) and read by `core`. Units: durations are seconds.
+"""
+
+import re
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from reconciler.model.base import Seconds, Strict, Variables
+from reconciler.model.ids import AppName, StackName, is_name, stack_for
+from reconciler.model.tests import TestSpec
+
+
+class Kind(StrEnum):
+    """What ci-warm keeps of an app."""
+
+    LIVE = "live"
+    CANONICAL = "canonical"
+
+
+class RecipeSpec(Strict):
+    """Where releases come from and which of them are wanted."""
+
+    url: str = Field(min_length=1, description="git URL of the recipe repository")
+    track: str = Field("latest", description="latest | an exact version | a range like 10.x or 10.7.x")
+    prerelease: bool = Field(False, description="also consider pre-releases such as 2.0.0-rc.1+3.0")
+
+    @field_validator("url")
+    @classmethod
+    def _no_option(cls, value: str) -> str:
+        if value.startswith("-") or any(ord(char) < 0x20 for char in value):
+            raise ValueError("is not a git URL")
+        return value
+
+    @field_validator("track")
+    @classmethod
+    def _track(cls, value: str) -> str:
+        if value != "latest" and not re.fullmatch(r"\d+(\.\d+)?\.x|\d+\.\d+\.\d+[0-9A-Za-z.+_-]*", value):
+            raise ValueError("must be 'latest', an exact version like '10.7.1+26.6.2' or a range like '10.x'")
+        return value
+
+
+class SecretSpec(Strict):
+    """One versioned Swarm secret: generated once, or inserted from a file."""
+
+    version: str = Field("v1", pattern=r"^[a-z0-9]{1,12}$")
+    length: int = Field(32, ge=8, le=500, description="characters of a generated secret")
+    charset: Literal["alnum", "hex"] = "alnum"
+    file: str | None = Field(None, description="read the value from this file instead of generating it")
+
+
+class HealthSpec(Strict):
+    """How the app proves itself: HTTP to its own domain, resolved to `address`."""
+
+    scheme: Literal["http", "https"] = "https"
+    address: str = Field("127.0.0.1", description="where the domain is forced to resolve to")
+    port: int | None = Field(None, ge=1, le=65535, description="default: 443 or 80 by scheme")
+    path: str = Field("/", pattern=r"^/[\x21-\x7e]*$")
+    status: tuple[int, ...] = Field((200,), min_length=1)
+    body: str | None = Field(None, max_length=1000, description="text that the answer must contain")
+    service: str = Field("app", description="the main service: its tasks must stay the same while probing")
+    tls_verify: bool = True
+    ca_file: str | None = None
+    successes: int = Field(3, ge=1, le=100, description="good answers in a row")
+    interval: Seconds = Field(0.5, ge=0, le=60, description="pause between probes")
+    timeout: Seconds = Field(5.0, gt=0, le=300, description="deadline of one probe")
+    min_healthy: Seconds = Field(10.0, ge=0, le=3600, description="same tasks running at least this long")
+    progress: Seconds = Field(300.0, gt=0, description="give up when nothing has moved for this long")
+    deadline: Seconds = Field(600.0, gt=0, description="hard cap of settling and of verifying, each")
+    max_restarts: int | None = Field(
+        None, ge=0, le=50, description="failed tasks tolerated per service; default 0 alone, 2 among others"
+    )
+
+    @property
+    def probe_port(self) -> int:
+        """The port that probes go to."""
+        return self.port or (443 if self.scheme == "https" else 80)
+
+
+class UpgradeSpec(Strict):
+    """When a newer release may be taken."""
+
+    hold: tuple[Literal["major", "manual-migration"], ...] = ("major", "manual-migration")
+    cooldown: Seconds = Field(0.0, ge=0, description="age counted from our own first sight of the tag")
+    window: str | None = Field(None, description='e.g. "02:00-05:00 Europe/Berlin"')
+    suspend: bool = False
+    bake: Seconds = Field(120.0, ge=0, description="after a commit, unhealthy still rolls back for this long")
+    after_green: bool = Field(False, description="only releases that passed a full cold run on this host")
+
+    @field_validator("window")
+    @classmethod
+    def _window(cls, value: str | None) -> str | None:
+        if value is not None:
+            Window.parse(value)
+        return value
+
+
+class Window(Strict):
+    """A daily maintenance window in one time zone; may pass midnight."""
+
+    start_minute: int
+    end_minute: int
+    zone: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Window":
+        """Read `HH:MM-HH:MM Zone/Name`.
+
+        Raises:
+            ValueError: not a window, or no such time zone.
+        """
+        from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+        found = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d) ([A-Za-z0-9/_+-]+)", text)
+        if found is None:
+            raise ValueError(f"{text!r} is not a window; write it like '02:00-05:00 Europe/Berlin'")
+        try:
+            ZoneInfo(found[5])
+        except (ZoneInfoNotFoundError, ValueError) as exc:
+            raise ValueError(f"no time zone {found[5]!r}") from exc
+        start, end = int(found[1]) * 60 + int(found[2]), int(found[3]) * 60 + int(found[4])
+        if start == end:
+            raise ValueError("a window must not start and end at the same minute")
+        return cls(start_minute=start, end_minute=end, zone=found[5])
+
+
+Allowance = Literal[
+    "docker-socket", "host-mounts", "privileged", "host-network", "capabilities", "devices", "foreign-objects"
+]
+
+
+class AppSpec(Strict):
+    """One app: `/etc/ci-warm/apps/<name>.yaml`."""
+
+    name: str
+    kind: Kind = Kind.LIVE
+    recipe: RecipeSpec
+    domain: str = Field("", description="canonicals default to warm-<name>.<domain suffix>")
+    stack: str | None = Field(None, description="default: the domain with dots as underscores")
+    stateful: bool = Field(description="true: data and version roll back together; false: version only")
+    driver: Literal["stack"] = "stack"
+    after: tuple[str, ...] = ()
+    env: Variables = Field(default_factory=dict)
+    secrets: dict[str, SecretSpec] = Field(default_factory=dict)
+    overlays: tuple[str, ...] = Field((), description="compose files that may not change images or services")
+    allow: tuple[Allowance, ...] = Field((), description="what the recipe policy forbids by default")
+    health: HealthSpec = HealthSpec()
+    upgrade: UpgradeSpec = UpgradeSpec()
+    tests: TestSpec | None = Field(None, description="canonicals only: how the recipe is tested")
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        if not is_name(value):
+            raise ValueError("must match [a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
+        return value
+
+    @field_validator("domain")
+    @classmethod
+    def _domain(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", value):
+            raise ValueError("is not a domain name")
+        return value
+
+    @field_validator("stack")
+    @classmethod
+    def _stack(cls, value: str | None) -> str | None:
+        if value is not None and (not is_name(value) or len(value) > 45):
+            raise ValueError("must be a name of at most 45 characters, [a-z0-9_-]")
+        return value
+
+    @field_validator("secrets")
+    @classmethod
+    def _secrets(cls, value: dict[str, SecretSpec]) -> dict[str, SecretSpec]:
+        for key in value:
+            if not re.fullmatch(r"[a-z0-9]([a-z0-9_]{0,30}[a-z0-9])?", key):
+                raise ValueError(f"{key!r} is not a secret name")
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> "AppSpec":
+        if self.kind is Kind.LIVE and not self.domain:
+            raise ValueError("a live app needs a domain")
+        if self.name in self.after:
+            raise ValueError("an app cannot come after itself")
+        if self.kind is Kind.LIVE and self.tests is not None:
+            raise ValueError("tests: only a canonical is tested; enrol the recipe with a spec of its own")
+        return self
+
+    @property
+    def app(self) -> AppName:
+        """The name, typed."""
+        return AppName(self.name)
+
+    @property
+    def trial(self) -> TestSpec:
+        """How the recipe is tested, as far as the spec says."""
+        return self.tests or TestSpec()
+
+    @property
+    def stack_name(self) -> StackName:
+        """The Swarm stack this app owns."""
+        return StackName(self.stack) if self.stack else stack_for(self.domain)

@@ -1,0 +1,88 @@
+"""A change under way: its steps, and what each left for the next. Pure."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from reconciler.model.base import Record
+from reconciler.model.release import Release
+
+
+class Change(StrEnum):
+    """What kind of change a journal is about."""
+
+    DEPLOY = "deploy"
+    HEAL = "heal"
+    UPGRADE = "upgrade"
+    ROLLBACK = "rollback"
+
+
+class Step(StrEnum):
+    """One step of a transaction; on disk it means "this is about to be done"."""
+
+    OPENED = "opened"
+    UNDEPLOY = "undeploy"
+    QUIESCE = "quiesce"
+    SNAPSHOT = "snapshot"
+    DEPLOY = "deploy"
+    SETTLE = "settle"
+    VERIFY = "verify"
+    COMMIT = "commit"
+    BACK_UNDEPLOY = "back-undeploy"
+    BACK_QUIESCE = "back-quiesce"
+    BACK_RESTORE = "back-restore"
+    BACK_DEPLOY = "back-deploy"
+    BACK_SETTLE = "back-settle"
+    BACK_VERIFY = "back-verify"
+    RECORD = "record"
+
+
+class ServiceMark(Record):
+    """A service before our write: what settle must see move."""
+
+    version_index: int
+    update_started_at: str = ""
+
+
+class Failure(Record):
+    """Why the forward way ended."""
+
+    step: Step
+    reason: str
+    evidence: tuple[str, ...] = ()
+    fault: Literal["app", "host"] = "app"
+
+
+class Journal(Record):
+    """`journal.json`: exists only while a change is under way. `step` is intent, the world says what happened.
+
+    `resumes` counts restarts, before acting. `stalled`: a human is asked, nothing is done until `retry`.
+    """
+
+    schema_version: Literal[1] = 1
+    op_id: str
+    app: str
+    stack: str
+    kind: Change
+    stateful: bool
+    origin: Release | None = None
+    target: Release
+    desired: str
+    origin_desired: str = ""
+    volumes: tuple[str, ...] = Field((), description="volumes of origin and target together")
+    step: Step = Step.OPENED
+    started_at: datetime
+    actor: str = "reconcile"
+    snapshot: str | None = Field(None, description="id of the snapshot that a way back restores")
+    snapshot_first: bool = False
+    reason: str = ""
+    marks: dict[str, ServiceMark] = Field(default_factory=dict)
+    old_tasks: tuple[str, ...] = Field((), description="tasks that were there before our write")
+    phases: dict[str, float] = Field(default_factory=dict, description="seconds per step")
+    failure: Failure | None = None
+    back_failure: Failure | None = None
+    settled_services: dict[str, str] = Field(default_factory=dict)
+    resumes: int = 0
+    stalled: bool = False

@@ -1,0 +1,1 @@
+"""What must run where a volume lies."""

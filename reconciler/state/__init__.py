@@ -1,0 +1,1 @@
+"""Our own files: concrete, each written by one atomic rename; whoever may read them needs neither Docker nor git."""

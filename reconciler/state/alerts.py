@@ -1,0 +1,137 @@
+"""`alerts/`: one JSON file per open condition, `seen/` for the acknowledged and resolved. Effects: files.
+
+A file name is `<UTC stamp>-<app>-<reason>.json`, so that a plain `ls` reads like a log.
+"""
+
+import errno
+import os
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from reconciler.model.alert import Alert
+from reconciler.model.errors import StateError
+from reconciler.state import files, records
+
+RESERVE_BYTES = 1 << 20
+
+
+class AlertFolder:
+    """`ports.Alerts`, and what the command line needs to list and acknowledge."""
+
+    def __init__(self, folder: Path, gid: int | None = None, remind_after_s: float = 86400.0) -> None:
+        self.folder = folder
+        self.seen = folder / "seen"
+        self._gid = gid
+        self._remind_after = timedelta(seconds=remind_after_s)
+        self._cache: dict[Path, tuple[int, list[tuple[Path, Alert]]]] = {}
+
+    def prepare(self) -> None:
+        """Make the folders and a reserve file that is freed when the disk is full and an alert must be written."""
+        files.make_folder(self.folder, files.PUBLIC_DIR, self._gid)
+        files.make_folder(self.seen, files.PUBLIC_DIR, self._gid)
+        reserve = self.folder / ".reserve"
+        if not reserve.exists():
+            fd = os.open(reserve, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, files.PRIVATE_FILE)
+            try:
+                os.posix_fallocate(fd, 0, RESERVE_BYTES)
+            except OSError:
+                reserve.unlink()  # no room for a reserve now; a later start makes it
+            finally:
+                os.close(fd)
+
+    def raise_(self, alert: Alert, *, anew: bool = False) -> None:
+        """See `ports.Alerts`. An open alert is rewritten only for a new detail or when a reminder is due."""
+        if not anew and any(
+            _is_standing(old, alert.app) and old.fingerprint == alert.fingerprint for _, old in self.archived()
+        ):
+            return
+        for path, open_alert in self.open():
+            if (open_alert.app, open_alert.fingerprint) != (alert.app, alert.fingerprint):
+                continue
+            if self._is_news(open_alert, alert):
+                updated = alert.model_copy(update={"first_at": open_alert.first_at, "count": open_alert.count + 1})
+                self._write(path, updated)
+            return
+        self._write(self._new_path(alert), alert)
+
+    def _is_news(self, before: Alert, after: Alert) -> bool:
+        due = after.last_at - before.last_at >= self._remind_after
+        ours = (after.evidence, after.notes, after.op_id, after.clears_when)
+        return due or ours != (before.evidence, before.notes, before.op_id, before.clears_when)
+
+    def _new_path(self, alert: Alert) -> Path:
+        stamp = alert.first_at.strftime("%Y%m%dT%H%M%S.%fZ")
+        return self.folder / f"{stamp}-{alert.app}-{alert.reason}.json"
+
+    def resolve(self, app: str, keep: Sequence[str], *, spare: str | None = None, reason: str | None = None) -> None:
+        """See `ports.Alerts`."""
+        for path, alert in self.open():
+            spared = (spare is not None and alert.op_id == spare) or reason not in (None, alert.reason)
+            if alert.app == app and alert.fingerprint not in keep and not spared:
+                self._archive(path, alert, "resolved")
+        for path, alert in self.archived():
+            if _is_standing(alert, app) and alert.fingerprint not in keep and reason in (None, alert.reason):
+                self._write(path, alert.model_copy(update={"resolution": f"{alert.resolution}, then resolved"}))
+
+    def acknowledge(self, name: str, now: datetime) -> Alert:
+        """Move an open alert to seen/.
+
+        Raises:
+            StateError: no open alert of that name.
+        """
+        for path, alert in self.open():
+            if path.name == name or path.stem == name:
+                self._archive(path, alert, f"acknowledged at {now:%Y-%m-%dT%H:%M:%SZ}")
+                return alert
+        raise StateError(str(self.folder / name), "no such open alert")
+
+    def _archive(self, path: Path, alert: Alert, resolution: str) -> None:
+        # The archive copy is durable before the open one goes: a crash shows it twice, never not at all.
+        self._write(self.seen / path.name, alert.model_copy(update={"resolution": resolution}))
+        path.unlink(missing_ok=True)
+        files.sync_folder(self.folder)
+
+    def open(self) -> list[tuple[Path, Alert]]:
+        """Open alerts, oldest first; an unreadable file is skipped here and named by `doctor`."""
+        return self._list(self.folder)
+
+    def archived(self) -> list[tuple[Path, Alert]]:
+        """Acknowledged and resolved alerts, oldest first."""
+        return self._list(self.seen)
+
+    def _list(self, folder: Path) -> list[tuple[Path, Alert]]:
+        """Cached by the folder's own time, which every rename into it moves: a quiet pass asks for each app."""
+        try:
+            stamp = folder.stat().st_mtime_ns
+        except FileNotFoundError:
+            return []
+        cached = self._cache.get(folder)
+        if cached is not None and cached[0] == stamp:
+            return cached[1]
+        found: list[tuple[Path, Alert]] = []
+        for path in sorted(folder.glob("*.json")):
+            try:
+                alert = records.read(path, Alert)
+            except StateError:
+                continue
+            if alert is not None:
+                found.append((path, alert))
+        self._cache[folder] = (stamp, found)
+        return found
+
+    def _write(self, path: Path, alert: Alert) -> None:
+        data = records.dump(alert)
+        try:
+            files.write_atomic(path, data, files.PUBLIC_FILE, self._gid)
+        except OSError as exc:
+            if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            (self.folder / ".reserve").unlink(missing_ok=True)
+            files.write_atomic(path, data, files.PUBLIC_FILE, self._gid)
+
+
+def _is_standing(alert: Alert, app: str) -> bool:
+    """Say whether an archived alert was acknowledged while its condition still stands."""
+    resolution = alert.resolution or ""
+    return alert.app == app and resolution.startswith("acknowledged") and not resolution.endswith("resolved")

@@ -1,0 +1,139 @@
+"""One kernel lock per app: freed however its holder dies. Effects: `locks/<app>.lock`, never unlinked."""
+
+import errno
+import fcntl
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from reconciler.model.errors import LockBusy, StateError
+from reconciler.model.ids import AppName, is_name
+from reconciler.model.lock import LockHolder
+from reconciler.state import files
+
+_RECORD_BYTES = 511
+
+
+class LockHeld:
+    """A lock we hold; close-on-exec, so no child inherits it."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def release(self) -> None:
+        """Let go; twice is fine."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+@dataclass
+class SeveralHeld:
+    """Locks that are let go together."""
+
+    locks: list[LockHeld]
+
+    def release(self) -> None:
+        """Let all go; twice is fine."""
+        for lock in self.locks:
+            lock.release()
+
+
+class LockFolder:
+    """`ports.Locks`. The holder record inside the file is information; the flock is the truth."""
+
+    def __init__(self, folder: Path, now: Callable[[], datetime]) -> None:
+        self.folder = folder
+        self._now = now
+
+    def path(self, app: AppName) -> Path:
+        """The lock file of an app."""
+        if not is_name(app):
+            raise StateError(app, "is not an app name")
+        return self.folder / f"{app}.lock"
+
+    def acquire(self, app: AppName, what: str) -> LockHeld:
+        """See `ports.Locks`."""
+        return self._take(self.path(app), what)
+
+    def turn(self, name: Literal["daemon", "sweep", "upgrade"], what: str) -> LockHeld:
+        """See `ports.Locks`. These lie beside the folder of the apps' locks, where no app's name can meet theirs."""
+        return self._take(self.folder.parent / f"{name}.lock", what)
+
+    def slot(self, count: int, what: str) -> LockHeld:
+        """See `ports.Locks`."""
+        for number in range(count):
+            try:
+                return self._take(self._slot(number), what)
+            except LockBusy as exc:
+                busy = exc
+        raise busy
+
+    def all_slots(self, count: int, what: str) -> "SeveralHeld":
+        """See `ports.Locks`. Those of a larger count, too: it may have been lowered while tests ran."""
+        numbers = {*range(count), *(int(path.stem[5:]) for path in self.folder.parent.glob("test-*.lock"))}
+        held = SeveralHeld([])
+        try:
+            for number in sorted(numbers):
+                held.locks.append(self._take(self._slot(number), what))
+        except LockBusy:
+            held.release()
+            raise
+        return held
+
+    def _slot(self, number: int) -> Path:
+        return self.folder.parent / f"test-{number}.lock"
+
+    def _take(self, path: Path, what: str) -> LockHeld:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, files.PRIVATE_FILE)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            holder = describe(os.pread(fd, 4096, 0))
+            os.close(fd)
+            raise LockBusy(str(path), holder) from exc
+        record = LockHolder(what=what, pid=os.getpid(), since=self._now())
+        try:
+            # Always as long: truncating costs more than all the rest of a quiet app's pass.
+            os.pwrite(fd, record.model_dump_json().encode().ljust(_RECORD_BYTES) + b"\n", 0)
+        except OSError as exc:
+            if exc.errno not in (errno.ENOSPC, errno.EDQUOT):  # the record is information; the lock holds without it
+                os.close(fd)
+                raise
+        return LockHeld(fd)
+
+
+def holder_pid(path: Path) -> int | None:
+    """The process that holds a lock; None if nobody does.
+
+    Raises:
+        StateError: somebody does, and left no readable name.
+    """
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise StateError(str(path), f"cannot be asked: {exc.strerror}") from exc
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        try:
+            return LockHolder.model_validate_json(os.pread(fd, 4096, 0)).pid
+        except ValueError as exc:
+            raise StateError(str(path), "is held by somebody who left no name") from exc
+    finally:
+        os.close(fd)
+    return None
+
+
+def describe(raw: bytes) -> str:
+    """The holder in words."""
+    try:
+        holder = LockHolder.model_validate_json(raw)
+    except ValueError:
+        return "somebody who left no name"
+    return f"{holder.what} (pid {holder.pid}, since {holder.since:%Y-%m-%d %H:%M:%S} UTC)"

@@ -1,0 +1,220 @@
+"""Our records per app, as JSON files. Effects: files below the state root.
+
+Anything torn, newer or foreign is copied aside once and raises `StateError`; it is never reset to empty.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from reconciler.core.release.render import is_intact
+from reconciler.model.base import Record
+from reconciler.model.errors import StateError
+from reconciler.model.ids import AppName, is_name
+from reconciler.model.journal import Journal
+from reconciler.model.memory import Memory
+from reconciler.model.published import StatusReport
+from reconciler.model.release import Bundle, KnownGood
+from reconciler.model.snapshot import DrillRecord
+from reconciler.state import files
+
+R = TypeVar("R", bound=Record)
+MAX_BYTES = 64 << 20
+_OF_AN_APP = frozenset({"known_good.json", "memory.json", "journal.json", "canonical.json"})
+_Key = tuple[int, int, int]
+
+
+def read(path: Path, model: type[R], version: int = 1) -> R | None:
+    """Read one record; None if there is no file.
+
+    Raises:
+        StateError: unreadable, torn, of a newer schema, or not of this shape. The content is copied aside.
+    """
+    try:
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise StateError(str(path), "is not a regular file")
+        if path.exists() and path.stat().st_size > MAX_BYTES:
+            raise StateError(str(path), "is larger than any record of ours")
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise StateError(str(path), f"cannot be read: {exc.strerror}") from exc
+    try:
+        return parse(raw, model, version)
+    except ValueError as exc:
+        _keep_copy(path, raw)
+        raise StateError(str(path), str(exc)) from exc
+
+
+def parse(raw: bytes, model: type[R], version: int = 1) -> R:
+    """Turn bytes into a record.
+
+    Raises:
+        ValueError: with one sentence that says what is wrong.
+    """
+    try:
+        data = json.loads(raw, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as exc:
+        raise ValueError(f"is not valid JSON ({exc}); {len(raw)} bytes") from exc
+    if not isinstance(data, dict):
+        raise ValueError("is not a JSON object")
+    found = data.get("schema_version")
+    if not isinstance(found, int) or isinstance(found, bool):
+        raise ValueError("has no schema_version")
+    if found > version:
+        raise ValueError(f"has schema version {found}, newer than {version}, the newest this program knows")
+    try:
+        return model.model_validate(data)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"key {where or '(whole)'}: {first['msg']}") from exc
+
+
+def _refuse_constant(text: str) -> object:
+    raise ValueError(f"{text} is not a number we accept")
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def dump(record: Record) -> bytes:
+    """The record as it goes to disk: readable, one final newline."""
+    return (record.model_dump_json(by_alias=True, indent=1) + "\n").encode()
+
+
+def _keep_copy(path: Path, raw: bytes) -> None:
+    copy = path.with_name(f"{path.name}.unreadable-{hashlib.sha256(raw).hexdigest()[:12]}")
+    try:
+        if not copy.exists():
+            files.write_atomic(copy, raw)
+    except OSError:
+        return  # the original stays in place; the StateError that follows names it
+
+
+class RecordStore:
+    """`ports.Store` over `<state root>/<app>/`. Reads are cached by inode, size and time, so a quiet pass is cheap."""
+
+    def __init__(self, root: Path, group: str = "") -> None:
+        self.root = root
+        self._gid = files.group_id(group) if group else None
+        self._cache: dict[Path, tuple[_Key, Record]] = {}
+
+    def folder(self, app: AppName) -> Path:
+        """The app's private folder; made when first needed."""
+        if not is_name(app):
+            raise StateError(str(self.root / app), "is not an app name")
+        return self.root / app
+
+    def apps(self) -> Sequence[AppName]:
+        """See `ports.Store`."""
+        found = [path.parent.name for path in self.root.glob("*/*.json") if path.name in _OF_AN_APP]
+        return [AppName(name) for name in sorted(set(found)) if is_name(name)]
+
+    def known_good(self, app: AppName) -> KnownGood | None:
+        """See `ports.Store`."""
+        return self._read(self.folder(app) / "known_good.json", KnownGood, app)
+
+    def put_known_good(self, record: KnownGood) -> None:
+        """See `ports.Store`. `known_good.json` is the commit; `last_good` is derived and may lag after a crash."""
+        app = AppName(record.app)
+        self._write(app, "known_good.json", dump(record))
+        self._write(app, "last_good", (record.release.version + "\n").encode())
+
+    def memory(self, app: AppName) -> Memory:
+        """See `ports.Store`."""
+        return self._read(self.folder(app) / "memory.json", Memory, app) or Memory(app=app)
+
+    def put_memory(self, record: Memory) -> None:
+        """See `ports.Store`."""
+        self._write(AppName(record.app), "memory.json", dump(record))
+
+    def journal(self, app: AppName) -> Journal | None:
+        """See `ports.Store`."""
+        return self._read(self.folder(app) / "journal.json", Journal, app)
+
+    def put_journal(self, record: Journal) -> None:
+        """See `ports.Store`."""
+        self._write(AppName(record.app), "journal.json", dump(record))
+
+    def close_journal(self, app: AppName) -> None:
+        """See `ports.Store`."""
+        path = self.folder(app) / "journal.json"
+        path.unlink(missing_ok=True)
+        files.sync_folder(path.parent)
+
+    def drill(self, app: AppName) -> DrillRecord | None:
+        """See `ports.Store`."""
+        return self._read(self.folder(app) / "drill.json", DrillRecord, app)
+
+    def put_drill(self, record: DrillRecord) -> None:
+        """See `ports.Store`."""
+        self._write(AppName(record.app), "drill.json", dump(record))
+
+    def bundle(self, app: AppName, bundle_id: str) -> Bundle:
+        """See `ports.Store`."""
+        path = self.folder(app) / "releases" / f"{bundle_id}.json"
+        found = read(path, Bundle)
+        if found is None:
+            raise StateError(str(path), "is missing")
+        if found.id != bundle_id or not is_intact(found):
+            raise StateError(str(path), "is not what its digest says")
+        return found
+
+    def put_bundle(self, bundle: Bundle) -> None:
+        """See `ports.Store`."""
+        folder = files.make_folder(self._own_folder(AppName(bundle.app)) / "releases")
+        path = folder / f"{bundle.id}.json"
+        if not path.exists():
+            files.write_atomic(path, dump(bundle))
+
+    def prune_bundles(self, app: AppName, keep: Sequence[str]) -> None:
+        """See `ports.Store`."""
+        for path in (self.folder(app) / "releases").glob("*.json"):
+            if path.stem not in keep:
+                path.unlink()
+
+    def put_status(self, report: StatusReport) -> None:
+        """See `ports.Store`."""
+        files.write_atomic(self.root / "status.json", dump(report), files.PUBLIC_FILE, self._gid)
+
+    def status(self) -> StatusReport | None:
+        """See `ports.Store`."""
+        try:
+            return read(self.root / "status.json", StatusReport)
+        except StateError:
+            return None
+
+    def _own_folder(self, app: AppName) -> Path:
+        return files.make_folder(self.folder(app))
+
+    def _write(self, app: AppName, name: str, data: bytes) -> None:
+        files.write_atomic(self._own_folder(app) / name, data)
+
+    def _read(self, path: Path, model: type[R], app: AppName) -> R | None:
+        try:
+            found = path.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        except OSError as exc:
+            raise StateError(str(path), f"cannot be read: {exc.strerror}") from exc
+        key = (found.st_ino, found.st_size, found.st_mtime_ns)
+        cached = self._cache.get(path)
+        if cached is not None and cached[0] == key and isinstance(cached[1], model):
+            return cached[1]
+        record = read(path, model)
+        if record is None:
+            return None
+        if getattr(record, "app", app) != app:
+            raise StateError(str(path), f"belongs to app {getattr(record, 'app', '')!r}, not to {app!r}")
+        self._cache[path] = (key, record)
+        return record

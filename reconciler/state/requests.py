@@ -1,0 +1,108 @@
+"""`requests/`: the one folder in the state root that unprivileged processes write to. Effects: takes files out of it.
+
+Everything in it is hostile until it parses: no links are followed, sizes are capped, names mean nothing.
+"""
+
+import contextlib
+import os
+import secrets
+import stat
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+
+from reconciler.model.errors import StateError
+from reconciler.model.ids import AppName
+from reconciler.model.request import Request
+from reconciler.state import files, records
+
+SHARED_DIR = 0o2770
+MAX_BYTES = 16 << 10
+MAX_WISHES = 100
+_KEPT_REJECTED = 100
+
+
+class WishFolder:
+    """`ports.daemon.Spool`."""
+
+    def __init__(self, folder: Path, gid: int | None) -> None:
+        self.folder = folder
+        self.rejected = folder.parent / "requests.rejected"
+        self._gid = gid
+
+    def prepare(self) -> None:
+        """Make the folder; the group may write here and nowhere else."""
+        files.make_folder(self.folder, SHARED_DIR if self._gid is not None else files.PRIVATE_DIR, self._gid)
+
+    def stamp(self) -> Hashable:
+        """See `ports.daemon.Spool`."""
+        try:
+            return self.folder.stat().st_mtime_ns
+        except OSError:
+            return 0
+
+    def waiting(self) -> int:
+        """How many wishes lie there."""
+        return len(self._names())
+
+    def _names(self) -> list[str]:
+        try:
+            names = [path.name for path in self.folder.iterdir()]
+        except OSError:
+            return []
+        return sorted(name for name in names if name.endswith(".json") and not name.startswith("."))
+
+    def take(self) -> Sequence[Request]:
+        """See `ports.daemon.Spool`. A hundred at a time: more stay for the next."""
+        found = []
+        for name in self._names()[:MAX_WISHES]:
+            path = self.folder / name
+            try:
+                found.append(records.parse(_read(path), Request))
+                self._drop(path)
+            except (ValueError, OSError, StateError, RecursionError) as exc:
+                self._reject(path, str(exc))
+        return found
+
+    def _drop(self, path: Path) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_dir() and not path.is_symlink():
+                # Not deleted: how deep it goes is up to whoever made it.
+                path.rename(self.rejected / f"folder-{secrets.token_hex(6)}")
+            else:
+                path.unlink()
+
+    def _reject(self, path: Path, why: str) -> None:
+        """Say why beside nothing else: what was in the file may be anything and is not kept."""
+        files.make_folder(self.rejected)
+        line = f"{path.name[:80]!r}: {why[:300]}\n"
+        log = self.rejected / "reasons.log"
+        old = log.read_text().splitlines(keepends=True)[-(_KEPT_REJECTED - 1) :] if log.exists() else []
+        files.write_atomic(log, "".join([*old, line]).encode())
+        self._drop(path)
+
+
+class WishDrop:
+    """`ports.runs.Seeds`: one wish per canonical, whoever takes it up."""
+
+    def __init__(self, folder: Path, gid: int | None) -> None:
+        self._spool = WishFolder(folder, gid)
+
+    def ask(self, app: AppName) -> None:
+        """See `ports.runs.Seeds`."""
+        self._spool.prepare()
+        wish = Request(action="seed", app=app, by="ci-warm")
+        files.write_atomic(self._spool.folder / f"seed-{app}.json", records.dump(wish))
+
+
+def _read(path: Path) -> bytes:
+    # Without O_NONBLOCK a fifo would wait for a writer for ever.
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError("is not a plain file")
+        if found.st_size > MAX_BYTES:
+            raise ValueError(f"has {found.st_size} bytes; the limit is {MAX_BYTES}")
+        return os.read(fd, MAX_BYTES + 1)
+    finally:
+        os.close(fd)

@@ -1,0 +1,185 @@
+"""`ports.runs.RunDesk`: `runs/`, a folder, a lock and a report per run. Effects: files in the state root."""
+
+import contextlib
+import os
+import pwd
+import shutil
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from reconciler.adapters import junit
+from reconciler.core.testrun import spec, summary
+from reconciler.model.errors import ActError, LockBusy, StateError
+from reconciler.model.ids import AppName
+from reconciler.model.testrun import Run
+from reconciler.node.snapshots.store import FolderSnapshots
+from reconciler.state import files, records
+from reconciler.state.locks import LockFolder, LockHeld
+from reconciler.state.records import RecordStore
+
+_WORK = "work"
+_PASSED = 0o751
+"""Others may pass through to what is theirs: the checkout and the artefacts of the user that checks run as."""
+
+
+class OpenRun:
+    """`ports.runs.RunFolder`."""
+
+    def __init__(self, folder: Path, gid: int | None, held: LockHeld) -> None:
+        self.folder = folder
+        self._gid = gid
+        self._held = held
+        self.work = folder / _WORK
+        self.checkout = folder / "checkout"
+        self.artefacts = folder / "artefacts"
+        state = self.work / "state"
+        self.store = RecordStore(state)
+        self.snapshots = FolderSnapshots(state)
+
+    def prepare(self) -> None:
+        """Make the folders inside."""
+        files.make_folder(self.work)
+        files.make_folder(self.work / "state")
+        files.make_folder(self.artefacts, files.PUBLIC_DIR, self._gid)
+
+    def write(self, run: Run) -> None:
+        """See `ports.runs.RunFolder`. The report goes first: it is what a reaper reads."""
+        files.write_atomic(self.folder / "run.json", records.dump(run), files.PUBLIC_FILE, self._gid)
+        files.write_atomic(self.folder / "summary.txt", summary.summary(run).encode(), files.PUBLIC_FILE, self._gid)
+        files.write_atomic(self.folder / "junit.xml", junit.document(run), files.PUBLIC_FILE, self._gid)
+
+    def log(self, stage: str) -> Path:
+        """See `ports.runs.RunFolder`."""
+        path = self.folder / f"{stage}.log"
+        if not path.exists():
+            files.write_atomic(path, b"", files.PUBLIC_FILE, self._gid)
+        return path
+
+    def hand_over(self, user: str, credentials: str) -> str:
+        """See `ports.runs.RunFolder`."""
+        try:
+            found = pwd.getpwnam(user)
+        except KeyError as exc:
+            raise ActError(f"runs.user: there is no user {user!r}", permanent=True) from exc
+        for folder in (self.checkout, self.artefacts):
+            for path in (folder, *folder.rglob("*")):
+                os.chown(path, found.pw_uid, found.pw_gid, follow_symlinks=False)
+        if not credentials:
+            return ""
+        own = self.checkout / ".ci-warm-credentials.json"
+        files.write_atomic(own, Path(credentials).read_bytes())
+        os.chown(own, found.pw_uid, found.pw_gid)
+        return str(own)
+
+    def say(self, name: str, text: str) -> None:
+        """See `ports.runs.RunFolder`."""
+        with self.log(name).open("a", encoding="utf-8", errors="replace") as out:
+            out.write(text)
+
+    def publish(self) -> None:
+        """See `ports.runs.RunFolder`. Links stay as they are: they may point anywhere."""
+        for path in (self.artefacts, *self.artefacts.rglob("*")):
+            if path.is_symlink() or not (path.is_dir() or path.is_file()):
+                continue
+            if self._gid is not None:
+                os.chown(path, -1, self._gid, follow_symlinks=False)
+            path.chmod(files.PUBLIC_DIR if path.is_dir() else files.PUBLIC_FILE)
+
+    def clear(self) -> None:
+        """See `ports.runs.RunFolder`."""
+        files.remove_tree(self.work)
+        files.remove_tree(self.checkout)
+
+    def close(self) -> None:
+        """See `ports.runs.RunFolder`."""
+        self._held.release()
+
+
+class RunArchive:
+    """The folder of all runs. Locks lie in a folder of their own and are never unlinked while a report stands."""
+
+    def __init__(self, folder: Path, gid: int | None, now: Callable[[], datetime]) -> None:
+        self.folder = folder
+        self._gid = gid
+        self._locks = LockFolder(folder / ".locks", now)
+
+    def prepare(self) -> None:
+        """Make the folders."""
+        files.make_folder(self.folder, _PASSED, self._gid)
+        files.make_folder(self.folder / ".locks")
+
+    def open(self, run: str, what: str) -> OpenRun:
+        """See `ports.runs.RunDesk`."""
+        opened = self.reopen(run, what)
+        try:
+            files.make_folder(opened.folder, _PASSED, self._gid)
+            opened.prepare()
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+
+    def reopen(self, run: str, what: str) -> OpenRun:
+        """See `ports.runs.RunDesk`."""
+        if not spec.is_run(run):
+            raise StateError(run, "is not the name of a run")
+        return OpenRun(self.folder / run, self._gid, self._locks.acquire(AppName(run), what))
+
+    def _names(self) -> list[str]:
+        found = [path.parent for path in self.folder.glob("*/run.json") if spec.is_run(path.parent.name)]
+        return [path.name for path in sorted(found, key=_age, reverse=True)]
+
+    def report(self, run: str) -> Run | None:
+        """See `ports.runs.RunDesk`."""
+        if not spec.is_run(run):
+            return None
+        return records.read(self.folder / run / "run.json", Run)
+
+    def reports(self) -> Sequence[Run]:
+        """See `ports.runs.RunDesk`. One that cannot be read is left out here; `doctor` names it."""
+        found = []
+        for name in self._names():
+            with contextlib.suppress(StateError):
+                run = self.report(name)
+                if run is not None:
+                    found.append(run)
+        return sorted(found, key=lambda run: run.started_at, reverse=True)
+
+    def is_alive(self, run: str) -> bool:
+        """Say whether somebody holds its lock."""
+        try:
+            self._locks.acquire(AppName(run), "ci-warm runs list").release()
+        except LockBusy:
+            return True
+        return False
+
+    def unfinished(self) -> Sequence[Run]:
+        """See `ports.runs.RunDesk`."""
+        return [run for run in self.reports() if not run.torn_down]
+
+    def prune(self, keep: int) -> None:
+        """See `ports.runs.RunDesk`."""
+        for path in self.folder.iterdir():
+            if spec.is_run(path.name) and not (path / "run.json").exists():
+                self._drop_stillborn(path)
+        for run in [run for run in self.reports() if run.torn_down][keep:]:
+            shutil.rmtree(self.folder / run.run, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                (self.folder / ".locks" / f"{run.run}.lock").unlink()
+
+    def _drop_stillborn(self, path: Path) -> None:
+        """A run that died before its report was written has made nothing; one that is just starting has its lock."""
+        with contextlib.suppress(LockBusy, OSError):
+            held = self._locks.acquire(AppName(path.name), "ci-warm runs reap")
+            if not (path / "run.json").exists():
+                shutil.rmtree(path, ignore_errors=True)
+                self._locks.path(AppName(path.name)).unlink(missing_ok=True)
+            held.release()
+
+
+def _age(folder: Path) -> float:
+    try:
+        return (folder / "run.json").stat().st_mtime
+    except OSError:
+        return 0.0
