@@ -11,26 +11,30 @@ from typing import TYPE_CHECKING
 from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.git import GitRecipes
 from reconciler.adapters.probe import HttpProber
-from reconciler.adapters.secret_source import FileOrRandom
+from reconciler.engine.ports import Ports
 from reconciler.model.app import AppSpec
 from reconciler.model.errors import UsageError
 from reconciler.model.settings import Settings
 from reconciler.node.snapshots.store import FolderSnapshots
-from reconciler.ports import Engine, Ports, Registry, no_crash
+from reconciler.ports.effects import no_effect
+from reconciler.ports.engine import Engine
+from reconciler.ports.registry import Registry
 from reconciler.state import files, specs
-from reconciler.state.alerts import AlertFolder
-from reconciler.state.canonicals import CanonicalFolder
+from reconciler.state.alerts import AlertStore
+from reconciler.state.canonicals import CanonicalStore
 from reconciler.state.history import HistoryFile
-from reconciler.state.locks import LockFolder
+from reconciler.state.locks import Locks
 from reconciler.state.records import RecordStore
-from reconciler.state.requests import WishDrop
-from reconciler.state.runs import RunArchive
-from reconciler.state.sweeps import SweepFolder
+from reconciler.state.requests import RequestSender
+from reconciler.state.runs import RunStore
+from reconciler.state.secret_values import SecretValues
+from reconciler.state.sweeps import SweepStore
 
 if TYPE_CHECKING:
+    from reconciler.engine.host.sweep import CommandBefore
     from reconciler.engine.host.sweep_runs import Tests
-    from reconciler.engine.testrun.environment import Site
-    from reconciler.engine.testrun.realms import Keeper
+    from reconciler.engine.testrun.environment import RunEnvironment
+    from reconciler.engine.testrun.realms import RealmContext
 
 DEFAULT_CONFIG = Path("/etc/ci-warm/config.yaml")
 DEFAULT_STATE = Path("/var/lib/ci-warm")
@@ -45,13 +49,13 @@ class App:
     ports: Ports
     state: Path
     store: RecordStore
-    alerts: AlertFolder
+    alerts: AlertStore
     history: HistoryFile
     clock: SystemClock
     snapshots: FolderSnapshots
-    sweeps: SweepFolder
+    sweeps: SweepStore
     recipes: GitRecipes
-    runs: RunArchive
+    runs: RunStore
 
     def spec(self, name: str) -> AppSpec:
         """The spec of that name.
@@ -70,7 +74,7 @@ def build(
     config: Path,
     state: Path,
     *,
-    effect: Callable[[str], None] = no_crash,
+    effect: Callable[[str], None] = no_effect,
     progress: Callable[[str, str], None] = lambda _app, _text: None,
     clock: SystemClock | None = None,
 ) -> App:
@@ -90,7 +94,7 @@ def assemble(
     loaded: tuple[AppSpec, ...],
     state: Path,
     *,
-    effect: Callable[[str], None] = no_crash,
+    effect: Callable[[str], None] = no_effect,
     progress: Callable[[str, str], None] = lambda _app, _text: None,
     clock: SystemClock | None = None,
 ) -> App:
@@ -99,30 +103,30 @@ def assemble(
     prepare_state(state, gid)
     clock = clock or SystemClock()
     store = RecordStore(state, settings.group)
-    alerts = AlertFolder(state / "alerts", gid, settings.remind_after)
+    alerts = AlertStore(state / "alerts", gid, settings.remind_after)
     alerts.prepare()
     history = HistoryFile(state / "history.jsonl", gid)
     snapshots = FolderSnapshots(state, effect)
-    sweeps = SweepFolder(state / "sweeps", gid)
+    sweeps = SweepStore(state / "sweeps", gid)
     sweeps.prepare()
     engine, registry = engine_of(settings, state)
     recipes = GitRecipes(state / "recipes", settings.git, clock.monotonic)
-    runs = RunArchive(state / "runs", gid, clock.now)
+    runs = RunStore(state / "runs", gid, clock.now)
     runs.prepare()
     ports = Ports(
         engine=engine,
         snapshots=snapshots,
         registry=registry,
         recipes=recipes,
-        canonicals=CanonicalFolder(state, gid),
-        seeds=WishDrop(state / "requests", gid),
+        canonicals=CanonicalStore(state, gid),
+        requests=RequestSender(state / "requests", gid),
         overlays=specs.HostOverlays(),
         store=store,
         history=history,
         alerts=alerts,
-        locks=LockFolder(state / "locks", clock.now),
+        locks=Locks(state / "locks", clock.now),
         prober=HttpProber(),
-        secrets=FileOrRandom(),
+        secrets=SecretValues(),
         yaml=specs.RecipeYaml(),
         clock=clock,
         workdir=state / "work",
@@ -170,15 +174,15 @@ def engine_of(settings: Settings, state: Path) -> tuple[Engine, Registry]:
     return SwarmEngine(settings.docker_host, settings.limits), HttpRegistry(settings.registries)
 
 
-def keeper(app: App) -> "Keeper":
+def keeper(app: App) -> "RealmContext":
     """What realms need: the live Keycloak of the settings, asked at the domain and address of its spec.
 
     Raises:
         UsageError: the settings name none, or its password cannot be read.
     """
     from reconciler.adapters.keycloak import KeycloakRealms, Server
-    from reconciler.engine.testrun.realms import Keeper
-    from reconciler.state.realms import RealmDesk
+    from reconciler.engine.testrun.realms import RealmContext
+    from reconciler.state.realms import RealmStore
 
     settings = app.settings.keycloak
     if settings is None:
@@ -200,32 +204,40 @@ def keeper(app: App) -> "Keeper":
         port=health.port or (443 if health.scheme == "https" else 80),
         verify=(health.ca_file or True) if health.tls_verify else False,
     )
-    desk = RealmDesk(app.state / "realms", app.clock.now)
-    return Keeper(
+    desk = RealmStore(app.state / "realms", app.clock.now)
+    return RealmContext(
         realms=KeycloakRealms(server), desk=desk, alerts=app.ports.alerts, clock=app.ports.clock, settings=settings
     )
 
 
-def site(app: App) -> "Site":
+def site(app: App) -> "RunEnvironment":
     """What test runs need."""
     from reconciler.adapters import host
     from reconciler.adapters.checks import CommandChecks
     from reconciler.adapters.git_refs import GitRefs
-    from reconciler.engine.testrun.environment import Site
+    from reconciler.engine.testrun.environment import RunEnvironment
     from reconciler.node.volume_files import VolumeFiles
 
-    return Site(
+    return RunEnvironment(
         ports=app.ports,
         settings=app.settings,
         specs=app.specs,
         desk=app.runs,
         refs=GitRefs(app.recipes),
         metadata=specs.RecipeYaml(),
+        snapshots_at=FolderSnapshots,
         checks=CommandChecks(app.clock.wait),
         backups=VolumeFiles(),
         keeper=lambda: keeper(app),
         usages=lambda paths: host.usages([app.state, *map(Path, paths)]),
     )
+
+
+def sweep_command(app: App) -> "CommandBefore":
+    """What a sweep runs first."""
+    from reconciler.adapters.sweep_command import SweepCommand
+
+    return SweepCommand(app.sweeps.folder)
 
 
 def cold_runs(app: App, config: Path, program: Callable[[Sequence[str]], None]) -> "Tests":

@@ -17,22 +17,23 @@ from reconciler.adapters import host, monitor
 from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.metrics import Figures, StateCollector
 from reconciler.adapters.relay import Relay
-from reconciler.adapters.run_processes import RunStarter
+from reconciler.adapters.run_processes import RunProcesses
 from reconciler.adapters.systemd import Systemd
 from reconciler.core.host import spec_set
 from reconciler.engine.host import housekeeping
 from reconciler.engine.host.daemon import Daemon
-from reconciler.engine.host.watchdog import Pulse
+from reconciler.engine.host.desired import Desired
+from reconciler.engine.host.watchdog import Watchdog
 from reconciler.engine.testrun import realms, teardown
 from reconciler.model.app import AppSpec
 from reconciler.model.errors import ObserveError, Problem, SpecError
+from reconciler.model.host import Check, Usage
 from reconciler.model.settings import Settings
-from reconciler.ports import Events
-from reconciler.ports.daemon import Check, Desired, Usage
+from reconciler.ports.events import Events
 from reconciler.state import files, specs
-from reconciler.state.alerts import AlertFolder
+from reconciler.state.alerts import AlertStore
 from reconciler.state.history import HistoryFile
-from reconciler.state.requests import WishFolder
+from reconciler.state.requests import RequestQueue
 
 _LATE_PASSES = 5
 log = structlog.get_logger("ci-warm")
@@ -41,7 +42,7 @@ log = structlog.get_logger("ci-warm")
 class OperatorFiles:
     """`ports.daemon.DesiredState`: `config.yaml` and `apps/`."""
 
-    def __init__(self, config: Path, state: Path, clock: SystemClock, pulse: Pulse) -> None:
+    def __init__(self, config: Path, state: Path, clock: SystemClock, pulse: Watchdog) -> None:
         self._config = config
         self._state = state
         self._clock = clock
@@ -116,7 +117,7 @@ def daemon(config: Path, state: Path) -> Iterator[Daemon]:
         UsageError: the monitor's address cannot be taken.
     """
     clock = SystemClock()
-    pulse = Pulse(Systemd(), clock.monotonic, clock.stop)
+    pulse = Watchdog(Systemd(), clock.monotonic, clock.stop)
     operator = OperatorFiles(config, state, clock, pulse)
     desired = operator.load(None)
     app = operator.app
@@ -125,7 +126,7 @@ def daemon(config: Path, state: Path) -> Iterator[Daemon]:
     held = app.ports.locks.turn("daemon", "ci-warm run")
     try:
         gid = files.group_id(desired.settings.group)
-        spool = WishFolder(state / "requests", gid)
+        spool = RequestQueue(state / "requests", gid)
         spool.prepare()
         figures = _figures(app, state, spool)
         made = Daemon(
@@ -135,7 +136,7 @@ def daemon(config: Path, state: Path) -> Iterator[Daemon]:
             pulse=pulse,
             state=desired,
             stop=clock.stop,
-            starter=RunStarter(config, state),
+            starter=RunProcesses(config, state),
             keep_up=lambda now: _keep_up(operator, now, figures, state),
             relay=lambda now: _relay(now, app.alerts),
         )
@@ -148,10 +149,10 @@ def daemon(config: Path, state: Path) -> Iterator[Daemon]:
 
 def _keep_up(operator: OperatorFiles, now: Desired, figures: Figures, state: Path) -> None:
     _reap_runs(operator, now)
-    housekeeping.tidy(now, figures, lambda paths: _usages(state, paths), lambda: _reap(operator))
+    housekeeping.keep_house(now, figures, lambda paths: _usages(state, paths), lambda: _reap(operator))
 
 
-def _relay(state: Desired, alerts: AlertFolder) -> None:
+def _relay(state: Desired, alerts: AlertStore) -> None:
     """Tell people, if the settings name any."""
     settings = state.settings.relay
     if not settings.command and not settings.apprise_file:
@@ -180,7 +181,7 @@ def _reap_runs(operator: OperatorFiles, now: Desired) -> None:
             log.info("run_reaped", run=run)
 
 
-def _figures(app: composition.App, state: Path, spool: WishFolder) -> Figures:
+def _figures(app: composition.App, state: Path, spool: RequestQueue) -> Figures:
     registry = CollectorRegistry()
     figures = Figures(app.settings.monitor.textfile, HistoryFile(state / "history.jsonl"), registry)
     paths = [state, *(Path(path) for path in app.settings.disk.paths)]

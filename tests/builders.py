@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from reconciler.core.release import versions
 from reconciler.core.release.digest import digest
+from reconciler.core.release.facts import AppFacts
 from reconciler.model.app import AppSpec
 from reconciler.model.ids import StackName
 from reconciler.model.journal import Change, Journal, Step
 from reconciler.model.memory import Memory, TagSeen
 from reconciler.model.observed import ContainerObs, ServiceMode, ServiceObs, StackObs, TaskObs, UpdateObs
+from reconciler.model.recipe import Tags
 from reconciler.model.release import KnownGood, Release
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -66,6 +69,23 @@ def memory(tags: Mapping[str, str] | None = None, *, age_s: float = 3600, **chan
     first = NOW - timedelta(seconds=age_s)
     seen = {name: TagSeen(commit=commit, first_seen=first) for name, commit in (tags or {}).items()}
     return Memory(**({"app": "notes", "tags": seen} | changes))
+
+
+def facts(**changes: Any) -> AppFacts:
+    """What a pass knows of a live app; a candidate is named by its version."""
+    wanted = changes.pop("candidate", None)
+    fields: dict[str, Any] = {
+        "spec": changes.pop("spec", None) or spec(),
+        "known": None,
+        "journal": None,
+        "memory": memory(),
+        "stack": stack(),
+        "tags": Tags(annotated={}),
+        "choice": versions.Choice(candidate=versions.parse(wanted) if wanted else None),
+        "desired": "",
+        "running": None,
+    }
+    return AppFacts(**(fields | changes))
 
 
 def service(name: str = "app", **changes: Any) -> ServiceObs:

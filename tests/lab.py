@@ -29,8 +29,9 @@ from reconciler.engine.testrun import plan as testrun_plan
 from reconciler.model.alert import Alert
 from reconciler.model.ids import AppName, StackName
 from reconciler.model.testrun import Run, RunMode
-from reconciler.ports import Engine, no_crash
-from reconciler.state.alerts import AlertFolder
+from reconciler.ports.effects import no_effect
+from reconciler.ports.engine import Engine
+from reconciler.state.alerts import AlertStore
 
 V1, V2, V3 = "1.0.0+5.0.0", "1.0.1+5.0.1", "1.0.2+5.0.2"
 HEALTH: dict[str, Any] = {
@@ -134,11 +135,11 @@ class Lab:
         self.recipe.release(Version(tag=tag, image=image, files=files, compose=text))
         return image
 
-    def build(self, effect: Callable[[str], None] = no_crash) -> composition.App:
+    def build(self, effect: Callable[[str], None] = no_effect) -> composition.App:
         """The program as a fresh process would build it."""
         return composition.build(self.home / "etc" / "config.yaml", self.state, effect=effect)
 
-    def reconcile(self, effect: Callable[[str], None] = no_crash) -> str:
+    def reconcile(self, effect: Callable[[str], None] = no_effect) -> str:
         """One pass; its result line."""
         app = self.build(effect)
         return str(one_pass.run(app.ports, app.settings, app.specs)[0].outcome.result)
@@ -195,7 +196,7 @@ class Lab:
         return found.partition(b"\r\n\r\n")[2].decode()
 
     def alerts(self) -> list[Alert]:
-        return [alert for _, alert in AlertFolder(self.state / "alerts").open()]
+        return [alert for _, alert in AlertStore(self.state / "alerts").open()]
 
     def set(self, **changes: Any) -> None:
         """Change the settings as an operator would; None takes a key out."""
@@ -232,13 +233,13 @@ class Lab:
         """The program as people call it."""
         return subprocess.run(self.argv(*args), capture_output=True, text=True, timeout=timeout)
 
-    def test(self, mode: str = "cold", effect: Callable[[str], None] = no_crash, **asked: Any) -> Run:
+    def test(self, mode: str = "cold", effect: Callable[[str], None] = no_effect, **asked: Any) -> Run:
         """A test run of the canonical in this process."""
         app = self.build(effect)
         site = composition.site(app)
         app.ports.recipes.fetch(app.spec(self.name).recipe.url)
-        plan = testrun_plan.make(
-            site, testrun_plan.Request(spec=app.spec(self.name), mode=RunMode(mode), actor="test", **asked)
+        plan = testrun_plan.plan_run(
+            site, testrun_plan.RunRequest(spec=app.spec(self.name), mode=RunMode(mode), actor="test", **asked)
         )
         return cold.run(site, plan) if mode == "cold" else quick.run(site, plan)
 

@@ -23,7 +23,7 @@ from reconciler.adapters import process
 from reconciler.core.redact import Redactor
 from reconciler.model.errors import ActError
 from reconciler.model.testrun import CheckResult
-from reconciler.ports.runs import CheckJob
+from reconciler.ports.checks import CheckJob
 from reconciler.state import files
 
 MARK = "CI_WARM_CHECK_ID"

@@ -4,7 +4,6 @@ A recipe is untrusted data: explicit refspecs, a deadline, no hooks, no submodul
 """
 
 import contextlib
-import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from reconciler.adapters import process
 from reconciler.core.redact import Redactor
 from reconciler.core.release.notes import NOTE_PLACES
 from reconciler.model.errors import ActError, RecipeError
-from reconciler.model.ids import is_tag
+from reconciler.model.ids import is_tag, mirror_name
 from reconciler.model.recipe import Tags
 from reconciler.model.settings import GitSettings
 from reconciler.state import files
@@ -25,12 +24,6 @@ _MAX_RECIPE_BYTES = 16 << 20
 _FRESH_S = 0.5
 _REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _Stamp = tuple[int, ...]
-
-
-def mirror_name(url: str) -> str:
-    """Folder name of a mirror: readable, and unique by the digest of the URL."""
-    stem = re.sub(r"[^a-z0-9]+", "-", url.rstrip("/").removesuffix(".git").rsplit("/", 1)[-1].lower()).strip("-")
-    return f"{stem or 'recipe'}-{hashlib.sha256(url.encode()).hexdigest()[:10]}.git"
 
 
 class GitRecipes:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reconciler.adapters import process
 from reconciler.model.errors import ActError, ObserveError
-from reconciler.ports.daemon import Usage
+from reconciler.model.host import Usage
 from reconciler.state import files
 
 

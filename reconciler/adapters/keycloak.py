@@ -13,7 +13,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from reconciler.model.errors import ActError, ObserveError
-from reconciler.ports.realms import Credentials
+from reconciler.model.realm import Credentials
 
 T = TypeVar("T")
 OWNER = "ci-warm.owner"

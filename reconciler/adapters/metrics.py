@@ -15,11 +15,12 @@ from prometheus_client.registry import Collector
 from reconciler.adapters import host
 from reconciler.model.errors import ObserveError, StateError
 from reconciler.model.ids import AppName
-from reconciler.ports import Snapshots, Store
+from reconciler.ports.node import Snapshots
 from reconciler.state import files
-from reconciler.state.alerts import AlertFolder
+from reconciler.state.alerts import AlertStore
 from reconciler.state.history import HistoryFile
-from reconciler.state.requests import WishFolder
+from reconciler.state.records import RecordStore
+from reconciler.state.requests import RequestQueue
 
 _PASS_BUCKETS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
 _PHASE_BUCKETS = (0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800)
@@ -95,10 +96,10 @@ class StateCollector(Collector):
     def __init__(
         self,
         *,
-        store: Store,
+        store: RecordStore,
         snapshots: Snapshots,
-        alerts: AlertFolder,
-        spool: WishFolder,
+        alerts: AlertStore,
+        spool: RequestQueue,
         paths: Sequence[Path],
         calls: Callable[[], int],
     ) -> None:

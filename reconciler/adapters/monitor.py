@@ -16,7 +16,7 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from reconciler.model.errors import UsageError
-from reconciler.ports.daemon import Check, Component
+from reconciler.model.host import Check, Component
 
 _TIMEOUT_S = 10
 _ERROR_CHARS = 200

@@ -10,7 +10,7 @@ import ssl
 import threading
 import time
 
-from reconciler.ports import Probe, ProbeAnswer
+from reconciler.model.probe import Probe, ProbeAnswer
 
 BODY_CAP = 64 << 10
 

@@ -13,7 +13,7 @@ from reconciler.core.host.alert_delivery import Message
 from reconciler.model.errors import ActError, StateError, UsageError
 from reconciler.model.settings import RelaySettings
 from reconciler.state import files
-from reconciler.state.alerts import AlertFolder
+from reconciler.state.alerts import AlertStore
 
 _MARKS = ".relayed.json"
 
@@ -21,7 +21,7 @@ _MARKS = ".relayed.json"
 class Relay:
     """One run of `ci-warm alerts relay`, or one beat of the daemon's."""
 
-    def __init__(self, folder: AlertFolder, settings: RelaySettings) -> None:
+    def __init__(self, folder: AlertStore, settings: RelaySettings) -> None:
         self._folder = folder
         self._settings = settings
         self._marks = folder.folder / _MARKS

@@ -20,7 +20,7 @@ _MOST = 16
 """Runs that wait or run at once; more are refused: whoever asks again is heard when some are done."""
 
 
-class RunStarter:
+class RunProcesses:
     """One child per app and kind of run; a test that is asked for while it runs comes once more when it has ended."""
 
     def __init__(self, config: Path, state: Path) -> None:

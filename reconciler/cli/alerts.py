@@ -8,16 +8,18 @@ from reconciler.cli import common
 from reconciler.cli.common import JsonFlag
 
 if TYPE_CHECKING:
-    from reconciler.state.alerts import AlertFolder
+    from reconciler.state.alerts import AlertStore
+
+    pass
 
 group = typer.Typer(help="Open alerts: what stands, why, and what clears it.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="file name as listed")]
 
 
-def _folder() -> "AlertFolder":
-    from reconciler.state.alerts import AlertFolder
+def _folder() -> "AlertStore":
+    from reconciler.state.alerts import AlertStore
 
-    return AlertFolder(common.OPTIONS.state / "alerts")
+    return AlertStore(common.OPTIONS.state / "alerts")
 
 
 @group.command("list")

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,26 +101,20 @@ def _progress() -> "Any":
     return lambda name, text: log.info("step", app=name, doing=text)
 
 
-def refuse_canonical(built: "App", name: str) -> None:
-    """Canonicals have commands of their own.
+def confirmer(*, yes: bool) -> "Callable[[str], bool]":
+    """Asks the person at the terminal before something is done; `yes`: they said so already."""
 
-    Raises:
-        UsageError: it is one.
-    """
-    from reconciler.model.app import Kind
-    from reconciler.model.errors import UsageError
+    def ask(question: str) -> bool:
+        return yes or typer.confirm(question, err=True)
 
-    if built.spec(name).kind is Kind.CANONICAL:
-        raise UsageError(
-            f"{name} is a canonical; ci-warm canonical list|seed|deploy|undeploy, cold and quick work on it"
-        )
+    return ask
 
 
-def context(built: "App", name: str, actor: str) -> "Context":
-    """The context of one app."""
+def context(built: "App", name: str, who: str = "") -> "Context":
+    """The context of one app; `who` acts, or whoever is at the keyboard."""
     from reconciler.engine.context import Context
 
-    return Context(ports=built.ports, settings=built.settings, spec=built.spec(name), actor=actor)
+    return Context(ports=built.ports, settings=built.settings, spec=built.spec(name), actor=who or actor())
 
 
 @contextmanager
@@ -128,16 +122,12 @@ def locked(built: "App", name: str, what: str, wait: float = 0.0) -> Iterator[No
     """Hold the app's lock, waiting up to `wait` seconds for it.
 
     Raises:
-        LockBusy: somebody else still holds it.
+        LockBusy: another process still holds it.
     """
-    from reconciler.state.lock_wait import until_free
+    from reconciler.engine.operate import app_lock
 
-    spec = built.spec(name)
-    held = until_free(built.clock, wait, 0.1, lambda: built.ports.locks.acquire(spec.app, what))
-    try:
+    with app_lock.hold(context(built, name), what, wait):
         yield
-    finally:
-        held.release()
 
 
 def actor() -> str:
@@ -171,7 +161,7 @@ def say(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
-def fields(value: "Any") -> Mapping[str, Any]:
+def fields(value: "Any") -> dict[str, Any]:
     """A dataclass as JSON data."""
     import dataclasses
 

@@ -1,14 +1,17 @@
 """Reading commands: `explain`, `status`, `preflight`, `validate`, `schema`. Effects: reads, stdout."""
 
 import time
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from reconciler.cli import common
 from reconciler.cli.common import AppArgument, JsonFlag
+
+if TYPE_CHECKING:
+    from reconciler.engine.operate.explain import Explanation
+    from reconciler.engine.operate.preflight import WayBack
 
 _WATCH_S = 0.5
 
@@ -18,99 +21,45 @@ def explain(
 ) -> None:
     """Say in one screen why an app is as it is and why it does not move on."""
     from reconciler.engine.host import one_pass
-    from reconciler.engine.live.plan import consider
-    from reconciler.engine.live.report import hold_json
+    from reconciler.engine.operate import explain as use_case
 
     with common.errors():
         built = common.app()
         context = common.context(built, app, "explain")
         url = context.spec.recipe.url
         problems = {} if no_fetch else one_pass.fetch_all(built.ports, [url])
-        seen = consider(context, built.ports.engine.look(), problems.get(url), remember=False)
-        known, facts, canonical = seen.facts.known, seen.facts, seen.canonical
-        is_canonical = context.spec.kind == "canonical"
-        answer = {
-            "app": app,
-            "kind": context.spec.kind,
-            "status": seen.assessment.status,
-            "reason": seen.assessment.reason,
-            "known_good": known.release.version if known else canonical.version if canonical else None,
-            "since": _since(known.at if known else canonical.ts if canonical else None),
-            "fallback": known.fallback.release.version if known and known.fallback else None,
-            "candidate": facts.choice.candidate.text if facts.choice.candidate else None,
-            "next": _next_of_canonical(seen) if is_canonical else type(seen.plan.action).__name__.lower(),
-            "probe": facts.answer.detail if facts.answer else None,
-            "holds": [hold_json(hold) for hold in seen.plan.holds],
-            "approved": [a.version for a in facts.memory.approvals if a.used_at is None],
-            "clear": _clear(seen),
-            "evidence": [
-                *seen.assessment.evidence,
-                *facts.evidence,
-                *([facts.recipe_problem] if facts.recipe_problem else []),
-            ],
-            "alerts": [path.name for path, alert in built.alerts.open() if alert.app == app],
-            "last": [_ended(line) for line in built.history.lines() if line.app == app][-3:],
-        }
+        found = use_case.explain(context, problems.get(url))
     if json:
-        common.print_json(answer)
+        since = found.since.isoformat(timespec="seconds") if found.since else None
+        common.print_json({**common.fields(found), "since": since})
         return
-    _explain(answer)
+    _explain(found)
 
 
-def _next_of_canonical(seen: Any) -> str:
-    newest, canonical = seen.facts.choice.candidate, seen.canonical
-    if seen.plan.steps or newest is None or canonical is None or newest.text == canonical.version:
-        return ", ".join(seen.plan.steps) or "nothing"
-    return f"nothing in a pass; the sweep tests {newest.text}, or ci-warm cold {canonical.app}"
-
-
-def _ended(line: Any) -> str:
-    """How something ended; of a run also its name, for `runs show`."""
-    run = line.op_id.removeprefix("run-") if line.op_id.startswith("run-") else ""
-    return f"{line.result} ({run})" if run else str(line.result)
-
-
-def _since(at: datetime | None) -> str | None:
-    return at.isoformat(timespec="seconds") if at else None
-
-
-def _clear(seen: Any) -> list[str]:
-    """The hold reasons that do not apply: what was looked at and found good."""
-    from reconciler.model.hold import HoldReason
-
-    if seen.studied is None:
-        return []
-    held = {hold.reason for hold in seen.plan.holds}
-    return [
-        reason
-        for reason in HoldReason
-        if reason not in held and reason not in (HoldReason.STATE, HoldReason.TRAIN_STOPPED)
-    ]
-
-
-def _explain(answer: dict[str, Any]) -> None:
-    common.say(f"{answer['app']} ({answer['kind']}): {answer['status']}, {answer['reason']}")
+def _explain(found: "Explanation") -> None:
+    common.say(f"{found.app} ({found.kind}): {found.status}, {found.reason}")
     common.say(
-        f"  known-good  {answer['known_good'] or 'none'}" + (f", since {answer['since']}" if answer["since"] else "")
+        f"  known-good  {found.known_good or 'none'}"
+        + (f", since {found.since.isoformat(timespec='seconds')}" if found.since else "")
     )
-    common.say(f"  way back    {answer['fallback'] or 'none'}")
-    common.say(f"  newest      {answer['candidate'] or 'none'}")
-    if answer["probe"]:
-        common.say(f"  probe       {answer['probe']}")
-    common.say(f"  next        {answer['next']}{' (held)' if answer['holds'] else ''}")
-    for hold in answer["holds"]:
-        common.say(f"  why not yet: {hold['reason']}: {hold['detail']}")
-        common.say(f"      clears when: {hold['clears_when']}")
-    if answer["approved"]:
-        common.say(f"  approved: {', '.join(answer['approved'])}")
-    if answer["clear"]:
-        common.say(f"  not held by: {', '.join(answer['clear'])}")
-    for text in answer["evidence"]:
+    common.say(f"  way back    {found.fallback or 'none'}")
+    common.say(f"  newest      {found.candidate or 'none'}")
+    if found.probe:
+        common.say(f"  probe       {found.probe}")
+    common.say(f"  next        {found.next}{' (held)' if found.holds else ''}")
+    for hold in found.holds:
+        common.say(f"  why not yet: {hold.reason}: {hold.detail}")
+        common.say(f"      clears when: {hold.clears_when}")
+    if found.approved:
+        common.say(f"  approved: {', '.join(found.approved)}")
+    if found.clear:
+        common.say(f"  not held by: {', '.join(found.clear)}")
+    for text in found.evidence:
         common.say(f"  seen: {text}")
-    for name in answer["alerts"]:
+    for name in found.alerts:
         common.say(f"  alert: {name}")
-    if answer["last"]:
-        common.say(f"  last outcomes: {', '.join(answer['last'])}")
+    if found.last:
+        common.say(f"  last outcomes: {', '.join(found.last)}")
 
 
 def status(
@@ -137,7 +86,7 @@ def _status(json: bool, *, missing_is_fine: bool) -> int:
     """Print the report as it stands; gives what it was stamped with."""
     from reconciler.model.published import StatusReport
     from reconciler.state import records
-    from reconciler.state.alerts import AlertFolder
+    from reconciler.state.alerts import AlertStore
 
     with common.errors():
         stamp = _stamp()
@@ -149,7 +98,7 @@ def _status(json: bool, *, missing_is_fine: bool) -> int:
     if json:
         common.print_json(common.dumped(report))
         return stamp
-    since = {a.app: a.first_at for _, a in AlertFolder(common.OPTIONS.state / "alerts").open() if "held-" in a.reason}
+    since = {a.app: a.first_at for _, a in AlertStore(common.OPTIONS.state / "alerts").open() if "held-" in a.reason}
     rows = [
         (
             a.app,
@@ -168,65 +117,52 @@ def _status(json: bool, *, missing_is_fine: bool) -> int:
 
 def preflight(app: AppArgument, json: JsonFlag = False) -> None:
     """Check that the way back exists: images, snapshot, room. Changes nothing. Exit 1 if a rollback would fail."""
-    from reconciler.engine.live.preflight import room_problem, way_back_problems
-    from reconciler.engine.release.images import lookup_release
+    from reconciler.engine.operate import preflight as use_case
 
     with common.errors():
-        built = common.app()
-        context = common.context(built, app, "preflight")
-        known = built.store.known_good(context.app)
-        releases = {"known-good": known.release} if known else {}
-        if known and known.fallback:
-            releases["fallback"] = known.fallback.release
-        images = [
-            {
-                "of": name,
-                "image": i.reference,
-                "exists": i.exists,
-                "local": i.local,
-                "created": i.created,
-                "error": i.error,
-            }
-            for name, release in releases.items()
-            for i in lookup_release(context, release, details=True)
-        ]
-        snapshot = built.snapshots.observe(context.app)
-        volumes = list(built.store.bundle(context.app, known.release.bundle).volumes.values()) if known else []
-        _, room = room_problem(context, volumes) if context.spec.stateful else (None, None)
-        problems = way_back_problems(context, known)
-    answer = {
-        "app": app,
-        "rollback_to": known.fallback.release.version if known and known.fallback else None,
-        "snapshot": {"id": snapshot.id, "version": snapshot.version, "created_at": snapshot.created_at}
-        if snapshot
-        else None,
-        "images": images,
-        "problems": problems,
-        "room": room or "enough",
-    }
+        found = use_case.check_way_back(common.context(common.app(), app, "preflight"))
     if json:
-        common.print_json(answer)
+        common.print_json(_preflight_json(found))
     else:
-        _print_preflight(answer)
-    if problems:
+        _print_preflight(found)
+    if found.problems:
         raise typer.Exit(common.FAILED)
 
 
-def _print_preflight(answer: dict[str, Any]) -> None:
-    common.say(f"{answer['app']}: rollback to {answer['rollback_to'] or 'nothing'}")
-    if answer["snapshot"]:
-        found = answer["snapshot"]
-        common.say(f"  snapshot of {found['version']}, {found['created_at']:%Y-%m-%d %H:%M:%S} UTC ({found['id']})")
-    for image in answer["images"]:
-        where = (
-            "on the engine"
-            if image["local"]
-            else {True: "in its registry", False: "MISSING", None: "UNKNOWN"}[image["exists"]]
-        )
-        made = f", created {image['created']}" if image["created"] else ""
-        common.say(f"  {image['of']}: {image['image']}: {where}{made} {image['error']}".rstrip())
-    common.say(f"  room: {answer['room']}")
-    for problem in answer["problems"]:
+def _preflight_json(found: "WayBack") -> dict[str, object]:
+    snapshot = found.snapshot
+    return {
+        "app": found.app,
+        "rollback_to": found.rollback_to,
+        "snapshot": snapshot and {"id": snapshot.id, "version": snapshot.version, "created_at": snapshot.created_at},
+        "images": [
+            {
+                "of": name,
+                "image": image.reference,
+                "exists": image.exists,
+                "local": image.local,
+                "created": image.created,
+                "error": image.error,
+            }
+            for name, image in found.images
+        ],
+        "problems": found.problems,
+        "room": found.room or "enough",
+    }
+
+
+def _print_preflight(found: "WayBack") -> None:
+    common.say(f"{found.app}: rollback to {found.rollback_to or 'nothing'}")
+    snapshot = found.snapshot
+    if snapshot is not None:
+        common.say(f"  snapshot of {snapshot.version}, {snapshot.created_at:%Y-%m-%d %H:%M:%S} UTC ({snapshot.id})")
+    for name, image in found.images:
+        where = {True: "in its registry", False: "MISSING", None: "UNKNOWN"}[image.exists]
+        made = f", created {image.created}" if image.created else ""
+        where = "on the engine" if image.local else where
+        common.say(f"  {name}: {image.reference}: {where}{made} {image.error}".rstrip())
+    common.say(f"  room: {found.room or 'enough'}")
+    for problem in found.problems:
         common.say(f"  problem: {problem}")
 
 

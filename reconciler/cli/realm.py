@@ -10,12 +10,14 @@ from reconciler.cli import common
 from reconciler.cli.common import JsonFlag
 
 if TYPE_CHECKING:
-    from reconciler.engine.testrun.realms import Keeper
+    from reconciler.engine.testrun.realms import RealmContext
+
+    pass
 
 group = typer.Typer(help="A realm per run on the shared Keycloak.", no_args_is_help=True)
 
 
-def _keeper() -> "Keeper":
+def _keeper() -> "RealmContext":
     from reconciler import app as composition
 
     return composition.keeper(common.app())

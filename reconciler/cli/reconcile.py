@@ -1,7 +1,7 @@
 """`reconcile` and `plan`. Effects: a pass; `plan` only reads."""
 
 import os
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,7 @@ from reconciler.cli.common import JsonFlag, WaitFlag
 
 if TYPE_CHECKING:
     from reconciler.app import App
+    from reconciler.engine.operate.plan import PlanRow
 
 AppsArgument = Annotated[list[str] | None, typer.Argument(metavar="[APP]...", help="only these apps; default all")]
 NoFetch = Annotated[bool, typer.Option("--no-fetch", help="let local tags decide; also CI_WARM_SKIP_FETCH=1")]
@@ -61,87 +62,46 @@ def _warn_if_empty(built: "App") -> None:
 def plan(apps: AppsArgument = None, no_fetch: NoFetch = False, json: JsonFlag = False) -> None:
     """Show what the next pass would do and what holds it. Exit 0: nothing, 20: changes, 21: held."""
     from reconciler.engine.host import one_pass
-    from reconciler.engine.live.plan import consider
-    from reconciler.model.errors import StateError
+    from reconciler.engine.operate import plan as use_case
 
-    rows: list[dict[str, Any]] = []
     with common.errors():
         built = common.app()
         _warn_if_empty(built)
         chosen = [built.spec(name) for name in apps] if apps else list(built.specs)
         world = built.ports.engine.look()
         problems = one_pass.fetch_all(built.ports, [s.recipe.url for s in chosen]) if _fetches(no_fetch) else {}
-        for spec in chosen:
-            context = common.context(built, spec.name, "plan")
-            try:
-                rows.append(_row(context, consider(context, world, problems.get(spec.recipe.url), remember=False)))
-            except StateError as exc:  # one record that is not to be trusted hides no other app
-                rows.append(_unreadable(context, exc))
+        rows = [
+            use_case.plan(common.context(built, spec.name, "plan"), world, problems.get(spec.recipe.url))
+            for spec in chosen
+        ]
     if json:
-        common.print_json(rows)
+        common.print_json([_plan_json(row) for row in rows])
     else:
         for row in rows:
             _print(row)
-    if any(row["result"] == "held-state" for row in rows):
+    if any(row.result == "held-state" for row in rows):
         raise typer.Exit(common.FAILED)
-    if any(row["holds"] for row in rows):
+    if any(row.holds for row in rows):
         raise typer.Exit(common.HELD)
-    if any(row["changes"] for row in rows):
+    if any(row.changes for row in rows):
         raise typer.Exit(common.CHANGES)
 
 
-def _unreadable(context: Any, exc: Exception) -> dict[str, Any]:
-    return {
-        "app": context.app,
-        "status": "unknown",
-        "reason": str(exc),
-        "action": "nothing",
-        "result": "held-state",
-        "from": None,
-        "to": None,
-        "changes": False,
-        "holds": [],
-        "images": [],
-        "disk_bytes": 0,
-        "steps": [],
-    }
+def _plan_json(row: "PlanRow") -> dict[str, object]:
+    found = common.fields(row)
+    renamed = {"from": found.pop("origin"), "to": found.pop("target")}
+    return {**found, **renamed, "holds": [hold.to_json() for hold in row.holds]}
 
 
-def _row(context: Any, considered: Any) -> dict[str, Any]:
-    from reconciler.engine.live.preflight import room_problem
-    from reconciler.engine.live.report import hold_json
-    from reconciler.model.action import Nothing
-
-    action, studied = considered.plan.action, considered.studied
-    rendered = studied.rendered if studied else None
-    room = room_problem(context, list(rendered.volumes.values()))[0] if rendered and context.spec.stateful else None
-    known = considered.facts.known
-    return {
-        "app": context.app,
-        "status": considered.assessment.status,
-        "reason": considered.assessment.reason,
-        "action": type(action).__name__.lower(),
-        "result": action.result if isinstance(action, Nothing) else None,
-        "from": known.release.version if known else considered.canonical.version if considered.canonical else None,
-        "to": getattr(action, "target", None),
-        "changes": (not isinstance(action, Nothing) or bool(considered.plan.steps)) and not considered.plan.holds,
-        "holds": [hold_json(hold) for hold in considered.plan.holds],
-        "images": sorted(set(rendered.images.values())) if rendered else [],
-        "disk_bytes": int(room.used * context.settings.limits.reserve) if room else 0,
-        "steps": list(considered.plan.steps),
-    }
-
-
-def _print(row: dict[str, Any]) -> None:
-    arrow = f" {row['from'] or '-'} -> {row['to']}" if row["to"] else ""
-    what = row["result"] or row["action"]
-    common.say(f"{row['app']}: {what}{arrow} ({row['reason']})")
-    if row["steps"] and row["changes"]:
-        common.say(f"  steps: {', '.join(row['steps'])}")
-    if row["images"]:
-        common.say(f"  images: {', '.join(row['images'])}")
-    if row["disk_bytes"]:
-        common.say(f"  disk needed: {row['disk_bytes'] / (1 << 20):.1f} MiB")
-    for hold in row["holds"]:
-        common.say(f"  held-{hold['reason']}: {hold['detail']}")
-        common.say(f"    clears when: {hold['clears_when']}")
+def _print(row: "PlanRow") -> None:
+    arrow = f" {row.origin or '-'} -> {row.target}" if row.target else ""
+    common.say(f"{row.app}: {row.result or row.action}{arrow} ({row.reason})")
+    if row.steps and row.changes:
+        common.say(f"  steps: {', '.join(row.steps)}")
+    if row.images:
+        common.say(f"  images: {', '.join(row.images)}")
+    if row.disk_bytes:
+        common.say(f"  disk needed: {row.disk_bytes / (1 << 20):.1f} MiB")
+    for hold in row.holds:
+        common.say(f"  held-{hold.reason}: {hold.detail}")
+        common.say(f"    clears when: {hold.clears_when}")

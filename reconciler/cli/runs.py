@@ -10,8 +10,8 @@ from reconciler.cli.common import JsonFlag, WaitFlag
 
 if TYPE_CHECKING:
     from reconciler.app import App
-    from reconciler.engine.testrun.environment import Site
-    from reconciler.engine.testrun.plan import Plan, Request
+    from reconciler.engine.testrun.environment import RunEnvironment
+    from reconciler.engine.testrun.plan import RunPlan, RunRequest
     from reconciler.model.app import AppSpec
     from reconciler.model.testrun import Run
     from reconciler.model.tests import Stage
@@ -37,8 +37,8 @@ def cold(
     from reconciler.engine.testrun import cold as runs
     from reconciler.engine.testrun import plan as testrun_plan
 
-    def ask(spec: "AppSpec") -> testrun_plan.Request:
-        return testrun_plan.Request(
+    def ask(spec: "AppSpec") -> testrun_plan.RunRequest:
+        return testrun_plan.RunRequest(
             spec=spec, ref=ref, base=base, stages=_stages(stages), keep_on_failure=keep, actor=common.actor()
         )
 
@@ -57,14 +57,19 @@ def quick(
     from reconciler.engine.testrun import quick as runs
     from reconciler.model.testrun import RunMode
 
-    def ask(spec: "AppSpec") -> testrun_plan.Request:
-        return testrun_plan.Request(spec=spec, mode=RunMode.QUICK, ref=ref, actor=common.actor())
+    def ask(spec: "AppSpec") -> testrun_plan.RunRequest:
+        return testrun_plan.RunRequest(spec=spec, mode=RunMode.QUICK, ref=ref, actor=common.actor())
 
     tell(_played(recipe, ask, runs.run, no_fetch=no_fetch, wait=wait), json=json)
 
 
 def _played(
-    recipe: str, ask: "Callable[[AppSpec], Request]", run: "Callable[[Site, Plan], Run]", *, no_fetch: bool, wait: float
+    recipe: str,
+    ask: "Callable[[AppSpec], RunRequest]",
+    run: "Callable[[RunEnvironment, RunPlan], Run]",
+    *,
+    no_fetch: bool,
+    wait: float,
 ) -> "Run":
     """Plan once, then queue and run."""
     from reconciler.engine.testrun import plan as testrun_plan
@@ -73,11 +78,11 @@ def _played(
         built, site = opened()
         request = ask(site.enrolled(recipe))
         fetch(built, request.spec.recipe.url, no_fetch=no_fetch)
-        plan = testrun_plan.make(site, request)
+        plan = testrun_plan.plan_run(site, request)
         return patiently(built, wait, lambda: run(site, plan))
 
 
-def opened() -> "tuple[App, Site]":
+def opened() -> "tuple[App, RunEnvironment]":
     """The app and its test site; whatever killed runs left is removed first."""
     from reconciler import app as composition
     from reconciler.engine.testrun import teardown
@@ -109,7 +114,7 @@ def patiently(built: "App", wait: float, work: "Callable[[], R]") -> "R":
         LockBusy: it still is.
     """
     from reconciler.model.errors import Interrupted
-    from reconciler.state.lock_wait import until_free
+    from reconciler.state.locks import wait_until_free
 
     def once() -> "R":
         try:
@@ -119,7 +124,7 @@ def patiently(built: "App", wait: float, work: "Callable[[], R]") -> "R":
             common.stop(common.FAILED, "stopped; everything of the run was removed first")
 
     try:
-        return until_free(built.clock, wait, _POLL_S, once)
+        return wait_until_free(built.clock, wait, _POLL_S, once)
     except Interrupted:
         common.stop(common.FAILED, "stopped while it waited for its turn; nothing was begun")
 

@@ -38,7 +38,9 @@ def sweep(
             tests = composition.cold_runs(built, common.OPTIONS.config, import_module("reconciler.cli.main").command)
             with _bar() as progress:
                 order = engine_sweep.Order(again=again or every, every=every, progress=progress)
-                report, done = engine_sweep.run(first, load, built.sweeps, built.sweeps, tests, order)
+                report, done = engine_sweep.run(
+                    first, load, built.sweeps, composition.sweep_command(built), tests, order
+                )
         finally:
             held.release()
     if json:

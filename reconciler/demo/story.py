@@ -24,7 +24,7 @@ from reconciler.engine.testrun import plan as testrun_plan
 from reconciler.model.errors import ReconcilerError, UsageError
 from reconciler.model.ids import StackName
 from reconciler.model.testrun import Run, RunMode
-from reconciler.ports import Engine
+from reconciler.ports.engine import Engine
 
 Say = Callable[[str], None]
 _HEALTH = {
@@ -141,7 +141,7 @@ class _Stage:
         """A test run of the canonical at the latest release; its summary is shown."""
         app = self.app()
         site = composition.site(app)
-        plan = testrun_plan.make(site, testrun_plan.Request(spec=app.spec("canon"), mode=mode, actor="demo"))
+        plan = testrun_plan.plan_run(site, testrun_plan.RunRequest(spec=app.spec("canon"), mode=mode, actor="demo"))
         done = cold.run(site, plan) if mode is RunMode.COLD else quick.run(site, plan)
         for line in summary.summary(done).splitlines():
             self.say(f"      {line}")

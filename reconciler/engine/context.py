@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
+from reconciler.engine.ports import Ports
 from reconciler.model.app import AppSpec, HealthSpec
 from reconciler.model.ids import AppName, StackName
 from reconciler.model.journal import Change, Failure, Journal, Step
 from reconciler.model.release import Bundle
 from reconciler.model.settings import Settings
-from reconciler.ports import Ports
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,3 +33,7 @@ class Hold:
     reason: HoldReason
     detail: str
     clears_when: str
+
+    def to_json(self) -> dict[str, str]:
+        """The hold as programs read it."""
+        return {"reason": self.reason, "detail": self.detail, "clears_when": self.clears_when}

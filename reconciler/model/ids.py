@@ -1,5 +1,6 @@
 """Names that must not be mixed up, and the one validator for names that become paths, labels and locks. Pure."""
 
+import hashlib
 import re
 from typing import NewType
 
@@ -42,3 +43,9 @@ def stack_for(domain: str) -> StackName:
 
 HOST = AppName("host")
 """Whom alerts name that are of no app."""
+
+
+def mirror_name(url: str) -> str:
+    """Folder name of a mirror: readable, and unique by the digest of the URL."""
+    stem = re.sub(r"[^a-z0-9]+", "-", url.rstrip("/").removesuffix(".git").rsplit("/", 1)[-1].lower()).strip("-")
+    return f"{stem or 'recipe'}-{hashlib.sha256(url.encode()).hexdigest()[:10]}.git"

@@ -4,7 +4,7 @@ Read by `adapters.specs`; units: durations are seconds.
 """
 
 from enum import StrEnum
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -47,6 +47,8 @@ class CheckSpec(Strict):
 
 class TestSpec(Strict):
     """`tests:` of a canonical's spec, and `ci/tests.yaml` of a recipe; what the spec says wins key by key."""
+
+    __test__: ClassVar[bool] = False  # pytest takes every name that begins so for tests
 
     stages: tuple[Stage, ...] = Field(STAGES, min_length=1)
     base: str | None = Field(None, description="version or ref that the upgrade starts from; default: see runs.md")

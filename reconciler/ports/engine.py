@@ -1,6 +1,6 @@
 """What the container engine and the deploy tool can do, as Protocols. Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -8,19 +8,9 @@ from typing import Literal, Protocol
 from reconciler.model.ids import AppName, StackName
 from reconciler.model.observed import ImageObs, Inventory, StackObs, VolumeObs, World
 from reconciler.model.release import Bundle
+from reconciler.ports.node import Holder
 
 NamedKind = Literal["secret", "network", "config"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Holder:
-    """One container that refers to the stack's volumes. `owned`: its service still exists and wants it."""
-
-    id: str
-    state: str
-    owned: bool
-    of_stack: bool
-    name: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,10 +107,3 @@ class Engine(Protocol):
 
     def remove_image(self, image_id: str, references: Sequence[str]) -> bool:
         """Remove an image without force; False if something uses it, or if it has got other names meanwhile."""
-
-
-class Events(Protocol):
-    """What an engine says when something happens: a hint to look, never the truth."""
-
-    def follow(self, wake: Callable[[str], None], stopped: Callable[[], bool]) -> None:
-        """Call `wake` per event with a word about it, until `stopped`; whatever happens to the stream."""

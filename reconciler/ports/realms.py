@@ -1,21 +1,9 @@
 """Realms of the shared single sign-on, as a Protocol. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
-
-@dataclass(frozen=True, kw_only=True)
-class Credentials:
-    """What a run needs to log in. `issuer` as its tokens say it; `username` is a user with a password grant."""
-
-    realm: str
-    issuer: str
-    discovery: str
-    client_id: str
-    client_secret: str
-    username: str
-    password: str
+from reconciler.model.realm import Credentials
 
 
 class Realms(Protocol):

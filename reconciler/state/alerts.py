@@ -16,7 +16,7 @@ from reconciler.state import files, records
 RESERVE_BYTES = 1 << 20
 
 
-class AlertFolder:
+class AlertStore:
     """`ports.Alerts`, and what the command line needs to list and acknowledge."""
 
     def __init__(self, folder: Path, gid: int | None = None, remind_after_s: float = 86400.0) -> None:

@@ -7,18 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from reconciler.adapters.git import mirror_name
 from reconciler.core.redact import Redactor
 from reconciler.model.base import Record
 from reconciler.model.canonical import Canonical, Greens, InFlight, Promotion, Use
 from reconciler.model.errors import StateError
-from reconciler.model.ids import AppName, is_name
+from reconciler.model.ids import AppName, is_name, mirror_name
 from reconciler.state import files, records
 
 R = TypeVar("R", bound=Record)
 
 
-class CanonicalFolder:
+class CanonicalStore:
     """`<state root>/<app>/*.json` and `<state root>/green/<recipe>.json`."""
 
     def __init__(self, root: Path, gid: int | None = None) -> None:

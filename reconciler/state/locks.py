@@ -7,17 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from reconciler.model.errors import LockBusy, StateError
 from reconciler.model.ids import AppName, is_name
 from reconciler.model.lock import LockHolder
+from reconciler.ports.clock import Clock
 from reconciler.state import files
 
+R = TypeVar("R")
 _RECORD_BYTES = 511
 
 
-class LockHeld:
+class HeldLock:
     """A lock we hold; close-on-exec, so no child inherits it."""
 
     def __init__(self, fd: int) -> None:
@@ -31,10 +33,10 @@ class LockHeld:
 
 
 @dataclass
-class SeveralHeld:
+class HeldLocks:
     """Locks that are let go together."""
 
-    locks: list[LockHeld]
+    locks: list[HeldLock]
 
     def release(self) -> None:
         """Let all go; twice is fine."""
@@ -42,7 +44,7 @@ class SeveralHeld:
             lock.release()
 
 
-class LockFolder:
+class Locks:
     """`ports.Locks`. The holder record inside the file is information; the flock is the truth."""
 
     def __init__(self, folder: Path, now: Callable[[], datetime]) -> None:
@@ -55,15 +57,15 @@ class LockFolder:
             raise StateError(app, "is not an app name")
         return self.folder / f"{app}.lock"
 
-    def acquire(self, app: AppName, what: str) -> LockHeld:
+    def acquire(self, app: AppName, what: str) -> HeldLock:
         """See `ports.Locks`."""
         return self._take(self.path(app), what)
 
-    def turn(self, name: Literal["daemon", "sweep", "upgrade"], what: str) -> LockHeld:
+    def turn(self, name: Literal["daemon", "sweep", "upgrade"], what: str) -> HeldLock:
         """See `ports.Locks`. These lie beside the folder of the apps' locks, where no app's name can meet theirs."""
         return self._take(self.folder.parent / f"{name}.lock", what)
 
-    def slot(self, count: int, what: str) -> LockHeld:
+    def slot(self, count: int, what: str) -> HeldLock:
         """See `ports.Locks`."""
         for number in range(count):
             try:
@@ -72,10 +74,10 @@ class LockFolder:
                 busy = exc
         raise busy
 
-    def all_slots(self, count: int, what: str) -> "SeveralHeld":
+    def all_slots(self, count: int, what: str) -> "HeldLocks":
         """See `ports.Locks`. Those of a larger count, too: it may have been lowered while tests ran."""
         numbers = {*range(count), *(int(path.stem[5:]) for path in self.folder.parent.glob("test-*.lock"))}
-        held = SeveralHeld([])
+        held = HeldLocks([])
         try:
             for number in sorted(numbers):
                 held.locks.append(self._take(self._slot(number), what))
@@ -87,7 +89,7 @@ class LockFolder:
     def _slot(self, number: int) -> Path:
         return self.folder.parent / f"test-{number}.lock"
 
-    def _take(self, path: Path, what: str) -> LockHeld:
+    def _take(self, path: Path, what: str) -> HeldLock:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, files.PRIVATE_FILE)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -103,7 +105,7 @@ class LockFolder:
             if exc.errno not in (errno.ENOSPC, errno.EDQUOT):  # the record is information; the lock holds without it
                 os.close(fd)
                 raise
-        return LockHeld(fd)
+        return HeldLock(fd)
 
 
 def holder_pid(path: Path) -> int | None:
@@ -137,3 +139,20 @@ def describe(raw: bytes) -> str:
     except ValueError:
         return "somebody who left no name"
     return f"{holder.what} (pid {holder.pid}, since {holder.since:%Y-%m-%d %H:%M:%S} UTC)"
+
+
+def wait_until_free(clock: Clock, wait_s: float, poll_s: float, take: Callable[[], R]) -> R:
+    """Try `take` until nobody is in the way any more.
+
+    Raises:
+        LockBusy: after `wait_s` seconds somebody still is.
+        Interrupted: asked to stop while waiting.
+    """
+    deadline = clock.monotonic() + wait_s
+    while True:
+        try:
+            return take()
+        except LockBusy:
+            if clock.monotonic() >= deadline:
+                raise
+            clock.wait(poll_s)

@@ -10,18 +10,17 @@ from pathlib import Path
 from reconciler.core.host import realm_names
 from reconciler.model.errors import StateError
 from reconciler.model.ids import AppName
-from reconciler.ports import Held
-from reconciler.ports.realms import Credentials
+from reconciler.model.realm import Credentials
 from reconciler.state import files
-from reconciler.state.locks import LockFolder
+from reconciler.state.locks import HeldLock, Locks
 
 
-class RealmDesk:
+class RealmStore:
     """`engine.realms.Desk`."""
 
     def __init__(self, folder: Path, now: Callable[[], datetime]) -> None:
         self.folder = files.make_folder(folder)
-        self._locks = LockFolder(folder, now)
+        self._locks = Locks(folder, now)
         self.owner = self._mark()
 
     def _mark(self) -> str:
@@ -34,7 +33,7 @@ class RealmDesk:
             raise StateError(str(path), "is not the mark of this host; an empty file would make every realm ours")
         return text
 
-    def acquire(self, realm: str, what: str) -> Held:
+    def acquire(self, realm: str, what: str) -> HeldLock:
         """See `engine.realms.Desk`."""
         return self._locks.acquire(AppName(realm), what)
 

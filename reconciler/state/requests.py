@@ -21,7 +21,7 @@ MAX_WISHES = 100
 _KEPT_REJECTED = 100
 
 
-class WishFolder:
+class RequestQueue:
     """`ports.daemon.Spool`."""
 
     def __init__(self, folder: Path, gid: int | None) -> None:
@@ -81,11 +81,11 @@ class WishFolder:
         self._drop(path)
 
 
-class WishDrop:
+class RequestSender:
     """`ports.runs.Seeds`: one wish per canonical, whoever takes it up."""
 
     def __init__(self, folder: Path, gid: int | None) -> None:
-        self._spool = WishFolder(folder, gid)
+        self._spool = RequestQueue(folder, gid)
 
     def ask(self, app: AppName) -> None:
         """See `ports.runs.Seeds`."""

@@ -8,14 +8,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from reconciler.adapters import junit
-from reconciler.core.testrun import spec, summary
+from reconciler.core.testrun import junit, spec, summary
 from reconciler.model.errors import ActError, LockBusy, StateError
 from reconciler.model.ids import AppName
 from reconciler.model.testrun import Run
-from reconciler.node.snapshots.store import FolderSnapshots
 from reconciler.state import files, records
-from reconciler.state.locks import LockFolder, LockHeld
+from reconciler.state.locks import HeldLock, Locks
 from reconciler.state.records import RecordStore
 
 _WORK = "work"
@@ -23,19 +21,18 @@ _PASSED = 0o751
 """Others may pass through to what is theirs: the checkout and the artefacts of the user that checks run as."""
 
 
-class OpenRun:
+class RunHandle:
     """`ports.runs.RunFolder`."""
 
-    def __init__(self, folder: Path, gid: int | None, held: LockHeld) -> None:
+    def __init__(self, folder: Path, gid: int | None, held: HeldLock) -> None:
         self.folder = folder
         self._gid = gid
         self._held = held
         self.work = folder / _WORK
         self.checkout = folder / "checkout"
         self.artefacts = folder / "artefacts"
-        state = self.work / "state"
-        self.store = RecordStore(state)
-        self.snapshots = FolderSnapshots(state)
+        self.state = self.work / "state"
+        self.store = RecordStore(self.state)
 
     def prepare(self) -> None:
         """Make the folders inside."""
@@ -96,20 +93,20 @@ class OpenRun:
         self._held.release()
 
 
-class RunArchive:
+class RunStore:
     """The folder of all runs. Locks lie in a folder of their own and are never unlinked while a report stands."""
 
     def __init__(self, folder: Path, gid: int | None, now: Callable[[], datetime]) -> None:
         self.folder = folder
         self._gid = gid
-        self._locks = LockFolder(folder / ".locks", now)
+        self._locks = Locks(folder / ".locks", now)
 
     def prepare(self) -> None:
         """Make the folders."""
         files.make_folder(self.folder, _PASSED, self._gid)
         files.make_folder(self.folder / ".locks")
 
-    def open(self, run: str, what: str) -> OpenRun:
+    def open(self, run: str, what: str) -> RunHandle:
         """See `ports.runs.RunDesk`."""
         opened = self.reopen(run, what)
         try:
@@ -120,11 +117,11 @@ class RunArchive:
             raise
         return opened
 
-    def reopen(self, run: str, what: str) -> OpenRun:
+    def reopen(self, run: str, what: str) -> RunHandle:
         """See `ports.runs.RunDesk`."""
         if not spec.is_run(run):
             raise StateError(run, "is not the name of a run")
-        return OpenRun(self.folder / run, self._gid, self._locks.acquire(AppName(run), what))
+        return RunHandle(self.folder / run, self._gid, self._locks.acquire(AppName(run), what))
 
     def _names(self) -> list[str]:
         found = [path.parent for path in self.folder.glob("*/run.json") if spec.is_run(path.parent.name)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.core.release import render
-from reconciler.engine.live.preflight import secret_key
+from reconciler.engine.release.needs import secret_key
 from reconciler.model.settings import Settings
 from reconciler.state import specs
 from reconciler.state.specs import RecipeYaml

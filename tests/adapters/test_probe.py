@@ -14,7 +14,7 @@ import pytest
 
 from reconciler.adapters.probe import HttpProber
 from reconciler.demo.story import free_port
-from reconciler.ports import Probe, ProbeAnswer
+from reconciler.model.probe import Probe, ProbeAnswer
 
 
 def drip(peer: Any) -> None:

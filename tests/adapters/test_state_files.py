@@ -18,10 +18,10 @@ from reconciler.model.ids import AppName
 from reconciler.model.release import KnownGood
 from reconciler.schemas import DOCUMENTS, all_schemas
 from reconciler.state import files, records
-from reconciler.state.alerts import AlertFolder
-from reconciler.state.canonicals import CanonicalFolder
+from reconciler.state.alerts import AlertStore
+from reconciler.state.canonicals import CanonicalStore
 from reconciler.state.history import HistoryFile
-from reconciler.state.locks import LockFolder
+from reconciler.state.locks import Locks
 from reconciler.state.records import RecordStore
 from tests.builders import NOW, journal, known
 
@@ -134,7 +134,7 @@ def alert(fingerprint: str = "f", *, after_s: float = 0, **changes: object) -> A
 
 
 def test_one_alert_per_condition_updated_reminded_resolved(tmp_path: Path) -> None:
-    folder = AlertFolder(tmp_path / "alerts")
+    folder = AlertStore(tmp_path / "alerts")
     folder.prepare()
     folder.raise_(alert())
     [(path, _)] = folder.open()
@@ -152,7 +152,7 @@ def test_one_alert_per_condition_updated_reminded_resolved(tmp_path: Path) -> No
 
 
 def test_an_acknowledged_condition_stays_quiet_until_it_ended_once(tmp_path: Path) -> None:
-    folder = AlertFolder(tmp_path / "alerts")
+    folder = AlertStore(tmp_path / "alerts")
     folder.prepare()
     folder.raise_(alert())
     folder.acknowledge(folder.open()[0][0].name, NOW)
@@ -172,7 +172,7 @@ def test_an_alert_can_be_written_on_a_full_disk_and_nothing_is_torn(tmp_path: Pa
     small.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=0750", "tmpfs", small], check=True)
     try:
-        store, folder = RecordStore(small), AlertFolder(small / "alerts")
+        store, folder = RecordStore(small), AlertStore(small / "alerts")
         folder.prepare()
         store.put_known_good(known())
         with pytest.raises(OSError, match="No space left"), (small / "fill").open("wb") as fill:
@@ -184,13 +184,13 @@ def test_an_alert_can_be_written_on_a_full_disk_and_nothing_is_torn(tmp_path: Pa
         assert RecordStore(small).known_good(APP) == known()
         assert list((small / APP).glob(".*.tmp")) == []
         folder.raise_(alert())
-        assert len(AlertFolder(small / "alerts").open()) == 1
+        assert len(AlertStore(small / "alerts").open()) == 1
     finally:
         subprocess.run(["umount", small], check=True)
 
 
 def test_a_lock_names_its_holder_and_goes_with_it(tmp_path: Path) -> None:
-    locks = LockFolder(tmp_path, lambda: NOW)
+    locks = Locks(tmp_path, lambda: NOW)
     held = locks.acquire(APP, "ci-warm test")
     with pytest.raises(LockBusy, match=r"notes.lock is held by ci-warm test \(pid \d+"):
         locks.acquire(APP, "another")
@@ -212,7 +212,7 @@ def test_schemas_on_disk_are_those_of_the_models() -> None:
 
 
 def test_two_runs_that_end_together_both_leave_their_green(tmp_path: Path) -> None:
-    folder, url = CanonicalFolder(tmp_path), "https://git.test/notes.git"
+    folder, url = CanonicalStore(tmp_path), "https://git.test/notes.git"
 
     def passed(version: str) -> None:
         green = Green(version=version, commit="c" * 40, kind="release", run=f"run-{version}", at=NOW)

@@ -1,38 +1,47 @@
 """The gate: one row per situation, and all reasons at once."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from reconciler.core.live import gate
-from reconciler.core.live.gate import Candidate
+from reconciler.core.live.gate import UpgradeFacts
+from reconciler.model.hold import Hold
 from reconciler.model.hold import HoldReason as R
 from reconciler.model.memory import Approval, HostFaults, Memory, Quarantine, Suspension
-from reconciler.model.recipe import ImageLookup
+from reconciler.model.recipe import ImageLookup, Rendered
 from reconciler.model.settings import NOTE_PATTERNS
-from tests.builders import NOW, memory, spec
+from tests.builders import NOW, facts, known, memory, spec
 
 COMMIT = "c" * 40
 GOOD = ImageLookup(reference="r/app:1", exists=True, local=True, pinned="r/app:1@sha256:" + "1" * 64, digest="d1")
 
 
-def candidate(**changes: Any) -> Candidate:
+def candidate(**changes: Any) -> UpgradeFacts:
     fields: dict[str, Any] = {
         "version": "1.0.1+5.0.1",
         "commit": COMMIT,
-        "desired": "d",
-        "origin": "1.0.0+5.0.0",
         "images_new": (GOOD,),
         "images_prior": (GOOD,),
     }
-    return Candidate(**(fields | changes))
+    policy = changes.pop("policy", ())
+    rendered = Rendered(version="", commit="", doc={}, files={}, images={}, volumes={}, policy=policy)
+    return UpgradeFacts(**(fields | {"rendered": rendered} | changes))
 
 
-def reasons(one: Candidate, mem: Memory | None = None, **spec_changes: Any) -> list[R]:
-    known = mem or memory({"1.0.1+5.0.1": COMMIT})
-    return [hold.reason for hold in gate.decide(spec(**spec_changes), known, one, NOTE_PATTERNS, NOW)]
+def reasons(one: UpgradeFacts, mem: Memory | None = None, **spec_changes: Any) -> list[R]:
+    seen = mem or memory({"1.0.1+5.0.1": COMMIT})
+    return [hold.reason for hold in decide(one, seen, **spec_changes)]
+
+
+def decide(
+    one: UpgradeFacts, mem: Memory, at: datetime = NOW, desired: str = "d", **spec_changes: Any
+) -> tuple[Hold, ...]:
+    """The gate's answer for an app that runs 1.0.0."""
+    app = facts(spec=spec(**spec_changes), memory=mem, known=known(), desired=desired)
+    return gate.decide(app, one, NOTE_PATTERNS, at)
 
 
 def test_a_patch_without_alarming_notes_is_open() -> None:
@@ -90,9 +99,9 @@ def test_all_reasons_are_given_together_each_with_what_clears_it() -> None:
         prior_healthy=False,
     )
     suspended = Suspension(reason="holidays", actor="ops", at=NOW)
-    known = memory({"2.0.0+6.0.0": COMMIT}, age_s=10, suspension=suspended)
-    wish = {"upgrade": {"cooldown": "1h", "window": "02:00-03:00 UTC"}}
-    holds = gate.decide(spec(**wish), known, one, NOTE_PATTERNS, NOW)
+    seen = memory({"2.0.0+6.0.0": COMMIT}, age_s=10, suspension=suspended)
+    changes: dict[str, Any] = {"upgrade": {"cooldown": "1h", "window": "02:00-03:00 UTC"}}
+    holds = decide(one, seen, **changes)
     found = [hold.reason for hold in holds]
     assert found == [
         R.MAJOR,
@@ -109,13 +118,13 @@ def test_all_reasons_are_given_together_each_with_what_clears_it() -> None:
 
 def test_an_approval_opens_just_that_version_and_only_what_it_may() -> None:
     approval = Approval(version="2.0.0+6.0.0", reason="read the notes", actor="ops", at=NOW)
-    known = memory({"2.0.0+6.0.0": COMMIT, "3.0.0+7.0.0": COMMIT}, age_s=1, approvals=(approval,))
+    seen = memory({"2.0.0+6.0.0": COMMIT, "3.0.0+7.0.0": COMMIT}, age_s=1, approvals=(approval,))
     notes = {"2.0.0+6.0.0": "breaking change"}
     cooling = {"upgrade": {"cooldown": "1h"}}
-    assert reasons(candidate(version="2.0.0+6.0.0", notes=notes), known, **cooling) == []
-    assert R.MAJOR in reasons(candidate(version="3.0.0+7.0.0"), known, **cooling)
-    assert reasons(candidate(version="2.0.0+6.0.0", policy=(("privileged", "x"),)), known) == [R.POLICY]
-    used = known.model_copy(update={"approvals": (approval.model_copy(update={"used_at": NOW}),)})
+    assert reasons(candidate(version="2.0.0+6.0.0", notes=notes), seen, **cooling) == []
+    assert R.MAJOR in reasons(candidate(version="3.0.0+7.0.0"), seen, **cooling)
+    assert reasons(candidate(version="2.0.0+6.0.0", policy=(("privileged", "x"),)), seen) == [R.POLICY]
+    used = seen.model_copy(update={"approvals": (approval.model_copy(update={"used_at": NOW}),)})
     assert R.MAJOR in reasons(candidate(version="2.0.0+6.0.0"), used)
 
 
@@ -152,32 +161,32 @@ def test_an_image_that_changed_under_a_known_version_is_a_moved_tag() -> None:
 
 def test_quarantine_is_exact() -> None:
     entry = Quarantine(version="1.0.1+5.0.1", commit=COMMIT, desired="d", reason="exit 3", at=NOW)
-    known = memory({"1.0.1+5.0.1": COMMIT}, quarantine=(entry,))
-    assert reasons(candidate(), known) == [R.QUARANTINED]
-    assert reasons(candidate(desired="another spec"), known) == []
-    assert reasons(candidate(version="1.0.2+5.0.2"), known) == []
+    seen = memory({"1.0.1+5.0.1": COMMIT}, quarantine=(entry,))
+    assert reasons(candidate(), seen) == [R.QUARANTINED]
+    assert decide(candidate(), seen, desired="another spec") == ()
+    assert reasons(candidate(version="1.0.2+5.0.2"), seen) == []
 
 
 def test_host_faults_back_off_and_doubled_each_time() -> None:
     waits = []
     for count in range(1, 12):
-        known = memory({"1.0.1+5.0.1": COMMIT}, host_faults=HostFaults(count=count, last_at=NOW, reason="no leader"))
-        assert reasons(candidate(), known) == [R.HOST]
-        later = [s for s in (30, 60, 120, 240, 480, 960, 1920, 3600) if _open(known, s)]
+        seen = memory({"1.0.1+5.0.1": COMMIT}, host_faults=HostFaults(count=count, last_at=NOW, reason="no leader"))
+        assert reasons(candidate(), seen) == [R.HOST]
+        later = [s for s in (30, 60, 120, 240, 480, 960, 1920, 3600) if _open(seen, s)]
         waits.append(later[0])
     assert waits == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600, 3600]
 
 
-def _open(known: Memory, seconds: float) -> bool:
+def _open(seen: Memory, seconds: float) -> bool:
     at = NOW + timedelta(seconds=seconds)
-    return not gate.decide(spec(), known, candidate(), NOTE_PATTERNS, at)
+    return not decide(candidate(), seen, at)
 
 
 def test_a_suspension_ends_by_itself() -> None:
     pause = Suspension(reason="holidays", actor="ops", at=NOW, until=NOW + timedelta(hours=1))
-    known = memory({"1.0.1+5.0.1": COMMIT}, suspension=pause)
-    assert reasons(candidate(), known) == [R.SUSPENDED]
-    assert _open(known, 3601)
+    seen = memory({"1.0.1+5.0.1": COMMIT}, suspension=pause)
+    assert reasons(candidate(), seen) == [R.SUSPENDED]
+    assert _open(seen, 3601)
 
 
 @pytest.mark.parametrize(

@@ -230,15 +230,15 @@ def test_backup_labels_are_read_and_their_paths_stay_inside() -> None:
         "backupbot.restore.post-hook": "/load.sh",
     }
     doc = {"services": {"app": {"deploy": {"labels": labels}}}}
-    found = backup_labels.plan(doc, {"data": "s_data", "cache": "s_cache", "db": "s_db"})
+    found = backup_labels.read_plan(doc, {"data": "s_data", "cache": "s_cache", "db": "s_db"})
     assert found is not None
     assert (found.whole, dict(found.parts)) == (("s_data",), {"s_db": ("dump.sql", "more")})
     assert found.before == (backup_labels.Hook(service="app", argv=("/bin/sh", "-c", "/dump.sh")),)
     assert found.restore_after[0].argv[2] == "/load.sh"
-    assert backup_labels.plan({"services": {"app": {}}}, {"data": "s_data"}) is None
+    assert backup_labels.read_plan({"services": {"app": {}}}, {"data": "s_data"}) is None
     labels["backupbot.backup.volumes.db.path"] = "a/../../etc"
     with pytest.raises(ComposeError, match="not inside its volume"):
-        backup_labels.plan(doc, {"db": "s_db"})
+        backup_labels.read_plan(doc, {"db": "s_db"})
 
 
 def test_what_the_spec_says_wins_and_the_recipes_checks_need_leave() -> None:
@@ -283,7 +283,7 @@ def test_what_a_comment_asks_for(comment: str, mode: RunMode | None) -> None:
     assert trigger.parse(comment) is mode
 
 
-def seen(**changes: object) -> status.Seen:
+def seen(**changes: object) -> status.CanonicalFacts:
     base: dict[str, object] = {
         "canonical": canonical(),
         "use": None,
@@ -293,7 +293,7 @@ def seen(**changes: object) -> status.Seen:
         "volumes": ("st_data",),
         "released": True,
     }
-    return status.Seen(**{**base, **changes})  # type: ignore[arg-type] # a table's row is of mixed types
+    return status.CanonicalFacts(**{**base, **changes})  # type: ignore[arg-type] # a table's row is of mixed types
 
 
 RUN, HAND = Use(app="notes", by="note-abc123", since=NOW), Use(app="notes", by="manual", since=NOW)

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from reconciler.core.change import settle
-from reconciler.core.change.settle import State, Want
+from reconciler.core.change.settle import Expected, Progress
 from reconciler.model.journal import ServiceMark
 from reconciler.model.observed import ContainerObs, ServiceMode, StackObs
 from reconciler.model.settling import Failed, Fault, Moving, Settled, Settling
 from tests.builders import BUNDLE, IMAGE, service, stack, task, update
 
-WANT = Want(
+WANT = Expected(
     bundle=BUNDLE,
     services={"app": IMAGE},
     min_healthy_s=2,
@@ -24,9 +24,9 @@ WANT = Want(
 )
 
 
-def run(looks: Sequence[tuple[float, StackObs]], want: Want = WANT, **given: Any) -> Settling:
+def run(looks: Sequence[tuple[float, StackObs]], want: Expected = WANT, **given: Any) -> Settling:
     """Feed looks until one verdict is final; the last verdict otherwise."""
-    state, verdict = State(began=0.0, moved_at=0.0), None
+    state, verdict = Progress(began=0.0, moved_at=0.0), None
     for at, seen in looks:
         state, verdict = settle.step(state, want, given.get("marks", {}), given.get("old", frozenset()), seen, at)
         if not isinstance(verdict, Moving):

@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.adapters.swarm import parse
 from reconciler.core.change import settle
-from reconciler.core.change.settle import State, Want
+from reconciler.core.change.settle import Expected, Progress
 from reconciler.model.ids import StackName
 from reconciler.model.journal import ServiceMark
 from reconciler.model.observed import StackObs
@@ -45,7 +45,7 @@ def replay(name: str, min_healthy_s: float = 1.0) -> tuple[Settling, float]:
     }
     same = {s.id for s in stood.services if s.labels.get("ci-warm.bundle") == raw["bundle"]}
     old = frozenset(t.id for t in stood.tasks if t.service_id not in same or t.state != "running")
-    want = Want(
+    want = Expected(
         bundle=raw["bundle"],
         services={"app": raw["image"]},
         min_healthy_s=min_healthy_s,
@@ -56,7 +56,7 @@ def replay(name: str, min_healthy_s: float = 1.0) -> tuple[Settling, float]:
         max_restarts=0,
         main="app",
     )
-    state, at, shown = State(began=0.0, moved_at=0.0), 0.0, StackObs()
+    state, at, shown = Progress(began=0.0, moved_at=0.0), 0.0, StackObs()
     looks = raw["looks"]
     verdict: Settling = Moving(waiting_for="the first look")
     step_s = 0.1  # as often as the program polls

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.release import versions
-from reconciler.core.release.versions import Wish, choose, classify, in_track, parse, stepped_over
+from reconciler.core.release.versions import TrackPolicy, choose, classify, in_track, parse, stepped_over
 from reconciler.model.recipe import Tags
 from tests.builders import NOW, memory
 
@@ -95,7 +95,7 @@ def tags(*names: str, lightweight: tuple[str, ...] = ()) -> Tags:
     return Tags(annotated=dict.fromkeys(names, "c" * 40), lightweight=lightweight)
 
 
-LATEST = Wish(track="latest", prerelease=False, cooldown_s=0)
+LATEST = TrackPolicy(track="latest", prerelease=False, cooldown_s=0)
 
 
 def test_the_greatest_is_chosen_and_never_by_text() -> None:
@@ -117,7 +117,7 @@ def test_vanished_tags_downgrade_nothing() -> None:
 
 
 def test_an_exact_pin_may_go_backwards() -> None:
-    wish = Wish(track="1.0.0+1.0", prerelease=False, cooldown_s=0)
+    wish = TrackPolicy(track="1.0.0+1.0", prerelease=False, cooldown_s=0)
     assert choose(tags("1.0.0+1.0", "2.0.0+1.0"), {}, wish, v("2.0.0+1.0"), NOW).candidate == v("1.0.0+1.0")
 
 
@@ -126,13 +126,13 @@ def test_the_newest_release_that_is_old_enough_wins() -> None:
         **memory({"1.0.1+1.0": "c" * 40}, age_s=7200).tags,
         **memory({"1.0.2+1.0": "c" * 40}, age_s=60).tags,
     }
-    wish = Wish(track="latest", prerelease=False, cooldown_s=3600)
+    wish = TrackPolicy(track="latest", prerelease=False, cooldown_s=3600)
     found = choose(tags("1.0.0+1.0", "1.0.1+1.0", "1.0.2+1.0"), seen, wish, v("1.0.0+1.0"), NOW)
     assert (found.candidate, found.too_young) == (v("1.0.1+1.0"), v("1.0.2+1.0"))
 
 
 def test_an_approved_version_goes_before_a_newer_one() -> None:
-    wish = Wish(track="latest", prerelease=False, cooldown_s=0, approved=frozenset({"2.0.0+1.0"}))
+    wish = TrackPolicy(track="latest", prerelease=False, cooldown_s=0, approved=frozenset({"2.0.0+1.0"}))
     found = choose(tags("1.0.0+1.0", "2.0.0+1.0", "3.0.0+1.0"), {}, wish, v("1.0.0+1.0"), NOW)
     assert found.candidate == v("2.0.0+1.0")
 

@@ -16,15 +16,17 @@ from reconciler.core.host import retention, spec_set
 from reconciler.core.testrun import base
 from reconciler.engine.host import housekeeping, image_gc
 from reconciler.engine.host.daemon import DISK, TICK, Daemon
-from reconciler.engine.host.watchdog import Pulse
+from reconciler.engine.host.desired import Desired
+from reconciler.engine.host.watchdog import Watchdog
+from reconciler.engine.ports import Ports
 from reconciler.engine.testrun.realms import Reaped
 from reconciler.model.errors import ObserveError, StateError
+from reconciler.model.host import Usage
 from reconciler.model.ids import AppName
 from reconciler.model.observed import Inventory, StoredImage
+from reconciler.model.probe import Probe, ProbeAnswer
 from reconciler.model.request import Request
-from reconciler.ports import Ports, Probe, ProbeAnswer
-from reconciler.ports.daemon import Desired, Usage
-from reconciler.state.requests import WishFolder
+from reconciler.state.requests import RequestQueue
 from tests.builders import NOW, journal, spec
 from tests.engine.conftest import V1, host  # noqa: F401 - a fixture
 from tests.fakes.world import Host
@@ -102,17 +104,17 @@ def made(world: Host, ports: Ports, nothing: Nothing, reap: Callable[[], Reaped 
     """A daemon over the fake world, not started."""
     settings = world.settings
     state = Desired(settings=settings, specs=tuple(world.specs), by_file={}, ports=ports, events=nothing)
-    pulse = Pulse(Words(), world.clock.monotonic, threading.Event())
+    pulse = Watchdog(Words(), world.clock.monotonic, threading.Event())
     full = [Usage(path="/", used=90, free=10, percent=90)]
     return Daemon(
         desired=nothing,
-        spool=nothing,
+        spool=RequestQueue(world.root / "state" / "requests", None),
         telemetry=nothing,
         pulse=pulse,
         state=state,
         stop=threading.Event(),
         starter=nothing,
-        keep_up=lambda now: housekeeping.tidy(now, nothing, lambda _paths: full, reap),
+        keep_up=lambda now: housekeeping.keep_house(now, nothing, lambda _paths: full, reap),
     )
 
 
@@ -130,7 +132,7 @@ def test_images_that_a_test_brought_may_go_when_no_canonical_needs_them(host: Ho
 
 def test_a_sign_of_life_only_while_the_work_moves(host: Host) -> None:  # noqa: F811
     words, stop = Words(), threading.Event()
-    pulse = Pulse(words, host.clock.monotonic, stop)
+    pulse = Watchdog(words, host.clock.monotonic, stop)
     pulse.expect(10)
     pulse.beat()
     host.clock.seconds += 11
@@ -346,7 +348,7 @@ def test_a_stop_that_comes_in_a_signal_handler_never_waits_for_a_lock() -> None:
 
 
 def test_a_folder_as_deep_as_the_sea_does_not_keep_other_wishes_from_being_read(tmp_path: Path) -> None:
-    folder = WishFolder(tmp_path / "requests", None)
+    folder = RequestQueue(tmp_path / "requests", None)
     folder.prepare()
     deep = tmp_path / "requests" / "d.json"
     deep.mkdir()

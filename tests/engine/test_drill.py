@@ -19,7 +19,7 @@ def upgraded(host: Host) -> Context:
 def test_a_snapshot_that_restores_is_on_record_and_leaves_nothing(host: Host) -> None:
     context = upgraded(host)
     before = list(host.engine.changes)
-    done = restore_drill.practise(context)
+    done = restore_drill.drill(context)
     assert done is not None and done.problems == ()
     assert context.ports.store.drill(context.app) == done
     assert not (host.root / "state" / "notes" / ".drill").exists()
@@ -32,12 +32,12 @@ def test_a_snapshot_that_would_not_restore_is_an_alert(host: Host) -> None:
     whole = archive.read_bytes()
     at = whole.index(b"started with schema")
     archive.write_bytes(whole[:at] + b"STARTED" + whole[at + 7 :])
-    done = restore_drill.practise(context)
+    done = restore_drill.drill(context)
     assert done is not None and done.problems
     assert host.result() == "noop-healthy"
     assert [alert.reason for alert in host.alerts()] == ["drill"], "a pass over the app does not clear it"
     archive.write_bytes(whole)
-    assert restore_drill.practise(context) is not None
+    assert restore_drill.drill(context) is not None
     assert host.alerts() == []
 
 
@@ -46,13 +46,13 @@ def test_the_one_that_waits_longest_is_next(host: Host) -> None:
     host.specs.append(spec(name="none", domain="none.test"))
     due = restore_drill.due(context.ports, host.settings, host.specs)
     assert due is not None and due.name == "notes"
-    assert restore_drill.one(context.ports, host.settings, host.specs) is not None
+    assert restore_drill.drill_one_due(context.ports, host.settings, host.specs) is not None
     assert restore_drill.due(context.ports, host.settings, host.specs) is None
     host.clock.seconds += timedelta(days=8).total_seconds()
     held = context.ports.locks.acquire(context.app, "a test")
-    assert restore_drill.one(context.ports, host.settings, host.specs) is None
+    assert restore_drill.drill_one_due(context.ports, host.settings, host.specs) is None
     held.release()
-    assert restore_drill.one(context.ports, host.settings, host.specs) is not None
+    assert restore_drill.drill_one_due(context.ports, host.settings, host.specs) is not None
     never = host.settings.model_copy(update={"drill_every": 0.0})
     host.clock.seconds += timedelta(days=80).total_seconds()
-    assert restore_drill.one(context.ports, never, host.specs) is None
+    assert restore_drill.drill_one_due(context.ports, never, host.specs) is None

@@ -9,7 +9,7 @@ import pytest
 from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.memory import Suspension
 from reconciler.model.observed import World
-from reconciler.ports import Holder
+from reconciler.ports.node import Holder
 from tests.fakes.world import Behaviour, Crash, Host
 
 V1, V2, V3 = "1.0.0+5.0.0", "1.0.1+5.0.1", "1.0.2+5.0.2"
@@ -245,7 +245,7 @@ def test_a_restore_that_fails_keeps_everything_down_and_tries_again(host: Host) 
 def test_a_manual_rollback_is_refused_while_its_snapshot_is_damaged(host: Host) -> None:
     from reconciler.engine.context import Context
     from reconciler.engine.live.reconcile import roll_back
-    from reconciler.engine.release import facts as release_facts
+    from reconciler.engine.release.facts import collect_facts
 
     host.release(V2, Behaviour(schema=2))
     host.result()
@@ -253,7 +253,7 @@ def test_a_manual_rollback_is_refused_while_its_snapshot_is_damaged(host: Host) 
     tar.write_bytes(b"gone")
     host.engine.changes.clear()
     context = Context(ports=host.ports(), settings=host.settings, spec=host.specs[0])
-    facts = release_facts.gather(context, host.engine.look(), None)
+    facts = collect_facts(context, host.engine.look(), None)
     assert roll_back(context, facts, "why not").result == f"rollback-refused:{V2}"
     assert host.engine.changes == []
     assert host.result() == "noop-healthy"
@@ -313,12 +313,12 @@ def test_unknown_while_gating_changes_nothing(host: Host) -> None:
 
 def test_an_unhealthy_app_says_why_a_newer_release_is_not_taken(host: Host) -> None:
     from reconciler.engine.context import Context
-    from reconciler.engine.live.plan import consider
+    from reconciler.engine.live.plan import plan_app
 
     host.prober.broken = True
     host.release(V2)
     context = Context(ports=host.ports(), settings=host.settings, spec=host.specs[0])
-    seen = consider(context, host.engine.look())
+    seen = plan_app(context, host.engine.look())
     assert [hold.reason for hold in seen.plan.holds] == ["prior-unhealthy"]
     assert "approve" in seen.plan.holds[0].clears_when
     assert host.result() == f"unhealthy:{V1}"

@@ -8,12 +8,12 @@ import pytest
 
 from reconciler.core.host import realm_names
 from reconciler.engine.testrun import realms
-from reconciler.engine.testrun.realms import Keeper
+from reconciler.engine.testrun.realms import RealmContext
 from reconciler.model.errors import ActError, ObserveError, StateError, UsageError
+from reconciler.model.realm import Credentials
 from reconciler.model.settings import KeycloakSettings
-from reconciler.ports.realms import Credentials
-from reconciler.state.alerts import AlertFolder
-from reconciler.state.realms import RealmDesk
+from reconciler.state.alerts import AlertStore
+from reconciler.state.realms import RealmStore
 from tests.fakes.world import Clock
 
 
@@ -49,21 +49,21 @@ class Server:
 
 
 @pytest.fixture
-def keeper(tmp_path: Path) -> Keeper:
+def keeper(tmp_path: Path) -> RealmContext:
     clock = Clock()
-    alerts = AlertFolder(tmp_path / "alerts")
+    alerts = AlertStore(tmp_path / "alerts")
     alerts.prepare()
     settings = KeycloakSettings(app="keycloak", password_file="/p", cap=6, warn=5)
-    desk = RealmDesk(tmp_path / "realms", clock.now)
-    return Keeper(realms=Server(), desk=desk, alerts=alerts, clock=clock, settings=settings)
+    desk = RealmStore(tmp_path / "realms", clock.now)
+    return RealmContext(realms=Server(), desk=desk, alerts=alerts, clock=clock, settings=settings)
 
 
-def server(keeper: Keeper) -> Server:
+def server(keeper: RealmContext) -> Server:
     assert isinstance(keeper.realms, Server)
     return keeper.realms
 
 
-def test_a_lease_is_distinct_alive_while_it_lasts_and_gone_after_it(keeper: Keeper) -> None:
+def test_a_lease_is_distinct_alive_while_it_lasts_and_gone_after_it(keeper: RealmContext) -> None:
     with realms.lease(keeper, "notes") as one, realms.lease(keeper, "notes") as two:
         names = {one.credentials.realm, two.credentials.realm}
         assert len(names) == 2
@@ -74,27 +74,27 @@ def test_a_lease_is_distinct_alive_while_it_lasts_and_gone_after_it(keeper: Keep
     assert not Path(one.file).exists()
 
 
-def test_a_command_that_throws_leaves_nothing(keeper: Keeper) -> None:
+def test_a_command_that_throws_leaves_nothing(keeper: RealmContext) -> None:
     with pytest.raises(RuntimeError), realms.lease(keeper, "notes"):
         raise RuntimeError
     assert len(server(keeper).made) == 3
 
 
-def test_a_realm_whose_making_was_not_answered_is_taken_back(keeper: Keeper) -> None:
+def test_a_realm_whose_making_was_not_answered_is_taken_back(keeper: RealmContext) -> None:
     server(keeper).loses_answer = True
     with pytest.raises(ActError, match="time-out"), realms.lease(keeper, "notes"):
         pass
     assert len(server(keeper).made) == 3
 
 
-def test_a_name_that_is_taken_is_never_deleted(keeper: Keeper) -> None:
+def test_a_name_that_is_taken_is_never_deleted(keeper: RealmContext) -> None:
     server(keeper).taken = True
     with pytest.raises(ActError, match="is taken"), realms.lease(keeper, "notes"):
         pass
     assert len(server(keeper).made) == 4
 
 
-def test_only_what_is_dead_and_ours_is_reaped(keeper: Keeper) -> None:
+def test_only_what_is_dead_and_ours_is_reaped(keeper: RealmContext) -> None:
     server(keeper).made["notes-0a1b2c"] = keeper.desk.owner
     server(keeper).made["no-run"] = keeper.desk.owner
     assert realms.reap(keeper, dry_run=True).removed == ["notes-0a1b2c"]
@@ -105,7 +105,7 @@ def test_only_what_is_dead_and_ours_is_reaped(keeper: Keeper) -> None:
     assert realms.reap(keeper).removed == []
 
 
-def test_one_that_is_just_starting_is_left_alone(keeper: Keeper) -> None:
+def test_one_that_is_just_starting_is_left_alone(keeper: RealmContext) -> None:
     held = keeper.desk.acquire("notes-0a1b2c", "starting")
     server(keeper).made["notes-0a1b2c"] = keeper.desk.owner
     assert realms.reap(keeper).alive == ["notes-0a1b2c"]
@@ -113,34 +113,34 @@ def test_one_that_is_just_starting_is_left_alone(keeper: Keeper) -> None:
     assert realms.reap(keeper).removed == ["notes-0a1b2c"]
 
 
-def test_the_cap_refuses_and_the_alert_comes_before_it(keeper: Keeper) -> None:
+def test_the_cap_refuses_and_the_alert_comes_before_it(keeper: RealmContext) -> None:
     server(keeper).made |= {"a": "", "b": ""}
     with realms.lease(keeper, "notes"):
-        [alert] = [alert for _, alert in keeper.alerts.open()]  # type: ignore[attr-defined]
+        [alert] = [alert for _, alert in keeper.alerts.open()]
         assert alert.reason == "realms"
         with pytest.raises(ActError, match="there are 6 realms, and the cap is 6"), realms.lease(keeper, "notes"):
             pass
     del server(keeper).made["a"], server(keeper).made["b"]
     realms.survey(keeper)
-    assert keeper.alerts.open() == []  # type: ignore[attr-defined]
+    assert keeper.alerts.open() == []
 
 
-def test_a_server_that_is_away_is_unknown_and_not_empty(keeper: Keeper) -> None:
+def test_a_server_that_is_away_is_unknown_and_not_empty(keeper: RealmContext) -> None:
     server(keeper).away = True
     with pytest.raises(ObserveError):
         realms.reap(keeper)
 
 
 def test_the_mark_of_this_host_is_never_empty(tmp_path: Path) -> None:
-    desk = RealmDesk(tmp_path / "realms", Clock().now)
-    assert RealmDesk(tmp_path / "realms", Clock().now).owner == desk.owner
+    desk = RealmStore(tmp_path / "realms", Clock().now)
+    assert RealmStore(tmp_path / "realms", Clock().now).owner == desk.owner
     (tmp_path / "realms" / ".owner").write_text("\n")
     with pytest.raises(StateError, match="every realm ours"):
-        RealmDesk(tmp_path / "realms", Clock().now)
+        RealmStore(tmp_path / "realms", Clock().now)
 
 
 @pytest.mark.parametrize("recipe", ["Master", "a/b", "", "x" * 80, "a\n"])
-def test_names_that_no_realm_may_have(keeper: Keeper, recipe: str) -> None:
+def test_names_that_no_realm_may_have(keeper: RealmContext, recipe: str) -> None:
     with pytest.raises(UsageError), realms.lease(keeper, recipe):
         pass
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.model.errors import ObserveError
-from reconciler.ports import Probe, ProbeAnswer
+from reconciler.model.probe import Probe, ProbeAnswer
 from tests.builders import spec
 from tests.fakes.world import Behaviour, Host
 
@@ -281,7 +281,7 @@ def test_apps_are_asked_side_by_side(host: Host) -> None:
     """Each probe waits until the other one has begun: one after the other would never end."""
     import threading
 
-    from reconciler.ports import Probe, ProbeAnswer
+    from reconciler.model.probe import Probe, ProbeAnswer
 
     host.specs.append(spec(name="other", domain="other.example.test"))
     assert host.reconcile()[1].outcome.result.startswith("deployed:")

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from reconciler.adapters.secret_source import FileOrRandom
 from reconciler.app import prepare_state
 from reconciler.core.release.digest import digest
 from reconciler.core.release.render import labelled
 from reconciler.engine.host import one_pass
 from reconciler.engine.live.report import Report
+from reconciler.engine.ports import Ports
 from reconciler.model.alert import Alert
 from reconciler.model.app import AppSpec
 from reconciler.model.errors import ActError, RecipeError
@@ -32,18 +32,21 @@ from reconciler.model.observed import (
     VolumeObs,
     World,
 )
+from reconciler.model.probe import Probe, ProbeAnswer
 from reconciler.model.recipe import ImageLookup, Tags
 from reconciler.model.release import Bundle
 from reconciler.model.settings import Settings
 from reconciler.model.snapshot import SnapshotManifest
 from reconciler.node.snapshots.store import FolderSnapshots
-from reconciler.ports import Deployed, Executed, Holder, NamedKind, Ports, Probe, ProbeAnswer
-from reconciler.state.alerts import AlertFolder
-from reconciler.state.canonicals import CanonicalFolder
+from reconciler.ports.engine import Deployed, Executed, NamedKind
+from reconciler.ports.node import Holder
+from reconciler.state.alerts import AlertStore
+from reconciler.state.canonicals import CanonicalStore
 from reconciler.state.history import HistoryFile
-from reconciler.state.locks import LockFolder
+from reconciler.state.locks import Locks
 from reconciler.state.records import RecordStore
-from reconciler.state.requests import WishDrop
+from reconciler.state.requests import RequestSender
+from reconciler.state.secret_values import SecretValues
 from reconciler.state.specs import HostOverlays, RecipeYaml
 from tests.builders import NOW
 
@@ -466,7 +469,7 @@ class Host:
     def ports(self) -> Ports:
         """The program as it starts: adapters anew, world as it is."""
         state = self.root / "state"
-        alerts = AlertFolder(state / "alerts")
+        alerts = AlertStore(state / "alerts")
         alerts.prepare()
         snapshots = GuardedSnapshots(state, self._effect)
         snapshots.engine = self.engine
@@ -479,11 +482,11 @@ class Host:
             store=RecordStore(state),
             history=HistoryFile(state / "history.jsonl"),
             alerts=alerts,
-            locks=LockFolder(state / "locks", self.clock.now),
+            locks=Locks(state / "locks", self.clock.now),
             prober=self.prober,
-            canonicals=CanonicalFolder(state),
-            seeds=WishDrop(state / "requests", None),
-            secrets=FileOrRandom(),
+            canonicals=CanonicalStore(state),
+            requests=RequestSender(state / "requests", None),
+            secrets=SecretValues(),
             yaml=RecipeYaml(),
             clock=self.clock,
             workdir=state / "work",
@@ -515,7 +518,7 @@ class Host:
         return list(HistoryFile(self.root / "state" / "history.jsonl").lines())
 
     def alerts(self) -> list[Alert]:
-        return [alert for _, alert in AlertFolder(self.root / "state" / "alerts").open()]
+        return [alert for _, alert in AlertStore(self.root / "state" / "alerts").open()]
 
     def known(self) -> str | None:
         found = RecordStore(self.root / "state").known_good(AppName("notes"))

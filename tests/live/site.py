@@ -17,7 +17,7 @@ from reconciler.adapters.swarm.engine import SwarmEngine
 from reconciler.demo.story import clear_stack
 from reconciler.engine.host import one_pass
 from reconciler.model.alert import Alert
-from reconciler.state.alerts import AlertFolder
+from reconciler.state.alerts import AlertStore
 from tests.systemd.host import PROJECT
 
 PREFIX = "ci-warm-live/"
@@ -105,7 +105,7 @@ class Site:
 
     def alerts(self) -> list[Alert]:
         """Open alerts."""
-        return [alert for _, alert in AlertFolder(self.state / "alerts").open()]
+        return [alert for _, alert in AlertStore(self.state / "alerts").open()]
 
     def alert_files(self) -> list[str]:
         """Their names."""

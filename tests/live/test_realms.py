@@ -13,7 +13,7 @@ import pytest
 
 from reconciler import app as composition
 from reconciler.demo import recipes
-from reconciler.engine.testrun.realms import Keeper
+from reconciler.engine.testrun.realms import RealmContext
 from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.ids import AppName, StackName
 from tests.lab import until
@@ -99,7 +99,7 @@ class Sso:
         keycloak = {"app": self.keycloak.name, "password_file": str(self.password), **changes}
         path.write_text(json.dumps(json.loads(path.read_text()) | {"keycloak": keycloak}))
 
-    def keeper(self) -> Keeper:
+    def keeper(self) -> RealmContext:
         """What realms need, as a command would have it."""
         return composition.keeper(self.site.build())
 

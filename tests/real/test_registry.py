@@ -100,7 +100,7 @@ def test_a_tag_that_was_pushed_again_with_other_bytes_is_never_deployed(host: La
 
 def test_preflight_names_the_image_that_a_rollback_would_miss(host: Lab) -> None:
     from reconciler.engine.context import Context
-    from reconciler.engine.live.preflight import way_back_problems
+    from reconciler.engine.live.preflight import find_way_back_problems
 
     publish(host, V1)
     host.reconcile()
@@ -111,7 +111,7 @@ def test_preflight_names_the_image_that_a_rollback_would_miss(host: Lab) -> None
     known = app.store.known_good(context.app)
     assert known is not None
     assert known.fallback is not None
-    assert way_back_problems(context, known) == []
+    assert find_way_back_problems(context, known) == []
     lost = known.fallback.release.model_copy(update={"images": {"app": f"{host.registry}/gone/app@sha256:{'0' * 64}"}})
     broken = known.model_copy(update={"fallback": known.fallback.model_copy(update={"release": lost})})
-    assert "not found" in way_back_problems(context, broken)[0]
+    assert "not found" in find_way_back_problems(context, broken)[0]

@@ -208,10 +208,10 @@ def test_a_manual_rollback_brings_version_and_data_back(host: Lab) -> None:
     app = host.build()
     from reconciler.engine.context import Context
     from reconciler.engine.live.reconcile import roll_back
-    from reconciler.engine.release import facts
+    from reconciler.engine.release.facts import collect_facts
 
     context = Context(ports=app.ports, settings=app.settings, spec=app.specs[0], actor="ops")
-    outcome = roll_back(context, facts.gather(context, app.ports.engine.look(), None), "users complain")
+    outcome = roll_back(context, collect_facts(context, app.ports.engine.look(), None), "users complain")
     assert outcome.result == f"rolled-back:{V2}->{V1}", outcome
     assert (host.answer(), host.notes(), host.known()) == ("5.0.0", "first note\nsecond note\n", V1)
     assert host.reconcile() == f"held-quarantined:{V1}->{V2}"

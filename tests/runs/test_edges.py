@@ -15,21 +15,21 @@ import pytest
 from reconciler import app as composition
 from reconciler.adapters.checks import CommandChecks
 from reconciler.adapters.embedded.engine import EmbeddedEngine
-from reconciler.adapters.run_processes import RunStarter
+from reconciler.adapters.run_processes import RunProcesses
 from reconciler.demo.story import free_port
 from reconciler.engine.canonical import operate
+from reconciler.engine.clocks import LimitedClock
 from reconciler.engine.context import Context
 from reconciler.engine.testrun import teardown
-from reconciler.engine.testrun.environment import Limited
 from reconciler.model.errors import ActError, DeadlineError, Interrupted, LockBusy
 from reconciler.model.ids import AppName
 from reconciler.model.testrun import Run
 from reconciler.model.tests import CheckSpec, Stage
 from reconciler.node.volume_files import VolumeFiles
-from reconciler.ports.runs import CheckJob
+from reconciler.ports.checks import CheckJob
 from reconciler.state import files
-from reconciler.state.alerts import AlertFolder
-from reconciler.state.runs import OpenRun, RunArchive
+from reconciler.state.alerts import AlertStore
+from reconciler.state.runs import RunHandle, RunStore
 from tests.lab import V1, V2, V3, Lab, until
 from tests.runs.test_canonicals import slow, started, state, whole
 from tests.runs.test_cold import commit
@@ -407,14 +407,14 @@ def test_live_apps_can_wait_until_a_release_was_green_here(small: Lab) -> None:
 def test_a_disk_that_is_full_at_the_end_costs_the_report_and_not_the_teardown(
     small: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = OpenRun.write
+    real = RunHandle.write
 
-    def write(self: OpenRun, run: Run) -> None:
+    def write(self: RunHandle, run: Run) -> None:
         if run.torn_down:
             raise OSError(28, "No space left on device")
         real(self, run)
 
-    monkeypatch.setattr(OpenRun, "write", write)
+    monkeypatch.setattr(RunHandle, "write", write)
     run = small.test(stages=(Stage.INSTALL,))
     assert run.result == "green" and small.left() == []
     assert json.loads((small.state / "runs" / run.run / "run.json").read_text())["torn_down"] is False
@@ -570,14 +570,14 @@ def test_a_promotion_at_its_deadline_leaves_the_old_canonical_whole(
     before, data = small.canonical(), small.digest()
     small.release(V3, SCHEMA="3")
     late: list[str] = []
-    real = Limited.wait
+    real = LimitedClock.wait
 
-    def wait(self: Limited, seconds: float) -> None:
+    def wait(self: LimitedClock, seconds: float) -> None:
         if late:
             raise DeadlineError("the run took longer than its deadline")
         real(self, seconds)
 
-    monkeypatch.setattr(Limited, "wait", wait)
+    monkeypatch.setattr(LimitedClock, "wait", wait)
     run = small.test(effect=lambda name: late.append(name) if name == "promote:emptied" else None)
     assert (run.result, run.promoted) == ("green", False)
     assert small.left() == [] and (small.canonical(), small.digest()) == (before, data)
@@ -669,7 +669,7 @@ def test_what_the_reaper_cannot_remove_is_told_until_it_is_gone(small: Lab, monk
 def test_a_test_that_is_asked_for_while_it_runs_comes_once_more(tmp_path: Path) -> None:
     gate, said = tmp_path / "gate", tmp_path / "said"
     os.mkfifo(gate)
-    starter = RunStarter(tmp_path / "config", tmp_path)
+    starter = RunProcesses(tmp_path / "config", tmp_path)
     starter._base = ["/bin/sh", "-c", f'echo "$@" >> {said}; exec cat {gate}', "sh"]
     try:
         for _ in range(3):
@@ -739,12 +739,12 @@ def test_a_report_that_goes_bad_and_a_full_disk_keep_no_test_waiting(
     child.kill()
     child.wait()
     [report] = (small.state / "runs").glob("*/run.json")
-    real = RunArchive.reopen
+    real = RunStore.reopen
 
-    def torn(self: RunArchive, run: str, what: str) -> OpenRun:
+    def torn(self: RunStore, run: str, what: str) -> RunHandle:
         report.write_text("{")
         return real(self, run, what)
 
-    monkeypatch.setattr(RunArchive, "reopen", torn)
-    monkeypatch.setattr(AlertFolder, "raise_", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "No space left")))
+    monkeypatch.setattr(RunStore, "reopen", torn)
+    monkeypatch.setattr(AlertStore, "raise_", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "No space left")))
     assert teardown.reap(composition.site(small.build())).failed == [report.parent.name]

@@ -14,7 +14,7 @@ from reconciler.core import redact
 from reconciler.core.release import interpolate
 from reconciler.core.release.render import labelled
 from reconciler.model.release import Bundle
-from reconciler.ports import Deployed
+from reconciler.ports.engine import Deployed
 from reconciler.state import files
 
 

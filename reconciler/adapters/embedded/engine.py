@@ -20,7 +20,8 @@ from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.ids import AppName, StackName
 from reconciler.model.observed import ImageObs, Inventory, StackObs, VolumeObs, World
 from reconciler.model.release import Bundle
-from reconciler.ports import Deployed, Executed, Holder, NamedKind
+from reconciler.ports.engine import Deployed, Executed, NamedKind
+from reconciler.ports.node import Holder
 from reconciler.state import files
 
 _POLL_S = 0.01

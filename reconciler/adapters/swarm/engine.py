@@ -16,7 +16,8 @@ from reconciler.model.ids import AppName, StackName
 from reconciler.model.observed import ImageObs, Inventory, StackObs, VolumeObs, World
 from reconciler.model.release import Bundle
 from reconciler.model.settings import Limits
-from reconciler.ports import Deployed, Executed, Holder, NamedKind
+from reconciler.ports.engine import Deployed, Executed, NamedKind
+from reconciler.ports.node import Holder
 
 LABEL_APP = "ci-warm.app"
 _DEAD = frozenset({"exited", "dead", "created"})

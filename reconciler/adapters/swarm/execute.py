@@ -8,7 +8,7 @@ from reconciler.adapters.swarm.client import SwarmClient
 from reconciler.core.redact import LONGEST
 from reconciler.model.errors import ActError
 from reconciler.model.ids import StackName
-from reconciler.ports import Executed
+from reconciler.ports.engine import Executed
 
 
 def execute(client: SwarmClient, stack: StackName, service: str, argv: Sequence[str], timeout_s: float) -> Executed:

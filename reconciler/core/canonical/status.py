@@ -25,7 +25,7 @@ class Act(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class CanonicalFacts:
     """A canonical as it is, its lock held. `volumes`: those of its own that exist; `snapshot`: id of what is there."""
 
     canonical: Canonical | None
@@ -38,7 +38,7 @@ class Seen:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class CanonicalAssessment:
     """The status of a canonical, why, and what to do."""
 
     status: Status
@@ -51,32 +51,34 @@ def has_lost_its_snapshot(canonical: Canonical, snapshot: str | None) -> bool:
     return canonical.snapshot is not None and snapshot != canonical.snapshot
 
 
-def judge(seen: Seen) -> Judged:
+def judge(seen: CanonicalFacts) -> CanonicalAssessment:
     """Decide. Who used it and holds no lock any more is dead, unless it was somebody by hand."""
     use, canonical = seen.use, seen.canonical
     if use is not None and use.by != MANUAL and (seen.services or canonical is None):
-        return Judged(status=Status.INTERRUPTED, reason=f"{use.by} died with it", act=Act.RECOVER)
+        return CanonicalAssessment(status=Status.INTERRUPTED, reason=f"{use.by} died with it", act=Act.RECOVER)
     if seen.services:
         who = "by hand (ci-warm canonical undeploy ends it)" if use is not None else "by somebody who left no mark"
-        return Judged(status=Status.UNMANAGED, reason=f"in use {who}", act=Act.IN_USE)
+        return CanonicalAssessment(status=Status.UNMANAGED, reason=f"in use {who}", act=Act.IN_USE)
     if canonical is None:
         if not seen.released:
-            return Judged(status=Status.ABSENT, reason="cold, and the recipe has no release", act=Act.NO_RELEASE)
-        return Judged(status=Status.ABSENT, reason="cold: nothing was promoted yet", act=Act.SEED)
+            return CanonicalAssessment(
+                status=Status.ABSENT, reason="cold, and the recipe has no release", act=Act.NO_RELEASE
+            )
+        return CanonicalAssessment(status=Status.ABSENT, reason="cold: nothing was promoted yet", act=Act.SEED)
     if canonical.stack != seen.stack:
         reason = f"the spec names stack {seen.stack}, its data belongs to stack {canonical.stack}"
-        return Judged(status=Status.UNKNOWN, reason=reason, act=Act.MOVED)
+        return CanonicalAssessment(status=Status.UNKNOWN, reason=reason, act=Act.MOVED)
     if has_lost_its_snapshot(canonical, seen.snapshot):
         reason = f"cold: its snapshot {canonical.snapshot} is gone"
-        return Judged(status=Status.ABSENT, reason=reason, act=Act.SEED)
+        return CanonicalAssessment(status=Status.ABSENT, reason=reason, act=Act.SEED)
     missing = sorted(set(canonical.volumes) - set(seen.volumes))
     if missing and canonical.snapshot is not None:
         reason = f"volumes {', '.join(missing)} are gone"
-        return Judged(status=Status.DRIFTED, reason=reason, act=Act.RESTORE)
+        return CanonicalAssessment(status=Status.DRIFTED, reason=reason, act=Act.RESTORE)
     if use is not None and use.by != MANUAL:
         reason = f"undeployed; dirty since {use.by}: restored before its next use"
-        return Judged(status=Status.IDLE, reason=reason, act=Act.NOTHING)
-    return Judged(status=Status.IDLE, reason="undeployed, as a canonical is when idle", act=Act.NOTHING)
+        return CanonicalAssessment(status=Status.IDLE, reason=reason, act=Act.NOTHING)
+    return CanonicalAssessment(status=Status.IDLE, reason="undeployed, as a canonical is when idle", act=Act.NOTHING)
 
 
 _LONGEST = 5  # doublings: 15 minutes become 8 hours
@@ -118,12 +120,12 @@ _OUTLOOK: dict[Act, tuple[str, tuple[str, ...]]] = {
 }
 
 
-def outlook(judged: Judged) -> tuple[str, tuple[str, ...]]:
+def outlook(judged: CanonicalAssessment) -> tuple[str, tuple[str, ...]]:
     """How a pass would end for it, and what it would do: for people who ask before it happens."""
     return _OUTLOOK[judged.act]
 
 
-def word(seen: Seen) -> str:
+def word(seen: CanonicalFacts) -> str:
     """The status in one word: idle, in-use, dirty or cold."""
     judged = judge(seen)
     if seen.services:

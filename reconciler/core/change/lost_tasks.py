@@ -15,13 +15,13 @@ PATIENCE_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class State:
+class WaitProgress:
     """Since when each service, by id, waits for ports that are free; monotonic seconds."""
 
     since: Mapping[str, float]
 
 
-NOTHING = State(since={})
+NOTHING = WaitProgress(since={})
 
 
 def waiting(stack: StackObs) -> tuple[ServiceObs, ...]:
@@ -41,10 +41,12 @@ def free(stack: StackObs, taken: frozenset[int] | None) -> tuple[ServiceObs, ...
     return tuple(service for service in waiting(stack) if service.host_ports and not service.host_ports & taken)
 
 
-def step(state: State, stack: StackObs, taken: frozenset[int] | None, at: float) -> tuple[State, tuple[str, ...]]:
+def step(
+    state: WaitProgress, stack: StackObs, taken: frozenset[int] | None, at: float
+) -> tuple[WaitProgress, tuple[str, ...]]:
     """Feed one look; gives the short names of services to wake, each once per `PATIENCE_S`."""
     here = free(stack, taken)
     since = {service.id: state.since.get(service.id, at) for service in here}
     late = {service.id for service in here if at - since[service.id] >= PATIENCE_S}
     names = tuple(service.name for service in here if service.id in late)
-    return State(since={key: began for key, began in since.items() if key not in late}), names
+    return WaitProgress(since={key: began for key, began in since.items() if key not in late}), names

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from reconciler.core.change import transaction
-from reconciler.core.live import backoff
+from reconciler.core.change import backoff, transaction
 from reconciler.model.alert import Alert, Severity
 from reconciler.model.history import HistoryLine
 from reconciler.model.journal import Change, Journal, Step

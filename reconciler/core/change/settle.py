@@ -21,7 +21,7 @@ _COMING = frozenset(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Want:
+class Expected:
     """What was sent. `services`: short name -> image as sent; `bundle` is the label value that must stand on each.
 
     `main`: the service that must be running at the end, however little Swarm asks of it.
@@ -39,7 +39,7 @@ class Want:
 
 
 @dataclass(frozen=True, kw_only=True)
-class State:
+class Progress:
     """What settling remembers from poll to poll. Times are monotonic seconds."""
 
     began: float
@@ -51,8 +51,13 @@ class State:
 
 
 def step(
-    state: State, want: Want, marks: Mapping[str, ServiceMark], old_tasks: frozenset[str], stack: StackObs, at: float
-) -> tuple[State, Settling]:
+    state: Progress,
+    want: Expected,
+    marks: Mapping[str, ServiceMark],
+    old_tasks: frozenset[str],
+    stack: StackObs,
+    at: float,
+) -> tuple[Progress, Settling]:
     """Judge one look. `marks` and `old_tasks` are from before our write; `at` is monotonic seconds.
 
     Returns the state for the next poll with the verdict; a `Failed` or `Settled` verdict is final.
@@ -85,7 +90,7 @@ def step(
     return state, Moving(waiting_for=missing)
 
 
-def _note_progress(state: State, stack: StackObs, at: float) -> State:
+def _note_progress(state: Progress, stack: StackObs, at: float) -> Progress:
     picture = repr(
         (
             sorted((s.name, s.version_index, s.update.state if s.update else "") for s in stack.services),
@@ -95,7 +100,7 @@ def _note_progress(state: State, stack: StackObs, at: float) -> State:
     return state if picture == state.seen else replace(state, seen=picture, moved_at=at)
 
 
-def _refused(want: Want, marks: Mapping[str, ServiceMark], stack: StackObs) -> Failed | None:
+def _refused(want: Expected, marks: Mapping[str, ServiceMark], stack: StackObs) -> Failed | None:
     """Swarm took something else than what was sent, or took it back."""
     for name, image in want.services.items():
         service = stack.service(name)
@@ -126,7 +131,7 @@ def _own_tasks(service: ServiceObs, stack: StackObs) -> tuple[TaskObs, ...]:
     return tuple(task for task in stack.tasks_of(service) if task.template_fingerprint == service.template_fingerprint)
 
 
-def _broken(want: Want, old_tasks: frozenset[str], stack: StackObs) -> Failed | None:
+def _broken(want: Expected, old_tasks: frozenset[str], stack: StackObs) -> Failed | None:
     """New tasks that failed or were rejected, and containers that are about to be."""
     doomed = {c.task_id: c for c in stack.containers if c.health == "unhealthy" or c.state in ("exited", "dead")}
     for name in want.services:
@@ -174,7 +179,7 @@ def _failed_task(stack: StackObs, service: ServiceObs, ignored: frozenset[str]) 
     return max(failed, key=lambda task: task.at).error if failed else ""
 
 
-def _stuck(state: State, want: Want, stack: StackObs, at: float) -> tuple[State, Failed | None]:
+def _stuck(state: Progress, want: Expected, stack: StackObs, at: float) -> tuple[Progress, Failed | None]:
     """Tasks that wait for the host: no node fits, no address left."""
     waiting = {}
     for name in want.services:
@@ -192,7 +197,7 @@ def _stuck(state: State, want: Want, stack: StackObs, at: float) -> tuple[State,
     return replace(state, waiting_since=waiting), None
 
 
-def _unfinished(want: Want, marks: Mapping[str, ServiceMark], stack: StackObs) -> str | None:
+def _unfinished(want: Expected, marks: Mapping[str, ServiceMark], stack: StackObs) -> str | None:
     """What is still missing, None if every service has what it wants."""
     for name in want.services:
         service = stack.service(name)
@@ -226,7 +231,7 @@ def _unfinished(want: Want, marks: Mapping[str, ServiceMark], stack: StackObs) -
     return None
 
 
-def _carrying(want: Want, stack: StackObs) -> frozenset[str]:
+def _carrying(want: Expected, stack: StackObs) -> frozenset[str]:
     found = set()
     for name in want.services:
         service = stack.service(name)

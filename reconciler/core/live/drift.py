@@ -7,7 +7,7 @@ from reconciler.model.observed import StackObs
 from reconciler.model.release import KnownGood
 
 
-def of(known: KnownGood, stack: StackObs) -> tuple[str, ...]:
+def find_drift(known: KnownGood, stack: StackObs) -> tuple[str, ...]:
     """Every difference between the services as settled and as they stand; empty = none.
 
     Services that known-good never had are orphans, and drift too. The version index says nothing: a deploy

@@ -7,54 +7,60 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from reconciler.core.live import backoff, window
+from reconciler.core.change import backoff
+from reconciler.core.live import window
 from reconciler.core.release import notes, versions
+from reconciler.core.release.facts import AppFacts
 from reconciler.model.app import AppSpec
 from reconciler.model.hold import Hold, HoldReason
 from reconciler.model.memory import Memory
-from reconciler.model.recipe import ImageLookup
+from reconciler.model.recipe import ImageLookup, Rendered
 
 
 @dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """What would be deployed and everything known about it. `origin` None: a first deploy.
+class UpgradeFacts:
+    """What would be deployed and everything known about it.
 
-    `images_*`: lookups of the candidate's and the running release's images. `problems`: it cannot be rendered.
-    `tested`: it was green in a cold run here; None: that is not asked for.
+    `images_*`: lookups of the candidate's and the running release's images. `rendered` None: it cannot be rendered, and
+    `problem` says why. `tested`: it was green in a cold run here; None: that is not asked for. `leftover`: volumes that
+    it would mount, that exist, and that no record says who wrote.
     """
 
     version: str
     commit: str
-    desired: str
-    origin: str | None
+    rendered: Rendered | None = None
+    problem: str | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
-    policy: Sequence[tuple[str, str]] = ()
     lost_volumes: Sequence[str] = ()
     unkept_volumes: Sequence[str] = ()
+    leftover: tuple[str, ...] = ()
     images_new: Sequence[ImageLookup] = ()
     images_prior: Sequence[ImageLookup] = ()
     missing: Sequence[str] = ()
-    problem: str | None = None
     prior_healthy: bool = True
     prior_detail: str = ""
     changes_release: bool = True
     tested: bool | None = None
 
+    @property
+    def policy(self) -> Sequence[tuple[str, str]]:
+        """What the recipe wants that the policy guards, as `(allowance, place)`."""
+        return self.rendered.policy if self.rendered else ()
 
-def decide(
-    spec: AppSpec, memory: Memory, candidate: Candidate, patterns: Sequence[str], now: datetime
-) -> tuple[Hold, ...]:
+
+def decide(facts: AppFacts, candidate: UpgradeFacts, patterns: Sequence[str], now: datetime) -> tuple[Hold, ...]:
     """Collect all hold reasons for this candidate, most telling first; empty = open."""
+    spec, memory = facts.spec, facts.memory
     approved = any(a.version == candidate.version and a.used_at is None for a in memory.approvals)
     holds = [
         *_tag(memory, candidate),
-        *(() if approved else _risky(spec, candidate, patterns)),
-        *_unclear(candidate, approved=approved),
+        *(() if approved else _risky(facts, candidate, patterns)),
+        *_unclear(facts, candidate, approved=approved),
         *_recipe(spec, candidate),
-        *_prior(candidate, approved=approved),
+        *_prior(spec, candidate, approved=approved),
         *_untested(spec, candidate, approved=approved),
         *_preflight(candidate),
-        *_quarantine(memory, candidate),
+        *_quarantine(facts, candidate),
         *(() if approved else _cooldown(spec, memory, candidate, now)),
         *_calendar(spec, memory, now),
         *_host(memory, now),
@@ -62,7 +68,7 @@ def decide(
     return tuple(holds)
 
 
-def _tag(memory: Memory, candidate: Candidate) -> Iterator[Hold]:
+def _tag(memory: Memory, candidate: UpgradeFacts) -> Iterator[Hold]:
     seen = memory.tags.get(candidate.version)
     if seen is not None and seen.commit != candidate.commit:
         yield Hold(
@@ -80,8 +86,9 @@ def _tag(memory: Memory, candidate: Candidate) -> Iterator[Hold]:
             )
 
 
-def _risky(spec: AppSpec, candidate: Candidate, patterns: Sequence[str]) -> Iterator[Hold]:
-    origin, target = _pair(candidate)
+def _risky(facts: AppFacts, candidate: UpgradeFacts, patterns: Sequence[str]) -> Iterator[Hold]:
+    spec = facts.spec
+    origin, target = _pair(facts, candidate)
     if origin is None or target is None:
         return
     bump = versions.classify(origin, target)
@@ -103,23 +110,23 @@ def _risky(spec: AppSpec, candidate: Candidate, patterns: Sequence[str]) -> Iter
         )
 
 
-def _unclear(candidate: Candidate, *, approved: bool) -> Iterator[Hold]:
-    origin, target = _pair(candidate)
+def _unclear(facts: AppFacts, candidate: UpgradeFacts, *, approved: bool) -> Iterator[Hold]:
+    origin, target = _pair(facts, candidate)
     if origin and target and versions.classify(origin, target).app_unclear and not approved:
         yield Hold(
             reason=HoldReason.APP_VERSION_UNCLEAR,
             detail=f"app versions {origin.app} and {target.app} cannot be compared, so a major may hide there",
-            clears_when=f"ci-warm approve APP {candidate.version} --reason ...",
+            clears_when=f"ci-warm approve {facts.spec.name} {candidate.version} --reason ...",
         )
 
 
-def _pair(candidate: Candidate) -> tuple[versions.Version | None, versions.Version | None]:
-    if candidate.origin is None or not candidate.changes_release:
+def _pair(facts: AppFacts, candidate: UpgradeFacts) -> tuple[versions.Version | None, versions.Version | None]:
+    if facts.origin is None or not candidate.changes_release:
         return None, None
-    return versions.parse(candidate.origin), versions.parse(candidate.version)
+    return versions.parse(facts.origin), versions.parse(candidate.version)
 
 
-def _untested(spec: AppSpec, candidate: Candidate, *, approved: bool) -> Iterator[Hold]:
+def _untested(spec: AppSpec, candidate: UpgradeFacts, *, approved: bool) -> Iterator[Hold]:
     if candidate.tested is False and candidate.changes_release and not approved:
         yield Hold(
             reason=HoldReason.UNTESTED,
@@ -129,7 +136,7 @@ def _untested(spec: AppSpec, candidate: Candidate, *, approved: bool) -> Iterato
         )
 
 
-def _recipe(spec: AppSpec, candidate: Candidate) -> Iterator[Hold]:
+def _recipe(spec: AppSpec, candidate: UpgradeFacts) -> Iterator[Hold]:
     if candidate.problem is not None:
         yield Hold(
             reason=HoldReason.RECIPE,
@@ -151,16 +158,17 @@ def _recipe(spec: AppSpec, candidate: Candidate) -> Iterator[Hold]:
         )
 
 
-def _prior(candidate: Candidate, *, approved: bool) -> Iterator[Hold]:
+def _prior(spec: AppSpec, candidate: UpgradeFacts, *, approved: bool) -> Iterator[Hold]:
     if not candidate.prior_healthy and not approved:
         yield Hold(
             reason=HoldReason.PRIOR_UNHEALTHY,
             detail=candidate.prior_detail or "what runs is not known to be good",
-            clears_when=f"the app is healthy, or ci-warm approve APP {candidate.version} (a snapshot backs the try)",
+            clears_when="the app is healthy, or "
+            f"ci-warm approve {spec.name} {candidate.version} (a snapshot backs the try)",
         )
 
 
-def _preflight(candidate: Candidate) -> Iterator[Hold]:
+def _preflight(candidate: UpgradeFacts) -> Iterator[Hold]:
     gone = [
         f"{i.reference} ({i.error or 'not found'})"
         for i in candidate.images_new
@@ -194,12 +202,13 @@ def _preflight(candidate: Candidate) -> Iterator[Hold]:
         yield Hold(reason=HoldReason.PREFLIGHT, detail=what, clears_when="what is missing is there")
 
 
-def _quarantine(memory: Memory, candidate: Candidate) -> Iterator[Hold]:
+def _quarantine(facts: AppFacts, candidate: UpgradeFacts) -> Iterator[Hold]:
+    memory = facts.memory
     for entry in memory.quarantine:
         if (entry.version, entry.commit, entry.desired) == (
             candidate.version,
             candidate.commit,
-            candidate.desired,
+            facts.desired,
         ):
             yield Hold(
                 reason=HoldReason.QUARANTINED,
@@ -208,7 +217,7 @@ def _quarantine(memory: Memory, candidate: Candidate) -> Iterator[Hold]:
             )
 
 
-def _cooldown(spec: AppSpec, memory: Memory, candidate: Candidate, now: datetime) -> Iterator[Hold]:
+def _cooldown(spec: AppSpec, memory: Memory, candidate: UpgradeFacts, now: datetime) -> Iterator[Hold]:
     seen = memory.tags.get(candidate.version)
     if candidate.changes_release and versions.age_s(seen, now) < spec.upgrade.cooldown:
         ripe = versions.ripe_at(seen, spec.upgrade.cooldown, now)

@@ -1,11 +1,10 @@
 """The one next action for an app. Pure: takes the assessment and the gate's answer, gives a plan."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from reconciler.core.change import transaction
-from reconciler.core.live import assess
 from reconciler.core.release import versions
+from reconciler.core.release.facts import AppFacts
 from reconciler.model.action import Action, Adopt, Deploy, Heal, Nothing, Resume, RollBack, Upgrade
 from reconciler.model.app import AppSpec
 from reconciler.model.hold import Hold, HoldReason
@@ -15,29 +14,15 @@ from reconciler.model.release import KnownGood, Release
 from reconciler.model.status import Assessment, Status
 
 
-@dataclass(frozen=True, kw_only=True)
-class Situation:
-    """What planning needs beyond the assessment. `desired`: digest of today's settings, '' if unknown."""
-
-    spec: AppSpec
-    assessment: Assessment
-    known: KnownGood | None
-    journal: Journal | None
-    candidate: versions.Version | None
-    running: str | None
-    healthy: bool
-    desired: str = ""
-
-
-def choose(situation: Situation, now: datetime) -> Action:
+def choose_action(facts: AppFacts, assessment: Assessment, now: datetime) -> Action:
     """Pick the next action, before the gate is asked.
 
     Raises nothing; a situation that nobody foresaw is `Nothing` with its own result line.
     """
-    known, candidate = situation.known, situation.candidate
-    match situation.assessment.status:
-        case Status.INTERRUPTED if situation.journal is not None:
-            return Resume(op_id=OpId(situation.journal.op_id))
+    known, candidate = facts.known, facts.candidate
+    match assessment.status:
+        case Status.INTERRUPTED if facts.journal is not None:
+            return Resume(op_id=OpId(facts.journal.op_id))
         case Status.ABSENT if known is not None:
             return Deploy(target=known.release.version, known_good=True)
         case Status.ABSENT if candidate is not None:
@@ -45,11 +30,11 @@ def choose(situation: Situation, now: datetime) -> Action:
         case Status.ABSENT:
             return Nothing(result="no-release", ok=False)
         case Status.UNMANAGED:
-            return _unmanaged(situation)
+            return _choose_unmanaged(facts)
         case Status.DRIFTED if known is not None:
-            return Heal(drift=situation.assessment.evidence)
+            return Heal(drift=assessment.evidence)
         case Status.FAILED if known is not None:
-            return _failed(situation, known, now)
+            return _choose_failed(facts, assessment, known, now)
         case Status.OUT_OF_SYNC if known is not None:
             target = candidate.text if candidate else known.release.version
             same = target == known.release.version
@@ -59,50 +44,47 @@ def choose(situation: Situation, now: datetime) -> Action:
         case Status.IN_SYNC if known is not None:
             return Nothing(result="noop-healthy")
         case _:
-            return Nothing(result=f"unknown:{situation.assessment.status}", ok=False)
+            return Nothing(result=f"unknown:{assessment.status}", ok=False)
 
 
-def _unmanaged(situation: Situation) -> Action:
-    if situation.running is None or versions.parse(situation.running) is None:
+def _choose_unmanaged(facts: AppFacts) -> Action:
+    if facts.running is None or versions.parse(facts.running) is None:
         return Nothing(result="unmanaged:unknown-version", ok=False)
-    if not situation.healthy:
-        return Nothing(result=f"unhealthy:{situation.running}", ok=False)
-    return Adopt(version=situation.running)
+    if facts.answer is not None and not facts.answer.ok:
+        return Nothing(result=f"unhealthy:{facts.running}", ok=False)
+    return Adopt(version=facts.running)
 
 
-def _failed(situation: Situation, known: KnownGood, now: datetime) -> Action:
+def _choose_failed(facts: AppFacts, assessment: Assessment, known: KnownGood, now: datetime) -> Action:
     """Up but unhealthy: within the bake watch it goes back, later newer data would be lost, so only an alert."""
-    baking = now - known.at < timedelta(seconds=situation.spec.upgrade.bake)
+    baking = now - known.at < timedelta(seconds=facts.spec.upgrade.bake)
     back = known.fallback
     if baking and back is not None and now >= known.at:
         return RollBack(
             origin=known.release.version,
             target=back.release.version,
-            reason=f"unhealthy within {situation.spec.upgrade.bake:g} s of its commit: {situation.assessment.reason}",
+            reason=f"unhealthy within {facts.spec.upgrade.bake:g} s of its commit: {assessment.reason}",
         )
     return Nothing(result=f"unhealthy:{known.release.version}", ok=False)
 
 
-def options(situation: Situation, first: Action) -> tuple[Action, ...]:
+def list_options(facts: AppFacts, assessment: Assessment, first: Action) -> tuple[Action, ...]:
     """What the gate is asked about, best first; the first that is open is taken.
 
     Changed settings need not wait behind a newer release that is held, and they, or a newer release that somebody
     approved, are the way out of a known-good that no longer answers.
     """
-    known, candidate = situation.known, situation.candidate
+    known, candidate = facts.known, facts.candidate
     if known is None:
         return (first,) if gated(first) else ()
     version = known.release.version
     reconfigure = Upgrade(origin=version, target=version, reconfigure=True)
-    resettles = bool(situation.desired) and situation.desired != known.desired
     if isinstance(first, Upgrade):
-        return (first, reconfigure) if resettles and not first.reconfigure else (first,)
-    if situation.assessment.status is not Status.FAILED or not isinstance(first, Nothing):
+        return (first, reconfigure) if facts.settings_moved and not first.reconfigure else (first,)
+    if assessment.status is not Status.FAILED or not isinstance(first, Nothing):
         return (first,) if gated(first) else ()
-    newer = (
-        Upgrade(origin=version, target=candidate.text) if candidate and assess.moved(known.release, candidate) else None
-    )
-    return (*((newer,) if newer else ()), *((reconfigure,) if resettles else ()))
+    newer = Upgrade(origin=version, target=candidate.text) if candidate and facts.release_moved else None
+    return (*((newer,) if newer else ()), *((reconfigure,) if facts.settings_moved else ()))
 
 
 def held_result(holds: tuple[Hold, ...], origin: str | None, target: str) -> str:

@@ -11,6 +11,7 @@ from reconciler.core.release import compose, interpolate
 from reconciler.core.release.digest import digest
 from reconciler.model.app import AppSpec
 from reconciler.model.base import Json
+from reconciler.model.observed import StackObs
 from reconciler.model.recipe import Rendered
 from reconciler.model.release import Bundle
 
@@ -251,3 +252,12 @@ def _copy(value: object) -> object:
 def missing_volumes(origin: Sequence[str], target: Mapping[str, str]) -> list[str]:
     """Volumes of the running recipe that the new one does not mount: data would be left behind."""
     return sorted(set(origin) - set(target.values()))
+
+
+def running_version(stack: StackObs, stack_name: str) -> str | None:
+    """The version that runs, by its labels: ours, else the recipe's own; None if none or not one."""
+    for label in (LABEL_VERSION, f"coop-cloud.{stack_name}.version"):
+        found = {service.labels[label] for service in stack.services if label in service.labels}
+        if len(found) == 1:
+            return found.pop()
+    return None

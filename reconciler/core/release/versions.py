@@ -99,7 +99,7 @@ class Choice:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class TrackPolicy:
     """The spec's part of choosing. `cooldown_s` counts from our first sight; `approved`: by an operator, unused."""
 
     track: str
@@ -108,7 +108,9 @@ class Wish:
     approved: frozenset[str] = frozenset()
 
 
-def choose(tags: Tags, seen: Mapping[str, TagSeen], wish: Wish, running: Version | None, now: datetime) -> Choice:
+def choose(
+    tags: Tags, seen: Mapping[str, TagSeen], wish: TrackPolicy, running: Version | None, now: datetime
+) -> Choice:
     """Pick the greatest wanted version that is old enough; never one below what runs unless pinned exactly.
 
     If the newest is still cooling down and no other newer one is old enough, it is the candidate all the same,

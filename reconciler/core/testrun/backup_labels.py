@@ -20,7 +20,7 @@ class Hook:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class BackupPlan:
     """`whole`: engine names of volumes taken whole; `parts`: engine name -> paths in it; hooks in service order."""
 
     whole: tuple[str, ...]
@@ -31,7 +31,7 @@ class Plan:
     restore_after: tuple[Hook, ...]
 
 
-def plan(doc: Mapping[str, object], volumes: Mapping[str, str]) -> Plan | None:
+def read_plan(doc: Mapping[str, object], volumes: Mapping[str, str]) -> BackupPlan | None:
     """Read the labels of a rendered document; None: the recipe declares no backup. `volumes`: key -> engine name.
 
     Raises:
@@ -52,7 +52,7 @@ def plan(doc: Mapping[str, object], volumes: Mapping[str, str]) -> Plan | None:
                 excluded.add(volume)
             elif what == "path":
                 parts[volume] = tuple(_inside(path, f"services.{name}") for path in value.split(",") if path.strip())
-    return Plan(
+    return BackupPlan(
         whole=tuple(engine for key, engine in volumes.items() if key not in excluded and key not in parts),
         parts={volumes[key]: paths for key, paths in parts.items() if key in volumes and key not in excluded},
         before=_hooks(labels, "backup.pre-hook"),

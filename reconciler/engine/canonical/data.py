@@ -90,7 +90,7 @@ def restore(context: Context, canonical: Canonical) -> Failure | None:
     ports.engine.remove_volumes(context.stack, sorted(set(volumes(context)) - set(kept)))
     if canonical.snapshot is not None:
         op_id = f"restore-{ports.clock.now():%Y%m%dT%H%M%S%fZ}"
-        failure = unjournaled.put_back(context, shell(context, canonical), canonical.snapshot, op_id)
+        failure = unjournaled.restore(context, shell(context, canonical), canonical.snapshot, op_id)
         if failure is not None:
             _alert(context, canonical, failure)
             return failure
@@ -140,7 +140,7 @@ def shell(context: Context, canonical: Canonical | None) -> Bundle:
 
 def idle(context: Context, canonical: Canonical | None) -> Failure | None:
     """Take down whatever runs in the canonical's stack; the data stays."""
-    return unjournaled.down(context, shell(context, canonical))
+    return unjournaled.undeploy(context, shell(context, canonical))
 
 
 def empty(context: Context) -> None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from reconciler.core.canonical import status as canonical_status
 from reconciler.engine.canonical import data
 from reconciler.engine.change import unjournaled
+from reconciler.engine.clocks import unstoppable
 from reconciler.engine.context import Context
 from reconciler.engine.release import build
-from reconciler.engine.release.render import Extras
-from reconciler.engine.testrun import plan, teardown
+from reconciler.engine.release.render import Extras, test_overlays
 from reconciler.model.canonical import Canonical
 from reconciler.model.errors import ActError, Interrupted, StateError, UsageError
 from reconciler.model.journal import Failure
@@ -52,7 +52,7 @@ def describe(context: Context, world: World) -> Row:
             since="",
             reason=str(exc),
         )
-    seen = canonical_status.Seen(
+    seen = canonical_status.CanonicalFacts(
         canonical=canonical,
         use=use,
         services=bool(world.stack(context.stack).services),
@@ -92,12 +92,12 @@ def deploy(context: Context, *, fresh: bool) -> Canonical:
         _or_raise(data.restore(context, canonical))
     data.mark(context, data.MANUAL)
     source = Source(version=canonical.version, commit=canonical.commit, kind="release", name="known-good")
-    own = plan.overlays(context.ports, context.spec, context.spec.trial, source.commit)
+    own = test_overlays(context.ports, context.spec, context.spec.trial, source.commit)
     bundle = build.bundle(context, source, Extras(overlays=own), "", head=False, known=canonical.images)
     try:
-        failure = unjournaled.up(context, bundle)
+        failure = unjournaled.deploy(context, bundle)
     except Interrupted:
-        data.idle(replace(context, ports=teardown.unstoppable(context.ports)), canonical)
+        data.idle(replace(context, ports=unstoppable(context.ports)), canonical)
         raise
     finally:
         context.ports.store.prune_bundles(context.app, [])

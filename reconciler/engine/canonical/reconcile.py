@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from reconciler.core.canonical import status
+from reconciler.core.release.facts import AppFacts
 from reconciler.engine.canonical import data
 from reconciler.engine.context import Context
-from reconciler.engine.release import facts as release_facts
-from reconciler.engine.release.facts import Facts
+from reconciler.engine.release.facts import collect_facts
 from reconciler.model.action import Outcome
 from reconciler.model.canonical import Canonical
 from reconciler.model.observed import World
@@ -19,11 +19,11 @@ from reconciler.model.status import Assessment
 
 
 @dataclass(frozen=True, kw_only=True)
-class Considered:
+class PlannedCanonical:
     """A canonical looked at and judged, nothing done yet."""
 
-    facts: Facts
-    judged: status.Judged
+    facts: AppFacts
+    judged: status.CanonicalAssessment
     canonical: Canonical | None
 
     @property
@@ -37,13 +37,15 @@ class Considered:
         return self.judged.act not in (status.Act.RECOVER, status.Act.RESTORE)
 
 
-def consider(context: Context, world: World, fetch_problem: str | None, *, remember: bool = True) -> Considered:
+def plan_canonical(
+    context: Context, world: World, fetch_problem: str | None, *, remember: bool = True
+) -> PlannedCanonical:
     """Look at a canonical. With `remember` the caller holds its lock, and what was interrupted is decided.
 
     Raises:
         StateError, ObserveError: it cannot be judged.
     """
-    facts = release_facts.gather(context, world, fetch_problem, remember=remember)
+    facts = collect_facts(context, world, fetch_problem, remember=remember)
     if remember:
         data.finish_promotion(context)
     canonicals = context.ports.canonicals
@@ -51,47 +53,47 @@ def consider(context: Context, world: World, fetch_problem: str | None, *, remem
     manifest = context.ports.snapshots.observe(context.app)
     here = [name for name in (canonical.volumes if canonical else ()) if name in world.volumes]
     judged = status.judge(
-        status.Seen(
+        status.CanonicalFacts(
             canonical=canonical,
             use=canonicals.use(context.app),
             services=bool(facts.stack.services),
             stack=context.stack,
             snapshot=manifest.id if manifest else None,
             volumes=tuple(here),
-            released=facts.choice.candidate is not None,
+            released=facts.candidate is not None,
         )
     )
-    return Considered(facts=facts, judged=judged, canonical=canonical)
+    return PlannedCanonical(facts=facts, judged=judged, canonical=canonical)
 
 
-def act(context: Context, considered: Considered) -> Outcome:
+def act(context: Context, planned: PlannedCanonical) -> Outcome:
     """Do the one next thing.
 
     Raises:
         StateError, ObserveError, ActError: it cannot be helped now.
     """
-    return _ACTS[considered.judged.act](context, considered)
+    return _ACTS[planned.judged.act](context, planned)
 
 
-def _nothing(context: Context, considered: Considered) -> Outcome:
-    result, _ = status.outlook(considered.judged)
-    return Outcome(app=context.app, result=result, evidence=(considered.judged.reason,))
+def _nothing(context: Context, planned: PlannedCanonical) -> Outcome:
+    result, _ = status.outlook(planned.judged)
+    return Outcome(app=context.app, result=result, evidence=(planned.judged.reason,))
 
 
-def _no_release(context: Context, considered: Considered) -> Outcome:
-    reason = considered.judged.reason
+def _no_release(context: Context, planned: PlannedCanonical) -> Outcome:
+    reason = planned.judged.reason
     return Outcome(app=context.app, result="no-release", ok=False, evidence=(reason,))
 
 
-def _moved(context: Context, considered: Considered) -> Outcome:
-    canonical, reason = considered.canonical, considered.judged.reason
+def _moved(context: Context, planned: PlannedCanonical) -> Outcome:
+    canonical, reason = planned.canonical, planned.judged.reason
     version = canonical.version if canonical else ""
     return Outcome(app=context.app, result=f"held-stack-changed:{version}", ok=False, evidence=(reason,))
 
 
-def _recover(context: Context, considered: Considered) -> Outcome:
+def _recover(context: Context, planned: PlannedCanonical) -> Outcome:
     """Somebody died with it: its lock is ours, so nobody uses it."""
-    reason = considered.judged.reason
+    reason = planned.judged.reason
     left = data.recover(context)
     canonical = context.ports.canonicals.canonical(context.app)  # a promotion may have been finished
     data.keep_images(context, canonical)
@@ -101,8 +103,8 @@ def _recover(context: Context, considered: Considered) -> Outcome:
     return Outcome(app=context.app, result=f"restored:{version}", changed=True, evidence=(reason,))
 
 
-def _restore(context: Context, considered: Considered) -> Outcome:
-    canonical, reason = considered.canonical, considered.judged.reason
+def _restore(context: Context, planned: PlannedCanonical) -> Outcome:
+    canonical, reason = planned.canonical, planned.judged.reason
     if canonical is None:
         raise AssertionError("nothing to restore")
     data.mark(context, "restore")  # until it went well nobody may take what is there for its data
@@ -113,23 +115,23 @@ def _restore(context: Context, considered: Considered) -> Outcome:
     return Outcome(app=context.app, result=f"restored:{canonical.version}", changed=True, evidence=(reason,))
 
 
-def _seed(context: Context, considered: Considered) -> Outcome:
+def _seed(context: Context, planned: PlannedCanonical) -> Outcome:
     """Ask for a seeding run, unless that was done a moment ago; a mark that cannot be kept asks again."""
-    reason = considered.judged.reason
+    reason = planned.judged.reason
     canonicals, now = context.ports.canonicals, context.ports.clock.now()
-    candidate = considered.facts.choice.candidate
+    candidate = planned.facts.candidate
     key = status.key(context.spec, candidate.text if candidate else "")
     life = timedelta(seconds=context.settings.runs.inflight)
     mark = canonicals.in_flight(context.app)
     if status.is_in_flight(mark, key, life, now):
         asked = f"inflight: asked for at {mark.at:%Y-%m-%d %H:%M:%S} UTC" if mark else ""
         return Outcome(app=context.app, result="seeding:inflight", evidence=(reason, asked))
-    context.ports.seeds.ask(context.app)
+    context.ports.requests.ask(context.app)
     canonicals.put_in_flight(context.app, status.next_mark(mark, key, now))
     return Outcome(app=context.app, result="seeding", evidence=(reason,))
 
 
-_ACTS: dict[status.Act, Callable[[Context, Considered], Outcome]] = {
+_ACTS: dict[status.Act, Callable[[Context, PlannedCanonical], Outcome]] = {
     status.Act.NOTHING: _nothing,
     status.Act.IN_USE: _nothing,
     status.Act.NO_RELEASE: _no_release,

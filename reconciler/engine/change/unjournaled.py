@@ -10,28 +10,28 @@ from reconciler.model.journal import Change, Failure, Journal, Step
 from reconciler.model.release import Bundle
 
 
-def up(context: Context, bundle: Bundle) -> Failure | None:
+def deploy(context: Context, bundle: Bundle) -> Failure | None:
     """Deploy, settle, verify; None: it stands and answers. In place, if an older release stands already."""
     context.ports.store.put_bundle(bundle)
     return _steps(context, _journal(context, bundle), Step.DEPLOY, Step.SETTLE, Step.VERIFY)
 
 
-def down(context: Context, bundle: Bundle) -> Failure | None:
+def undeploy(context: Context, bundle: Bundle) -> Failure | None:
     """Take the services down and wait until nothing can write; the data stays."""
     return _steps(context, _journal(context, bundle), Step.UNDEPLOY, Step.QUIESCE)
 
 
-def answers(context: Context, bundle: Bundle) -> Failure | None:
+def verify(context: Context, bundle: Bundle) -> Failure | None:
     """Ask once more whether it is well."""
     return _steps(context, _journal(context, bundle), Step.VERIFY)
 
 
-def save(context: Context, bundle: Bundle, op_id: str) -> Failure | None:
+def snapshot(context: Context, bundle: Bundle, op_id: str) -> Failure | None:
     """Snapshot the volumes of what was taken down, read back and exchanged for the snapshot before."""
     return _steps(context, _journal(context, bundle, op_id=op_id), Step.SNAPSHOT)
 
 
-def put_back(context: Context, bundle: Bundle, snapshot: str, op_id: str) -> Failure | None:
+def restore(context: Context, bundle: Bundle, snapshot: str, op_id: str) -> Failure | None:
     """Make the volumes equal the snapshot; those that it does not have are emptied."""
     wanted = _journal(context, bundle, op_id=op_id).model_copy(update={"snapshot": snapshot})
     failure = _steps(context, wanted, Step.BACK_RESTORE)

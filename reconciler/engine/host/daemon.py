@@ -19,12 +19,15 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from reconciler.engine.host import housekeeping, one_pass, requests, restore_drill
-from reconciler.engine.host.watchdog import PASS_S, Pulse
+from reconciler.engine.host.desired import Desired, DesiredState
+from reconciler.engine.host.watchdog import PASS_S, Watchdog
 from reconciler.engine.live.report import Report
 from reconciler.model.errors import Interrupted, ReconcilerError
 from reconciler.model.ids import HOST
-from reconciler.ports import Stop
-from reconciler.ports.daemon import Desired, DesiredState, Spool, Starter, Telemetry
+from reconciler.ports.clock import Stop
+from reconciler.ports.metrics import Metrics
+from reconciler.ports.run_starter import RunStarter
+from reconciler.state.requests import RequestQueue
 
 TICK, EVENT, RELOAD, WISH, FETCHED, DISK, STOP = "tick", "event", "reload", "wish", "fetched", "disk", "stop"
 _FIRST_FETCH_S = 5.0
@@ -43,12 +46,12 @@ class Daemon:
         self,
         *,
         desired: DesiredState,
-        spool: Spool,
-        telemetry: Telemetry,
-        pulse: Pulse,
+        spool: RequestQueue,
+        telemetry: Metrics,
+        pulse: Watchdog,
         state: Desired,
         stop: Stop,
-        starter: Starter,
+        starter: RunStarter,
         keep_up: Callable[[Desired], None],
         relay: Callable[[Desired], None] = lambda _state: None,
     ) -> None:
@@ -183,7 +186,7 @@ class Daemon:
 
     def _practise(self, state: Desired) -> None:
         """One restore drill, if one is due; it keeps only its own app waiting."""
-        done = restore_drill.one(state.ports, state.settings, state.specs)
+        done = restore_drill.drill_one_due(state.ports, state.settings, state.specs)
         if done is not None:
             log.info("drill", app=done.app, snapshot=done.snapshot, problems=done.problems)
 

@@ -8,18 +8,20 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from reconciler.engine.host import image_gc
+from reconciler.engine.host.desired import Desired
 from reconciler.engine.testrun.realms import Reaped
 from reconciler.model.alert import Alert, Severity
 from reconciler.model.errors import ReconcilerError
+from reconciler.model.host import Usage
 from reconciler.model.ids import HOST
-from reconciler.ports.daemon import Desired, Telemetry, Usage
+from reconciler.ports.metrics import Metrics
 
 log = structlog.get_logger("ci-warm")
 
 
-def tidy(
+def keep_house(
     state: Desired,
-    telemetry: Telemetry,
+    telemetry: Metrics,
     usages: Callable[[Sequence[str]], Sequence[Usage]],
     reap: Callable[[], Reaped | None],
 ) -> None:
@@ -37,7 +39,7 @@ def tidy(
         log.info("gc", removed=len(done.removed), freed_bytes=done.freed, skipped=done.skipped)
 
 
-def _realms(telemetry: Telemetry, reap: Callable[[], Reaped | None]) -> None:
+def _realms(telemetry: Metrics, reap: Callable[[], Reaped | None]) -> None:
     """Delete what killed runs left; a Keycloak that is away is told by its own app's state."""
     try:
         done = reap()

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from reconciler.core.host import retention
+from reconciler.engine.ports import Ports
 from reconciler.model.alert import Alert, Severity
 from reconciler.model.app import AppSpec
 from reconciler.model.errors import ActError, LockBusy, ObserveError, StateError
+from reconciler.model.host import Usage
 from reconciler.model.ids import HOST, AppName
 from reconciler.model.release import KnownGood
 from reconciler.model.settings import Settings
-from reconciler.ports import Ports, Store
-from reconciler.ports.daemon import Usage
+from reconciler.state.records import RecordStore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +90,7 @@ def pinned(known: KnownGood | None) -> list[str]:
     return sorted({image for release in releases for image in release.images.values()})
 
 
-def is_under_way(store: Store, app: AppName) -> bool:
+def is_under_way(store: RecordStore, app: AppName) -> bool:
     """Say whether a change of that app is not over; one whose journal is unreadable surely is not."""
     try:
         return store.journal(app) is not None

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from reconciler.engine.context import Context
-from reconciler.engine.live.reconcile import check, reconcile
-from reconciler.engine.live.report import Report, unknown
+from reconciler.engine.host.one_app import check, reconcile
+from reconciler.engine.live.report import Report, report_unknown
+from reconciler.engine.ports import Ports
 from reconciler.model.alert import Alert, Severity
 from reconciler.model.app import AppSpec
 from reconciler.model.errors import ObserveError, RecipeError
@@ -13,7 +14,6 @@ from reconciler.model.ids import HOST, AppName
 from reconciler.model.observed import World
 from reconciler.model.published import StatusReport
 from reconciler.model.settings import Settings
-from reconciler.ports import Ports
 
 """The name that alerts about the host itself carry instead of an app's."""
 ENGINE_UNKNOWN = "engine-unknown"
@@ -44,7 +44,7 @@ def run(
     contexts = [Context(ports=ports, settings=settings, spec=spec, actor=actor) for spec in chosen]
     world = _look(ports)
     if isinstance(world, ObserveError):
-        reports = [unknown(context, world) for context in contexts]
+        reports = [report_unknown(context, world) for context in contexts]
         _publish(ports, reports, "unknown", began)
         return reports
     problems = fetched

@@ -12,12 +12,12 @@ from reconciler.model.app import AppSpec, Kind
 from reconciler.model.ids import is_ref
 from reconciler.model.request import Request
 from reconciler.model.testrun import RunMode
-from reconciler.ports.daemon import Starter
+from reconciler.ports.run_starter import RunStarter
 
 log = structlog.get_logger("ci-warm")
 
 
-def grant(wishes: Sequence[Request], specs: Sequence[AppSpec], starter: Starter) -> list[str]:
+def grant(wishes: Sequence[Request], specs: Sequence[AppSpec], starter: RunStarter) -> list[str]:
     """Do what is asked where it may be; gives the recipes to fetch before the next look, by URL."""
     urls: list[str] = []
     for wish in wishes:
@@ -31,7 +31,7 @@ def grant(wishes: Sequence[Request], specs: Sequence[AppSpec], starter: Starter)
     return urls
 
 
-def _start(wish: Request, named: Sequence[AppSpec], starter: Starter) -> bool:
+def _start(wish: Request, named: Sequence[AppSpec], starter: RunStarter) -> bool:
     """Say whether it is a wish that we understand, for one canonical, and there was room for it."""
     canonicals = [spec for spec in named if spec.kind is Kind.CANONICAL]
     mode = trigger.parse(wish.comment) if wish.action == "test" else RunMode.COLD

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from reconciler.engine.context import Context
+from reconciler.engine.ports import Ports
 from reconciler.model.alert import Alert, Severity
 from reconciler.model.app import AppSpec
 from reconciler.model.errors import LockBusy, StateError
 from reconciler.model.settings import Settings
 from reconciler.model.snapshot import DrillRecord
-from reconciler.ports import Ports
 
 
-def practise(context: Context) -> DrillRecord | None:
+def drill(context: Context) -> DrillRecord | None:
     """Restore an app's snapshot into a scratch folder and compare. None: there is none. The caller holds its lock.
 
     Raises:
@@ -59,7 +59,7 @@ def due(ports: Ports, settings: Settings, specs: Sequence[AppSpec]) -> AppSpec |
     return min(waiting, key=lambda pair: pair[0])[1] if waiting else None
 
 
-def one(ports: Ports, settings: Settings, specs: Sequence[AppSpec]) -> DrillRecord | None:
+def drill_one_due(ports: Ports, settings: Settings, specs: Sequence[AppSpec]) -> DrillRecord | None:
     """Practise with the one app that is due most, unless somebody works on it; None: nothing was done."""
     spec = due(ports, settings, specs)
     if spec is None:
@@ -69,6 +69,6 @@ def one(ports: Ports, settings: Settings, specs: Sequence[AppSpec]) -> DrillReco
     except LockBusy:
         return None
     try:
-        return practise(Context(ports=ports, settings=settings, spec=spec, actor="drill"))
+        return drill(Context(ports=ports, settings=settings, spec=spec, actor="drill"))
     finally:
         held.release()

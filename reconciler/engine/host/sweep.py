@@ -9,6 +9,7 @@ from typing import Protocol
 
 from reconciler.core.host import sweep_report
 from reconciler.engine.host import one_pass, sweep_runs
+from reconciler.engine.ports import Ports
 from reconciler.model.alert import Alert, Severity
 from reconciler.model.app import AppSpec
 from reconciler.model.errors import ActError, Interrupted, LockBusy, ObserveError, ReconcilerError
@@ -16,25 +17,15 @@ from reconciler.model.ids import HOST
 from reconciler.model.published import AppStatus
 from reconciler.model.settings import Settings
 from reconciler.model.sweep import Sweep, SweepItem
-from reconciler.ports import Held, Ports
-from reconciler.state.lock_wait import until_free
+from reconciler.state.locks import HeldLocks, wait_until_free
+from reconciler.state.sweeps import SweepStore
 
 BEFORE, ENGINE, LIVE, TESTS = "before", "engine", "live", "tests"
 _POLL_S = 1.0
 
 
-class Reports(Protocol):
-    """`sweeps/`."""
-
-    def read(self, date: str) -> Sweep | None:
-        """That night's report; StateError if it is unreadable."""
-
-    def write(self, report: Sweep) -> None:
-        """One rename."""
-
-
-class Host(Protocol):
-    """The machine, for the command before."""
+class CommandBefore(Protocol):
+    """The command that a sweep runs first."""
 
     def run(self, argv: Sequence[str], date: str, timeout_s: float) -> tuple[int, str]:
         """Exit code, and where the log lies. ActError: it did not start, or did not end in time."""
@@ -62,7 +53,12 @@ class Order:
 
 
 def run(
-    first: Desired, load: Callable[[], Desired], reports: Reports, host: Host, tests: sweep_runs.Tests, order: Order
+    first: Desired,
+    load: Callable[[], Desired],
+    reports: SweepStore,
+    command: CommandBefore,
+    tests: sweep_runs.Tests,
+    order: Order,
 ) -> tuple[Sweep, bool]:
     """Do tonight's sweep. Gives its report, and whether anything was done now.
 
@@ -83,7 +79,7 @@ def run(
         page.add(SweepItem(name=TESTS, result="skipped", detail=f"a test is in flight: {exc}"))
     else:
         try:
-            desired = _before_tests(first, load, host, page)
+            desired = _before_tests(first, load, command, page)
         finally:
             quiet.release()
         if desired is not None and desired.settings.sweep.cold:
@@ -105,7 +101,7 @@ def run(
 class _Page:
     """Tonight's report, on disk after every part: a sweep that is killed goes on where it stopped."""
 
-    def __init__(self, reports: Reports, report: Sweep) -> None:
+    def __init__(self, reports: SweepStore, report: Sweep) -> None:
         self._reports = reports
         self.write(report)
 
@@ -117,11 +113,13 @@ class _Page:
         self.write(sweep_report.added(self.report, item))
 
 
-def _before_tests(first: Desired, load: Callable[[], Desired], host: Host, page: _Page) -> Desired | None:
+def _before_tests(first: Desired, load: Callable[[], Desired], command: CommandBefore, page: _Page) -> Desired | None:
     """What no test may be in flight for: the command before, and the pass. None: the night ends here."""
     settings = first.settings.sweep
     if settings.before and not sweep_report.is_done(page.report, BEFORE):
-        page.add(_timed(first.ports, BEFORE, lambda: _before(settings.before, first.settings, host, page.report.date)))
+        page.add(
+            _timed(first.ports, BEFORE, lambda: _before(settings.before, first.settings, command, page.report.date))
+        )
     if settings.before and settings.before_required and not sweep_report.is_done(page.report, BEFORE):
         return None
     page.add(_timed(first.ports, ENGINE, lambda: _await_engine(first)))
@@ -132,14 +130,14 @@ def _before_tests(first: Desired, load: Callable[[], Desired], host: Host, page:
     return loaded[0] if loaded else None
 
 
-def _await_tests(first: Desired, patience_s: float) -> Held:
+def _await_tests(first: Desired, patience_s: float) -> HeldLocks:
     """Take every place for tests: what is done next must not pull the floor from under one.
 
     Raises:
         LockBusy: a test is still in flight when patience ends.
     """
     locks, count = first.ports.locks, first.settings.runs.max_tests
-    return until_free(first.ports.clock, patience_s, _POLL_S, lambda: locks.all_slots(count, "ci-warm sweep"))
+    return wait_until_free(first.ports.clock, patience_s, _POLL_S, lambda: locks.all_slots(count, "ci-warm sweep"))
 
 
 def _timed(ports: Ports, name: str, work: Callable[[], str]) -> SweepItem:
@@ -156,13 +154,13 @@ def _timed(ports: Ports, name: str, work: Callable[[], str]) -> SweepItem:
     return SweepItem.model_validate({"name": name, "result": result, "detail": detail, "elapsed_seconds": spent})
 
 
-def _before(argv: Sequence[str], settings: Settings, host: Host, date: str) -> str:
+def _before(argv: Sequence[str], settings: Settings, command: CommandBefore, date: str) -> str:
     sweep = settings.sweep
-    code, log = host.run(argv, date, sweep.before_timeout)
+    code, log = command.run(argv, date, sweep.before_timeout)
     if code not in sweep.before_fine:
         raise ActError(f"{argv[0]} ended with {code}{sweep_report.meaning(argv, code)}; its log is {log}")
     if sweep.system and sweep.wanted_system:
-        have, want = host.resolve(sweep.system), host.resolve(sweep.wanted_system)
+        have, want = command.resolve(sweep.system), command.resolve(sweep.wanted_system)
         if have != want:
             raise ActError(f"{sweep.system} is {have} and not {want}, though {argv[0]} ended with {code}; see {log}")
     return f"{argv[0]} ended with {code}; its log is {log}"

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from reconciler.core.host import sweep_report
 from reconciler.core.testrun import summary
+from reconciler.engine.ports import Ports
 from reconciler.engine.testrun import plan
 from reconciler.model.app import AppSpec, Kind
 from reconciler.model.errors import ActError, Interrupted, ReconcilerError, StateError
@@ -17,7 +18,6 @@ from reconciler.model.ids import AppName
 from reconciler.model.settings import Settings
 from reconciler.model.sweep import Sweep, SweepItem
 from reconciler.model.testrun import Run
-from reconciler.ports import Ports
 
 
 class Tests(Protocol):

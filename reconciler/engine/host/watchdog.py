@@ -7,15 +7,15 @@ from collections.abc import Callable
 
 import structlog
 
-from reconciler.ports import Stop
-from reconciler.ports.daemon import Notifier
+from reconciler.ports.clock import Stop
+from reconciler.ports.notifier import Notifier
 
 PASS_S = 600.0
 """A pass may take this long without a step: engine calls and probes have deadlines of their own, far shorter."""
 EXTEND_S = 60.0
 
 
-class Pulse:
+class Watchdog:
     """Shared by the loop, which says what it expects, and the scheduler's thread, which speaks for it."""
 
     def __init__(self, notifier: Notifier, monotonic: Callable[[], float], stop: Stop) -> None:

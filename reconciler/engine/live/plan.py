@@ -1,17 +1,15 @@
-"""One app looked at, assessed, planned for and gated; nothing done yet. Effects: reads, and first-seen tags."""
+"""A live app looked at, assessed, planned for and gated; nothing done yet. Effects: reads, and first-seen tags."""
 
 from dataclasses import dataclass, replace
 
-from reconciler.core.canonical import status
 from reconciler.core.live import gate, plan
-from reconciler.engine.canonical import reconcile
+from reconciler.core.live.gate import UpgradeFacts
+from reconciler.core.release.facts import AppFacts
 from reconciler.engine.context import Context
-from reconciler.engine.live import preflight as candidates
-from reconciler.engine.release import facts as release_facts
-from reconciler.engine.release.facts import Facts
+from reconciler.engine.live.assess import assess_app
+from reconciler.engine.live.preflight import collect_upgrade_facts
+from reconciler.engine.release.facts import collect_facts
 from reconciler.model.action import Action, Deploy, Nothing, Plan
-from reconciler.model.app import Kind
-from reconciler.model.canonical import Canonical
 from reconciler.model.hold import Hold
 from reconciler.model.observed import World
 from reconciler.model.release import KnownGood
@@ -19,74 +17,53 @@ from reconciler.model.status import Assessment, Status
 
 
 @dataclass(frozen=True, kw_only=True)
-class Considered:
-    """An app looked at and planned for, nothing done yet. `studied` None: nothing that the gate guards."""
+class PlannedApp:
+    """A live app looked at and planned for, nothing done yet. `upgrade` None: nothing that the gate guards."""
 
-    facts: Facts
+    facts: AppFacts
     assessment: Assessment
     plan: Plan
-    studied: candidates.Studied | None = None
-    canonical: Canonical | None = None
+    upgrade: UpgradeFacts | None = None
 
 
-def consider(context: Context, world: World, fetch_problem: str | None = None, *, remember: bool = True) -> Considered:
+def plan_app(context: Context, world: World, fetch_problem: str | None = None, *, remember: bool = True) -> PlannedApp:
     """Observe, assess, plan and gate one app. Reads only, but for first-seen tags if `remember` (needs the lock).
 
     Raises:
         StateError, ObserveError: it cannot be judged.
     """
-    if context.spec.kind is Kind.CANONICAL:
-        return _canonical(reconcile.consider(context, world, fetch_problem, remember=remember))
-    facts = release_facts.gather(context, world, fetch_problem, remember=remember)
+    facts = collect_facts(context, world, fetch_problem, remember=remember)
     # A change that was interrupted is finished first: its journal names its own stack.
     if facts.journal is None and facts.known is not None and facts.known.stack not in ("", context.stack):
-        return _another_stack(context, facts, facts.known)
-    assessment, facts = release_facts.assessed(context, facts)
-    situation = plan.Situation(
-        spec=context.spec,
-        assessment=assessment,
-        known=facts.known,
-        journal=facts.journal,
-        candidate=facts.choice.candidate,
-        running=facts.running,
-        desired=facts.desired,
-        healthy=facts.answer is None or facts.answer.ok,
-    )
-    first = plan.choose(situation, context.ports.clock.now())
+        return _hold_another_stack(context, facts, facts.known)
+    assessment, facts = assess_app(context, facts)
+    first = plan.choose_action(facts, assessment, context.ports.clock.now())
     chosen = Plan(action=first, steps=plan.steps_of(first, context.spec))
-    studied: candidates.Studied | None = None
-    for option in plan.options(situation, first):
-        looked, holds = _gate(context, facts, assessment, option)
-        if looked.leftover and isinstance(option, Deploy):
+    upgrade: UpgradeFacts | None = None
+    for option in plan.list_options(facts, assessment, first):
+        found, holds = _ask_gate(context, facts, assessment, option)
+        if found.leftover and isinstance(option, Deploy):
             option = replace(option, snapshot_first=True)
         if not holds:
-            studied = looked
+            upgrade = found
             chosen = Plan(action=option, steps=plan.steps_of(option, context.spec))
             break
-        if studied is None:  # the best of them is the one that people are told about
-            studied = looked
+        if upgrade is None:  # the best of them is the one that people are told about
+            upgrade = found
             shown = first if isinstance(first, Nothing) else option
             chosen = Plan(action=shown, holds=holds, steps=plan.steps_of(shown, context.spec))
-    return Considered(facts=facts, assessment=assessment, plan=chosen, studied=studied)
+    return PlannedApp(facts=facts, assessment=assessment, plan=chosen, upgrade=upgrade)
 
 
-def _canonical(seen: reconcile.Considered) -> Considered:
-    """What a pass would do with a canonical; it is `tend` that does it."""
-    result, steps = status.outlook(seen.judged)
-    plan_ = Plan(action=Nothing(result=result, ok=not result.startswith(("held", "no-"))), steps=steps)
-    return Considered(facts=seen.facts, assessment=seen.assessment, plan=plan_, canonical=seen.canonical)
-
-
-def _another_stack(context: Context, facts: Facts, known: KnownGood) -> Considered:
+def _hold_another_stack(context: Context, facts: AppFacts, known: KnownGood) -> PlannedApp:
     reason = f"the spec names stack {context.stack}, but known-good and its data belong to stack {known.stack}"
     assessment = Assessment(status=Status.UNKNOWN, reason=f"{reason}; set stack: {known.stack}")
     nothing = Plan(action=Nothing(result="held-stack-changed", ok=False))
-    return Considered(facts=facts, assessment=assessment, plan=nothing)
+    return PlannedApp(facts=facts, assessment=assessment, plan=nothing)
 
 
-def _gate(
-    context: Context, facts: Facts, assessment: Assessment, action: Action
-) -> tuple[candidates.Studied, tuple[Hold, ...]]:
-    studied = candidates.study(context, facts, assessment, action)
-    patterns = context.settings.notes_patterns
-    return studied, gate.decide(context.spec, facts.memory, studied.candidate, patterns, context.ports.clock.now())
+def _ask_gate(
+    context: Context, facts: AppFacts, assessment: Assessment, action: Action
+) -> tuple[UpgradeFacts, tuple[Hold, ...]]:
+    upgrade = collect_upgrade_facts(context, facts, assessment, action)
+    return upgrade, gate.decide(facts, upgrade, context.settings.notes_patterns, context.ports.clock.now())

@@ -1,36 +1,24 @@
 """Everything the gate needs to know about a release before anything is touched. Effects: reads only."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from reconciler.core.live import gate
+from reconciler.core.live.gate import UpgradeFacts
 from reconciler.core.release import versions
+from reconciler.core.release.facts import AppFacts
 from reconciler.core.release.render import missing_volumes
 from reconciler.engine.change.steps.quiesce import blocking
 from reconciler.engine.context import Context
 from reconciler.engine.release import images, render
-from reconciler.engine.release.facts import Facts
+from reconciler.engine.release.needs import missing_externals
 from reconciler.model.action import Action, Deploy, Upgrade
 from reconciler.model.errors import ActError, RecipeError, StateError
 from reconciler.model.recipe import Rendered
 from reconciler.model.release import Bundle, KnownGood
 from reconciler.model.status import Assessment, Status
-from reconciler.ports import Room
+from reconciler.ports.node import Room
 
 
-@dataclass(frozen=True, kw_only=True)
-class Studied:
-    """The gate's input with the rendered release it is about (None: it cannot be rendered).
-
-    `leftover`: volumes that it would mount, that exist, and that no record says who wrote.
-    """
-
-    candidate: gate.Candidate
-    rendered: Rendered | None
-    leftover: tuple[str, ...] = ()
-
-
-def study(context: Context, facts: Facts, assessment: Assessment, action: Action) -> Studied:
+def collect_upgrade_facts(context: Context, facts: AppFacts, assessment: Assessment, action: Action) -> UpgradeFacts:
     """Collect the facts about the release that `action` would take.
 
     Raises:
@@ -41,35 +29,28 @@ def study(context: Context, facts: Facts, assessment: Assessment, action: Action
     commit = facts.tags.annotated.get(version, "")
     if reconfigures and facts.known is not None:
         commit = facts.known.release.commit  # the release that runs, wherever its tag points now
-    origin = facts.known.release.version if facts.known else None
     rendered, problem = _render(context, version, commit, facts.recipe_problem if not commit else None)
-    leftover = _leftover(context, facts, rendered)
-    prior_ok = (assessment.status is not Status.FAILED or reconfigures) and not leftover
-    return Studied(
-        candidate=gate.Candidate(
-            version=version,
-            commit=commit,
-            desired=facts.desired,
-            origin=origin,
-            notes={} if reconfigures else _notes(context, facts, version, commit, origin),
-            policy=rendered.policy if rendered else (),
-            lost_volumes=_lost_volumes(context, facts, rendered),
-            unkept_volumes=_unkept(context, rendered) if context.spec.stateful else (),
-            images_new=images.lookup_new(context, rendered) if rendered else (),
-            images_prior=images.lookup_release(context, facts.known.release) if facts.known else (),
-            missing=_all_missing(context, facts, rendered) if rendered else (),
-            problem=problem,
-            prior_healthy=prior_ok,
-            prior_detail=_prior_detail(leftover, assessment),
-            changes_release=not reconfigures,
-            tested=_tested(context, version, commit),
-        ),
+    leftover = _find_leftover(context, facts, rendered)
+    return UpgradeFacts(
+        version=version,
+        commit=commit,
         rendered=rendered,
+        problem=problem,
+        notes={} if reconfigures else _read_notes(context, facts, version, commit),
+        lost_volumes=_find_lost_volumes(context, facts, rendered),
+        unkept_volumes=_find_unkept_volumes(context, rendered) if context.spec.stateful else (),
         leftover=leftover,
+        images_new=images.lookup_new(context, rendered) if rendered else (),
+        images_prior=images.lookup_release(context, facts.known.release) if facts.known else (),
+        missing=_find_missing(context, facts, rendered) if rendered else (),
+        prior_healthy=(assessment.status is not Status.FAILED or reconfigures) and not leftover,
+        prior_detail=_describe_prior(leftover, assessment),
+        changes_release=not reconfigures,
+        tested=_was_tested(context, version, commit),
     )
 
 
-def _tested(context: Context, version: str, commit: str) -> bool | None:
+def _was_tested(context: Context, version: str, commit: str) -> bool | None:
     """Whether a full cold run was green with just this release; None: nobody asks for that."""
     if not context.spec.upgrade.after_green:
         return None
@@ -86,21 +67,21 @@ def _render(context: Context, version: str, commit: str, problem: str | None) ->
         return None, str(exc)
 
 
-def _leftover(context: Context, facts: Facts, rendered: Rendered | None) -> tuple[str, ...]:
+def _find_leftover(context: Context, facts: AppFacts, rendered: Rendered | None) -> tuple[str, ...]:
     if facts.known is not None or facts.stack.services or rendered is None or not context.spec.stateful:
         return ()
     return tuple(sorted(context.ports.engine.observe_volumes(list(rendered.volumes.values()))))
 
 
-def _prior_detail(leftover: Sequence[str], assessment: Assessment) -> str:
+def _describe_prior(leftover: Sequence[str], assessment: Assessment) -> str:
     if leftover:
         return f"volumes {', '.join(leftover)} exist and no record says which version wrote them"
     return assessment.reason
 
 
-def _notes(context: Context, facts: Facts, version: str, commit: str, origin: str | None) -> dict[str, str]:
+def _read_notes(context: Context, facts: AppFacts, version: str, commit: str) -> dict[str, str]:
     """Notes of every version stepped over, as they stand at the candidate."""
-    before, after = versions.parse(origin) if origin else None, versions.parse(version)
+    before, after = versions.parse(facts.origin) if facts.origin else None, versions.parse(version)
     if before is None or after is None or not commit:
         return {}
     try:
@@ -110,23 +91,23 @@ def _notes(context: Context, facts: Facts, version: str, commit: str, origin: st
         return {}  # the recipe cannot be read at all, which `problem` says and holds
 
 
-def _prior_bundle(context: Context, facts: Facts) -> Bundle | None:
+def _read_prior_bundle(context: Context, facts: AppFacts) -> Bundle | None:
     try:
         return context.ports.store.bundle(context.app, facts.known.release.bundle) if facts.known else None
     except StateError:
         return None
 
 
-def _lost_volumes(context: Context, facts: Facts, rendered: Rendered | None) -> Sequence[str]:
-    prior = _prior_bundle(context, facts)
+def _find_lost_volumes(context: Context, facts: AppFacts, rendered: Rendered | None) -> Sequence[str]:
+    prior = _read_prior_bundle(context, facts)
     return missing_volumes(list(prior.volumes.values()), rendered.volumes) if prior and rendered else ()
 
 
-def _prior_missing(context: Context, facts: Facts) -> list[str]:
+def _find_missing_prior(context: Context, facts: AppFacts) -> list[str]:
     """What the way back would need and is not there."""
     if facts.known is None:
         return []
-    prior = _prior_bundle(context, facts)
+    prior = _read_prior_bundle(context, facts)
     if prior is None:
         return [f"the rendered release {facts.known.release.version} is unreadable, so there would be no way back"]
     have = context.ports.engine.observe_volumes(list(prior.volumes.values()))
@@ -135,7 +116,7 @@ def _prior_missing(context: Context, facts: Facts) -> list[str]:
     ]
 
 
-def _unkept(context: Context, rendered: Rendered | None) -> list[str]:
+def _find_unkept_volumes(context: Context, rendered: Rendered | None) -> list[str]:
     if rendered is None:
         return []
     found = [f"{key}: {why}" for key, why in rendered.volume_options.items()]
@@ -144,32 +125,15 @@ def _unkept(context: Context, rendered: Rendered | None) -> list[str]:
     return found
 
 
-def _all_missing(context: Context, facts: Facts, rendered: Rendered) -> list[str]:
-    return [*missing(context, rendered), *_prior_missing(context, facts), *_strangers(context, rendered)]
+def _find_missing(context: Context, facts: AppFacts, rendered: Rendered) -> list[str]:
+    return [
+        *missing_externals(context, rendered),
+        *_find_missing_prior(context, facts),
+        *_find_strangers(context, rendered),
+    ]
 
 
-def missing(context: Context, rendered: Rendered | None) -> list[str]:
-    """External things that the release expects and nobody made."""
-    if rendered is None:
-        return []
-    engine, spec = context.ports.engine, context.spec
-    found: list[str] = []
-    here = engine.observe_volumes(rendered.external_volumes)
-    found += [f"external volume {name} does not exist" for name in rendered.external_volumes if name not in here]
-    networks = engine.observe_named("network", rendered.networks)
-    found += [f"external network {name} does not exist" for name in rendered.networks if name not in networks]
-    configs = engine.observe_named("config", rendered.configs)
-    found += [f"external config {name} does not exist" for name in rendered.configs if name not in configs]
-    secrets = engine.observe_named("secret", list(rendered.secrets.values()))
-    for key, name in rendered.secrets.items():
-        if name in secrets:
-            continue
-        if secret_key(spec.stack_name, {k: s.version for k, s in spec.secrets.items()}, name) is None:
-            found.append(f"secret {name} is neither on the engine nor under 'secrets' in the spec ({key})")
-    return found
-
-
-def _strangers(context: Context, rendered: Rendered) -> list[str]:
+def _find_strangers(context: Context, rendered: Rendered) -> list[str]:
     """Containers of others that hold the volumes: undeploying would wait for them in vain."""
     if not context.spec.stateful:
         return []
@@ -181,7 +145,7 @@ def _strangers(context: Context, rendered: Rendered) -> list[str]:
     ]
 
 
-def way_back_problems(context: Context, known: KnownGood | None) -> list[str]:
+def find_way_back_problems(context: Context, known: KnownGood | None) -> list[str]:
     """Why rolling back to the fallback would not work; empty = it would. Reads the snapshot back.
 
     Raises:
@@ -203,16 +167,11 @@ def way_back_problems(context: Context, known: KnownGood | None) -> list[str]:
     if manifest is None or manifest.id != known.fallback.snapshot:
         return [*problems, f"the snapshot {known.fallback.snapshot} is not there"]
     problems += context.ports.snapshots.verify(context.app)
-    _, complaint = room_problem(context, [volume.volume for volume in manifest.volumes])
+    _, complaint = find_room_problem(context, [volume.volume for volume in manifest.volumes])
     return [*problems, *([complaint] if complaint else [])]
 
 
-def secret_key(stack: str, declared: dict[str, str], name: str) -> str | None:
-    """Which of the spec's secrets an engine name belongs to: `<stack>_<key>_<version>`; None if none."""
-    return next((key for key, version in declared.items() if name == f"{stack}_{key}_{version}"), None)
-
-
-def room_problem(context: Context, volumes: Sequence[str]) -> tuple[Room | None, str | None]:
+def find_room_problem(context: Context, volumes: Sequence[str]) -> tuple[Room | None, str | None]:
     """Whether a snapshot and a restore would fit; the figures, and the complaint if not.
 
     Raises:

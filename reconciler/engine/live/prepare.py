@@ -2,38 +2,40 @@
 
 from collections.abc import Mapping
 
+from reconciler.core.live.gate import UpgradeFacts
 from reconciler.core.release import render
+from reconciler.core.release.facts import AppFacts
 from reconciler.engine.context import Context
-from reconciler.engine.live.preflight import Studied, room_problem, secret_key
+from reconciler.engine.live.preflight import find_room_problem
 from reconciler.engine.release import images
-from reconciler.engine.release.facts import Facts
+from reconciler.engine.release.needs import create_secrets
 from reconciler.model.errors import ActError, RecipeError
 from reconciler.model.hold import Hold, HoldReason
 from reconciler.model.memory import Memory
 from reconciler.model.release import Bundle
 
 
-def prepare(context: Context, facts: Facts, studied: Studied) -> Bundle | Hold:
+def stage_release(context: Context, facts: AppFacts, upgrade: UpgradeFacts) -> Bundle | Hold:
     """Pull and pin images, check room, make secrets, protect the way back: nothing is left to fetch.
 
     A Hold has touched nothing of the app.
     """
-    if studied.rendered is None:
+    if upgrade.rendered is None:
         raise AssertionError("the gate lets nothing through that cannot be rendered")
-    rendered, ports = studied.rendered, context.ports
+    rendered, ports = upgrade.rendered, context.ports
     if context.spec.stateful and facts.known is not None:
-        _, complaint = room_problem(context, list(rendered.volumes.values()))
+        _, complaint = find_room_problem(context, list(rendered.volumes.values()))
         if complaint is not None:
             return _hold(HoldReason.PREFLIGHT, complaint, "there is room")
     try:
-        pinned = images.fetched(context, studied.candidate.images_new)
+        pinned = images.fetched(context, upgrade.images_new)
         if facts.known is not None:  # a rollback must need no network: what is only in a registry is fetched now
-            images.fetched(context, studied.candidate.images_prior, " for the way back")
-        moved = _remember_digests(context, facts.memory, studied, pinned)
+            images.fetched(context, upgrade.images_prior, " for the way back")
+        moved = _remember_digests(context, facts.memory, upgrade, pinned)
         if moved is not None:
             return moved
         bundle = render.bundle(context.spec, rendered, pinned)
-        make_secrets(context, bundle)
+        create_secrets(context, bundle)
         kept = [*bundle.images.values(), *(facts.known.release.images.values() if facts.known else ())]
         ports.engine.protect_images(context.app, sorted(set(kept)))
     except RecipeError as exc:
@@ -49,9 +51,11 @@ def _hold(reason: HoldReason, detail: str, clears_when: str) -> Hold:
     return Hold(reason=reason, detail=detail, clears_when=clears_when)
 
 
-def _remember_digests(context: Context, memory: Memory, studied: Studied, pinned: Mapping[str, str]) -> Hold | None:
+def _remember_digests(
+    context: Context, memory: Memory, upgrade: UpgradeFacts, pinned: Mapping[str, str]
+) -> Hold | None:
     """Fix what each image of this version is; another digest than the first one seen is never deployed."""
-    version = studied.candidate.version
+    version = upgrade.version
     seen = memory.tags.get(version)
     if seen is None:
         return None
@@ -67,14 +71,3 @@ def _remember_digests(context: Context, memory: Memory, studied: Studied, pinned
         updated = seen.model_copy(update={"images": {**seen.images, **found}})
         context.ports.store.put_memory(memory.model_copy(update={"tags": {**memory.tags, version: updated}}))
     return None
-
-
-def make_secrets(context: Context, bundle: Bundle) -> None:
-    """Create the secrets that the spec declares and nobody made yet."""
-    engine, spec = context.ports.engine, context.spec
-    existing = engine.observe_named("secret", list(bundle.secrets.values()))
-    declared = {key: secret.version for key, secret in spec.secrets.items()}
-    for name in bundle.secrets.values():
-        key = secret_key(spec.stack_name, declared, name)
-        if name not in existing and key is not None:
-            engine.create_secret(spec.stack_name, name, context.ports.secrets.value(spec, key))

@@ -1,107 +1,29 @@
-"""One app's pass: lock, observe, assess, plan, gate, act, record. Effects: through the ports, in that order.
+"""What a live app's plan says, done. Effects: through the ports; callers hold the app's lock.
 
 What to do is decided in `core`; here is only the order, and what happens when the world cannot be seen.
 """
 
 import secrets
-import traceback
 from collections.abc import Callable
-from typing import TypeVar
-
-import structlog
 
 from reconciler.core.change import outcome as change_outcome
 from reconciler.core.live import plan
+from reconciler.core.live.gate import UpgradeFacts
 from reconciler.core.release import render
-from reconciler.engine.canonical import reconcile as canonical_reconcile
+from reconciler.core.release.facts import AppFacts
 from reconciler.engine.change import driver
 from reconciler.engine.context import Context
-from reconciler.engine.live import plan as considering
-from reconciler.engine.live import preflight as candidates
-from reconciler.engine.live import prepare, report
-from reconciler.engine.live.plan import Considered
+from reconciler.engine.live import report
+from reconciler.engine.live.plan import PlannedApp
+from reconciler.engine.live.preflight import collect_upgrade_facts, find_way_back_problems
+from reconciler.engine.live.prepare import stage_release
 from reconciler.engine.release import images
-from reconciler.engine.release.facts import Facts
 from reconciler.model.action import Adopt, Deploy, Heal, Nothing, Outcome, Resume, RollBack, Upgrade
-from reconciler.model.app import Kind
-from reconciler.model.errors import ActError, Interrupted, LockBusy, ObserveError, StateError
+from reconciler.model.errors import LockBusy
 from reconciler.model.hold import Hold, HoldReason
 from reconciler.model.journal import Change, Failure, Journal, Step
-from reconciler.model.observed import World
 from reconciler.model.release import Bundle, Fallback, KnownGood, Release
 from reconciler.model.status import Assessment, Status
-
-R = TypeVar("R")
-log = structlog.get_logger("ci-warm")
-
-
-def check(context: Context, world: World, *, fetch_problem: str | None = None) -> report.Report | None:
-    """Report on an app that needs nothing or is held. None: something is to be done, which is for `reconcile`.
-
-    Changes no app, only first-seen tags and alerts, and of a canonical its own records (a promotion that a crash left
-    is decided), so that several apps can be checked side by side.
-    """
-
-    def look() -> report.Report | None:
-        if context.spec.kind is Kind.CANONICAL:
-            seen = canonical_reconcile.consider(context, world, fetch_problem)
-            return _tended(context, seen) if seen.is_quiet else None
-        considered = considering.consider(context, world, fetch_problem)
-        if not isinstance(considered.plan.action, Nothing) and not considered.plan.holds:
-            return None
-        return _acted(context, considered, None)
-
-    return _locked(context, look)
-
-
-def reconcile(context: Context, *, fetch_problem: str | None = None, train: str | None = None) -> report.Report:
-    """Do the one next safe thing for an app. `train`: the app whose rollback stops upgrades in this pass.
-
-    Raises:
-        Interrupted: asked to stop; a journal may stay for the next start.
-    """
-
-    def act() -> report.Report:
-        if context.spec.kind is Kind.CANONICAL:
-            return _tended(context, canonical_reconcile.consider(context, context.ports.engine.look(), fetch_problem))
-        # The look is taken under the lock: what was seen before it may be somebody else's half-done work.
-        return _acted(context, considering.consider(context, context.ports.engine.look(), fetch_problem), train)
-
-    return _locked(context, act)
-
-
-def _tended(context: Context, seen: canonical_reconcile.Considered) -> report.Report:
-    outcome = canonical_reconcile.act(context, seen)
-    version = seen.canonical.version if seen.canonical else None
-    return report.finished(context, seen.facts, seen.assessment, outcome, None, known_version=version)
-
-
-def _acted(context: Context, considered: Considered, train: str | None) -> report.Report:
-    outcome = _act(context, considered, train)
-    return report.finished(context, considered.facts, considered.assessment, outcome, considered.studied)
-
-
-def _locked(context: Context, work: Callable[[], R]) -> R | report.Report:
-    """Work under the app's lock; what could not be done or known becomes the app's report."""
-    try:
-        held = context.ports.locks.acquire(context.app, f"ci-warm {context.actor}")
-    except LockBusy as exc:
-        return report.busy(context, str(exc))
-    try:
-        return work()
-    except StateError as exc:
-        return report.unreadable(context, exc)
-    except ObserveError as exc:
-        return report.unknown(context, exc)
-    except (ActError, OSError) as exc:
-        return report.broken(context, exc)
-    except Interrupted:
-        raise
-    except Exception as exc:  # noqa: BLE001 - a mistake that one app brings out must not cost the others their pass
-        log.error("app_failed", app=context.app, error=str(exc), traceback=traceback.format_exc())
-        return report.broken(context, exc)
-    finally:
-        held.release()
 
 
 def _in_turn(context: Context, work: Callable[[], Outcome]) -> Outcome:
@@ -116,11 +38,17 @@ def _in_turn(context: Context, work: Callable[[], Outcome]) -> Outcome:
         turn.release()
 
 
-def _act(context: Context, considered: Considered, train: str | None) -> Outcome:
-    action, facts = considered.plan.action, considered.facts
+def act(context: Context, planned: PlannedApp, train: str | None) -> Outcome:
+    """Do the planned next thing. `train`: the app whose rollback stops upgrades in this pass.
+
+    Raises:
+        StateError, ObserveError, ActError: it could not be done or known.
+        Interrupted: asked to stop; a journal may stay for the next start.
+    """
+    action, facts = planned.plan.action, planned.facts
     match action:
         case Nothing(result=result, ok=ok):
-            evidence = (considered.assessment.reason, *considered.assessment.evidence)
+            evidence = (planned.assessment.reason, *planned.assessment.evidence)
             return Outcome(app=context.app, result=result, ok=ok, evidence=evidence)
         case Resume():
             if facts.journal is None:
@@ -136,15 +64,15 @@ def _act(context: Context, considered: Considered, train: str | None) -> Outcome
         case RollBack(reason=reason):
             return _in_turn(context, lambda: roll_back(context, facts, reason))
         case Upgrade() | Deploy():
-            return _take(context, considered, train)
+            return _take(context, planned, train)
 
 
-def _take(context: Context, considered: Considered, train: str | None) -> Outcome:
+def _take(context: Context, planned: PlannedApp, train: str | None) -> Outcome:
     """Take a release, if the gate is open and everything harmless went well."""
-    facts, studied, action = considered.facts, considered.studied, considered.plan.action
-    if studied is None or not isinstance(action, Upgrade | Deploy):
+    facts, upgrade, action = planned.facts, planned.upgrade, planned.plan.action
+    if upgrade is None or not isinstance(action, Upgrade | Deploy):
         raise AssertionError("the gate was not asked")
-    holds = considered.plan.holds
+    holds = planned.plan.holds
     if not holds and train is not None and isinstance(action, Upgrade):
         holds = (plan.train_hold(train),)
     if not holds:
@@ -154,7 +82,7 @@ def _take(context: Context, considered: Considered, train: str | None) -> Outcom
             holds = (plan.turn_hold(str(exc)),)
         else:
             try:
-                taken = _prepare_and_begin(context, facts, action, studied)
+                taken = _prepare_and_begin(context, facts, action, upgrade)
             finally:
                 turn.release()
             if isinstance(taken, Outcome):
@@ -166,10 +94,10 @@ def _take(context: Context, considered: Considered, train: str | None) -> Outcom
 
 
 def _prepare_and_begin(
-    context: Context, facts: Facts, action: Upgrade | Deploy, studied: candidates.Studied
+    context: Context, facts: AppFacts, action: Upgrade | Deploy, upgrade: UpgradeFacts
 ) -> Outcome | Hold:
     """Everything harmless first; a Hold if that did not work out, and then the app was not touched."""
-    prepared = prepare.prepare(context, facts, studied)
+    prepared = stage_release(context, facts, upgrade)
     if isinstance(prepared, Hold):
         if prepared.reason is HoldReason.HOST:
             report.count_host_fault(context, prepared.detail)
@@ -177,7 +105,7 @@ def _prepare_and_begin(
     return driver.begin(context, _journal_of_release(context, facts, action, prepared))
 
 
-def _journal_of_release(context: Context, facts: Facts, action: Upgrade | Deploy, bundle: Bundle) -> Journal:
+def _journal_of_release(context: Context, facts: AppFacts, action: Upgrade | Deploy, bundle: Bundle) -> Journal:
     known = facts.known
     origin = known.release if known and isinstance(action, Upgrade) else None
     volumes = set(bundle.volumes.values())
@@ -211,7 +139,7 @@ def _journal(context: Context, change: Change, **fields: object) -> Journal:
     return base.model_copy(update=fields)
 
 
-def _redeploy(context: Context, facts: Facts, reason: str) -> Outcome:
+def _redeploy(context: Context, facts: AppFacts, reason: str) -> Outcome:
     """Bring known-good back as it was; data untouched."""
     known = facts.known
     if known is None:
@@ -248,14 +176,14 @@ def _way_to_data(context: Context, known: KnownGood) -> str:
     return "there is no snapshot: bring back a backup of your own, or make them empty (docker volume create)"
 
 
-def roll_back(context: Context, facts: Facts, reason: str) -> Outcome:
+def roll_back(context: Context, facts: AppFacts, reason: str) -> Outcome:
     """Go back to the fallback with its data, if the way back is whole; else nothing is touched.
 
     Raises:
         StateError: a record of it is unreadable.
     """
     known, ports = facts.known, context.ports
-    problems = candidates.way_back_problems(context, known)
+    problems = find_way_back_problems(context, known)
     if known is None or known.fallback is None or problems:
         version = known.release.version if known else "none"
         return Outcome(app=context.app, result=f"rollback-refused:{version}", ok=False, evidence=tuple(problems))
@@ -279,17 +207,17 @@ def roll_back(context: Context, facts: Facts, reason: str) -> Outcome:
     return driver.begin(context, journal)
 
 
-def _adopt(context: Context, facts: Facts, version: str) -> Outcome:
+def _adopt(context: Context, facts: AppFacts, version: str) -> Outcome:
     """Record what runs and answers as known-good, if it is just what its release would be here.
 
     If only the settings differ, no settings are recorded with it, so that a gated `reconfigured` follows.
     """
     unmanaged = Assessment(status=Status.UNMANAGED, reason="")
-    studied = candidates.study(context, facts, unmanaged, Upgrade(origin=version, target=version))
+    upgrade = collect_upgrade_facts(context, facts, unmanaged, Upgrade(origin=version, target=version))
     result = f"unmanaged:{version}"
-    if studied.rendered is None:
-        return Outcome(app=context.app, result=result, ok=False, evidence=(studied.candidate.problem or "",))
-    bundle = prepare.prepare(context, facts, studied)
+    if upgrade.rendered is None:
+        return Outcome(app=context.app, result=result, ok=False, evidence=(upgrade.problem or "",))
+    bundle = stage_release(context, facts, upgrade)
     if isinstance(bundle, Hold):
         return Outcome(app=context.app, result=result, ok=False, holds=(bundle,), evidence=(bundle.detail,))
     stack = facts.stack

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reconciler.core.live import backoff
+from reconciler.core.change import backoff
+from reconciler.core.live.gate import UpgradeFacts
+from reconciler.core.release.facts import AppFacts
 from reconciler.engine.context import Context
-from reconciler.engine.live.preflight import Studied
-from reconciler.engine.release.facts import Facts
 from reconciler.model.action import Outcome
 from reconciler.model.alert import Alert, Severity
 from reconciler.model.app import Kind
 from reconciler.model.errors import ReconcilerError, StateError
-from reconciler.model.hold import Hold, HoldReason
+from reconciler.model.hold import HoldReason
 from reconciler.model.published import AppStatus
 from reconciler.model.status import Assessment, Status
 
@@ -36,19 +36,19 @@ class Report:
     status: AppStatus
 
 
-def finished(
+def finish(
     context: Context,
-    facts: Facts,
+    facts: AppFacts,
     assessment: Assessment,
     outcome: Outcome,
-    studied: Studied | None,
+    upgrade: UpgradeFacts | None,
     known_version: str | None = None,
 ) -> Report:
     """Bring the app's open alerts in line with what stands, and describe it.
 
     An alert that a transaction wrote itself is left alone in the pass that wrote it. `known_version`: a canonical's.
     """
-    standing = list(_standing(context, facts, outcome, studied))
+    standing = list(_standing(context, facts, outcome, upgrade))
     for alert in standing:
         context.ports.alerts.raise_(alert)
     keep = [alert.fingerprint for alert in standing] + _kept(context, facts, assessment, outcome)
@@ -60,8 +60,8 @@ def finished(
         status=_status_after(assessment, outcome),
         result=outcome.result,
         known_good=known.release.version if known else known_version,
-        candidate=facts.choice.candidate.text if facts.choice.candidate else None,
-        holds=tuple(hold_json(hold) for hold in outcome.holds),
+        candidate=facts.candidate.text if facts.candidate else None,
+        holds=tuple(hold.to_json() for hold in outcome.holds),
         evidence=(*outcome.evidence, *facts.evidence, *((facts.recipe_problem,) if facts.recipe_problem else ())),
         fallback=known.fallback.release.version if known and known.fallback else None,
         at=context.ports.clock.now(),
@@ -77,16 +77,11 @@ def _status_after(assessment: Assessment, outcome: Outcome) -> str:
     return Status.IN_SYNC if outcome.ok else Status.FAILED
 
 
-def hold_json(hold: Hold) -> dict[str, str]:
-    """A hold as people and programs read it."""
-    return {"reason": hold.reason, "detail": hold.detail, "clears_when": hold.clears_when}
-
-
-def _standing(context: Context, facts: Facts, outcome: Outcome, studied: Studied | None) -> Sequence[Alert]:
+def _standing(context: Context, facts: AppFacts, outcome: Outcome, upgrade: UpgradeFacts | None) -> Sequence[Alert]:
     found: list[Alert] = []
     loud = [hold for hold in outcome.holds if hold.reason not in QUIET]
-    if loud and studied is not None:
-        candidate = studied.candidate
+    if loud and upgrade is not None:
+        candidate = upgrade
         found.append(
             _alert(
                 context,
@@ -95,7 +90,7 @@ def _standing(context: Context, facts: Facts, outcome: Outcome, studied: Studied
                 key=candidate.version,
                 evidence=[f"{hold.reason}: {hold.detail}" for hold in outcome.holds],
                 clears_when="; ".join(hold.clears_when for hold in loud),
-                origin=candidate.origin,
+                origin=facts.origin,
                 target=candidate.version,
                 notes=dict(candidate.notes),
             )
@@ -158,7 +153,7 @@ def _alert(
     )
 
 
-def _kept(context: Context, facts: Facts, assessment: Assessment, outcome: Outcome) -> list[str]:
+def _kept(context: Context, facts: AppFacts, assessment: Assessment, outcome: Outcome) -> list[str]:
     """Conditions with an alert of their own that still stand: failed releases, a stalled operation."""
     memory = context.ports.store.memory(context.app)
     keep = _of_canonical(context) if context.spec.kind is Kind.CANONICAL else []
@@ -166,7 +161,7 @@ def _kept(context: Context, facts: Facts, assessment: Assessment, outcome: Outco
         f"{context.app}|{reason}|{q.version}|{q.commit}"
         for q in memory.quarantine
         for reason in ("rollback", "deploy-failed")
-        if facts.choice.candidate is not None and facts.choice.candidate.text == q.version
+        if facts.candidate is not None and facts.candidate.text == q.version
     ]
     practised = context.ports.store.drill(context.app) if context.spec.stateful else None
     if practised is not None and practised.problems:
@@ -187,8 +182,8 @@ def _of_canonical(context: Context) -> list[str]:
     return [f"{context.app}|promotion", *([f"{context.app}|restore-failed|"] if dirty else [])]
 
 
-def _of_host(context: Context, facts: Facts) -> list[str]:
-    candidate = facts.choice.candidate
+def _of_host(context: Context, facts: AppFacts) -> list[str]:
+    candidate = facts.candidate
     version = candidate.text if candidate else ""
     commit = facts.tags.annotated.get(version, "")
     return [f"{context.app}|{reason}|{version}|{commit}" for reason in ("aborted", "rollback", "rollback-failed")]
@@ -201,18 +196,18 @@ def count_host_fault(context: Context, reason: str) -> None:
     context.ports.store.put_memory(memory.model_copy(update={"host_faults": faults}))
 
 
-def busy(context: Context, why: str) -> Report:
+def report_busy(context: Context, why: str) -> Report:
     """Somebody else works on the app."""
     result = "in-use" if context.spec.kind is Kind.CANONICAL else "busy"
     return _plain(context, Status.UNKNOWN, result, (why,), ok=True)
 
 
-def unknown(context: Context, exc: ReconcilerError) -> Report:
+def report_unknown(context: Context, exc: ReconcilerError) -> Report:
     """The world could not be looked at: nothing is done on it."""
     return _plain(context, Status.UNKNOWN, "unknown", (str(exc),), ok=False)
 
 
-def broken(context: Context, exc: Exception) -> Report:
+def report_broken(context: Context, exc: Exception) -> Report:
     """Something could not be done and stopped this app's pass; a journal, if open, stays for the next."""
     alert = _alert(
         context,
@@ -228,7 +223,7 @@ def broken(context: Context, exc: Exception) -> Report:
     return _plain(context, Status.UNKNOWN, "error", (str(exc),), ok=False)
 
 
-def unreadable(context: Context, exc: StateError) -> Report:
+def report_unreadable(context: Context, exc: StateError) -> Report:
     """One of our records is not to be trusted: hold the app, alert, touch nothing."""
     alert = _alert(
         context,

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from reconciler.core.release import render
 from reconciler.core.testrun import chaos_label
 from reconciler.engine.context import Context
-from reconciler.engine.live import preflight, prepare
-from reconciler.engine.release import images
+from reconciler.engine.release import images, needs
 from reconciler.engine.release import render as release_render
 from reconciler.engine.release.render import Extras
 from reconciler.model.errors import ActError, RecipeError
@@ -33,7 +32,7 @@ def bundle(
     denied = [f"{where} needs {allowed}" for allowed, where in rendered.policy if allowed not in context.spec.allow]
     if denied:
         raise RecipeError(f"the policy forbids it: {'; '.join(denied)} (allow: in the spec, if you trust it)")
-    missing = preflight.missing(context, rendered)
+    missing = needs.missing_externals(context, rendered)
     if missing:
         raise RecipeError("; ".join(missing))
     pinned = _known(rendered.images, known) if known else _pinned(context, list(images.lookup_new(context, rendered)))
@@ -41,7 +40,7 @@ def bundle(
     # Settling watches the same tasks: Swarm need not do so longer than our own gate, 5 s per service as a rule.
     monitor_s = min(_SWARMS_S, max(_SHORTEST_S, context.spec.health.min_healthy))
     made = render.bundle(context.spec, rendered, pinned, labels, monitor_s)
-    prepare.make_secrets(context, made)
+    needs.create_secrets(context, made)
     return made
 
 

@@ -8,8 +8,11 @@ from reconciler.core.release.compose import ComposeError
 from reconciler.core.release.interpolate import InterpolationError
 from reconciler.core.testrun import previous_overlay
 from reconciler.engine.context import Context
+from reconciler.engine.ports import Ports
+from reconciler.model.app import AppSpec
 from reconciler.model.errors import RecipeError
 from reconciler.model.recipe import Rendered
+from reconciler.model.tests import TestSpec
 
 
 def overlays(context: Context) -> dict[str, bytes]:
@@ -64,3 +67,13 @@ def rendered(context: Context, version: str, commit: str, extras: Extras = NO_EX
 
 def _env(context: Context, files: Mapping[str, bytes], name: str) -> Sequence[tuple[str, str]]:
     return context.ports.yaml.env(files[name], name) if name in files else ()
+
+
+def test_overlays(ports: Ports, spec: AppSpec, trial: TestSpec, commit: str) -> Mapping[str, bytes]:
+    """The surroundings that a recipe brings for tests, as they are at a commit; nothing if it brings none.
+
+    Raises:
+        RecipeError: the commit is gone.
+    """
+    files = ports.recipes.files(spec.recipe.url, commit)
+    return {trial.overlay: files[trial.overlay]} if trial.overlay in files else {}

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from functools import partial
 
+from reconciler.engine.clocks import unstoppable
 from reconciler.engine.testrun import lifecycle, promote, stages, teardown
 from reconciler.engine.testrun import plan as testrun_plan
-from reconciler.engine.testrun.environment import Site
-from reconciler.engine.testrun.plan import Plan
-from reconciler.engine.testrun.session import Course
+from reconciler.engine.testrun.environment import RunEnvironment
+from reconciler.engine.testrun.plan import RunPlan
+from reconciler.engine.testrun.session import RunSession
 from reconciler.model.errors import ActError, RecipeError
 from reconciler.model.journal import Failure
 from reconciler.model.testrun import Run
@@ -22,7 +23,7 @@ _WORK = {
 }
 
 
-def run(site: Site, plan: Plan) -> Run:
+def run(site: RunEnvironment, plan: RunPlan) -> Run:
     """Test a recipe from nothing; a green full run at the latest release becomes the canonical.
 
     Raises:
@@ -41,14 +42,14 @@ def run(site: Site, plan: Plan) -> Run:
         slot.release()
 
 
-def _play(run: Course) -> None:
+def _play(run: RunSession) -> None:
     if Stage.INSTALL not in run.run.asked:
         _unasked_install(run)
     for stage in Stage:
         run.stage(stage, partial(_WORK[stage], run))
 
 
-def _unasked_install(run: Course) -> None:
+def _unasked_install(run: RunSession) -> None:
     """Later stages need something that stands, also when nobody wants to hear of installing."""
     run.note("install was not asked for: it is done without its checks and does not count")
     ended = stages.install(run)
@@ -58,10 +59,10 @@ def _unasked_install(run: Course) -> None:
         raise RecipeError(f"install: {ended.reason}")
 
 
-def _clean(run: Course) -> Sequence[str]:
-    return teardown.stack(teardown.unstoppable(run.site.ports), run.run, run.site.specs)
+def _clean(run: RunSession) -> Sequence[str]:
+    return teardown.stack(unstoppable(run.site.ports), run.run, run.site.specs)
 
 
-def _after(run: Course) -> None:
+def _after(run: RunSession) -> None:
     promote.record_green(run)
-    promote.consider(run)
+    promote.promote_if_due(run)

@@ -1,32 +1,36 @@
 """What every run is given, and the clock that a teardown goes by. Effects: pauses."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from pathlib import Path
 
-from reconciler.engine.testrun.realms import Keeper
+from reconciler.engine.ports import Ports
+from reconciler.engine.testrun.realms import RealmContext
 from reconciler.model.app import AppSpec, Kind
-from reconciler.model.errors import DeadlineError, Interrupted, UsageError
+from reconciler.model.errors import UsageError
+from reconciler.model.host import Usage
 from reconciler.model.settings import Settings
-from reconciler.ports import Clock, Ports
-from reconciler.ports.daemon import Usage
-from reconciler.ports.runs import BackupFiles, Checks, Metadata, Refs, RunDesk
+from reconciler.ports.checks import Checks
+from reconciler.ports.node import BackupFiles, Snapshots
+from reconciler.ports.recipes import Refs
+from reconciler.state.runs import RunStore
+from reconciler.state.specs import RecipeYaml
 
 
 @dataclass(frozen=True, kw_only=True)
-class Site:
+class RunEnvironment:
     """The host as runs see it. `keeper` raises UsageError where no Keycloak is named."""
 
     ports: Ports
     settings: Settings
     specs: Sequence[AppSpec]
-    desk: RunDesk
+    desk: RunStore
     refs: Refs
-    metadata: Metadata
+    metadata: RecipeYaml
     checks: Checks
     backups: BackupFiles
-    keeper: Callable[[], Keeper]
+    keeper: Callable[[], RealmContext]
+    snapshots_at: Callable[[Path], Snapshots]
     usages: Callable[[Sequence[str]], Sequence[Usage]]
 
     @property
@@ -48,62 +52,3 @@ class Site:
         if any(spec.name == name for spec in self.specs):
             raise UsageError(f"{name} is a live app, not a canonical; recipes that are enrolled: {names}")
         raise UsageError(f"no recipe {name!r} is enrolled; there are: {names}")
-
-
-@dataclass(frozen=True)
-class Limited:
-    """A clock whose pauses end the run when its time is over; everything that takes long pauses."""
-
-    clock: Clock
-    until: float
-    seconds: float
-
-    @classmethod
-    def of(cls, clock: Clock, seconds: float) -> "Limited":
-        """From now on, so many seconds."""
-        return cls(clock, clock.monotonic() + seconds, seconds)
-
-    def now(self) -> datetime:
-        """See `ports.Clock`."""
-        return self.clock.now()
-
-    def monotonic(self) -> float:
-        """See `ports.Clock`."""
-        return self.clock.monotonic()
-
-    def left(self) -> float:
-        """Seconds until the end, at least a little: for what has a deadline of its own."""
-        return max(0.1, self.until - self.clock.monotonic())
-
-    def wait(self, seconds: float) -> None:
-        """See `ports.Clock`.
-
-        Raises:
-            DeadlineError: the time is over.
-        """
-        if self.clock.monotonic() >= self.until:
-            raise DeadlineError(f"the run took longer than its deadline of {self.seconds:g} s")
-        self.clock.wait(min(seconds, self.left()))
-
-
-@dataclass(frozen=True)
-class Unstoppable:
-    """A clock for what must be finished: neither a request to stop nor a deadline ends its pauses."""
-
-    clock: Clock
-
-    def now(self) -> datetime:
-        """See `ports.Clock`."""
-        return self.clock.now()
-
-    def monotonic(self) -> float:
-        """See `ports.Clock`."""
-        return self.clock.monotonic()
-
-    def wait(self, seconds: float) -> None:
-        """See `ports.Clock`; never raises."""
-        try:
-            self.clock.wait(seconds)
-        except (Interrupted, DeadlineError):
-            # The clock below no longer pauses; the caller looks again after this, and has a patience of its own.
-            time.sleep(seconds)

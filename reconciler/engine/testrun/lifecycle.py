@@ -16,26 +16,33 @@ import structlog
 from reconciler.core import redact
 from reconciler.core.testrun import level, summary
 from reconciler.core.testrun import spec as testrun_spec
+from reconciler.engine.clocks import LimitedClock
 from reconciler.engine.context import Context
+from reconciler.engine.ports import Ports
 from reconciler.engine.testrun import realms, teardown
 from reconciler.engine.testrun import session as courses
-from reconciler.engine.testrun.environment import Limited, Site
-from reconciler.engine.testrun.plan import Plan
-from reconciler.engine.testrun.session import Course
+from reconciler.engine.testrun.environment import RunEnvironment
+from reconciler.engine.testrun.plan import RunPlan
+from reconciler.engine.testrun.session import RunSession
 from reconciler.model.app import AppSpec
 from reconciler.model.errors import DeadlineError, Interrupted, RecipeError, ReconcilerError
+from reconciler.model.realm import Credentials
 from reconciler.model.testrun import Run, RunMode, RunResult
-from reconciler.ports import Ports
-from reconciler.ports.realms import Credentials
-from reconciler.ports.runs import RunFolder
+from reconciler.state.runs import RunHandle
 
 log = structlog.get_logger("ci-warm")
 _NO_BASE = "the upgrade could not be tried; --base or tests.base can name another start"
-Clean = Callable[[Course], Sequence[str]]
+Clean = Callable[[RunSession], Sequence[str]]
 """Removes what a run made, with ports that do not stop; gives what is left, by name."""
 
 
-def run(site: Site, plan: Plan, play: Callable[[Course], None], clean: Clean, after: Callable[[Course], None]) -> Run:
+def run(
+    site: RunEnvironment,
+    plan: RunPlan,
+    play: Callable[[RunSession], None],
+    clean: Clean,
+    after: Callable[[RunSession], None],
+) -> Run:
     """Conduct one run; `after` comes once its stack is gone, if the run is green.
 
     Raises:
@@ -46,7 +53,7 @@ def run(site: Site, plan: Plan, play: Callable[[Course], None], clean: Clean, af
     name = testrun_spec.run_name(request.spec.name, secrets.token_hex(3))
     folder = site.desk.open(name, f"ci-warm {request.mode} {request.spec.name}")
     began = site.ports.clock.monotonic()
-    begun: list[Course] = []
+    begun: list[RunSession] = []
     try:
         opened = _opened(site, plan, name)
         folder.write(opened)
@@ -72,7 +79,7 @@ def run(site: Site, plan: Plan, play: Callable[[Course], None], clean: Clean, af
     return done
 
 
-def _opened(site: Site, plan: Plan, name: str) -> Run:
+def _opened(site: RunEnvironment, plan: RunPlan, name: str) -> Run:
     request = plan.request
     spec = request.spec if request.mode is RunMode.QUICK else testrun_spec.for_run(request.spec, name, site.suffix, {})
     return Run(
@@ -93,14 +100,14 @@ def _opened(site: Site, plan: Plan, name: str) -> Run:
     )
 
 
-def _confidence(plan: Plan) -> Literal["full", "lower"]:
+def _confidence(plan: RunPlan) -> Literal["full", "lower"]:
     """How much a green one says."""
     whole = plan.request.mode is RunMode.COLD and set(plan.stages) >= set(plan.trial.stages)
     return "full" if whole else "lower"
 
 
 @contextmanager
-def _realm(site: Site, plan: Plan, run: Run) -> Iterator[tuple[Credentials | None, str, list[str]]]:
+def _realm(site: RunEnvironment, plan: RunPlan, run: Run) -> Iterator[tuple[Credentials | None, str, list[str]]]:
     """A realm of the run's own if it needs one. A deletion that fails is the reaper's; it costs no verdict."""
     gone: list[str] = []
     if "keycloak" not in plan.trial.needs:
@@ -120,37 +127,43 @@ def _realm(site: Site, plan: Plan, run: Run) -> Iterator[tuple[Credentials | Non
             gone.append(f"realm {realm} could not be deleted now, the reaper will: {exc}")
 
 
-def _course(site: Site, plan: Plan, run: Run, folder: RunFolder, credentials: Credentials | None, file: str) -> Course:
+def _course(
+    site: RunEnvironment, plan: RunPlan, run: Run, folder: RunHandle, credentials: Credentials | None, file: str
+) -> RunSession:
     if site.settings.runs.user:
         file = folder.hand_over(site.settings.runs.user, file)
     env = courses.surroundings(plan, run, credentials, file)
     context = Context(
-        ports=_private(site.ports, folder, run, plan.trial.deadline),
+        ports=_private(site, folder, run, plan.trial.deadline),
         settings=site.settings,
         spec=_spec(site, plan, run, env),
         actor=f"run {run.run}",
     )
     if credentials is not None:
         run = run.model_copy(update={"realm": credentials.realm})
-    return Course(
+    return RunSession(
         site=site, plan=plan, folder=folder, context=context, run=run, credentials=credentials, credentials_file=file
     )
 
 
-def _spec(site: Site, plan: Plan, run: Run, env: dict[str, str]) -> AppSpec:
+def _spec(site: RunEnvironment, plan: RunPlan, run: Run, env: dict[str, str]) -> AppSpec:
     if run.mode is RunMode.QUICK:
         return testrun_spec.for_canonical(plan.request.spec, env)
     return testrun_spec.for_run(plan.request.spec, run.run, site.suffix, env)
 
 
-def _private(ports: Ports, folder: RunFolder, run: Run, deadline_s: float) -> Ports:
+def _private(site: RunEnvironment, folder: RunHandle, run: Run, deadline_s: float) -> Ports:
     """A cold run has records of its own, gone with it; a quick one works on its canonical's snapshot."""
-    own = replace(ports, store=folder.store, clock=Limited.of(ports.clock, deadline_s))
-    return own if run.mode is RunMode.QUICK else replace(own, snapshots=folder.snapshots)
+    own = replace(site.ports, store=folder.store, clock=LimitedClock.of(site.ports.clock, deadline_s))
+    return own if run.mode is RunMode.QUICK else replace(own, snapshots=site.snapshots_at(folder.state))
 
 
 def _play(
-    course: Course, play: Callable[[Course], None], clean: Clean, after: Callable[[Course], None], began: float
+    course: RunSession,
+    play: Callable[[RunSession], None],
+    clean: Clean,
+    after: Callable[[RunSession], None],
+    began: float,
 ) -> Interrupted | None:
     """Play it, take it down, then what comes after; a request to stop is given back when everything is tidy."""
     stopped: Interrupted | None = None
@@ -181,7 +194,7 @@ def _play(
     return stopped
 
 
-def _taken_down(course: Course, clean: Clean, began: float) -> None:
+def _taken_down(course: RunSession, clean: Clean, began: float) -> None:
     site, run = course.site, course.run
     now = site.ports.clock.now()
     spent = round(site.ports.clock.monotonic() - began, 3)
@@ -203,7 +216,7 @@ def _taken_down(course: Course, clean: Clean, began: float) -> None:
     course.run = course.run.model_copy(update={"leftovers": left, "torn_down": not left})
 
 
-def _closed(course: Course, folder: RunFolder, began: float, problem: str = "") -> Run:
+def _closed(course: RunSession, folder: RunHandle, began: float, problem: str = "") -> Run:
     """Write the last word. `problem`: what went wrong after the stages, which changes no verdict."""
     site = course.site
     spent = round(site.ports.clock.monotonic() - began, 3)
@@ -218,7 +231,7 @@ def _closed(course: Course, folder: RunFolder, began: float, problem: str = "") 
     return done
 
 
-def _never_begun(site: Site, folder: RunFolder, name: str, began: float, exc: Exception) -> Run:
+def _never_begun(site: RunEnvironment, folder: RunHandle, name: str, began: float, exc: Exception) -> Run:
     """It did not come to its first stage: nothing of it exists but its folder."""
     report = site.desk.report(name)
     if report is None:

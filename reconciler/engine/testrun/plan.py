@@ -7,17 +7,17 @@ from reconciler.core.release import versions
 from reconciler.core.testrun import base as testrun_base
 from reconciler.core.testrun import previous_overlay
 from reconciler.core.testrun import spec as testrun_spec
-from reconciler.engine.release.render import Extras
-from reconciler.engine.testrun.environment import Site
+from reconciler.engine.ports import Ports
+from reconciler.engine.release.render import Extras, test_overlays
+from reconciler.engine.testrun.environment import RunEnvironment
 from reconciler.model.app import AppSpec
 from reconciler.model.errors import ActError, RecipeError, UsageError
 from reconciler.model.testrun import RunMode, Source
 from reconciler.model.tests import METADATA, Stage, TestSpec
-from reconciler.ports import Ports
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class RunRequest:
     """What somebody asks for. `ref` None: the latest release; `base`, `stages` None: as the metadata says."""
 
     spec: AppSpec
@@ -30,10 +30,10 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class RunPlan:
     """A run that can be begun. `notes`: what is to be told beside the result."""
 
-    request: Request
+    request: RunRequest
     head: Source
     base: testrun_base.Base
     trial: TestSpec
@@ -64,7 +64,7 @@ def latest(ports: Ports, spec: AppSpec) -> Source | None:
     return Source(version=text, commit=tags[text], kind="release", name=text)
 
 
-def source(site: Site, spec: AppSpec, ref: str) -> Source:
+def source(site: RunEnvironment, spec: AppSpec, ref: str) -> Source:
     """A release or any other commit, by name.
 
     Raises:
@@ -77,7 +77,7 @@ def source(site: Site, spec: AppSpec, ref: str) -> Source:
     return _commit(site, url, site.refs.resolve(url, ref), ref, tags)
 
 
-def _commit(site: Site, url: str, commit: str, name: str, tags: Mapping[str, str]) -> Source:
+def _commit(site: RunEnvironment, url: str, commit: str, name: str, tags: Mapping[str, str]) -> Source:
     """A commit that a release's tag points to is that release, however it was named."""
     parsed = [version for tag, at in tags.items() if at == commit and (version := versions.parse(tag)) is not None]
     if parsed:
@@ -85,7 +85,7 @@ def _commit(site: Site, url: str, commit: str, name: str, tags: Mapping[str, str
     return Source(version=site.refs.describe(url, commit), commit=commit, kind="ref", name=name)
 
 
-def make(site: Site, request: Request) -> Plan:
+def plan_run(site: RunEnvironment, request: RunRequest) -> RunPlan:
     """Plan a run.
 
     Raises:
@@ -117,11 +117,11 @@ def make(site: Site, request: Request) -> Plan:
         if base.source
         else previous_overlay.NOTHING
     )
-    own = overlays(site.ports, spec, trial, head.commit)
+    own = test_overlays(site.ports, spec, trial, head.commit)
     # The base brings its own surroundings: the head's may name services that it does not have yet.
-    base_own = overlays(site.ports, spec, trial, base.source.commit) if base.source else {}
+    base_own = test_overlays(site.ports, spec, trial, base.source.commit) if base.source else {}
     notes = [*([previous.note] if previous.note else []), *_remarks(spec, recipe, trial, files)]
-    return Plan(
+    return RunPlan(
         request=request,
         head=head,
         base=base,
@@ -132,16 +132,6 @@ def make(site: Site, request: Request) -> Plan:
         notes=tuple(notes),
         problem=problem,
     )
-
-
-def overlays(ports: Ports, spec: AppSpec, trial: TestSpec, commit: str) -> Mapping[str, bytes]:
-    """The surroundings that a recipe brings for tests, as they are at a commit; nothing if it brings none.
-
-    Raises:
-        RecipeError: the commit is gone.
-    """
-    files = ports.recipes.files(spec.recipe.url, commit)
-    return {trial.overlay: files[trial.overlay]} if trial.overlay in files else {}
 
 
 def _remarks(spec: AppSpec, recipe: TestSpec | None, trial: TestSpec, files: Mapping[str, bytes]) -> Iterator[str]:
@@ -161,7 +151,7 @@ def _remarks(spec: AppSpec, recipe: TestSpec | None, trial: TestSpec, files: Map
         yield f"never run, as their stage is not asked for: {', '.join(lost)}"
 
 
-def _check_tag(site: Site, spec: AppSpec, head: Source) -> None:
+def _check_tag(site: RunEnvironment, spec: AppSpec, head: Source) -> None:
     """A tag that points elsewhere than when we first saw it is never deployed, as a head or as a base."""
     seen = site.ports.store.memory(spec.app).tags.get(head.version) if head.kind == "release" else None
     if seen is not None and seen.commit != head.commit:
@@ -169,7 +159,7 @@ def _check_tag(site: Site, spec: AppSpec, head: Source) -> None:
         raise ActError(f"{text}; a newer version, or the tag where it was, is tested again", permanent=True)
 
 
-def _base(site: Site, request: Request, trial: TestSpec, head: Source) -> testrun_base.Base:
+def _base(site: RunEnvironment, request: RunRequest, trial: TestSpec, head: Source) -> testrun_base.Base:
     spec, url = request.spec, request.spec.recipe.url
     wanted = request.base or trial.base
     try:
@@ -188,7 +178,7 @@ def _base(site: Site, request: Request, trial: TestSpec, head: Source) -> testru
     return testrun_base.plan(head, override=override, last_green=green, tip=tip, tags=tags, ahead=ahead)
 
 
-def check_room(site: Site, spec: AppSpec) -> None:
+def check_room(site: RunEnvironment, spec: AppSpec) -> None:
     """Refuse a run that would not fit, with the figures.
 
     Raises:

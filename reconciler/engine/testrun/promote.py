@@ -11,25 +11,24 @@ from reconciler.core.testrun import base
 from reconciler.core.testrun import spec as testrun_spec
 from reconciler.engine.canonical import data
 from reconciler.engine.change import unjournaled
+from reconciler.engine.clocks import LimitedClock, unstoppable
 from reconciler.engine.context import Context, failed
 from reconciler.engine.release import build
 from reconciler.engine.testrun import plan as testrun_plan
-from reconciler.engine.testrun import teardown
-from reconciler.engine.testrun.environment import Limited, Site
-from reconciler.engine.testrun.session import Course, surroundings
+from reconciler.engine.testrun.environment import RunEnvironment
+from reconciler.engine.testrun.session import RunSession, surroundings
 from reconciler.model.alert import Alert, Severity
 from reconciler.model.canonical import Canonical, Green, Promotion
 from reconciler.model.errors import ActError, Interrupted, ReconcilerError
 from reconciler.model.journal import Failure, Step
 from reconciler.model.release import Bundle
 from reconciler.model.testrun import Run
-from reconciler.ports import Held
-from reconciler.state.lock_wait import until_free
+from reconciler.state.locks import HeldLock, wait_until_free
 
 _POLL_S = 0.2
 
 
-def record_green(course: Course) -> None:
+def record_green(course: RunSession) -> None:
     """Remember what passed in full: the next upgrade test starts there, and live apps may wait for it.
 
     A branch that nobody merged is no base for anybody else.
@@ -49,14 +48,14 @@ def record_green(course: Course) -> None:
     course.site.ports.canonicals.change_greens(spec.recipe.url, lambda greens: base.remember(greens, green))
 
 
-def withdraw_red(site: Site, plan: testrun_plan.Plan, run: Run) -> None:
+def withdraw_red(site: RunEnvironment, plan: testrun_plan.RunPlan, run: Run) -> None:
     """Take back that a release was green, if it is not any more."""
     if promotion.withdraws(run, plan.trial.stages):
         url, version = plan.request.spec.recipe.url, run.head.version
         site.ports.canonicals.change_greens(url, lambda greens: base.withdraw(greens, version))
 
 
-def consider(course: Course) -> None:
+def promote_if_due(course: RunSession) -> None:
     """Promote the run if it may be; the report says what came of it.
 
     Raises:
@@ -73,7 +72,7 @@ def consider(course: Course) -> None:
     own = course.run.model_copy(update={"domain": spec.domain, "stack": spec.stack_name})
     env = surroundings(course.plan, own, course.credentials, course.credentials_file)
     context = Context(
-        ports=replace(ports, store=course.folder.store, clock=Limited.of(ports.clock, course.plan.trial.deadline)),
+        ports=replace(ports, store=course.folder.store, clock=LimitedClock.of(ports.clock, course.plan.trial.deadline)),
         settings=course.site.settings,
         spec=testrun_spec.for_canonical(spec, env),
         actor=f"run {course.run.run}",
@@ -92,19 +91,19 @@ def consider(course: Course) -> None:
     _tell(course, failure)
 
 
-def _lock(course: Course, context: Context) -> Held:
+def _lock(course: RunSession, context: Context) -> HeldLock:
     """Wait a moment: a pass holds it for an instant only."""
     ports, what = context.ports, f"ci-warm run {course.run.run}: promotion"
     patience = context.settings.limits.quiesce
-    return until_free(ports.clock, patience, _POLL_S, lambda: ports.locks.acquire(context.app, what))
+    return wait_until_free(ports.clock, patience, _POLL_S, lambda: ports.locks.acquire(context.app, what))
 
 
-def _promote(course: Course, context: Context) -> Failure | None:
+def _promote(course: RunSession, context: Context) -> Failure | None:
     ports, canonicals = context.ports, context.ports.canonicals
     taken = data.in_use(context) or data.moved(context)
     if taken is not None:
         raise ActError(taken)
-    data.recover(replace(context, ports=teardown.unstoppable(ports)))
+    data.recover(replace(context, ports=unstoppable(ports)))
     old = canonicals.canonical(context.app)
     if old is None:
         known = course.site.ports.store.known_good(context.app)
@@ -120,7 +119,7 @@ def _promote(course: Course, context: Context) -> Failure | None:
         failure = failed(Step.COMMIT, str(exc), host=True)
     finally:
         # Whatever happened: idle and whole, the old one or the new one, also when somebody wants us to stop.
-        safe = replace(context, ports=teardown.unstoppable(ports))
+        safe = replace(context, ports=unstoppable(ports))
         left = data.recover(safe)
         data.keep_images(safe, canonicals.canonical(context.app))
     now = canonicals.canonical(context.app)
@@ -132,7 +131,7 @@ def _promote(course: Course, context: Context) -> Failure | None:
     return failure
 
 
-def _replaced(course: Course, context: Context, old: Canonical | None) -> Failure | None:
+def _replaced(course: RunSession, context: Context, old: Canonical | None) -> Failure | None:
     failure = data.idle(context, old)
     if failure is not None:
         return failure
@@ -140,13 +139,13 @@ def _replaced(course: Course, context: Context, old: Canonical | None) -> Failur
     context.ports.effect("promote:emptied")
     bundle = build.bundle(context, course.plan.head, course.plan.head_extras, course.run.run, head=False)
     data.keep_images(context, old, list(bundle.images.values()))
-    failure = unjournaled.up(context, bundle) or unjournaled.down(context, bundle)
+    failure = unjournaled.deploy(context, bundle) or unjournaled.undeploy(context, bundle)
     if failure is not None:
         return failure
     return _snapshotted(course, context, bundle)
 
 
-def _snapshotted(course: Course, context: Context, bundle: Bundle) -> Failure | None:
+def _snapshotted(course: RunSession, context: Context, bundle: Bundle) -> Failure | None:
     ports, canonicals = context.ports, context.ports.canonicals
     name = f"{ports.clock.now():%Y%m%dT%H%M%SZ}-{context.app}-{course.run.run}"
     volumes = tuple(sorted(ports.engine.observe_volumes(list(bundle.volumes.values()))))
@@ -164,7 +163,7 @@ def _snapshotted(course: Course, context: Context, bundle: Bundle) -> Failure | 
     if new.snapshot is not None:
         canonicals.put_promotion(Promotion(app=context.app, run=course.run.run, candidate=new))
         ports.effect("promote:intended")
-        failure = unjournaled.save(context, bundle, name)
+        failure = unjournaled.snapshot(context, bundle, name)
         if failure is not None:
             return failure  # whether the exchange came about is for `warm.recover` to see
         ports.snapshots.remember(context.app, list(ports.engine.observe_volumes(volumes).values()))
@@ -178,7 +177,7 @@ def _snapshotted(course: Course, context: Context, bundle: Bundle) -> Failure | 
     return None
 
 
-def _tell(course: Course, failure: Failure | None) -> None:
+def _tell(course: RunSession, failure: Failure | None) -> None:
     spec, alerts, now = course.plan.request.spec, course.site.ports.alerts, course.site.ports.clock.now()
     if failure is None:
         course.tell(promoted=True, promotion=f"{course.run.head.version} is the canonical now")

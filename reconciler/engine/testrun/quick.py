@@ -9,13 +9,14 @@ from dataclasses import replace
 from reconciler.core.testrun import spec as testrun_spec
 from reconciler.core.testrun.base import Base
 from reconciler.engine.canonical import data
+from reconciler.engine.clocks import unstoppable
 from reconciler.engine.context import Context
-from reconciler.engine.release.render import Extras
-from reconciler.engine.testrun import cold, lifecycle, stages, teardown
+from reconciler.engine.release.render import Extras, test_overlays
+from reconciler.engine.testrun import cold, lifecycle, stages
 from reconciler.engine.testrun import plan as testrun_plan
-from reconciler.engine.testrun.environment import Site
-from reconciler.engine.testrun.plan import Plan
-from reconciler.engine.testrun.session import Course, Ended, Skip
+from reconciler.engine.testrun.environment import RunEnvironment
+from reconciler.engine.testrun.plan import RunPlan
+from reconciler.engine.testrun.session import Ended, RunSession, Skip
 from reconciler.model.canonical import Canonical
 from reconciler.model.errors import ActError, LockBusy
 from reconciler.model.journal import Failure
@@ -25,7 +26,7 @@ from reconciler.model.tests import Stage
 STAGES = (Stage.INSTALL, Stage.UPGRADE, Stage.CUSTOM)
 
 
-def run(site: Site, plan: Plan) -> Run:
+def run(site: RunEnvironment, plan: RunPlan) -> Run:
     """Test a head on the canonical's data. Without a canonical it is a cold run, and says so.
 
     Raises:
@@ -49,7 +50,7 @@ def run(site: Site, plan: Plan) -> Run:
         slot.release()
     why = f"asked for as a quick run; {canonical}: a full cold run instead"
     site.ports.progress(spec.name, why)
-    full = testrun_plan.make(site, replace(plan.request, mode=RunMode.COLD))
+    full = testrun_plan.plan_run(site, replace(plan.request, mode=RunMode.COLD))
     return cold.run(site, replace(full, notes=(*full.notes, why)))
 
 
@@ -69,26 +70,26 @@ def _usable(context: Context) -> Canonical | str:
     return canonical
 
 
-def _quick(plan: Plan, canonical: Canonical) -> Plan:
+def _quick(plan: RunPlan, canonical: Canonical) -> RunPlan:
     """From known-good to the head, whatever else was planned."""
     known = Source(version=canonical.version, commit=canonical.commit, kind="release", name="known-good")
     return replace(plan, stages=STAGES, base=Base(source=known, reason="known-good of the canonical"))
 
 
-def _play(course: Course, canonical: Canonical) -> None:
+def _play(course: RunSession, canonical: Canonical) -> None:
     course.tell(deploys_expected=1, promotion="a quick run never promotes")
     course.stage(Stage.INSTALL, lambda: _known_good(course, canonical))
     course.stage(Stage.UPGRADE, lambda: _upgrade(course, canonical))
     course.stage(Stage.CUSTOM, lambda: stages.custom(course))
 
 
-def _upgrade(course: Course, canonical: Canonical) -> Ended:
+def _upgrade(course: RunSession, canonical: Canonical) -> Ended:
     if course.run.head.commit == canonical.commit:
         return Skip(reason="the head is known-good itself")
     return stages.upgrade(course)
 
 
-def _known_good(course: Course, canonical: Canonical) -> Ended:
+def _known_good(course: RunSession, canonical: Canonical) -> Ended:
     """The snapshot's data under the snapshot's version, by the images on record."""
     failure = data.idle(course.context, canonical)
     if failure is not None:
@@ -103,7 +104,7 @@ def _known_good(course: Course, canonical: Canonical) -> Ended:
         raise ActError("a quick run without known-good", host_fault=True)
     # In the surroundings that it was promoted in.
     plan = course.plan
-    own = testrun_plan.overlays(course.context.ports, plan.request.spec, plan.trial, source.commit)
+    own = test_overlays(course.context.ports, plan.request.spec, plan.trial, source.commit)
     ended = course.bring(source, Extras(overlays=own), head=False, known=canonical.images)
     # What was good when it was promoted and no longer comes up says nothing about the head.
     if not isinstance(ended, Failure):
@@ -111,9 +112,9 @@ def _known_good(course: Course, canonical: Canonical) -> Ended:
     return ended.model_copy(update={"fault": "host", "reason": f"known-good does not come up: {ended.reason}"})
 
 
-def _clean(course: Course) -> Sequence[str]:
+def _clean(course: RunSession) -> Sequence[str]:
     """Undeploy, keep the volume if it passed; else the data goes back and the broken image is not left running."""
-    context = replace(course.context, ports=teardown.unstoppable(course.context.ports))
+    context = replace(course.context, ports=unstoppable(course.context.ports))
     plain = replace(context, spec=testrun_spec.for_canonical(course.plan.request.spec, {}))
     canonical = context.ports.canonicals.canonical(context.app)
     failure = data.idle(plain, canonical)

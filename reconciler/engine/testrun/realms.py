@@ -8,43 +8,26 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
 
 from reconciler.core.host import realm_names
 from reconciler.model.alert import Alert, Severity
 from reconciler.model.errors import ActError, LockBusy, UsageError
 from reconciler.model.ids import HOST
+from reconciler.model.realm import Credentials
 from reconciler.model.settings import KeycloakSettings
-from reconciler.ports import Alerts, Clock, Held
-from reconciler.ports.realms import Credentials, Realms
-
-
-class Desk(Protocol):
-    """`realms/` in the state root."""
-
-    owner: str
-    """The mark that our realms carry: this host's, and no other's."""
-
-    def acquire(self, realm: str, what: str) -> Held:
-        """The lock of a realm. LockBusy: its run is alive."""
-
-    def write(self, realm: str, credentials: Credentials) -> str:
-        """Where the credentials lie, readable by us alone."""
-
-    def forget(self, realm: str) -> None:
-        """Remove credentials and lock of a realm that is gone; idempotent."""
-
-    def known(self) -> Sequence[str]:
-        """Realms that something lies here of."""
+from reconciler.ports.clock import Clock
+from reconciler.ports.realms import Realms
+from reconciler.state.alerts import AlertStore
+from reconciler.state.realms import RealmStore
 
 
 @dataclass(frozen=True, kw_only=True)
-class Keeper:
+class RealmContext:
     """Everything that realms need."""
 
     realms: Realms
-    desk: Desk
-    alerts: Alerts
+    desk: RealmStore
+    alerts: AlertStore
     clock: Clock
     settings: KeycloakSettings
 
@@ -58,7 +41,7 @@ class Lease:
 
 
 @contextmanager
-def lease(keeper: Keeper, recipe: str) -> Iterator[Lease]:
+def lease(keeper: RealmContext, recipe: str) -> Iterator[Lease]:
     """A realm of one's own, deleted at the end whatever happened.
 
     Raises:
@@ -95,7 +78,7 @@ class Reaped:
     foreign: Sequence[str]
 
 
-def survey(keeper: Keeper) -> realm_names.Sorted:
+def survey(keeper: RealmContext) -> realm_names.Sorted:
     """Tell the realms apart.
 
     Raises:
@@ -106,7 +89,7 @@ def survey(keeper: Keeper) -> realm_names.Sorted:
     return realm_names.sort(owners, us, alive)
 
 
-def _counted(keeper: Keeper) -> dict[str, str]:
+def _counted(keeper: RealmContext) -> dict[str, str]:
     """Every realm with its owner; raises the alert before their number hurts."""
     owners = dict(keeper.realms.owners())
     if len(owners) < keeper.settings.warn:
@@ -128,7 +111,7 @@ def _counted(keeper: Keeper) -> dict[str, str]:
     return owners
 
 
-def _is_alive(keeper: Keeper, realm: str) -> bool:
+def _is_alive(keeper: RealmContext, realm: str) -> bool:
     if not realm_names.is_of_a_run(realm):
         return False
     try:
@@ -138,7 +121,7 @@ def _is_alive(keeper: Keeper, realm: str) -> bool:
     return False
 
 
-def reap(keeper: Keeper, *, dry_run: bool = False) -> Reaped:
+def reap(keeper: RealmContext, *, dry_run: bool = False) -> Reaped:
     """Delete the realms of dead runs, each under its lock.
 
     Raises:
@@ -164,7 +147,7 @@ def reap(keeper: Keeper, *, dry_run: bool = False) -> Reaped:
     return Reaped(removed=removed, alive=alive, foreign=seen.foreign)
 
 
-def _forget_the_gone(keeper: Keeper, seen: set[str]) -> None:
+def _forget_the_gone(keeper: RealmContext, seen: set[str]) -> None:
     """Credentials of runs that died after their realm went."""
     for realm in keeper.desk.known():
         if realm in seen:

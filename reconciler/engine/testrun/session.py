@@ -5,16 +5,17 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from reconciler.core import redact
-from reconciler.core.live import assess
+from reconciler.core.release import render
 from reconciler.core.release.interpolate import InterpolationError
 from reconciler.core.testrun import base, chaos_label, level
 from reconciler.core.testrun import spec as testrun_spec
 from reconciler.engine.change import unjournaled
+from reconciler.engine.clocks import LimitedClock
 from reconciler.engine.context import Context, failed
 from reconciler.engine.release import build
 from reconciler.engine.release.render import Extras
-from reconciler.engine.testrun.environment import Limited, Site
-from reconciler.engine.testrun.plan import Plan
+from reconciler.engine.testrun.environment import RunEnvironment
+from reconciler.engine.testrun.plan import RunPlan
 from reconciler.model.errors import (
     ActError,
     DeadlineError,
@@ -25,11 +26,12 @@ from reconciler.model.errors import (
     StateError,
 )
 from reconciler.model.journal import Failure, Step
+from reconciler.model.realm import Credentials
 from reconciler.model.release import Bundle
 from reconciler.model.testrun import CheckResult, Run, Source, StageResult
 from reconciler.model.tests import Stage
-from reconciler.ports.realms import Credentials
-from reconciler.ports.runs import CheckJob, RunFolder
+from reconciler.ports.checks import CheckJob
+from reconciler.state.runs import RunHandle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +48,12 @@ Ended = Failure | Skip | None
 
 
 @dataclass(kw_only=True)
-class Course:
+class RunSession:
     """Changes as the run goes on; `run` is what the report says now."""
 
-    site: Site
-    plan: Plan
-    folder: RunFolder
+    site: RunEnvironment
+    plan: RunPlan
+    folder: RunHandle
     context: Context
     run: Run
     credentials: Credentials | None = None
@@ -166,7 +168,7 @@ class Course:
             return failed(Step.DEPLOY, str(exc))
         except (ActError, ObserveError) as exc:
             return failed(Step.DEPLOY, str(exc), host=not isinstance(exc, ActError) or exc.host_fault)
-        failure = unjournaled.up(self.context, bundle)
+        failure = unjournaled.deploy(self.context, bundle)
         if failure is not None:
             self.count()
         else:
@@ -179,7 +181,7 @@ class Course:
         """Look at what really stands: whose deploy it is, and whether it is the head."""
         stack = self.context.ports.engine.observe_stack(self.context.stack)
         self.count()
-        seen = assess.running_version(stack, self.context.stack) or ""
+        seen = render.running_version(stack, self.context.stack) or ""
         self.change(**{"version_after" if head else "version_before": seen})
         if not head or self.standing is None:
             return None
@@ -223,7 +225,7 @@ class Course:
     def time_left(self) -> float:
         """Seconds until the run's deadline."""
         clock = self.context.ports.clock
-        return clock.left() if isinstance(clock, Limited) else float("inf")
+        return clock.left() if isinstance(clock, LimitedClock) else float("inf")
 
     def secrets(self) -> list[str]:
         """Values that no log may show."""
@@ -267,7 +269,7 @@ def known(run: Run, credentials: Credentials | None, file: str) -> dict[str, str
     }
 
 
-def surroundings(plan: Plan, run: Run, credentials: Credentials | None, file: str) -> dict[str, str]:
+def surroundings(plan: RunPlan, run: Run, credentials: Credentials | None, file: str) -> dict[str, str]:
     """Variables of the test's deploys. The client's secret may go into the app, and into nothing that is shown.
 
     Raises:

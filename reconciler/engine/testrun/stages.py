@@ -8,7 +8,7 @@ from reconciler.core.testrun import backup_labels
 from reconciler.engine.change import unjournaled
 from reconciler.engine.context import failed
 from reconciler.engine.testrun import teardown
-from reconciler.engine.testrun.session import Course, Ended, Skip
+from reconciler.engine.testrun.session import Ended, RunSession, Skip
 from reconciler.model.errors import ActError, RecipeError
 from reconciler.model.ids import AppName
 from reconciler.model.journal import Failure, Step
@@ -20,7 +20,7 @@ _TRIES = 3
 _HOOK_S = 600.0
 
 
-def install(course: Course) -> Ended:
+def install(course: RunSession) -> Ended:
     """From nothing: the base if there is one to upgrade from, else the head."""
     base = course.plan.base.source
     course.tell(deploys_expected=1)
@@ -39,24 +39,24 @@ def install(course: Course) -> Ended:
     return course.bring(course.plan.head, course.plan.head_extras, head=True)
 
 
-def upgrade(course: Course) -> Ended:
+def upgrade(course: RunSession) -> Ended:
     """In place, to the head."""
     if course.run.base is None:
         return Skip(reason=course.run.base_reason, cause="broken-base" if course.base_broken else "")
     return course.bring(course.plan.head, course.plan.head_extras, head=True)
 
 
-def custom(course: Course) -> Ended:
+def custom(course: RunSession) -> Ended:
     """Only the checks, which follow every stage."""
     if not any(check.stage is Stage.CUSTOM for check in course.plan.trial.checks):
         return Skip(reason="no custom checks")
     return None
 
 
-def _declared(course: Course) -> backup_labels.Plan | None:
+def _declared(course: RunSession) -> backup_labels.BackupPlan | None:
     bundle = _standing(course)
     try:
-        return backup_labels.plan(bundle.doc, bundle.volumes)
+        return backup_labels.read_plan(bundle.doc, bundle.volumes)
     except ComposeError as exc:
         raise RecipeError(str(exc)) from exc
 
@@ -64,7 +64,7 @@ def _declared(course: Course) -> backup_labels.Plan | None:
 NO_BACKUP = Skip(reason="the recipe declares no backup (label backupbot.backup)")
 
 
-def backup(course: Course) -> Ended:
+def backup(course: RunSession) -> Ended:
     """Plant data with the stage's checks, then do what the recipe's labels say; an empty backup is none."""
     wanted = _declared(course)
     if wanted is None:
@@ -81,7 +81,7 @@ def backup(course: Course) -> Ended:
     return ended
 
 
-def _backed_up(course: Course, wanted: backup_labels.Plan) -> Failure | None:
+def _backed_up(course: RunSession, wanted: backup_labels.BackupPlan) -> Failure | None:
     """One try. What was done before is undone after, however the try ends: a database may stand still meanwhile."""
     failure = _hooks(course, wanted.before, "pre-hook")
     total = 0
@@ -98,7 +98,7 @@ def _backed_up(course: Course, wanted: backup_labels.Plan) -> Failure | None:
     return None if total else failed(Step.SNAPSHOT, "the backup holds not one byte")
 
 
-def _data(course: Course, name: str) -> Path:
+def _data(course: RunSession, name: str) -> Path:
     """Where a volume's data lies.
 
     Raises:
@@ -112,7 +112,7 @@ def _data(course: Course, name: str) -> Path:
     return Path(found[name].path)
 
 
-def _archive(course: Course, wanted: backup_labels.Plan) -> int:
+def _archive(course: RunSession, wanted: backup_labels.BackupPlan) -> int:
     """Whole volumes, of the running app: what changes while it is read fails the try."""
     ports, bundle = course.context.ports, _standing(course)
     volumes = ports.engine.observe_volumes(wanted.whole)
@@ -128,13 +128,13 @@ def _archive(course: Course, wanted: backup_labels.Plan) -> int:
         op_id=course.run.run,
         volumes=(),
     )
-    done = course.folder.snapshots.create(
+    done = course.context.ports.snapshots.create(
         manifest, [volumes[name] for name in sorted(volumes)], before_exchange=lambda: None
     )
     return sum(volume.data_bytes for volume in done.volumes)
 
 
-def restore(course: Course) -> Ended:
+def restore(course: RunSession) -> Ended:
     """Lose everything that was backed up, bring it back from the backup alone, and have the app answer again."""
     wanted = _declared(course)
     if wanted is None:
@@ -143,30 +143,30 @@ def restore(course: Course) -> Ended:
         return Skip(reason="there is no backup of this run")
     ports, bundle = course.context.ports, _standing(course)
     course.tell(deploys_expected=course.run.deploys_expected + 1)
-    failure = unjournaled.down(course.context, bundle)
+    failure = unjournaled.undeploy(course.context, bundle)
     if failure is not None:
         return failure
     volumes = ports.engine.observe_volumes([*wanted.whole, *wanted.parts])
     op_id = f"{course.run.run}-restore"
     app = AppName(course.context.app)
-    course.folder.snapshots.restore(app, [volumes[name] for name in wanted.whole if name in volumes], op_id)
-    course.folder.snapshots.set_aside([volumes[name] for name in wanted.parts], op_id)
-    failure = unjournaled.up(course.context, bundle)
+    course.context.ports.snapshots.restore(app, [volumes[name] for name in wanted.whole if name in volumes], op_id)
+    course.context.ports.snapshots.set_aside([volumes[name] for name in wanted.parts], op_id)
+    failure = unjournaled.deploy(course.context, bundle)
     if failure is not None:
         return failure
     return _given_back(course, wanted, bundle)
 
 
-def _given_back(course: Course, wanted: backup_labels.Plan, bundle: Bundle) -> Failure | None:
+def _given_back(course: RunSession, wanted: backup_labels.BackupPlan, bundle: Bundle) -> Failure | None:
     failure = _hooks(course, wanted.restore_before, "restore.pre-hook")
     if failure is not None:
         return failure
     for name, paths in wanted.parts.items():
         course.site.backups.give(_data(course, name), paths, _parts(course, name, fresh=False))
-    return _hooks(course, wanted.restore_after, "restore.post-hook") or unjournaled.answers(course.context, bundle)
+    return _hooks(course, wanted.restore_after, "restore.post-hook") or unjournaled.verify(course.context, bundle)
 
 
-def _hooks(course: Course, hooks: Sequence[backup_labels.Hook], name: str) -> Failure | None:
+def _hooks(course: RunSession, hooks: Sequence[backup_labels.Hook], name: str) -> Failure | None:
     """Run them in order; the first that fails ends it."""
     try:
         return next(filter(None, (_hook(course, hook, name) for hook in hooks)), None)
@@ -174,7 +174,7 @@ def _hooks(course: Course, hooks: Sequence[backup_labels.Hook], name: str) -> Fa
         return failed(Step.SNAPSHOT, f"{name}: {exc}", host=exc.host_fault)
 
 
-def _hook(course: Course, hook: backup_labels.Hook, name: str) -> Failure | None:
+def _hook(course: RunSession, hook: backup_labels.Hook, name: str) -> Failure | None:
     patience = min(_HOOK_S, course.time_left())
     said = course.context.ports.engine.execute(course.context.stack, hook.service, hook.argv, patience)
     if said.code == 0:
@@ -182,7 +182,7 @@ def _hook(course: Course, hook: backup_labels.Hook, name: str) -> Failure | None
     return failed(Step.SNAPSHOT, f"{name} of service {hook.service} ended with {said.code}", said.output)
 
 
-def _parts(course: Course, volume: str, *, fresh: bool) -> Path:
+def _parts(course: RunSession, volume: str, *, fresh: bool) -> Path:
     """Where the single paths of a volume lie; of the newest try."""
     base = course.folder.work / "backup"
     tries = len(list(base.glob(f"{volume}.*")))
@@ -191,7 +191,7 @@ def _parts(course: Course, volume: str, *, fresh: bool) -> Path:
     return folder
 
 
-def _standing(course: Course) -> Bundle:
+def _standing(course: RunSession) -> Bundle:
     if course.standing is None:
         raise AssertionError("a stage after install without anything installed")
     return course.standing

@@ -4,31 +4,27 @@ Only what a run's report names is ever removed, never a stack that is declared, 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 import structlog
 
 from reconciler.core.testrun import summary
 from reconciler.engine.canonical import data
+from reconciler.engine.clocks import unstoppable
 from reconciler.engine.context import Context
-from reconciler.engine.testrun.environment import Site, Unstoppable
+from reconciler.engine.ports import Ports
+from reconciler.engine.testrun.environment import RunEnvironment
 from reconciler.model.alert import Alert, Severity
 from reconciler.model.app import AppSpec
 from reconciler.model.errors import ActError, Interrupted, LockBusy, ObserveError, ReconcilerError, StateError
 from reconciler.model.ids import HOST, AppName, StackName
 from reconciler.model.testrun import Run, RunMode, RunResult
-from reconciler.ports import Ports
-from reconciler.ports.runs import RunFolder
+from reconciler.state.runs import RunHandle
 
 log = structlog.get_logger("ci-warm")
 _POLL_S = 0.2
 LEFTOVERS = "run-leftovers"
-
-
-def unstoppable(ports: Ports) -> Ports:
-    """Ports whose pauses no request to stop ends."""
-    return replace(ports, clock=Unstoppable(ports.clock))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +61,7 @@ def stack(ports: Ports, run: Run, specs: Sequence[AppSpec], patience: Patience =
         clock.wait(_POLL_S)
 
 
-def finish(folder: RunFolder, run: Run) -> Run:
+def finish(folder: RunHandle, run: Run) -> Run:
     """Write the last word; a disk that is full costs the report, never the teardown."""
     try:
         if run.torn_down:
@@ -96,7 +92,7 @@ class Reaped:
     failed: Sequence[str]
 
 
-def reap(site: Site, only: str | None = None) -> Reaped:
+def reap(site: RunEnvironment, only: str | None = None) -> Reaped:
     """Tear down what killed runs left. `only`: this run, also if it is kept for a look."""
     fates: dict[str, Fate] = {}
     left: list[str] = []
@@ -114,7 +110,7 @@ def reap(site: Site, only: str | None = None) -> Reaped:
     return Reaped(removed=of(Fate.REMOVED), alive=of(Fate.ALIVE), kept=of(Fate.KEPT), failed=of(Fate.FAILED))
 
 
-def _reaped(site: Site, run: Run, *, asked_for: bool) -> tuple[Fate, tuple[str, ...]]:
+def _reaped(site: RunEnvironment, run: Run, *, asked_for: bool) -> tuple[Fate, tuple[str, ...]]:
     """Look after one run; what is left of it, in words. One that is broken in any way is its own matter alone."""
     if not asked_for and run.kept_until is not None and site.ports.clock.now() < run.kept_until:
         return Fate.KEPT, ()
@@ -141,7 +137,7 @@ def _reaped(site: Site, run: Run, *, asked_for: bool) -> tuple[Fate, tuple[str, 
     return (Fate.REMOVED if done.torn_down else Fate.FAILED), done.leftovers
 
 
-def _tell(site: Site, left: Sequence[str]) -> None:
+def _tell(site: RunEnvironment, left: Sequence[str]) -> None:
     """What cannot be removed stays until somebody helps, so somebody is told; once, for all of it."""
     alerts, now = site.ports.alerts, site.ports.clock.now()
     try:
@@ -164,7 +160,7 @@ def _tell(site: Site, left: Sequence[str]) -> None:
         log.error("alert_not_written", error=str(exc))  # a full disk must not keep the next test waiting
 
 
-def _remove(site: Site, folder: RunFolder, run: Run) -> Run:
+def _remove(site: RunEnvironment, folder: RunHandle, run: Run) -> Run:
     now = site.ports.clock.now()
     if run.result is RunResult.RUNNING:
         run = run.model_copy(
@@ -183,11 +179,11 @@ def _remove(site: Site, folder: RunFolder, run: Run) -> Run:
     return done
 
 
-def _enrolled(site: Site, app: str) -> AppSpec | None:
+def _enrolled(site: RunEnvironment, app: str) -> AppSpec | None:
     return next((spec for spec in site.specs if spec.name == app), None)
 
 
-def _canonical(site: Site, run: Run) -> tuple[str, ...]:
+def _canonical(site: RunEnvironment, run: Run) -> tuple[str, ...]:
     """A quick run that died: its canonical comes down and its data goes back."""
     spec = _enrolled(site, run.app)
     if spec is None:
@@ -200,7 +196,7 @@ def _abandoned(context: Context, run: str) -> tuple[str, ...]:
     return data.recover(context) if use is not None and use.by == run else ()
 
 
-def _under_lock(site: Site, spec: AppSpec, work: Callable[[Context], tuple[str, ...]]) -> tuple[str, ...]:
+def _under_lock(site: RunEnvironment, spec: AppSpec, work: Callable[[Context], tuple[str, ...]]) -> tuple[str, ...]:
     held = site.ports.locks.acquire(spec.app, "ci-warm runs reap")
     try:
         return work(Context(ports=unstoppable(site.ports), settings=site.settings, spec=spec, actor="reaper"))

@@ -14,7 +14,8 @@ from reconciler.model.ids import AppName, is_name
 from reconciler.model.observed import VolumeObs
 from reconciler.model.snapshot import ArchivedVolume, SnapshotManifest
 from reconciler.node.snapshots import archive, exchange, tree, unchanged, unpack
-from reconciler.ports import Room, no_crash
+from reconciler.ports.effects import no_effect
+from reconciler.ports.node import Room
 from reconciler.state import files, records
 
 _DRILL, _DRILL_ROOM = ".drill", 1.1
@@ -23,7 +24,7 @@ _DRILL, _DRILL_ROOM = ".drill", 1.1
 class FolderSnapshots:
     """`ports.Snapshots` on folders that this process can reach."""
 
-    def __init__(self, root: Path, effect: Callable[[str], None] = no_crash) -> None:
+    def __init__(self, root: Path, effect: Callable[[str], None] = no_effect) -> None:
         self.root = root
         self._effect = effect
 

@@ -6,7 +6,7 @@ from reconciler.core.change.transaction import needs_restore
 from reconciler.engine.context import DONE, StepResult, Work, failed
 from reconciler.model.errors import ActError
 from reconciler.model.journal import Change, Step
-from reconciler.ports import Holder
+from reconciler.ports.node import Holder
 
 _POLL_S = 0.05
 

@@ -17,11 +17,11 @@ from reconciler.model.settling import Failed, Fault, Moving, Settled, Settling
 POLL_S = 0.1
 
 
-def want(work: Work, bundle: Bundle) -> settle.Want:
+def want(work: Work, bundle: Bundle) -> settle.Expected:
     """What settling must find, from the bundle and the spec's patience."""
     _, health = work.probing(bundle)
     limits = work.context.settings.limits
-    return settle.Want(
+    return settle.Expected(
         bundle=bundle.id,
         services=bundle.images,
         min_healthy_s=health.min_healthy,
@@ -56,7 +56,7 @@ def act(work: Work, *, prior: bool) -> StepResult:
             raise AssertionError(verdict)
 
 
-def watch(work: Work, wanted: settle.Want, stop: Callable[[StackObs], bool]) -> Settling:
+def watch(work: Work, wanted: settle.Expected, stop: Callable[[StackObs], bool]) -> Settling:
     """Feed looks to the settle rules until they are final, or `stop` says that the look is enough.
 
     Raises:
@@ -64,7 +64,7 @@ def watch(work: Work, wanted: settle.Want, stop: Callable[[StackObs], bool]) -> 
     """
     clock, journal = work.ports.clock, work.journal
     waker = Waker(work)
-    state = settle.State(began=clock.monotonic(), moved_at=clock.monotonic())
+    state = settle.Progress(began=clock.monotonic(), moved_at=clock.monotonic())
     shown = ""
     while True:
         try:

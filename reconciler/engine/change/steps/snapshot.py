@@ -2,10 +2,10 @@
 
 from reconciler.engine.change.steps import quiesce
 from reconciler.engine.context import Done, StepResult, Work, failed
+from reconciler.engine.ports import Ports
 from reconciler.model.errors import ActError, StateError
 from reconciler.model.ids import AppName
 from reconciler.model.snapshot import SnapshotManifest
-from reconciler.ports import Ports
 
 
 def act(work: Work) -> StepResult:

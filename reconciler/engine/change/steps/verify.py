@@ -6,8 +6,8 @@ from reconciler.engine.change.steps import settle as settling
 from reconciler.engine.context import DONE, StepResult, Work, failed
 from reconciler.model.app import HealthSpec
 from reconciler.model.errors import ObserveError
+from reconciler.model.probe import Probe, ProbeAnswer
 from reconciler.model.settling import Failed, Fault, Settled
-from reconciler.ports import Probe, ProbeAnswer
 
 
 def probe_of(domain: str, health: HealthSpec) -> Probe:

@@ -10,7 +10,7 @@ from reconciler.model.errors import RecipeError
 _MAX_BYTES = 500 << 10  # Swarm's own limit
 
 
-class FileOrRandom:
+class SecretValues:
     """`ports.SecretSource`. A value is never logged, stored or shown."""
 
     def value(self, spec: AppSpec, name: str) -> bytes:

@@ -1,0 +1,63 @@
+"""Everything that is known about one app before anything is decided: one value, built once per pass. Pure.
+
+Read by `live.assess`, `live.plan`, `live.gate` and the canonicals; filled by `engine.release.facts`.
+"""
+
+from dataclasses import dataclass
+
+from reconciler.core.release import versions
+from reconciler.model.app import AppSpec
+from reconciler.model.journal import Journal
+from reconciler.model.memory import Memory
+from reconciler.model.observed import StackObs
+from reconciler.model.probe import ProbeAnswer
+from reconciler.model.recipe import Tags
+from reconciler.model.release import KnownGood
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppFacts:
+    """What one app's pass starts from.
+
+    `desired`: digest of today's settings, '' if an overlay could not be read. `running`: the version by labels.
+    `answer` None: not probed, or nothing to probe. `recipe_problem`: tags could not be read or fetched, as text.
+    `taken_ports`: as in `World`; None: not known.
+    """
+
+    spec: AppSpec
+    known: KnownGood | None
+    journal: Journal | None
+    memory: Memory
+    stack: StackObs
+    tags: Tags
+    choice: versions.Choice
+    desired: str
+    running: str | None
+    answer: ProbeAnswer | None = None
+    recipe_problem: str | None = None
+    taken_ports: frozenset[int] | None = None
+
+    @property
+    def candidate(self) -> versions.Version | None:
+        """The version that is wanted; None: nothing in the repository is."""
+        return self.choice.candidate
+
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """What was seen while choosing."""
+        return self.choice.evidence
+
+    @property
+    def origin(self) -> str | None:
+        """The version on record as known-good."""
+        return self.known.release.version if self.known else None
+
+    @property
+    def settings_moved(self) -> bool:
+        """Whether known-good was rendered with other settings than today's, as far as today's can be read."""
+        return self.known is not None and bool(self.desired) and self.desired != self.known.desired
+
+    @property
+    def release_moved(self) -> bool:
+        """Whether another version is wanted than the one on record."""
+        return self.known is not None and self.candidate is not None and self.candidate.text != self.origin

@@ -1,0 +1,102 @@
+"""One app's pass, live or canonical: lock, observe, assess, plan, gate, act, report. The only place that asks which.
+
+Effects: through the ports, in that order. What to do is decided in `core`.
+"""
+
+import traceback
+from collections.abc import Callable
+from typing import TypeVar
+
+import structlog
+
+from reconciler.engine.canonical import reconcile as canonical_reconcile
+from reconciler.engine.canonical.reconcile import PlannedCanonical
+from reconciler.engine.context import Context
+from reconciler.engine.live import plan as live_plan
+from reconciler.engine.live import reconcile as live_reconcile
+from reconciler.engine.live import report
+from reconciler.engine.live.plan import PlannedApp
+from reconciler.model.action import Nothing
+from reconciler.model.app import Kind
+from reconciler.model.errors import ActError, Interrupted, LockBusy, ObserveError, StateError
+from reconciler.model.observed import World
+
+R = TypeVar("R")
+log = structlog.get_logger("ci-warm")
+
+
+def plan_app(
+    context: Context, world: World, fetch_problem: str | None = None, *, remember: bool = True
+) -> PlannedApp | PlannedCanonical:
+    """Look at an app and plan for it, nothing done yet. With `remember` the caller holds its lock.
+
+    Raises:
+        StateError, ObserveError: it cannot be judged.
+    """
+    if context.spec.kind is Kind.CANONICAL:
+        return canonical_reconcile.plan_canonical(context, world, fetch_problem, remember=remember)
+    return live_plan.plan_app(context, world, fetch_problem, remember=remember)
+
+
+def check(context: Context, world: World, *, fetch_problem: str | None = None) -> report.Report | None:
+    """Report on an app that needs nothing or is held. None: something is to be done, which is for `reconcile`.
+
+    Changes no app, only first-seen tags and alerts, and of a canonical its own records (a promotion that a crash left
+    is decided), so that several apps can be checked side by side.
+    """
+
+    def look() -> report.Report | None:
+        planned = plan_app(context, world, fetch_problem)
+        return _act(context, planned, None) if _is_quiet(planned) else None
+
+    return _run_locked(context, look)
+
+
+def reconcile(context: Context, *, fetch_problem: str | None = None, train: str | None = None) -> report.Report:
+    """Do the one next safe thing for an app. `train`: the app whose rollback stops upgrades in this pass.
+
+    Raises:
+        Interrupted: asked to stop; a journal may stay for the next start.
+    """
+    # The look is taken under the lock: what was seen before it may be somebody else's half-done work.
+    return _run_locked(
+        context, lambda: _act(context, plan_app(context, context.ports.engine.look(), fetch_problem), train)
+    )
+
+
+def _is_quiet(planned: PlannedApp | PlannedCanonical) -> bool:
+    if isinstance(planned, PlannedCanonical):
+        return planned.is_quiet
+    return isinstance(planned.plan.action, Nothing) or bool(planned.plan.holds)
+
+
+def _act(context: Context, planned: PlannedApp | PlannedCanonical, train: str | None) -> report.Report:
+    if isinstance(planned, PlannedCanonical):
+        outcome = canonical_reconcile.act(context, planned)
+        version = planned.canonical.version if planned.canonical else None
+        return report.finish(context, planned.facts, planned.assessment, outcome, None, known_version=version)
+    outcome = live_reconcile.act(context, planned, train)
+    return report.finish(context, planned.facts, planned.assessment, outcome, planned.upgrade)
+
+
+def _run_locked(context: Context, work: Callable[[], R]) -> R | report.Report:
+    """Work under the app's lock; what could not be done or known becomes the app's report."""
+    try:
+        held = context.ports.locks.acquire(context.app, f"ci-warm {context.actor}")
+    except LockBusy as exc:
+        return report.report_busy(context, str(exc))
+    try:
+        return work()
+    except StateError as exc:
+        return report.report_unreadable(context, exc)
+    except ObserveError as exc:
+        return report.report_unknown(context, exc)
+    except (ActError, OSError) as exc:
+        return report.report_broken(context, exc)
+    except Interrupted:
+        raise
+    except Exception as exc:  # noqa: BLE001 - a mistake that one app brings out must not cost the others their pass
+        log.error("app_failed", app=context.app, error=str(exc), traceback=traceback.format_exc())
+        return report.report_broken(context, exc)
+    finally:
+        held.release()

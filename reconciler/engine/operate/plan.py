@@ -1,0 +1,98 @@
+"""What the next pass would do with an app, for people and programs. Effects: reads only."""
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from reconciler.core.canonical import status as canonical_status
+from reconciler.engine.canonical.reconcile import PlannedCanonical
+from reconciler.engine.context import Context
+from reconciler.engine.host.one_app import plan_app
+from reconciler.engine.live.plan import PlannedApp
+from reconciler.engine.live.preflight import find_room_problem
+from reconciler.model.action import Deploy, Nothing, RollBack, Upgrade
+from reconciler.model.errors import StateError
+from reconciler.model.hold import Hold
+from reconciler.model.observed import World
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanRow:
+    """`result`: of an action that does nothing. `disk_bytes`: room that a snapshot and a way back want."""
+
+    app: str
+    status: str
+    reason: str
+    action: str
+    result: str | None
+    origin: str | None
+    target: str | None
+    changes: bool
+    holds: tuple[Hold, ...] = ()
+    images: tuple[str, ...] = ()
+    disk_bytes: int = 0
+    steps: tuple[str, ...] = ()
+
+
+def plan(context: Context, world: World, fetch_problem: str | None) -> PlanRow:
+    """Say what the next pass would do; a record that is not to be trusted is a row of its own.
+
+    Raises:
+        ObserveError: the engine could not be asked.
+    """
+    try:
+        planned = plan_app(context, world, fetch_problem, remember=False)
+    except StateError as exc:
+        return PlanRow(
+            app=context.app,
+            status="unknown",
+            reason=str(exc),
+            action="nothing",
+            result="held-state",
+            origin=None,
+            target=None,
+            changes=False,
+        )
+    match planned:
+        case PlannedApp():
+            return _row_of_live(context, planned)
+        case PlannedCanonical():
+            return _row_of_canonical(context, planned)
+        case never:
+            assert_never(never)
+
+
+def _row_of_live(context: Context, planned: PlannedApp) -> PlanRow:
+    action, rendered = planned.plan.action, planned.upgrade.rendered if planned.upgrade else None
+    room = None
+    if rendered is not None and context.spec.stateful:
+        room, _ = find_room_problem(context, list(rendered.volumes.values()))
+    nothing = isinstance(action, Nothing)
+    return PlanRow(
+        app=context.app,
+        status=planned.assessment.status,
+        reason=planned.assessment.reason,
+        action=type(action).__name__.lower(),
+        result=action.result if isinstance(action, Nothing) else None,
+        origin=planned.facts.origin,
+        target=action.target if isinstance(action, Deploy | Upgrade | RollBack) else None,
+        changes=(not nothing or bool(planned.plan.steps)) and not planned.plan.holds,
+        holds=planned.plan.holds,
+        images=tuple(sorted(set(rendered.images.values()))) if rendered else (),
+        disk_bytes=int(room.used * context.settings.limits.reserve) if room else 0,
+        steps=planned.plan.steps,
+    )
+
+
+def _row_of_canonical(context: Context, planned: PlannedCanonical) -> PlanRow:
+    result, steps = canonical_status.outlook(planned.judged)
+    return PlanRow(
+        app=context.app,
+        status=planned.assessment.status,
+        reason=planned.assessment.reason,
+        action="nothing",
+        result=result,
+        origin=planned.canonical.version if planned.canonical else None,
+        target=None,
+        changes=bool(steps),
+        steps=steps,
+    )

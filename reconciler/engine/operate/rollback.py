@@ -1,0 +1,41 @@
+"""An operator goes back to the version before, with its data. Effects: a whole way back."""
+
+from collections.abc import Callable
+
+from reconciler.engine.context import Context
+from reconciler.engine.live.preflight import find_way_back_problems
+from reconciler.engine.live.reconcile import roll_back
+from reconciler.engine.operate import app_lock
+from reconciler.engine.release.facts import collect_facts
+from reconciler.model.action import Outcome
+from reconciler.model.errors import ActError, UsageError
+
+
+def rollback(context: Context, reason: str, confirm: Callable[[str], bool], *, wait_s: float = 0.0) -> Outcome | None:
+    """Roll back if the way back is whole and `confirm` says yes to the question; None: it said no.
+
+    Raises:
+        UsageError: a change is under way, or there is nothing to roll back to.
+        ActError: the way back is not whole; nothing was touched.
+        LockBusy: the app is being worked on, or another one is upgraded.
+    """
+    app = context.app
+    with app_lock.hold(context, "rollback", wait_s):
+        facts = collect_facts(context, context.ports.engine.look(), None)
+        known = facts.known
+        if facts.journal is not None:
+            raise UsageError(f"{app} has a change under way; ci-warm reconcile {app} finishes it first")
+        if known is None or known.fallback is None:
+            raise UsageError(f"{app} has nothing to roll back to; see ci-warm preflight {app}")
+        problems = find_way_back_problems(context, known)
+        if problems:
+            raise ActError(f"refused, nothing touched: {'; '.join(problems)}")
+        with_data = " and its data" if known.fallback.snapshot else ""
+        target = known.fallback.release.version
+        if not confirm(f"Roll {app} back from {known.release.version} to {target}{with_data}?"):
+            return None
+        turn = context.ports.locks.turn("upgrade", f"ci-warm rollback {app}")
+        try:
+            return roll_back(context, facts, reason)
+        finally:
+            turn.release()

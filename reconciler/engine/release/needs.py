@@ -1,0 +1,42 @@
+"""What a release expects on the engine and nobody made yet. Effects: reads; `create_secrets` makes secrets."""
+
+from reconciler.engine.context import Context
+from reconciler.model.recipe import Rendered
+from reconciler.model.release import Bundle
+
+
+def missing_externals(context: Context, rendered: Rendered | None) -> list[str]:
+    """External things that the release expects and nobody made."""
+    if rendered is None:
+        return []
+    engine, spec = context.ports.engine, context.spec
+    found: list[str] = []
+    here = engine.observe_volumes(rendered.external_volumes)
+    found += [f"external volume {name} does not exist" for name in rendered.external_volumes if name not in here]
+    networks = engine.observe_named("network", rendered.networks)
+    found += [f"external network {name} does not exist" for name in rendered.networks if name not in networks]
+    configs = engine.observe_named("config", rendered.configs)
+    found += [f"external config {name} does not exist" for name in rendered.configs if name not in configs]
+    secrets = engine.observe_named("secret", list(rendered.secrets.values()))
+    for key, name in rendered.secrets.items():
+        if name in secrets:
+            continue
+        if secret_key(spec.stack_name, {k: s.version for k, s in spec.secrets.items()}, name) is None:
+            found.append(f"secret {name} is neither on the engine nor under 'secrets' in the spec ({key})")
+    return found
+
+
+def secret_key(stack: str, declared: dict[str, str], name: str) -> str | None:
+    """Which of the spec's secrets an engine name belongs to: `<stack>_<key>_<version>`; None if none."""
+    return next((key for key, version in declared.items() if name == f"{stack}_{key}_{version}"), None)
+
+
+def create_secrets(context: Context, bundle: Bundle) -> None:
+    """Create the secrets that the spec declares and nobody made yet."""
+    engine, spec = context.ports.engine, context.spec
+    existing = engine.observe_named("secret", list(bundle.secrets.values()))
+    declared = {key: secret.version for key, secret in spec.secrets.items()}
+    for name in bundle.secrets.values():
+        key = secret_key(spec.stack_name, declared, name)
+        if name not in existing and key is not None:
+            engine.create_secret(spec.stack_name, name, context.ports.secrets.value(spec, key))

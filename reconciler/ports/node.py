@@ -1,0 +1,80 @@
+"""What must run where a volume lies, as Protocols. Pure."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from reconciler.model.ids import AppName
+from reconciler.model.observed import VolumeObs
+from reconciler.model.snapshot import SnapshotManifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """Bytes. `short` names each file system that has too little room for a snapshot and a way back."""
+
+    used: int
+    free_snapshots: int
+    free_volumes: int
+    same_filesystem: bool
+
+
+class Snapshots(Protocol):
+    """Volume data, archived and put back. One snapshot per app."""
+
+    def observe(self, app: AppName) -> SnapshotManifest | None:
+        """The snapshot's manifest; None if there is none. Raises StateError if it is unreadable."""
+
+    def create(
+        self, manifest: SnapshotManifest, volumes: Sequence[VolumeObs], *, before_exchange: Callable[[], None]
+    ) -> SnapshotManifest:
+        """Archive, read back, then exchange it for the old one atomically; on failure the old one stays.
+
+        `before_exchange` is called when the new one is whole and the old one is about to go.
+        """
+
+    def verify(self, app: AppName) -> tuple[str, ...]:
+        """Read everything back; the problems found, none = good."""
+
+    def drill(self, app: AppName) -> tuple[str, ...]:
+        """Restore it into a scratch folder, compare, and throw that away; the problems found, none = it restores."""
+
+    def restore(self, app: AppName, volumes: Sequence[VolumeObs], op_id: str) -> None:
+        """Stage beside, verify, exchange atomically; the data replaced is kept aside. Idempotent per `op_id`."""
+
+    def set_aside(self, volumes: Sequence[VolumeObs], op_id: str) -> None:
+        """Empty volumes that the snapshot does not have; their data is kept aside. Idempotent per `op_id`."""
+
+    def forget_aside(self, volumes: Sequence[VolumeObs]) -> None:
+        """Delete data kept aside."""
+
+    def remember(self, app: AppName, volumes: Sequence[VolumeObs]) -> None:
+        """The volumes equal the snapshot now, and nobody writes to them: what changes from now on can be told."""
+
+    def is_untouched(self, app: AppName, volumes: Sequence[VolumeObs]) -> bool:
+        """Say whether nothing in the volumes changed since `remember`; False also when that is not known."""
+
+    def room(self, app: AppName, volumes: Sequence[VolumeObs]) -> Room:
+        """How much the volumes hold and how much is free where it matters."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    """One container that refers to the stack's volumes. `owned`: its service still exists and wants it."""
+
+    id: str
+    state: str
+    owned: bool
+    of_stack: bool
+    name: str
+
+
+class BackupFiles(Protocol):
+    """Single paths of a running app's volumes; no link in a volume is ever followed."""
+
+    def take(self, volume: Path, paths: Sequence[str], to: Path) -> int:
+        """Copy paths out; gives the bytes. ActError if one is not there or is no plain file or folder."""
+
+    def give(self, volume: Path, paths: Sequence[str], source: Path) -> None:
+        """Put them back, replacing what is there. ActError if that cannot be done."""
