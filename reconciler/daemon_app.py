@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry
+from typing_extensions import override
 
 from reconciler import app as composition
 from reconciler.adapters import host, monitor
@@ -22,7 +23,7 @@ from reconciler.adapters.systemd import Systemd
 from reconciler.core.host import spec_set
 from reconciler.engine.host import housekeeping
 from reconciler.engine.host.daemon import Daemon
-from reconciler.engine.host.desired import Desired
+from reconciler.engine.host.desired import Desired, DesiredState
 from reconciler.engine.host.watchdog import Watchdog
 from reconciler.engine.testrun import realms, teardown
 from reconciler.model.app import AppSpec
@@ -39,8 +40,8 @@ _LATE_PASSES = 5
 log = structlog.get_logger("ci-warm")
 
 
-class OperatorFiles:
-    """`ports.daemon.DesiredState`: `config.yaml` and `apps/`."""
+class OperatorFiles(DesiredState):
+    """Desired state from `config.yaml` and `apps/`."""
 
     def __init__(self, config: Path, state: Path, clock: SystemClock, pulse: Watchdog) -> None:
         self._config = config
@@ -51,12 +52,13 @@ class OperatorFiles:
         self.specs: tuple[AppSpec, ...] = ()
         self._had_config = False
 
+    @override
     def stamp(self) -> Hashable:
-        """See `ports.daemon.DesiredState`."""
         return specs.stamp(self._config)
 
+    @override
     def load(self, before: Desired | None) -> Desired:
-        """See `ports.daemon.DesiredState`. Adapters are built anew only for other settings."""
+        """Adapters are built anew only for other settings."""
         stamp = self.stamp()
         problems: list[Problem] = []
         try:
@@ -92,7 +94,7 @@ class OperatorFiles:
 
 
 class _Silence:
-    """`ports.Events` of an engine that has none: the daemon's own clock is enough."""
+    """The events of an engine that has none: the daemon's own clock is enough."""
 
     def follow(self, wake: object, stopped: object) -> None:
         """Nothing ever comes."""

@@ -1,4 +1,4 @@
-"""`ports.runs.Checks`: the commands that judge an app. Effects: processes, one log each.
+"""The commands that judge an app. Effects: processes, one log each.
 
 A check is foreign code: its words are capped and masked, and whatever it starts ends with it. What leaves its process
 group is found by a mark in its environment.
@@ -19,11 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from typing_extensions import override
+
 from reconciler.adapters import process
 from reconciler.core.redact import Redactor
 from reconciler.model.errors import ActError
 from reconciler.model.testrun import CheckResult
-from reconciler.ports.checks import CheckJob
+from reconciler.ports.checks import CheckJob, Checks
 from reconciler.state import files
 
 MARK = "CI_WARM_CHECK_ID"
@@ -33,14 +35,14 @@ _SHOWN = 300
 _CHUNK, _LONG_LINE, _OVERLAP = 16 << 10, 48 << 10, 4 << 10
 
 
-class CommandChecks:
+class CommandChecks(Checks):
     """Checks as child processes. `wait`: pauses, and raises Interrupted when a stop was asked for."""
 
     def __init__(self, wait: Callable[[float], None]) -> None:
         self._wait = wait
 
+    @override
     def run(self, job: CheckJob) -> CheckResult:
-        """See `ports.runs.Checks`."""
         began = time.monotonic()
         problem = self._judged(job)
         return CheckResult(
@@ -51,8 +53,8 @@ class CommandChecks:
             elapsed_seconds=round(time.monotonic() - began, 3),
         )
 
+    @override
     def end(self, run: str) -> None:
-        """See `ports.runs.Checks`."""
         for pid in _marked(f"CI_WARM_RUN={run}"):
             _kill(pid)
 

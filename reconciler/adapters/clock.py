@@ -6,11 +6,14 @@ import select
 import time
 from datetime import UTC, datetime
 
+from typing_extensions import override
+
 from reconciler.model.errors import Interrupted
+from reconciler.ports.clock import Clock, Stop
 
 
-class StopFlag:
-    """`ports.Stop`. Set in signal handlers, so without a lock that the interrupted code may be holding."""
+class StopFlag(Stop):
+    """Set in signal handlers, so without a lock that the interrupted code may be holding."""
 
     def __init__(self) -> None:
         self._set = False
@@ -21,16 +24,19 @@ class StopFlag:
             with contextlib.suppress(OSError):
                 os.close(fd)
 
+    @override
     def set(self) -> None:
         """Wake whoever waits, now and from now on."""
         self._set = True
         with contextlib.suppress(BlockingIOError):
             os.write(self._writer, b"1")
 
+    @override
     def is_set(self) -> bool:
         """Whether a stop was requested."""
         return self._set
 
+    @override
     def wait(self, seconds: float) -> bool:
         """Pause; True as soon as a stop is requested."""
         if self._set or seconds <= 0:
@@ -42,21 +48,23 @@ class StopFlag:
         return self._set
 
 
-class SystemClock:
-    """`ports.Clock`."""
+class SystemClock(Clock):
+    """The wall clock and the monotonic one."""
 
     def __init__(self) -> None:
         self.stop = StopFlag()
 
+    @override
     def now(self) -> datetime:
         """Aware, UTC."""
         return datetime.now(UTC)
 
+    @override
     def monotonic(self) -> float:
         """Seconds; never jumps."""
         return time.monotonic()
 
+    @override
     def wait(self, seconds: float) -> None:
-        """See `ports.Clock`."""
         if self.stop.wait(seconds):
             raise Interrupted("asked to stop")

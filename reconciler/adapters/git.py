@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential
+from typing_extensions import override
 
 from reconciler.adapters import process
 from reconciler.core.redact import Redactor
@@ -17,6 +18,7 @@ from reconciler.model.errors import ActError, RecipeError
 from reconciler.model.ids import is_tag, mirror_name
 from reconciler.model.recipe import Tags
 from reconciler.model.settings import GitSettings
+from reconciler.ports.recipes import Recipes
 from reconciler.state import files
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -26,8 +28,8 @@ _REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _Stamp = tuple[int, ...]
 
 
-class GitRecipes:
-    """`ports.Recipes`."""
+class GitRecipes(Recipes):
+    """Bare mirrors, one per URL."""
 
     def __init__(self, root: Path, settings: GitSettings, monotonic: Callable[[], float]) -> None:
         self.root = root
@@ -80,8 +82,8 @@ class GitRecipes:
             raise RecipeError(f"{Redactor().mask(url)}: has never been fetched")
         return self._git(mirror, *args)
 
+    @override
     def fetch(self, url: str) -> None:
-        """See `ports.Recipes`."""
         mirror = self._mirror(url)
         if not (mirror / "HEAD").exists():
             files.make_folder(mirror)
@@ -116,8 +118,9 @@ class GitRecipes:
             raise RecipeError(f"{what}: {ran.output[-600:]}")
         return ran
 
+    @override
     def tags(self, url: str) -> Tags:
-        """See `ports.Recipes`. Cached by the mirror's ref files, so a quiet pass starts no process."""
+        """Cached by the mirror's ref files, so a quiet pass starts no process."""
         mirror = self._mirror(url)
         if not (mirror / "HEAD").exists():
             raise RecipeError(f"{Redactor().mask(url)}: has never been fetched")
@@ -134,8 +137,9 @@ class GitRecipes:
         self._tags[url] = (stamp, tags)
         return tags
 
+    @override
     def files(self, url: str, commit: str) -> Mapping[str, bytes]:
-        """See `ports.Recipes`. Read straight from the object store: no work tree that others could change."""
+        """Read straight from the object store: no work tree that others could change."""
         if not _COMMIT.fullmatch(commit):
             raise RecipeError(f"{commit!r} is not a commit id")
         cached = self._trees.get((url, commit))
@@ -185,8 +189,9 @@ class GitRecipes:
             raise RecipeError(str(exc)) from exc
         return self._ok(ran, "recipe files cannot be read").raw
 
+    @override
     def notes(self, url: str, commit: str, versions: Sequence[str]) -> Mapping[str, str]:
-        """See `ports.Recipes`. All places that have notes for a version are joined."""
+        """All places that have notes for a version are joined."""
         present = self.files(url, commit)
         found = {}
         for version in versions:

@@ -1,12 +1,15 @@
-"""`ports.runs.Refs` on the recipes' mirrors: commits that are no releases. Effects: git processes, checkout folders."""
+"""Commits of recipes that are no releases, from the mirrors. Effects: git processes, checkout folders."""
 
 import re
 from pathlib import Path
+
+from typing_extensions import override
 
 from reconciler.adapters.git import GitRecipes
 from reconciler.core.redact import Redactor
 from reconciler.model.errors import RecipeError
 from reconciler.model.ids import is_ref
+from reconciler.ports.recipes import Refs
 from reconciler.state import files
 
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
@@ -15,14 +18,14 @@ _KEPT = "refs/ci-warm"
 """Where refs that are no branches and tags are kept, so that a fetch with --prune leaves them."""
 
 
-class GitRefs:
+class GitRefs(Refs):
     """What runs ask of a mirror beyond its releases."""
 
     def __init__(self, recipes: GitRecipes) -> None:
         self._recipes = recipes
 
+    @override
     def resolve(self, url: str, ref: str) -> str:
-        """See `ports.runs.Refs`."""
         if not is_ref(ref):
             raise RecipeError(f"{ref!r} is not the name of a ref")
         if ref.startswith("refs/") and not ref.startswith(("refs/heads/", "refs/tags/")):
@@ -63,13 +66,14 @@ class GitRefs:
         ran = self._recipes.git(url, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
         return ran.raw.decode().strip() if ran.code == 0 else None
 
+    @override
     def describe(self, url: str, commit: str) -> str:
-        """See `ports.runs.Refs`."""
         ran = self._recipes.git(url, "describe", "--abbrev=8", "--always", "--end-of-options", commit)
         return ran.raw.decode("utf-8", "replace").strip() if ran.code == 0 else commit[:8]
 
+    @override
     def main(self, url: str) -> tuple[str, str] | None:
-        """See `ports.runs.Refs`. The only branch is the main one, whatever it is called."""
+        """The only branch is the main one, whatever it is called."""
         ran = self._recipes.git(url, "for-each-ref", "--format=%(refname:strip=2) %(objectname)", "refs/heads")
         if ran.code != 0:
             raise RecipeError(f"{Redactor().mask(url)}: branches cannot be listed: {ran.output[-300:]}")
@@ -78,12 +82,13 @@ class GitRefs:
         names = [*(name for name in _MAIN if name in branches), *(list(branches) if len(branches) == 1 else [])]
         return (names[0], branches[names[0]]) if names else None
 
+    @override
     def is_ancestor(self, url: str, one: str, other: str) -> bool:
-        """See `ports.runs.Refs`."""
         return one != other and self._recipes.git(url, "merge-base", "--is-ancestor", one, other).code == 0
 
+    @override
     def checkout(self, url: str, commit: str, to: Path) -> None:
-        """See `ports.runs.Refs`. Links and submodules are left out: nothing in it leads anywhere else."""
+        """Links and submodules are left out: nothing in it leads anywhere else."""
         runnable = self._executables(url, commit)
         files.make_folder(to)
         for name, body in self._recipes.files(url, commit).items():

@@ -1,4 +1,4 @@
-"""`ports.realms.Realms` on a Keycloak, through python-keycloak. Effects: its admin API.
+"""Realms on a Keycloak, through python-keycloak. Effects: its admin API.
 
 Asked at the app's own name, resolved to the address that the spec says, so that TLS is checked for the right name
 whatever DNS says.
@@ -11,9 +11,11 @@ from typing import Any, TypeVar
 
 import requests
 from requests.adapters import HTTPAdapter
+from typing_extensions import override
 
 from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.realm import Credentials
+from reconciler.ports.realms import Realms
 
 T = TypeVar("T")
 OWNER = "ci-warm.owner"
@@ -60,7 +62,7 @@ class _Resolved(HTTPAdapter):
         return super().send(request, *args, **kwargs)
 
 
-class KeycloakRealms:
+class KeycloakRealms(Realms):
     """One server; connects on first use."""
 
     def __init__(self, server: Server) -> None:
@@ -97,13 +99,14 @@ class KeycloakRealms:
             self._admin = None  # a stale token or connection is not kept
             raise ObserveError(f"{what}: {_said(exc)}") from exc
 
+    @override
     def owners(self) -> Mapping[str, str]:
-        """See `ports.realms.Realms`."""
         found = self._read("list realms", lambda admin: admin.get_realms())
         return {raw["realm"]: str((raw.get("attributes") or {}).get(OWNER, "")) for raw in found}
 
+    @override
     def create(self, realm: str, owner: str) -> Credentials:
-        """See `ports.realms.Realms`. One call makes all of it, so that there is no half a realm."""
+        """One call makes all of it, so that there is no half a realm."""
         from keycloak.exceptions import KeycloakError, KeycloakPostError
 
         secret, password = secrets.token_urlsafe(32), secrets.token_urlsafe(24)
@@ -159,8 +162,8 @@ class KeycloakRealms:
         answer: Mapping[str, Any] = self._connected().connection.raw_get(path).json()
         return answer
 
+    @override
     def delete(self, realm: str) -> bool:
-        """See `ports.realms.Realms`."""
         from keycloak.exceptions import KeycloakDeleteError, KeycloakError
 
         try:

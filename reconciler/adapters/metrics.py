@@ -11,10 +11,12 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from typing_extensions import override
 
 from reconciler.adapters import host
 from reconciler.model.errors import ObserveError, StateError
 from reconciler.model.ids import AppName
+from reconciler.ports.metrics import Metrics
 from reconciler.ports.node import Snapshots
 from reconciler.state import files
 from reconciler.state.alerts import AlertStore
@@ -26,8 +28,8 @@ _PASS_BUCKETS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)
 _PHASE_BUCKETS = (0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800)
 
 
-class Figures:
-    """`ports.daemon.Telemetry`."""
+class Figures(Metrics):
+    """Counts passes and failures, and renders what the collectors know."""
 
     def __init__(self, textfile: str, history: HistoryFile, registry: CollectorRegistry) -> None:
         self._last: float | None = None
@@ -48,8 +50,8 @@ class Figures:
         )
         self.results = Counter("ci_warm_results", "Terminal outcomes, by result.", ["app", "result"], registry=registry)
 
+    @override
     def passed(self, elapsed_s: float) -> None:
-        """See `ports.daemon.Telemetry`."""
         self.passes.observe(elapsed_s)
         self.last.set(datetime.now(UTC).timestamp())
         self._last = time.monotonic()
@@ -58,18 +60,18 @@ class Figures:
         """Seconds since the last pass that came to its end; None before the first."""
         return None if self._last is None else time.monotonic() - self._last
 
+    @override
     def failed(self) -> None:
-        """See `ports.daemon.Telemetry`."""
         self.failures.inc()
 
+    @override
     def realms(self, count: int) -> None:
-        """See `ports.daemon.Telemetry`."""
         if self._realms is None:  # only a host that has such a thing shows it
             self._realms = Gauge("ci_warm_realms", "Realms on the shared Keycloak.", registry=self.registry)
         self._realms.set(count)
 
+    @override
     def publish(self) -> None:
-        """See `ports.daemon.Telemetry`."""
         self._catch_up()
         if self._textfile is not None:
             files.write_atomic(self._textfile, self.render(), 0o644)

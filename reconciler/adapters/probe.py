@@ -10,16 +10,19 @@ import ssl
 import threading
 import time
 
+from typing_extensions import override
+
 from reconciler.model.probe import Probe, ProbeAnswer
+from reconciler.ports.prober import Prober
 
 BODY_CAP = 64 << 10
 
 
-class HttpProber:
-    """`ports.Prober`."""
+class HttpProber(Prober):
+    """One connection per probe, nothing kept."""
 
+    @override
     def probe(self, probe: Probe) -> ProbeAnswer:
-        """See `ports.Prober`."""
         deadline = time.monotonic() + probe.timeout_s
         # The timer shuts whichever socket is in use by then: wrapping detaches the plain one.
         line: list[socket.socket] = []

@@ -11,8 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from reconciler.model.recipe import ImageLookup
 from reconciler.model.settings import RegistrySettings
+from reconciler.ports.registry import Registry
 
 if TYPE_CHECKING:
     import requests
@@ -67,15 +70,16 @@ def parse_reference(text: str) -> Reference | None:
     return Reference(host=host, path=path, tag=found["tag"] or "latest", digest=found["digest"] or "")
 
 
-class HttpRegistry:
-    """`ports.Registry`."""
+class HttpRegistry(Registry):
+    """Registries that speak the distribution API."""
 
     def __init__(self, settings: Mapping[str, RegistrySettings], timeout_s: float = TIMEOUT_S) -> None:
         self._settings = settings
         self._timeout_s = timeout_s
 
+    @override
     def lookup(self, references: Sequence[str], *, details: bool = False) -> Mapping[str, ImageLookup]:
-        """See `ports.Registry`. One session per registry, registries side by side."""
+        """One session per registry, registries side by side."""
         found: dict[str, ImageLookup] = {}
         by_host: dict[str, list[tuple[str, Reference]]] = {}
         for text in dict.fromkeys(references):

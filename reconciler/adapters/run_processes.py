@@ -1,4 +1,4 @@
-"""`ports.daemon.Starter`: test runs as processes of their own, so that a run that hangs or dies hurts nobody else.
+"""Test runs as processes of their own, so that a run that hangs or dies hurts nobody else.
 
 Effects: child processes of the daemon; they queue for a place by themselves.
 """
@@ -10,8 +10,10 @@ import time
 from pathlib import Path
 
 import structlog
+from typing_extensions import override
 
 from reconciler.model.ids import AppName
+from reconciler.ports.run_starter import RunStarter
 
 log = structlog.get_logger("ci-warm")
 _QUEUE_S = 6 * 3600
@@ -20,7 +22,7 @@ _MOST = 16
 """Runs that wait or run at once; more are refused: whoever asks again is heard when some are done."""
 
 
-class RunProcesses:
+class RunProcesses(RunStarter):
     """One child per app and kind of run; a test that is asked for while it runs comes once more when it has ended."""
 
     def __init__(self, config: Path, state: Path) -> None:
@@ -28,14 +30,14 @@ class RunProcesses:
         self._children: dict[tuple[str, ...], subprocess.Popen[bytes]] = {}
         self._again: set[tuple[str, ...]] = set()
 
+    @override
     def seed(self, app: AppName) -> bool:
-        """See `ports.daemon.Starter`."""
         words = ("canonical", "seed", app, "--if-cold")
         self.tend()
         return words in self._children or self._start(words)
 
+    @override
     def test(self, app: AppName, mode: str, ref: str | None) -> bool:
-        """See `ports.daemon.Starter`."""
         words = (mode, app, *(("--ref", ref) if ref else ()))
         self.tend()
         if words in self._children:
@@ -57,8 +59,8 @@ class RunProcesses:
         log.info("run_started", words=words)
         return True
 
+    @override
     def tend(self) -> None:
-        """See `ports.daemon.Starter`."""
         for words, child in list(self._children.items()):
             code = child.poll()
             if code is not None:
@@ -68,6 +70,7 @@ class RunProcesses:
             self._again.discard(words)
             self._start(words)
 
+    @override
     def stop(self) -> None:
         """Ask all to end; they tear down what they made. Who takes too long is the reaper's."""
         for child in self._children.values():

@@ -12,7 +12,7 @@ from reconciler.state import files
 
 
 class SweepCommand:
-    """`engine.host.sweep.CommandBefore`."""
+    """Runs it outside of our own life and sandbox."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

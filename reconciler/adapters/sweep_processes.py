@@ -1,4 +1,4 @@
-"""`engine.runs.nightly.Tests`: cold runs as child processes that end with us. Effects: processes, logs in `sweeps/`.
+"""Cold runs as child processes that end with us. Effects: processes, logs in `sweeps/`.
 
 Children are forked from a server that has the program loaded already, so that a small recipe costs its deploys and not
 the start of Python; each is a process of its own all the same.
@@ -47,7 +47,7 @@ class ColdRuns:
         self._context.set_forkserver_preload(list(_LOADED))
 
     def run(self, app: AppName, log: str, wait_s: float) -> Run:
-        """See `engine.runs.nightly.Tests`."""
+        """One to its end. LockBusy: no place came free in time; ActError: it left no report. Ends with us."""
         said, answer = self._folder / log, self._scratch / f"{log}.json"
         for path in (said, answer):
             files.write_atomic(path, b"")

@@ -5,9 +5,13 @@ import os
 import socket
 from collections.abc import Mapping
 
+from typing_extensions import override
 
-class Systemd:
-    """`ports.Notifier`. Without a service manager every call does nothing."""
+from reconciler.ports.notifier import Notifier
+
+
+class Systemd(Notifier):
+    """sd_notify(3). Without a service manager every call does nothing."""
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         env = os.environ if environment is None else environment
@@ -29,30 +33,30 @@ class Systemd:
         ):
             out.sendto(text.encode(), address)
 
+    @override
     def ready(self, text: str) -> None:
-        """See `ports.Notifier`."""
         self._send(READY="1", STATUS=_line(text))
 
+    @override
     def status(self, text: str) -> None:
-        """See `ports.Notifier`."""
         if text != self._status:
             self._status = text
             self._send(STATUS=_line(text))
 
+    @override
     def reloading(self, monotonic_s: float) -> None:
-        """See `ports.Notifier`."""
         self._send(RELOADING="1", MONOTONIC_USEC=str(int(monotonic_s * 1e6)))
 
+    @override
     def stopping(self, text: str) -> None:
-        """See `ports.Notifier`."""
         self._send(STOPPING="1", STATUS=_line(text))
 
+    @override
     def alive(self) -> None:
-        """See `ports.Notifier`."""
         self._send(WATCHDOG="1")
 
+    @override
     def extend(self, seconds: float) -> None:
-        """See `ports.Notifier`."""
         self._send(EXTEND_TIMEOUT_USEC=str(int(seconds * 1e6)))
 
 

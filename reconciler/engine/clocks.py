@@ -4,6 +4,8 @@ import time
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from typing_extensions import override
+
 from reconciler.engine.ports import Ports
 from reconciler.model.errors import (
     DeadlineError,
@@ -13,7 +15,7 @@ from reconciler.ports.clock import Clock
 
 
 @dataclass(frozen=True)
-class LimitedClock:
+class LimitedClock(Clock):
     """A clock whose pauses end the run when its time is over; everything that takes long pauses."""
 
     clock: Clock
@@ -25,20 +27,21 @@ class LimitedClock:
         """From now on, so many seconds."""
         return cls(clock, clock.monotonic() + seconds, seconds)
 
+    @override
     def now(self) -> datetime:
-        """See `ports.Clock`."""
         return self.clock.now()
 
+    @override
     def monotonic(self) -> float:
-        """See `ports.Clock`."""
         return self.clock.monotonic()
 
     def left(self) -> float:
         """Seconds until the end, at least a little: for what has a deadline of its own."""
         return max(0.1, self.until - self.clock.monotonic())
 
+    @override
     def wait(self, seconds: float) -> None:
-        """See `ports.Clock`.
+        """Pause, if there is time left.
 
         Raises:
             DeadlineError: the time is over.
@@ -49,21 +52,22 @@ class LimitedClock:
 
 
 @dataclass(frozen=True)
-class UnstoppableClock:
+class UnstoppableClock(Clock):
     """A clock for what must be finished: neither a request to stop nor a deadline ends its pauses."""
 
     clock: Clock
 
+    @override
     def now(self) -> datetime:
-        """See `ports.Clock`."""
         return self.clock.now()
 
+    @override
     def monotonic(self) -> float:
-        """See `ports.Clock`."""
         return self.clock.monotonic()
 
+    @override
     def wait(self, seconds: float) -> None:
-        """See `ports.Clock`; never raises."""
+        """Never raises."""
         try:
             self.clock.wait(seconds)
         except (Interrupted, DeadlineError):

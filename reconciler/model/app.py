@@ -1,6 +1,6 @@
 """Desired state as the operator wrote it: one spec per app. Pure.
 
-Called by `adapters.specs` (files in) and read by `core`. Units: durations are seconds.
+Called by `state.specs` (files in) and read by `core`. Units: durations are seconds.
 """
 
 import re

@@ -1,6 +1,6 @@
 """How a recipe is tested: stages, checks and surroundings, from a canonical's spec and the recipe's `ci/`. Pure.
 
-Read by `adapters.specs`; units: durations are seconds.
+Read by `state.specs`; units: durations are seconds.
 """
 
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""`ports.runs.BackupFiles`: single paths of volumes, out and in again. Effects: files below a volume.
+"""Single paths of volumes, out and in again. Effects: files below a volume.
 
 The volume is a running app's: every step goes by folder descriptors and never through a link, so that no link that the
 app plants leads to the host's own files.
@@ -10,18 +10,21 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
+from typing_extensions import override
+
 from reconciler.model.errors import ActError
 from reconciler.node.snapshots import archive, tree
+from reconciler.ports.node import BackupFiles
 from reconciler.state import files
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class VolumeFiles:
+class VolumeFiles(BackupFiles):
     """Plain files and folders only; whatever else is inside a folder is left out."""
 
+    @override
     def take(self, volume: Path, paths: Sequence[str], to: Path) -> int:
-        """See `ports.runs.BackupFiles`."""
         total = 0
         for path in paths:
             parts = Path(path).parts
@@ -38,8 +41,8 @@ class VolumeFiles:
                 raise ActError(f"{path} cannot be backed up: {reason}") from exc
         return total
 
+    @override
     def give(self, volume: Path, paths: Sequence[str], source: Path) -> None:
-        """See `ports.runs.BackupFiles`."""
         for path in paths:
             parts = Path(path).parts
             try:

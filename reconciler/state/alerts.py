@@ -17,7 +17,7 @@ RESERVE_BYTES = 1 << 20
 
 
 class AlertStore:
-    """`ports.Alerts`, and what the command line needs to list and acknowledge."""
+    """Open and archived alerts: raised and resolved by the engine, listed and acknowledged by people."""
 
     def __init__(self, folder: Path, gid: int | None = None, remind_after_s: float = 86400.0) -> None:
         self.folder = folder
@@ -41,7 +41,12 @@ class AlertStore:
                 os.close(fd)
 
     def raise_(self, alert: Alert, *, anew: bool = False) -> None:
-        """See `ports.Alerts`. An open alert is rewritten only for a new detail or when a reminder is due."""
+        """Create, or update the open one with the same fingerprint; durable when it returns.
+
+        An acknowledged condition that still stands stays quiet, unless it happened `anew`.
+
+        An open alert is rewritten only for a new detail or when a reminder is due.
+        """
         if not anew and any(
             _is_standing(old, alert.app) and old.fingerprint == alert.fingerprint for _, old in self.archived()
         ):
@@ -65,7 +70,10 @@ class AlertStore:
         return self.folder / f"{stamp}-{alert.app}-{alert.reason}.json"
 
     def resolve(self, app: str, keep: Sequence[str], *, spare: str | None = None, reason: str | None = None) -> None:
-        """See `ports.Alerts`."""
+        """Move open conditions of the app whose fingerprint is not in `keep` to seen/ as resolved.
+
+        `spare`: alerts of this operation are left alone. `reason`: only alerts of this reason are treated.
+        """
         for path, alert in self.open():
             spared = (spare is not None and alert.op_id == spare) or reason not in (None, alert.reason)
             if alert.app == app and alert.fingerprint not in keep and not spared:

@@ -1,4 +1,4 @@
-"""`ports.runs.Canonicals`: records of canonicals, and of what passed here. Effects: files in the state root."""
+"""Records of canonicals, and of what passed here. Effects: files in the state root."""
 
 import contextlib
 import fcntl
@@ -47,51 +47,51 @@ class CanonicalStore:
             files.sync_folder(path.parent)
 
     def canonical(self, app: AppName) -> Canonical | None:
-        """See `ports.runs.Canonicals`."""
+        """None: cold."""
         return self._read(app, "canonical.json", Canonical)
 
     def put_canonical(self, record: Canonical) -> None:
-        """See `ports.runs.Canonicals`."""
+        """One rename."""
         self._write(AppName(record.app), "canonical.json", record)
 
     def use(self, app: AppName) -> Use | None:
-        """See `ports.runs.Canonicals`."""
+        """Since when its volumes may differ from the snapshot; None: they equal it."""
         return self._read(app, "use.json", Use)
 
     def put_use(self, record: Use) -> None:
-        """See `ports.runs.Canonicals`."""
+        """One rename; durable when it returns."""
         self._write(AppName(record.app), "use.json", record)
 
     def end_use(self, app: AppName) -> None:
-        """See `ports.runs.Canonicals`."""
+        """Its volumes equal the snapshot again; durable when it returns."""
         self._remove(app, "use.json")
 
     def promotion(self, app: AppName) -> Promotion | None:
-        """See `ports.runs.Canonicals`."""
+        """What is about to become the canonical; None: nothing."""
         return self._read(app, "promotion.json", Promotion)
 
     def put_promotion(self, record: Promotion) -> None:
-        """See `ports.runs.Canonicals`."""
+        """One rename; durable when it returns."""
         self._write(AppName(record.app), "promotion.json", record)
 
     def end_promotion(self, app: AppName) -> None:
-        """See `ports.runs.Canonicals`."""
+        """It is over; durable when it returns."""
         self._remove(app, "promotion.json")
 
     def in_flight(self, app: AppName) -> InFlight | None:
-        """See `ports.runs.Canonicals`."""
+        """The mark of a seeding run; None also when it cannot be read: it fails open."""
         try:
             return self._read(app, "inflight.json", InFlight)
         except StateError:
             return None
 
     def put_in_flight(self, app: AppName, record: InFlight) -> None:
-        """See `ports.runs.Canonicals`."""
+        """Leave the mark, if that is possible: without it the next look asks again."""
         with contextlib.suppress(OSError):
             self._write(app, "inflight.json", record)
 
     def end_in_flight(self, app: AppName) -> None:
-        """See `ports.runs.Canonicals`."""
+        """Take the mark away; never raises."""
         with contextlib.suppress(OSError):
             self._remove(app, "inflight.json")
 
@@ -99,7 +99,7 @@ class CanonicalStore:
         return self.root / "green" / f"{mirror_name(url).removesuffix('.git')}.json"
 
     def greens(self, url: str) -> Greens:
-        """See `ports.runs.Canonicals`. What is published names the recipe without its password."""
+        """What passed of a recipe; empty if nothing did. What is published names the recipe without its password."""
         path, shown = self._greens(url), Redactor().mask(url)
         found = records.read(path, Greens)
         if found is not None and found.recipe != shown:
@@ -107,7 +107,7 @@ class CanonicalStore:
         return found or Greens(recipe=shown)
 
     def change_greens(self, url: str, change: Callable[[Greens], Greens]) -> None:
-        """See `ports.runs.Canonicals`."""
+        """Read, change and write in one piece: two runs that end together lose nothing."""
         folder = self.root / "green"
         files.make_folder(folder, files.PUBLIC_DIR, self._gid)
         fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)

@@ -15,7 +15,7 @@ _TAIL = 1 << 20
 
 
 class HistoryFile:
-    """`ports.History`."""
+    """One line per terminal outcome; appended to, never rewritten."""
 
     def __init__(self, path: Path, gid: int | None = None) -> None:
         self.path = path

@@ -45,7 +45,7 @@ class HeldLocks:
 
 
 class Locks:
-    """`ports.Locks`. The holder record inside the file is information; the flock is the truth."""
+    """One lock per app, and the host-wide ones. The holder record inside the file is information; the flock is the truth."""
 
     def __init__(self, folder: Path, now: Callable[[], datetime]) -> None:
         self.folder = folder
@@ -58,15 +58,29 @@ class Locks:
         return self.folder / f"{app}.lock"
 
     def acquire(self, app: AppName, what: str) -> HeldLock:
-        """See `ports.Locks`."""
+        """Never waits.
+
+        Raises:
+            LockBusy: somebody else holds it.
+        """
         return self._take(self.path(app), what)
 
     def turn(self, name: Literal["daemon", "sweep", "upgrade"], what: str) -> HeldLock:
-        """See `ports.Locks`. These lie beside the folder of the apps' locks, where no app's name can meet theirs."""
+        """One of the host-wide locks: of the daemon, the sweep, and whoever upgrades a live app. Never waits.
+
+        Raises:
+            LockBusy: somebody else holds it.
+
+        These lie beside the folder of the apps' locks, where no app's name can meet theirs.
+        """
         return self._take(self.folder.parent / f"{name}.lock", what)
 
     def slot(self, count: int, what: str) -> HeldLock:
-        """See `ports.Locks`."""
+        """One of the host-wide `count` places for tests. Never waits.
+
+        Raises:
+            LockBusy: all are taken.
+        """
         for number in range(count):
             try:
                 return self._take(self._slot(number), what)
@@ -75,7 +89,13 @@ class Locks:
         raise busy
 
     def all_slots(self, count: int, what: str) -> "HeldLocks":
-        """See `ports.Locks`. Those of a larger count, too: it may have been lowered while tests ran."""
+        """Every place for tests, so that none is in flight. Never waits.
+
+        Raises:
+            LockBusy: a test is in flight.
+
+        Those of a larger count, too: it may have been lowered while tests ran.
+        """
         numbers = {*range(count), *(int(path.stem[5:]) for path in self.folder.parent.glob("test-*.lock"))}
         held = HeldLocks([])
         try:

@@ -16,7 +16,7 @@ from reconciler.state.locks import HeldLock, Locks
 
 
 class RealmStore:
-    """`engine.realms.Desk`."""
+    """A lock and the credentials of each realm of ours."""
 
     def __init__(self, folder: Path, now: Callable[[], datetime]) -> None:
         self.folder = files.make_folder(folder)
@@ -34,19 +34,22 @@ class RealmStore:
         return text
 
     def acquire(self, realm: str, what: str) -> HeldLock:
-        """See `engine.realms.Desk`."""
+        """The lock of a realm. LockBusy: its run is alive."""
         return self._locks.acquire(AppName(realm), what)
 
     def write(self, realm: str, credentials: Credentials) -> str:
-        """See `engine.realms.Desk`."""
+        """Where the credentials lie, readable by us alone."""
         path = self.folder / f"{realm}.json"
         files.write_atomic(path, json.dumps(dataclasses.asdict(credentials), indent=1).encode())
         return str(path)
 
     def forget(self, realm: str) -> None:
-        """See `engine.realms.Desk`. The lock's file stays: unlinking it would give two runs one name's lock."""
+        """Remove credentials and lock of a realm that is gone; idempotent.
+
+        The lock's file stays: unlinking it would give two runs one name's lock.
+        """
         (self.folder / f"{realm}.json").unlink(missing_ok=True)
 
     def known(self) -> Sequence[str]:
-        """See `engine.realms.Desk`."""
+        """Realms that something lies here of."""
         return sorted(path.stem for path in self.folder.glob("*.json") if realm_names.is_of_a_run(path.stem))

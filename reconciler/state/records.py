@@ -102,7 +102,7 @@ def _keep_copy(path: Path, raw: bytes) -> None:
 
 
 class RecordStore:
-    """`ports.Store` over `<state root>/<app>/`. Reads are cached by inode, size and time, so a quiet pass is cheap."""
+    """Our records of each app, in `<state root>/<app>/`. Reads are cached by inode, size and time, so a quiet pass is cheap."""
 
     def __init__(self, root: Path, group: str = "") -> None:
         self.root = root
@@ -116,52 +116,55 @@ class RecordStore:
         return self.root / app
 
     def apps(self) -> Sequence[AppName]:
-        """See `ports.Store`."""
+        """Every app that has records, declared or not."""
         found = [path.parent.name for path in self.root.glob("*/*.json") if path.name in _OF_AN_APP]
         return [AppName(name) for name in sorted(set(found)) if is_name(name)]
 
     def known_good(self, app: AppName) -> KnownGood | None:
-        """See `ports.Store`."""
+        """None if there is none."""
         return self._read(self.folder(app) / "known_good.json", KnownGood, app)
 
     def put_known_good(self, record: KnownGood) -> None:
-        """See `ports.Store`. `known_good.json` is the commit; `last_good` is derived and may lag after a crash."""
+        """One rename; also renews the derived `last_good`.
+
+        `known_good.json` is the commit; `last_good` is derived and may lag after a crash.
+        """
         app = AppName(record.app)
         self._write(app, "known_good.json", dump(record))
         self._write(app, "last_good", (record.release.version + "\n").encode())
 
     def memory(self, app: AppName) -> Memory:
-        """See `ports.Store`."""
+        """Empty if there is none."""
         return self._read(self.folder(app) / "memory.json", Memory, app) or Memory(app=app)
 
     def put_memory(self, record: Memory) -> None:
-        """See `ports.Store`."""
+        """One rename."""
         self._write(AppName(record.app), "memory.json", dump(record))
 
     def journal(self, app: AppName) -> Journal | None:
-        """See `ports.Store`."""
+        """None if nothing is under way."""
         return self._read(self.folder(app) / "journal.json", Journal, app)
 
     def put_journal(self, record: Journal) -> None:
-        """See `ports.Store`."""
+        """One rename; durable when it returns."""
         self._write(AppName(record.app), "journal.json", dump(record))
 
     def close_journal(self, app: AppName) -> None:
-        """See `ports.Store`."""
+        """Remove it; durable when it returns."""
         path = self.folder(app) / "journal.json"
         path.unlink(missing_ok=True)
         files.sync_folder(path.parent)
 
     def drill(self, app: AppName) -> DrillRecord | None:
-        """See `ports.Store`."""
+        """The last restore drill; None if there was none."""
         return self._read(self.folder(app) / "drill.json", DrillRecord, app)
 
     def put_drill(self, record: DrillRecord) -> None:
-        """See `ports.Store`."""
+        """One rename."""
         self._write(AppName(record.app), "drill.json", dump(record))
 
     def bundle(self, app: AppName, bundle_id: str) -> Bundle:
-        """See `ports.Store`."""
+        """A rendered release. StateError if it is missing or its digest is wrong."""
         path = self.folder(app) / "releases" / f"{bundle_id}.json"
         found = read(path, Bundle)
         if found is None:
@@ -171,24 +174,24 @@ class RecordStore:
         return found
 
     def put_bundle(self, bundle: Bundle) -> None:
-        """See `ports.Store`."""
+        """Idempotent."""
         folder = files.make_folder(self._own_folder(AppName(bundle.app)) / "releases")
         path = folder / f"{bundle.id}.json"
         if not path.exists():
             files.write_atomic(path, dump(bundle))
 
     def prune_bundles(self, app: AppName, keep: Sequence[str]) -> None:
-        """See `ports.Store`."""
+        """Remove rendered releases that nothing refers to."""
         for path in (self.folder(app) / "releases").glob("*.json"):
             if path.stem not in keep:
                 path.unlink()
 
     def put_status(self, report: StatusReport) -> None:
-        """See `ports.Store`."""
+        """Publish the result of a pass."""
         files.write_atomic(self.root / "status.json", dump(report), files.PUBLIC_FILE, self._gid)
 
     def status(self) -> StatusReport | None:
-        """See `ports.Store`."""
+        """The last published result; None if there is none or it is unreadable (it is derived, so nothing is lost)."""
         try:
             return read(self.root / "status.json", StatusReport)
         except StateError:

@@ -22,7 +22,7 @@ _KEPT_REJECTED = 100
 
 
 class RequestQueue:
-    """`ports.daemon.Spool`."""
+    """Takes the requests that lie in the folder."""
 
     def __init__(self, folder: Path, gid: int | None) -> None:
         self.folder = folder
@@ -34,7 +34,7 @@ class RequestQueue:
         files.make_folder(self.folder, SHARED_DIR if self._gid is not None else files.PRIVATE_DIR, self._gid)
 
     def stamp(self) -> Hashable:
-        """See `ports.daemon.Spool`."""
+        """Moves when something was put in."""
         try:
             return self.folder.stat().st_mtime_ns
         except OSError:
@@ -52,7 +52,10 @@ class RequestQueue:
         return sorted(name for name in names if name.endswith(".json") and not name.startswith("."))
 
     def take(self) -> Sequence[Request]:
-        """See `ports.daemon.Spool`. A hundred at a time: more stay for the next."""
+        """Every wish that can be read, taken out; what cannot be read is set aside with the reason.
+
+        A hundred at a time: more stay for the next.
+        """
         found = []
         for name in self._names()[:MAX_WISHES]:
             path = self.folder / name
@@ -82,13 +85,13 @@ class RequestQueue:
 
 
 class RequestSender:
-    """`ports.runs.Seeds`: one wish per canonical, whoever takes it up."""
+    """Leaves requests of our own: one per canonical, whoever takes it up."""
 
     def __init__(self, folder: Path, gid: int | None) -> None:
         self._spool = RequestQueue(folder, gid)
 
     def ask(self, app: AppName) -> None:
-        """See `ports.runs.Seeds`."""
+        """Leave a wish that the daemon takes up; OSError if it cannot be left."""
         self._spool.prepare()
         wish = Request(action="seed", app=app, by="ci-warm")
         files.write_atomic(self._spool.folder / f"seed-{app}.json", records.dump(wish))

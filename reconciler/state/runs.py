@@ -1,4 +1,4 @@
-"""`ports.runs.RunDesk`: `runs/`, a folder, a lock and a report per run. Effects: files in the state root."""
+"""`runs/`: a folder, a lock and a report per run. Effects: files in the state root."""
 
 import contextlib
 import os
@@ -22,7 +22,7 @@ _PASSED = 0o751
 
 
 class RunHandle:
-    """`ports.runs.RunFolder`."""
+    """One run on disk, its lock held."""
 
     def __init__(self, folder: Path, gid: int | None, held: HeldLock) -> None:
         self.folder = folder
@@ -41,20 +41,23 @@ class RunHandle:
         files.make_folder(self.artefacts, files.PUBLIC_DIR, self._gid)
 
     def write(self, run: Run) -> None:
-        """See `ports.runs.RunFolder`. The report goes first: it is what a reaper reads."""
+        """`run.json`, `summary.txt` and `junit.xml`. The report goes first: it is what a reaper reads."""
         files.write_atomic(self.folder / "run.json", records.dump(run), files.PUBLIC_FILE, self._gid)
         files.write_atomic(self.folder / "summary.txt", summary.summary(run).encode(), files.PUBLIC_FILE, self._gid)
         files.write_atomic(self.folder / "junit.xml", junit.document(run), files.PUBLIC_FILE, self._gid)
 
     def log(self, stage: str) -> Path:
-        """See `ports.runs.RunFolder`."""
+        """The log of a stage."""
         path = self.folder / f"{stage}.log"
         if not path.exists():
             files.write_atomic(path, b"", files.PUBLIC_FILE, self._gid)
         return path
 
     def hand_over(self, user: str, credentials: str) -> str:
-        """See `ports.runs.RunFolder`."""
+        """Let the user that checks run as have the checkout and the artefacts; gives its copy of the credentials.
+
+        `credentials`: path of the file, '' without one. ActError: there is no such user.
+        """
         try:
             found = pwd.getpwnam(user)
         except KeyError as exc:
@@ -70,12 +73,15 @@ class RunHandle:
         return str(own)
 
     def say(self, name: str, text: str) -> None:
-        """See `ports.runs.RunFolder`."""
+        """Add to a log of that name."""
         with self.log(name).open("a", encoding="utf-8", errors="replace") as out:
             out.write(text)
 
     def publish(self) -> None:
-        """See `ports.runs.RunFolder`. Links stay as they are: they may point anywhere."""
+        """Let the operators' group read the artefacts; OSError if that cannot be.
+
+        Links stay as they are: they may point anywhere.
+        """
         for path in (self.artefacts, *self.artefacts.rglob("*")):
             if path.is_symlink() or not (path.is_dir() or path.is_file()):
                 continue
@@ -84,12 +90,12 @@ class RunHandle:
             path.chmod(files.PUBLIC_DIR if path.is_dir() else files.PUBLIC_FILE)
 
     def clear(self) -> None:
-        """See `ports.runs.RunFolder`."""
+        """Remove what is private."""
         files.remove_tree(self.work)
         files.remove_tree(self.checkout)
 
     def close(self) -> None:
-        """See `ports.runs.RunFolder`."""
+        """Let go of the lock."""
         self._held.release()
 
 
@@ -107,7 +113,7 @@ class RunStore:
         files.make_folder(self.folder / ".locks")
 
     def open(self, run: str, what: str) -> RunHandle:
-        """See `ports.runs.RunDesk`."""
+        """Take the run's lock and make its folder. LockBusy: it is alive."""
         opened = self.reopen(run, what)
         try:
             files.make_folder(opened.folder, _PASSED, self._gid)
@@ -118,7 +124,7 @@ class RunStore:
         return opened
 
     def reopen(self, run: str, what: str) -> RunHandle:
-        """See `ports.runs.RunDesk`."""
+        """Take the lock of a run that is on record, and make nothing. LockBusy: it is alive."""
         if not spec.is_run(run):
             raise StateError(run, "is not the name of a run")
         return RunHandle(self.folder / run, self._gid, self._locks.acquire(AppName(run), what))
@@ -128,13 +134,13 @@ class RunStore:
         return [path.name for path in sorted(found, key=_age, reverse=True)]
 
     def report(self, run: str) -> Run | None:
-        """See `ports.runs.RunDesk`."""
+        """One report; None if there is none. StateError if it is unreadable."""
         if not spec.is_run(run):
             return None
         return records.read(self.folder / run / "run.json", Run)
 
     def reports(self) -> Sequence[Run]:
-        """See `ports.runs.RunDesk`. One that cannot be read is left out here; `doctor` names it."""
+        """Every readable report, newest first. One that cannot be read is left out here; `doctor` names it."""
         found = []
         for name in self._names():
             with contextlib.suppress(StateError):
@@ -152,11 +158,11 @@ class RunStore:
         return False
 
     def unfinished(self) -> Sequence[Run]:
-        """See `ports.runs.RunDesk`."""
+        """Runs that are not torn down, whoever is at it."""
         return [run for run in self.reports() if not run.torn_down]
 
     def prune(self, keep: int) -> None:
-        """See `ports.runs.RunDesk`."""
+        """Remove the oldest finished reports beyond `keep`."""
         for path in self.folder.iterdir():
             if spec.is_run(path.name) and not (path / "run.json").exists():
                 self._drop_stillborn(path)

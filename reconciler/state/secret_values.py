@@ -11,10 +11,10 @@ _MAX_BYTES = 500 << 10  # Swarm's own limit
 
 
 class SecretValues:
-    """`ports.SecretSource`. A value is never logged, stored or shown."""
+    """From a file or generated. A value is never logged, stored or shown."""
 
     def value(self, spec: AppSpec, name: str) -> bytes:
-        """See `ports.SecretSource`."""
+        """From the file the spec names, or generated. RecipeError if the file cannot be read."""
         wanted = spec.secrets[name]
         if wanted.file is None:
             alphabet = string.hexdigits[:16] if wanted.charset == "hex" else string.ascii_letters + string.digits

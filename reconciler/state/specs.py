@@ -166,10 +166,10 @@ def _complete(spec: AppSpec, settings: Settings, file: str) -> AppSpec:
 
 
 class RecipeYaml:
-    """`ports.Yaml`: compose and env files of recipes. Untrusted text, so the same strictness but for anchors."""
+    """Compose and env files of recipes. Untrusted text, so the same strictness but for anchors."""
 
     def compose(self, text: bytes, name: str) -> Mapping[str, object]:
-        """See `ports.Yaml`."""
+        """One compose document; RecipeError naming file and line if it does not parse."""
         from reconciler.model.errors import RecipeError
 
         try:
@@ -181,7 +181,7 @@ class RecipeYaml:
         return data
 
     def tests(self, text: bytes, name: str) -> TestSpec:
-        """See `ports.runs.Metadata`."""
+        """Read it strictly; RecipeError names file, line and key."""
         from reconciler.model.errors import RecipeError
 
         try:
@@ -190,7 +190,10 @@ class RecipeYaml:
             raise RecipeError(str(exc)) from exc
 
     def env(self, text: bytes, name: str) -> Sequence[tuple[str, str]]:
-        """See `ports.Yaml`. Of a shell script only `export NAME=value` lines are read; nothing is executed."""
+        """Names and values of an env file, line by line, not interpolated.
+
+        Of a shell script only `export NAME=value` lines are read; nothing is executed.
+        """
         import io
 
         from dotenv.main import DotEnv
@@ -203,10 +206,10 @@ class RecipeYaml:
 
 
 class HostOverlays:
-    """`ports.Overlays`."""
+    """Overlay files that lie on the host."""
 
     def read(self, path: str) -> bytes:
-        """See `ports.Overlays`."""
+        """Content of an absolute path; RecipeError if it cannot be read."""
         from reconciler.model.errors import RecipeError
 
         try:

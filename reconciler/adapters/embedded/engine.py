@@ -1,4 +1,4 @@
-"""`ports.Engine` on child processes and folders. Effects: files below one root, supervisor processes."""
+"""The engine on child processes and folders. Effects: files below one root, supervisor processes."""
 
 import fcntl
 import json
@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from typing_extensions import override
+
 from reconciler.adapters import process
 from reconciler.adapters.embedded import translate
 from reconciler.adapters.embedded.images import ImageStore
@@ -20,7 +22,7 @@ from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.ids import AppName, StackName
 from reconciler.model.observed import ImageObs, Inventory, StackObs, VolumeObs, World
 from reconciler.model.release import Bundle
-from reconciler.ports.engine import Deployed, Executed, NamedKind
+from reconciler.ports.engine import Deployed, Engine, Executed, NamedKind
 from reconciler.ports.node import Holder
 from reconciler.state import files
 
@@ -29,7 +31,7 @@ _START_S = 10.0
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 
 
-class EmbeddedEngine:
+class EmbeddedEngine(Engine):
     """All methods as in `ports.Engine`. `root` holds services/, volumes/, images/, registry/, secrets/, pins/."""
 
     def __init__(self, root: Path) -> None:
@@ -46,11 +48,12 @@ class EmbeddedEngine:
         for path in sorted((self.root / "services").glob(pattern)):
             yield path.parent
 
+    @override
     def check(self) -> None:
-        """See `ports.Engine`."""
         if not (self.root / "services").is_dir():
             raise ObserveError(f"{self.root}: the embedded engine's folder is gone")
 
+    @override
     def look(self) -> World:
         """Reads every service's two files and every volume's one."""
         stacks: dict[StackName, list[Path]] = {}
@@ -65,8 +68,8 @@ class EmbeddedEngine:
             volumes=self.observe_volumes(names),
         )
 
+    @override
     def observe_stack(self, stack: StackName) -> StackObs:
-        """See `ports.Engine`."""
         return self._stack(list(self._folders(stack)))
 
     def _stack(self, folders: Sequence[Path]) -> StackObs:
@@ -77,8 +80,8 @@ class EmbeddedEngine:
             containers=tuple(one for _, _, containers in found for one in containers),
         )
 
-    def deploy(self, bundle: Bundle, workdir: Path) -> Deployed:  # noqa: ARG002 - the port's signature
-        """See `ports.Engine`."""
+    @override
+    def deploy(self, bundle: Bundle, workdir: Path) -> Deployed:
         doc = labelled(bundle)
         try:
             wanted = translate.services(bundle, doc, self.root, self.images)
@@ -120,18 +123,20 @@ class EmbeddedEngine:
             )
         _await(lambda: _alive(folder), _START_S, f"the supervisor of {folder.name} does not start")
 
+    @override
     def hasten(self, seen: StackObs) -> None:
         """Supervisors hear at once."""
 
+    @override
     def wake(self, stack: StackName, names: Sequence[str]) -> None:
         """Nothing is forgotten here."""
 
+    @override
     def undeploy(self, stack: StackName) -> None:
-        """See `ports.Engine`."""
         self._remove(list(self._folders(stack)))
 
+    @override
     def remove_services(self, stack: StackName, names: Sequence[str]) -> None:
-        """See `ports.Engine`."""
         self._remove([folder for folder in self._folders(stack) if folder.name in names])
 
     def _remove(self, folders: Sequence[Path]) -> None:
@@ -146,8 +151,9 @@ class EmbeddedEngine:
         _await(lambda: not _alive(folder), grace + _START_S, f"service {folder.name} does not stop")
         files.remove_tree(folder)
 
+    @override
     def holders(self, stack: StackName, volumes: Sequence[str]) -> tuple[Holder, ...]:
-        """See `ports.Engine`. A dead supervisor's children are dead too."""
+        """A dead supervisor's children are dead too."""
         found = []
         for folder in self._folders():
             spec = _read(folder / "service.json")
@@ -159,11 +165,12 @@ class EmbeddedEngine:
                     found.append(Holder(id=task["id"], state="running", owned=owned, of_stack=ours, name=name))
         return tuple(found)
 
+    @override
     def remove_dead(self, holders: Sequence[Holder]) -> None:
         """Ended processes leave nothing behind."""
 
+    @override
     def observe_volumes(self, names: Sequence[str]) -> Mapping[str, VolumeObs]:
-        """See `ports.Engine`."""
         found = {}
         for name in names:
             folder = self.root / "volumes" / name
@@ -174,8 +181,8 @@ class EmbeddedEngine:
                 )
         return found
 
+    @override
     def create_volume(self, stack: StackName, name: str) -> VolumeObs:
-        """See `ports.Engine`."""
         folder = files.make_folder(self.root / "volumes" / name)
         if not (folder / "volume.json").exists():
             files.make_folder(folder / "_data", 0o755)
@@ -183,16 +190,16 @@ class EmbeddedEngine:
             files.write_atomic(folder / "volume.json", json.dumps({"labels": labels}).encode())
         return self.observe_volumes([name])[name]
 
+    @override
     def observe_images(self, references: Sequence[str]) -> Mapping[str, ImageObs]:
-        """See `ports.Engine`."""
         return self.images.observe(references)
 
+    @override
     def pull(self, reference: str) -> ImageObs:
-        """See `ports.Engine`."""
         return self.images.pull(reference)
 
+    @override
     def protect_images(self, app: AppName, pinned: Sequence[str]) -> None:
-        """See `ports.Engine`."""
         missing = [reference for reference in pinned if reference not in self.images.observe(pinned)]
         if missing:
             raise ActError(f"image {missing[0]} is not on the engine, so it cannot be kept", permanent=True)
@@ -212,8 +219,9 @@ class EmbeddedEngine:
             kept |= set(json.loads(path.read_text()))
         return kept
 
+    @override
     def execute(self, stack: StackName, service: str, argv: Sequence[str], timeout_s: float) -> Executed:
-        """See `ports.Engine`. With the environment of the service, where its image lies."""
+        """With the environment of the service, where its image lies."""
         folder = self.root / "services" / stack / service
         spec = _read(folder / "service.json")
         if not spec or not _alive(folder):
@@ -223,23 +231,24 @@ class EmbeddedEngine:
         ran = process.run(argv, timeout_s=timeout_s, env=env, cwd=image.parent, redactor=Redactor())
         return Executed(code=ran.code, output=ran.output)
 
+    @override
     def logs(self, stack: StackName, lines: int) -> Mapping[str, str]:
-        """See `ports.Engine`."""
         found = {}
         for folder in self._folders(stack):
             text = (folder / "log").read_text(errors="replace") if (folder / "log").exists() else ""
             found[folder.name] = "\n".join(text.splitlines()[-lines:])
         return found
 
+    @override
     def remove_volumes(self, stack: StackName, names: Sequence[str]) -> None:
-        """See `ports.Engine`."""
         for name, volume in self.observe_volumes(names).items():
             mounted = self.holders(StackName(""), [name])
             if volume.labels.get(translate.LABEL_STACK) == stack and not mounted:
                 files.remove_tree(self.root / "volumes" / name)
 
+    @override
     def purge(self, stack: StackName) -> tuple[str, ...]:
-        """See `ports.Engine`. Secrets are known by their names here, which begin with the stack's."""
+        """Secrets are known by their names here, which begin with the stack's."""
         self.undeploy(stack)
         ours = [path.name for path in (self.root / "volumes").glob("*") if path.is_dir()]
         self.remove_volumes(stack, ours)
@@ -250,26 +259,28 @@ class EmbeddedEngine:
             services.rmdir()
         return tuple(f"service {folder.name}" for folder in self._folders(stack))
 
+    @override
     def inventory(self) -> Inventory:
-        """See `ports.Engine`."""
         return self.images.inventory(self._kept())
 
-    def remove_image(self, image_id: str, references: Sequence[str]) -> bool:  # noqa: ARG002 - names cannot move here
-        """See `ports.Engine`."""
+    @override
+    def remove_image(self, image_id: str, references: Sequence[str]) -> bool:
         used = {image.id for image in self.inventory().images if image.used}
         return image_id not in used and self.images.remove(image_id)
 
+    @override
     def observe_named(self, kind: NamedKind, names: Sequence[str]) -> frozenset[str]:
-        """See `ports.Engine`. Networks need no making here."""
+        """Networks need no making here."""
         if kind == "network":
             return frozenset(names)
         return frozenset(name for name in names if kind == "secret" and (self.root / "secrets" / name).exists())
 
-    def create_secret(self, stack: StackName, name: str, value: bytes) -> None:  # noqa: ARG002 - the port's signature
-        """See `ports.Engine`."""
+    @override
+    def create_secret(self, stack: StackName, name: str, value: bytes) -> None:
         if not (self.root / "secrets" / name).exists():
             files.write_atomic(self.root / "secrets" / name, value)
 
+    @override
     def remove_unused_configs(self, stack: StackName) -> None:
         """Configs are files of the release here; they go with it."""
 

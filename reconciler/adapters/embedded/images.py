@@ -11,15 +11,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from typing_extensions import override
+
 from reconciler.adapters.registry import parse_reference
 from reconciler.model.base import Json
 from reconciler.model.errors import ActError
 from reconciler.model.observed import ImageObs, Inventory, StoredImage
 from reconciler.model.recipe import ImageLookup
+from reconciler.ports.registry import Registry
 from reconciler.state import files
 
 
-class ImageStore:
+class ImageStore(Registry):
     """`<root>/images/<id>.json` by content, `<root>/images/tags/<reference>` by name; the same below `registry`."""
 
     def __init__(self, root: Path) -> None:
@@ -136,8 +139,9 @@ class ImageStore:
         """Make it reachable again."""
         shutil.move(self.root / "registry.away", self.root / "registry")
 
-    def lookup(self, references: Sequence[str], *, details: bool = False) -> Mapping[str, ImageLookup]:  # noqa: ARG002 - always known
-        """`ports.Registry`."""
+    @override
+    def lookup(self, references: Sequence[str], *, details: bool = False) -> Mapping[str, ImageLookup]:
+        """Answer as a registry does."""
         return {reference: self._lookup(reference) for reference in references}
 
     def _lookup(self, reference: str) -> ImageLookup:

@@ -1,8 +1,10 @@
-"""`ports.Engine` on a real Swarm. Effects: the engine, and `docker stack deploy` for the compose part."""
+"""The engine on a real Swarm. Effects: the engine, and `docker stack deploy` for the compose part."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+
+from typing_extensions import override
 
 from reconciler.adapters.deploy import stack as stack_deploy
 from reconciler.adapters.swarm import execute, images, inventory, parse, stacks
@@ -16,14 +18,14 @@ from reconciler.model.ids import AppName, StackName
 from reconciler.model.observed import ImageObs, Inventory, StackObs, VolumeObs, World
 from reconciler.model.release import Bundle
 from reconciler.model.settings import Limits
-from reconciler.ports.engine import Deployed, Executed, NamedKind
+from reconciler.ports.engine import Deployed, Engine, Executed, NamedKind
 from reconciler.ports.node import Holder
 
 LABEL_APP = "ci-warm.app"
 _DEAD = frozenset({"exited", "dead", "created"})
 
 
-class SwarmEngine:
+class SwarmEngine(Engine):
     """One Swarm manager. All methods as in `ports.Engine`."""
 
     def __init__(self, host: str | None, limits: Limits) -> None:
@@ -32,8 +34,8 @@ class SwarmEngine:
         self._host = host
         self._limits = limits
 
+    @override
     def check(self) -> None:
-        """See `ports.Engine`."""
         self._manager()
 
     def _manager(self) -> Json:
@@ -45,6 +47,7 @@ class SwarmEngine:
             raise ObserveError("this node is a swarm worker; ci-warm must run on a manager")
         return info
 
+    @override
     def look(self) -> World:
         """Four calls, however many apps."""
         info = self._manager()
@@ -61,6 +64,7 @@ class SwarmEngine:
             taken_ports=parse.taken_ports(services, tasks),
         )
 
+    @override
     def observe_stack(self, stack: StackName) -> StackObs:
         """Three filtered calls."""
         label = parse.of_stack(stack)
@@ -72,26 +76,27 @@ class SwarmEngine:
             services=seen.services, tasks=seen.tasks, containers=tuple(parse.container(raw) for raw in containers)
         )
 
+    @override
     def hasten(self, seen: StackObs) -> None:
-        """See `ports.Engine`."""
         self._hastener.hasten(seen)
 
+    @override
     def wake(self, stack: StackName, names: Sequence[str]) -> None:
-        """See `ports.Engine`. What `docker service update --force` does."""
+        """What `docker service update --force` does."""
         for raw in swarm_services.services(self.client, stack):
             spec = raw["Spec"]
             if spec["Name"].removeprefix(f"{stack}_") in names:
                 spec["TaskTemplate"]["ForceUpdate"] = spec["TaskTemplate"].get("ForceUpdate", 0) + 1
                 self.client.update_service(raw["ID"], raw["Version"]["Index"], spec)
 
+    @override
     def undeploy(self, stack: StackName) -> None:
-        """See `ports.Engine`."""
         swarm_services.take_down(self.client, stack, swarm_services.services(self.client, stack))
         # Of a service that went before, and of none at all.
         swarm_services.stop(self.client, stack, lambda _: True)
 
+    @override
     def holders(self, stack: StackName, volumes: Sequence[str]) -> tuple[Holder, ...]:
-        """See `ports.Engine`."""
         seen: dict[str, Json] = {}
         filters = [parse.of_stack(stack), *({"volume": name} for name in volumes)]
         for wanted in filters:
@@ -102,8 +107,8 @@ class SwarmEngine:
         services = {raw["ID"] for raw in swarm_services.services(self.client, stack)}
         return tuple(_holder(raw, stack, wanted_tasks, services) for raw in seen.values())
 
+    @override
     def remove_dead(self, holders: Sequence[Holder]) -> None:
-        """See `ports.Engine`."""
         for holder in holders:
             if holder.of_stack and holder.state in _DEAD:
                 try:
@@ -113,14 +118,15 @@ class SwarmEngine:
                     if not any(text in str(exc) for text in ("in progress", "running container")):
                         raise
 
+    @override
     def remove_services(self, stack: StackName, names: Sequence[str]) -> None:
-        """See `ports.Engine`."""
         found = swarm_services.services(self.client, stack)
         doomed = [raw for raw in found if raw["Spec"]["Name"].removeprefix(f"{stack}_") in names]
         swarm_services.take_down(self.client, stack, doomed)
 
+    @override
     def deploy(self, bundle: Bundle, workdir: Path) -> Deployed:
-        """See `ports.Engine`. The CLI keeps an image that somebody edited by hand, so that is set straight first."""
+        """The CLI keeps an image that somebody edited by hand, so that is set straight first."""
         for raw in swarm_services.services(self.client, StackName(bundle.stack)):
             spec = raw["Spec"]
             wanted = bundle.images.get(spec["Name"].removeprefix(f"{bundle.stack}_"))
@@ -131,8 +137,8 @@ class SwarmEngine:
                 self.client.update_service(raw["ID"], raw["Version"]["Index"], spec)
         return stack_deploy.deploy(bundle, workdir, host=self._host, timeout_s=max(60.0, self._limits.call * 8))
 
+    @override
     def observe_volumes(self, names: Sequence[str]) -> Mapping[str, VolumeObs]:
-        """See `ports.Engine`."""
         found = {}
         for name in dict.fromkeys(names):
             raw = self.client.find(f"volume {name}", "inspect_volume", name)
@@ -140,56 +146,57 @@ class SwarmEngine:
                 found[name] = parse.volume(raw, local=self.client.is_local)
         return found
 
+    @override
     def create_volume(self, stack: StackName, name: str) -> VolumeObs:
-        """See `ports.Engine`."""
         raw = self.client.write(f"create volume {name}", "create_volume", name, labels={parse.LABEL_STACK: stack})
         return parse.volume(raw or {"Name": name}, local=self.client.is_local)
 
+    @override
     def observe_images(self, references: Sequence[str]) -> Mapping[str, ImageObs]:
-        """See `ports.Engine`."""
         return images.observe(self.client, references)
 
+    @override
     def pull(self, reference: str) -> ImageObs:
-        """See `ports.Engine`."""
         return images.pull(self.client, reference, self._host, self._limits.pull)
 
+    @override
     def protect_images(self, app: AppName, pinned: Sequence[str]) -> None:
-        """See `ports.Engine`."""
         images.protect(self.client, app, pinned)
 
+    @override
     def execute(self, stack: StackName, service: str, argv: Sequence[str], timeout_s: float) -> Executed:
-        """See `ports.Engine`."""
         return execute.execute(self.client, stack, service, argv, timeout_s)
 
+    @override
     def logs(self, stack: StackName, lines: int) -> Mapping[str, str]:
-        """See `ports.Engine`."""
         return swarm_logs.last(self.client, stack, lines)
 
+    @override
     def remove_volumes(self, stack: StackName, names: Sequence[str]) -> None:
-        """See `ports.Engine`."""
         stacks.remove_volumes(self.client, stack, names)
 
+    @override
     def purge(self, stack: StackName) -> tuple[str, ...]:
-        """See `ports.Engine`."""
         return stacks.purge(self.client, stack)
 
+    @override
     def inventory(self) -> Inventory:
-        """See `ports.Engine`."""
         return inventory.observe(self.client)
 
+    @override
     def remove_image(self, image_id: str, references: Sequence[str]) -> bool:
-        """See `ports.Engine`."""
         return inventory.remove(self.client, image_id, references)
 
+    @override
     def observe_named(self, kind: NamedKind, names: Sequence[str]) -> frozenset[str]:
-        """See `ports.Engine`."""
         if not names:
             return frozenset()
         found = self.client.read(f"{kind}s", f"{kind}s")
         return frozenset(raw["Name"] if kind == "network" else raw["Spec"]["Name"] for raw in found) & frozenset(names)
 
+    @override
     def create_secret(self, stack: StackName, name: str, value: bytes) -> None:
-        """See `ports.Engine`. Two at once: the second finds it made."""
+        """Two at once: the second finds it made."""
         labels = {parse.LABEL_STACK: stack, LABEL_APP: stack}
         try:
             self.client.write(f"create secret {name}", "create_secret", name, value, labels)
@@ -197,8 +204,8 @@ class SwarmEngine:
             if "already exists" not in str(exc):
                 raise
 
+    @override
     def remove_unused_configs(self, stack: StackName) -> None:
-        """See `ports.Engine`."""
         label = parse.of_stack(stack)
         for raw in self.client.read("configs", "configs", filters=label):
             if LABEL_APP in (raw["Spec"].get("Labels") or {}):

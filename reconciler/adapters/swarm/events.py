@@ -7,8 +7,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from typing_extensions import override
+
 from reconciler.adapters.swarm.client import SwarmClient
 from reconciler.model.errors import ObserveError
+from reconciler.ports.events import Events
 
 WINDOW_S = 60
 """The engine is asked to end each stream after this, so that one which hangs is told from one that is quiet."""
@@ -21,16 +24,16 @@ _FILTERS = {
 }
 
 
-class SwarmEvents:
-    """`ports.Events`. Only what concerns services, their containers and nodes wakes anybody."""
+class SwarmEvents(Events):
+    """Only what concerns services, their containers and nodes wakes anybody."""
 
     def __init__(self, host: str | None, *, window_s: int = WINDOW_S, slack_s: int = _SLACK_S) -> None:
         self._client = SwarmClient(host, window_s + slack_s)
         self._window_s = window_s
         self.streams = 0
 
+    @override
     def follow(self, wake: Callable[[str], None], stopped: Callable[[], bool]) -> None:
-        """See `ports.Events`."""
         failures = 0
         since = time.time()
         while not stopped():

@@ -1,6 +1,6 @@
 """The safety gate: every reason to wait, computed anew each pass, each with what clears it. Pure.
 
-Called by `core.plan`. A hold means: nothing is touched.
+Called by `core.live.plan`. A hold means: nothing is touched.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

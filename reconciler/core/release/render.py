@@ -1,6 +1,6 @@
 """A recipe at one commit plus a spec become one compose document, then a bundle with pinned images. Pure.
 
-Called by `engine.releases`. The bundle is everything a deploy needs: no git, no network, no host file.
+Called by `engine.release.render`. The bundle is everything a deploy needs: no git, no network, no host file.
 """
 
 import base64

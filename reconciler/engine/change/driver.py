@@ -1,6 +1,6 @@
 """Drives a transaction: intent to journal, one step, its result to journal, and again. Effects: through `actions`.
 
-Every decision (what follows, what a failure leads to, where a crash resumes) is in `core.transaction`.
+Every decision (what follows, what a failure leads to, where a crash resumes) is in `core.change.transaction`.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Disk watch and garbage collection: look, ask `core.retention`, remove. Effects: the engine's images, one alert.
+"""Disk watch and garbage collection: look, ask `core.host.retention`, remove. Effects: the engine's images, one alert.
 
 Never while something is in flight: every app's lock is held for the while, and any journal ends it.
 """

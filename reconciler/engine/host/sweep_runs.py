@@ -1,6 +1,6 @@
 """The sweep's cold runs: every enrolled recipe in order, each a process of its own. Effects: those runs.
 
-What is due is decided in `core.sweeping`; a run's verdict is in its own report, here is one line of it.
+What is due is decided in `core.host.sweep_report`; a run's verdict is in its own report, here is one line of it.
 """
 
 from collections.abc import Callable, Sequence

@@ -9,20 +9,22 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from typing_extensions import override
+
 from reconciler.model.errors import ActError, StateError
 from reconciler.model.ids import AppName, is_name
 from reconciler.model.observed import VolumeObs
 from reconciler.model.snapshot import ArchivedVolume, SnapshotManifest
 from reconciler.node.snapshots import archive, exchange, tree, unchanged, unpack
 from reconciler.ports.effects import no_effect
-from reconciler.ports.node import Room
+from reconciler.ports.node import Room, Snapshots
 from reconciler.state import files, records
 
 _DRILL, _DRILL_ROOM = ".drill", 1.1
 
 
-class FolderSnapshots:
-    """`ports.Snapshots` on folders that this process can reach."""
+class FolderSnapshots(Snapshots):
+    """Snapshots on folders that this process can reach."""
 
     def __init__(self, root: Path, effect: Callable[[str], None] = no_effect) -> None:
         self.root = root
@@ -34,17 +36,18 @@ class FolderSnapshots:
             raise StateError(app, "is not an app name")
         return self.root / app / "snapshot"
 
+    @override
     def observe(self, app: AppName) -> SnapshotManifest | None:
-        """See `ports.Snapshots`."""
         found = records.read(self.folder(app) / "manifest.json", SnapshotManifest)
         if found is not None and found.app != app:
             raise StateError(str(self.folder(app)), f"belongs to app {found.app!r}")
         return found
 
+    @override
     def create(
         self, manifest: SnapshotManifest, volumes: Sequence[VolumeObs], *, before_exchange: Callable[[], None]
     ) -> SnapshotManifest:
-        """See `ports.Snapshots`. `manifest.volumes` is filled in here."""
+        """`manifest.volumes` is filled in here."""
         final = self.folder(AppName(manifest.app))
         partial = final.with_name(".snapshot.partial")
         files.make_folder(final.parent)
@@ -100,8 +103,8 @@ class FolderSnapshots:
             sockets=tuple(tree.printable(path) for path in wrote.sockets),
         )
 
+    @override
     def verify(self, app: AppName) -> tuple[str, ...]:
-        """See `ports.Snapshots`."""
         manifest = self.observe(app)
         if manifest is None:
             return ("there is no snapshot",)
@@ -118,8 +121,9 @@ class FolderSnapshots:
                 problems.append(f"{volume.volume}: archive or entries do not match their sha256 in the manifest")
         return tuple(problems)
 
+    @override
     def drill(self, app: AppName) -> tuple[str, ...]:
-        """See `ports.Snapshots`. One volume after the other, so that there need only be room for the largest."""
+        """One volume after the other, so that there need only be room for the largest."""
         manifest = self.observe(app)
         if manifest is None:
             return ("there is no snapshot",)
@@ -148,8 +152,9 @@ class FolderSnapshots:
                 raise StateError(str(folder / "manifest.json"), f"names a file outside its folder: {name}")
         return folder / volume.archive, folder / volume.index
 
+    @override
     def restore(self, app: AppName, volumes: Sequence[VolumeObs], op_id: str) -> None:
-        """See `ports.Snapshots`. Every volume of the snapshot must be among `volumes`."""
+        """Every volume of the snapshot must be among `volumes`."""
         manifest = self.observe(app)
         if manifest is None:
             raise ActError("there is no snapshot to restore", permanent=True)
@@ -179,15 +184,15 @@ class FolderSnapshots:
             unchanged.forget(data)
             exchange.replace(data, op_id, build, self._effect)
 
+    @override
     def remember(self, app: AppName, volumes: Sequence[VolumeObs]) -> None:
-        """See `ports.Snapshots`."""
         manifest = self.observe(app)
         if manifest is not None:
             for volume in volumes:
                 unchanged.remember(Path(volume.path), manifest.id)
 
+    @override
     def is_untouched(self, app: AppName, volumes: Sequence[VolumeObs]) -> bool:
-        """See `ports.Snapshots`."""
         manifest = self.observe(app)
         if manifest is None:
             return False
@@ -202,8 +207,8 @@ class FolderSnapshots:
                 return False
         return True
 
+    @override
     def set_aside(self, volumes: Sequence[VolumeObs], op_id: str) -> None:
-        """See `ports.Snapshots`."""
         for volume in volumes:
             path = Path(volume.path)
             found = path.stat()
@@ -214,14 +219,14 @@ class FolderSnapshots:
 
             exchange.replace(path, op_id, build, self._effect)
 
+    @override
     def forget_aside(self, volumes: Sequence[VolumeObs]) -> None:
-        """See `ports.Snapshots`."""
         for volume in volumes:
             for old in exchange.leftovers(volume):
                 files.remove_tree(old)
 
+    @override
     def room(self, app: AppName, volumes: Sequence[VolumeObs]) -> Room:
-        """See `ports.Snapshots`."""
         paths = [Path(volume.path) for volume in volumes if volume.path]
         home = self.root / app if (self.root / app).exists() else self.root
         try:

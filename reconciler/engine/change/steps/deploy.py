@@ -62,8 +62,8 @@ def _at_rest(work: Work) -> StackObs:
 def _await_ports(work: Work, wanted: frozenset[int]) -> None:
     """Wait a moment for host ports that the stack's own ending tasks may still have.
 
-    Swarm would wait with the new tasks just as long, but now and then it forgets them then (`core.forgotten`). Whoever
-    else has a port keeps it: that is for settling to say.
+    Swarm would wait with the new tasks just as long, but now and then it loses them (`core.change.lost_tasks`).
+    Whoever else has a port keeps it: that is for settling to say.
     """
     clock = work.ports.clock
     deadline = clock.monotonic() + _PORTS_S

@@ -1,4 +1,4 @@
-"""Wake services whose tasks Swarm forgot (`core.forgotten`). Effects: the engine, at most once per patience."""
+"""Wake services whose tasks Swarm forgot (`core.change.lost_tasks`). Effects: the engine, at most once per patience."""
 
 from reconciler.core.change import lost_tasks
 from reconciler.engine.context import Work
