@@ -16,6 +16,7 @@ from typing_extensions import override
 from reconciler.adapters import host
 from reconciler.model.errors import ObserveError, StateError
 from reconciler.model.ids import AppName
+from reconciler.model.result import word_of
 from reconciler.ports.metrics import Metrics
 from reconciler.ports.node import Snapshots
 from reconciler.state import files
@@ -82,7 +83,7 @@ class Figures(Metrics):
         if size < self._offset:
             self._offset = 0  # rotated, or a torn tail was set aside
         for line in self._history.lines(self._offset) if size > self._offset else ():
-            self.results.labels(line.app, line.result.partition(":")[0]).inc()
+            self.results.labels(line.app, word_of(line.result)).inc()
             for phase, seconds in line.phases.items():
                 self.phases.labels(phase).observe(seconds)
         self._offset = size
@@ -144,7 +145,7 @@ class StateCollector(Collector):
         report, now = self._store.status(), datetime.now(UTC)
         since = {(a.app, a.reason): a.first_at for _, a in self._alerts.open()}
         for entry in report.apps if report else ():
-            state.add_metric([entry.app, entry.status, entry.result.partition(":")[0], entry.known_good or ""], 1)
+            state.add_metric([entry.app, entry.status, word_of(entry.result), entry.known_good or ""], 1)
             for hold in entry.holds:
                 began = since.get((entry.app, f"held-{hold['reason']}"), entry.at)
                 held.add_metric([entry.app, hold["reason"]], max(0.0, (now - began).total_seconds()))

@@ -72,8 +72,10 @@ def rollback(
     if outcome is None:
         common.stop(common.FAILED, "aborted, nothing touched")
     if json:
-        common.print_json({"app": app, "result": outcome.result, "evidence": outcome.evidence, "op_id": outcome.op_id})
+        common.print_json(
+            {"app": app, "result": str(outcome.result), "evidence": outcome.evidence, "op_id": outcome.op_id}
+        )
     else:
         common.say(f"RECONCILE RESULT: {app} {outcome.result}")
-    if not outcome.result.startswith("rolled-back:"):
+    if outcome.result.kind != "rolled-back":
         common.stop(common.FAILED, "\n".join(outcome.evidence))

@@ -8,6 +8,7 @@ import typer
 
 from reconciler.cli import common
 from reconciler.cli.common import JsonFlag
+from reconciler.model.result import word_of
 
 if TYPE_CHECKING:
     from reconciler.model.history import HistoryLine
@@ -39,7 +40,7 @@ def history(
 
 
 def _stats(lines: "list[HistoryLine]", as_json: bool) -> None:
-    counts = Counter(line.result.partition(":")[0] for line in lines)
+    counts = Counter(word_of(line.result) for line in lines)
     took = sorted(line.elapsed_seconds for line in lines)
     figures = {
         "counts": dict(counts.most_common()),

@@ -33,7 +33,7 @@ def reconcile(
         reports = one_pass.run(built.ports, built.settings, built.specs, fetch=_fetches(no_fetch), only=only)
         deadline = built.clock.monotonic() + wait
         while (
-            busy := [r.status.app for r in reports if r.status.result == "busy"]
+            busy := [r.status.app for r in reports if r.outcome.result.kind == "busy"]
         ) and built.clock.monotonic() < deadline:
             built.clock.wait(0.2)
             again = {
@@ -45,10 +45,10 @@ def reconcile(
     for report in reports:
         if not json:
             common.say(f"RECONCILE RESULT: {report.status.app} {report.status.result}")
-        if not report.outcome.ok or report.outcome.holds or report.status.result == "busy":
+        if not report.outcome.ok or report.outcome.holds or report.outcome.result.kind == "busy":
             for text in report.outcome.evidence:
                 typer.echo(f"  {report.status.app}: {text}", err=True)
-    if any(report.status.result == "busy" for report in reports):
+    if any(report.outcome.result.kind == "busy" for report in reports):
         raise typer.Exit(common.BUSY)
     if not all(report.outcome.ok for report in reports):
         raise typer.Exit(common.FAILED)
@@ -79,7 +79,7 @@ def plan(apps: AppsArgument = None, no_fetch: NoFetch = False, json: JsonFlag = 
     else:
         for row in rows:
             _print(row)
-    if any(row.result == "held-state" for row in rows):
+    if any(row.unreadable for row in rows):
         raise typer.Exit(common.FAILED)
     if any(row.holds for row in rows):
         raise typer.Exit(common.HELD)
@@ -90,7 +90,12 @@ def plan(apps: AppsArgument = None, no_fetch: NoFetch = False, json: JsonFlag = 
 def _plan_json(row: "PlanRow") -> dict[str, object]:
     found = common.fields(row)
     renamed = {"from": found.pop("origin"), "to": found.pop("target")}
-    return {**found, **renamed, "holds": [hold.to_json() for hold in row.holds]}
+    return {
+        **found,
+        **renamed,
+        "result": str(row.result) if row.result else None,
+        "holds": [hold.to_json() for hold in row.holds],
+    }
 
 
 def _print(row: "PlanRow") -> None:

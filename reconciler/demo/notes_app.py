@@ -1,7 +1,8 @@
 """A small stateful app for the demo and the fast tests: keeps notes, migrates its data, fails on request.
 
 Standard library alone and a hand-made HTTP loop, so that it starts in milliseconds. Environment: VERSION, SCHEMA,
-PORT, MOUNT_DATA (none = stateless), FAIL (before | after | unhealthy | late | ""), IGNORE_TERM.
+PORT, MOUNT_DATA (none = stateless), FAIL (before | after | unhealthy | late | ""), IGNORE_TERM. A file called `unwell`
+beside the notes makes the running app unhealthy.
 """
 
 import fcntl
@@ -33,7 +34,8 @@ def migrate(data: pathlib.Path, wanted: int) -> None:
 def answer(path: str, data: pathlib.Path | None, version: str, fail: str) -> tuple[int, str]:
     """What the app says."""
     if path == "/health":
-        return (503, "broken") if fail == "unhealthy" else (200, f"ok {version}")
+        unwell = fail == "unhealthy" or (data is not None and (data / "unwell").exists())
+        return (503, "broken") if unwell else (200, f"ok {version}")
     if path == "/notes" and data is not None:
         return 200, (data / "notes.txt").read_text()
     return (200, version) if path == "/" else (404, "no such page")

@@ -132,7 +132,7 @@ class _Stage:
         """One pass; every result must be what the story promises."""
         app = self.app()
         for report in one_pass.run(app.ports, app.settings, app.specs, actor="demo"):
-            result, wanted = report.outcome.result, expected[report.status.app]
+            result, wanted = str(report.outcome.result), expected[report.status.app]
             self.say(f"RECONCILE RESULT: {report.status.app} {result}")
             if result != wanted:
                 self.broken.append(f"{report.status.app}: {result} instead of {wanted} ({report.outcome.evidence})")

@@ -4,13 +4,14 @@ from dataclasses import dataclass, field
 
 from reconciler.model.hold import Hold
 from reconciler.model.ids import AppName, OpId
+from reconciler.model.result import Result
 
 
 @dataclass(frozen=True, kw_only=True)
 class Nothing:
-    """Leave the world alone; `result` is the result line."""
+    """Leave the world alone; `result` is what the pass ends with."""
 
-    result: str
+    result: Result
     ok: bool = True
 
 
@@ -79,7 +80,7 @@ class Outcome:
     """How an app's pass ended. `changed`: something was done to the world or to known-good."""
 
     app: AppName
-    result: str
+    result: Result
     ok: bool = True
     changed: bool = False
     stops_train: bool = False

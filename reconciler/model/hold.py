@@ -21,6 +21,7 @@ class HoldReason(StrEnum):
     PREFLIGHT = "preflight"
     POLICY = "policy"
     HOST = "host"
+    STACK_CHANGED = "stack-changed"
     STATE = "state"
     RECIPE = "recipe"
     TRAIN_STOPPED = "train-stopped"

@@ -45,7 +45,7 @@ class HeldLocks:
 
 
 class Locks:
-    """One lock per app, and the host-wide ones. The holder record inside the file is information; the flock is the truth."""
+    """One lock per app, and the host-wide ones. The record inside is information; the flock is the truth."""
 
     def __init__(self, folder: Path, now: Callable[[], datetime]) -> None:
         self.folder = folder

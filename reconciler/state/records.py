@@ -102,7 +102,7 @@ def _keep_copy(path: Path, raw: bytes) -> None:
 
 
 class RecordStore:
-    """Our records of each app, in `<state root>/<app>/`. Reads are cached by inode, size and time, so a quiet pass is cheap."""
+    """Our records of each app, in `<state root>/<app>/`. Reads are cached by inode, size and time."""
 
     def __init__(self, root: Path, group: str = "") -> None:
         self.root = root

@@ -150,7 +150,7 @@ def test_a_broken_release_is_rolled_back_with_its_reason(host: Lab, env: dict[st
     before = host.notes()
     host.release(V2, **env)
     outcome = host.outcome()
-    assert outcome.result == f"rolled-back:{V2}->{V1}"
+    assert str(outcome.result) == f"rolled-back:{V2}->{V1}"
     assert reason in outcome.evidence[0]
     assert (host.notes(), host.answer(), host.known()) == (before, "5.0.0", V1)
     host.check()
@@ -161,7 +161,7 @@ def test_an_unhealthy_container_is_named_before_the_deadline(host: Lab) -> None:
     host.first()
     host.release(V2, compose=recipes.compose("IMAGE", stateful=True, health=True))
     outcome = host.outcome()
-    assert outcome.result == f"rolled-back:{V2}->{V1}"
+    assert str(outcome.result) == f"rolled-back:{V2}->{V1}"
     assert "unhealthy" in outcome.evidence[0]
 
 
@@ -172,7 +172,7 @@ def test_an_answer_that_is_wrong_is_rolled_back(host: Lab) -> None:
     host.first()
     host.release(V2, FAIL="unhealthy", SCHEMA="2")
     outcome = host.outcome()
-    assert outcome.result == f"rolled-back:{V2}->{V1}"
+    assert str(outcome.result) == f"rolled-back:{V2}->{V1}"
     assert "not healthy within 10 s" in outcome.evidence[0]
     assert host.notes() == "first note\nsecond note\n"
     host.check()
@@ -200,7 +200,7 @@ def test_a_stateless_app_is_updated_in_place_and_rolled_back_by_version(tmp_path
         assert app.build().ports.engine.observe_stack(app.stack).services[0].id == service
         app.release("1.0.2+5.0.2", FAIL="before")
         outcome = app.outcome()
-        assert outcome.result == f"rolled-back:1.0.2+5.0.2->{V2}", outcome.evidence
+        assert str(outcome.result) == f"rolled-back:1.0.2+5.0.2->{V2}", outcome.evidence
         assert app.answer() == "5.0.1"
         assert not (app.state / app.name / "snapshot").exists()
 

@@ -5,13 +5,21 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from reconciler.engine.live.report import QUIET
+from reconciler.core.conditions import Condition, TurnFailed
+from reconciler.core.live.standing import QUIET
 from reconciler.model.app import AppSpec
 from reconciler.model.hold import HoldReason
+from reconciler.model.result import ResultKind
 from reconciler.model.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-_MAKERS: dict[str, str | int] = {"Alert": "reason", "AlertText": "reason", "_alert": 1, "host_alert": 1}
+_NOT_WELL = (
+    ResultKind.UNHEALTHY,
+    ResultKind.UNMANAGED,
+    ResultKind.NO_RELEASE,
+    ResultKind.UNKNOWN,
+    ResultKind.ROLLBACK_REFUSED,
+)
 
 
 def rows(document: str) -> set[str]:
@@ -21,31 +29,30 @@ def rows(document: str) -> set[str]:
 
 
 def reasons() -> Iterator[str]:
-    """Every reason that an alert is made with, as far as it stands in the code."""
-    for path in (ROOT / "reconciler").rglob("*.py"):
-        tree = ast.parse(path.read_text())
-        constants = {
-            target.id: node.value.value
-            for node in tree.body
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
-            for target in node.targets
-            if isinstance(target, ast.Name)
-        }
-        for node in ast.walk(tree):
-            name = getattr(getattr(node, "func", None), "attr", "") or getattr(getattr(node, "func", None), "id", "")
-            if not isinstance(node, ast.Call):
-                continue
-            first = node.args[0] if node.args else None
-            if name == "_guarded" and isinstance(first, ast.Constant) and isinstance(first.value, str):
-                yield f"{first.value}-failed"
-            if name not in _MAKERS:
-                continue
-            at, known = _MAKERS[name], {keyword.arg: keyword.value for keyword in node.keywords}
-            found = known.get(at) if isinstance(at, str) else node.args[at]
-            if isinstance(found, ast.Constant):
-                yield str(found.value)
-            elif isinstance(found, ast.Name) and found.id in constants:
-                yield str(constants[found.id])
+    """Every reason that an alert is made with."""
+    waiting: list[type[Condition]] = [Condition]
+    while waiting:
+        found = waiting.pop()
+        waiting += found.__subclasses__()
+        if found.REASON:
+            yield found.REASON
+    yield from _NOT_WELL
+    daemon = ast.parse((ROOT / "reconciler" / "engine" / "host" / "daemon.py").read_text())
+    for node in ast.walk(daemon):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "_guarded":
+            first = node.args[0]
+            assert isinstance(first, ast.Constant) and isinstance(first.value, str)
+            yield TurnFailed(turn=first.value).reason
+
+
+def test_alerts_are_made_of_conditions_and_nowhere_else() -> None:
+    made = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in (ROOT / "reconciler").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Alert"
+    ]
+    assert [place.rpartition(":")[0] for place in made] == ["reconciler/core/conditions.py"]
 
 
 def test_every_alert_has_its_row() -> None:

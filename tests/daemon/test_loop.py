@@ -283,7 +283,7 @@ def test_a_change_of_an_app_that_is_no_longer_declared_is_told(host: Host) -> No
 
 def test_a_mistake_that_one_app_brings_out_is_its_own(host: Host) -> None:  # noqa: F811
     host.specs.append(spec(name="other", domain="other.test"))
-    assert host.reconcile()[1].outcome.result.startswith("deployed:")
+    assert str(host.reconcile()[1].outcome.result).startswith("deployed:")
     probe = host.prober.probe
 
     def mistaken(asked: Probe) -> ProbeAnswer:
@@ -292,7 +292,7 @@ def test_a_mistake_that_one_app_brings_out_is_its_own(host: Host) -> None:  # no
         return probe(asked)
 
     host.prober.probe = mistaken  # type: ignore[method-assign, assignment]
-    results = [report.outcome.result for report in host.reconcile()]
+    results = [str(report.outcome.result) for report in host.reconcile()]
     assert results == ["noop-healthy", "error"]
 
 
@@ -323,7 +323,7 @@ def test_a_volume_that_could_not_be_restored_holds_before_anything_stops(
     before = list(host.engine.changes)
     monkeypatch.setattr(os, "statvfs", read_only)
     [report] = host.reconcile()
-    assert report.outcome.result.startswith("held-preflight:")
+    assert str(report.outcome.result).startswith("held-preflight:")
     assert any("read-only here" in text for text in report.outcome.evidence)
     assert host.engine.changes == before
 

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -275,3 +276,28 @@ def test_gc_says_what_would_go(host: Lab) -> None:
     subprocess.run(host.argv("gc"), check=True, timeout=60)
     assert len(host.build().ports.engine.inventory().images) == 2
     assert subprocess.run(host.argv("rollback", host.name, "--reason", "x", "--yes"), timeout=60).returncode == 0
+
+
+def test_an_app_that_stays_unwell_after_a_heal_is_one_alert_and_told_as_resolved_only_when_it_answers(
+    tmp_path: Path,
+) -> None:
+    told = tmp_path / "told"
+    code = f"import json, sys; open({str(told)!r}, 'a').write(json.loads(sys.stdin.read())['title'] + '\\n')"
+    with lab(tmp_path / "lab", "embedded", health={"deadline": "2s", "progress": "2s"}) as host:
+        relay = {"command": [sys.executable, "-c", code], "every": "200ms"}
+        host.set(daemon=QUICK, fetch_every="1h", relay=relay)
+        host.release(V1)
+        with host.daemon():
+            deployed(host)
+            unwell = host.data() / "unwell"
+            unwell.touch()
+            host.build().ports.engine.remove_services(host.stack, ["app"])
+            until(lambda: f"unhealthy:{V1}" in host.history(), 30, "the heal has failed")
+            passes = len([line for line in host.log() if line["event"] == "pass"])
+            until(lambda: quiet(host, passes + 3), 30, "passes that look at the app as it is")
+            until(told.exists, 10, "people are told")
+            assert set(told.read_text().splitlines()) == {"critical: notes unhealthy"}
+            assert [alert.fingerprint for alert in host.alerts()] == [f"notes|unhealthy|{V1}"]
+            unwell.unlink()
+            until(lambda: "resolved: notes unhealthy" in told.read_text(), 30, "people are told that it is over")
+        assert host.alerts() == []

@@ -222,7 +222,7 @@ def test_a_stalled_app_stops_no_other(host: Host) -> None:
     host.specs[1] = other.model_copy(update={"recipe": other.recipe.model_copy(update={"track": V1})})
     host.reconcile()
     host.specs[1] = other
-    assert [report.outcome.result for report in host.reconcile()] == [f"stalled:{V2}", f"upgraded:{V1}->{V2}"]
+    assert [str(report.outcome.result) for report in host.reconcile()] == [f"stalled:{V2}", f"upgraded:{V1}->{V2}"]
 
 
 def test_a_restore_that_fails_keeps_everything_down_and_tries_again(host: Host) -> None:
@@ -254,7 +254,7 @@ def test_a_manual_rollback_is_refused_while_its_snapshot_is_damaged(host: Host) 
     host.engine.changes.clear()
     context = Context(ports=host.ports(), settings=host.settings, spec=host.specs[0])
     facts = collect_facts(context, host.engine.look(), None)
-    assert roll_back(context, facts, "why not").result == f"rollback-refused:{V2}"
+    assert str(roll_back(context, facts, "why not").result) == f"rollback-refused:{V2}"
     assert host.engine.changes == []
     assert host.result() == "noop-healthy"
 
@@ -271,7 +271,7 @@ def test_an_error_in_one_app_leaves_the_others_and_the_status_alone(host: Host) 
             raise OSError(28, "No space left on device")
 
     host.engine.fault = once
-    results = [report.outcome.result for report in host.reconcile()]
+    results = [str(report.outcome.result) for report in host.reconcile()]
     assert results[0] == "error"
     assert results[1].startswith("deployed:")
     assert (host.root / "state" / "status.json").exists()

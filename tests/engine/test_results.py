@@ -230,7 +230,7 @@ def test_one_apps_fault_never_blocks_another(host: Host) -> None:
     other = host.specs[0].model_copy(update={"name": "other", "domain": "other.example.test"})
     host.specs.append(other)
     (host.root / "state" / "notes" / "known_good.json").write_text("{")
-    assert [report.outcome.result for report in host.reconcile()] == ["held-state", f"deployed:{V1}"]
+    assert [str(report.outcome.result) for report in host.reconcile()] == ["held-state", f"deployed:{V1}"]
 
 
 def test_a_rollback_stops_the_train(host: Host) -> None:
@@ -238,7 +238,7 @@ def test_a_rollback_stops_the_train(host: Host) -> None:
     host.specs.append(other)
     host.reconcile()
     host.release(V2, Behaviour(fails="before"))
-    results = [report.outcome.result for report in host.reconcile()]
+    results = [str(report.outcome.result) for report in host.reconcile()]
     assert results == [f"rolled-back:{V2}->{V1}", f"held-train-stopped:{V1}->{V2}"]
 
 
@@ -284,7 +284,7 @@ def test_apps_are_asked_side_by_side(host: Host) -> None:
     from reconciler.model.probe import Probe, ProbeAnswer
 
     host.specs.append(spec(name="other", domain="other.example.test"))
-    assert host.reconcile()[1].outcome.result.startswith("deployed:")
+    assert str(host.reconcile()[1].outcome.result).startswith("deployed:")
     both = threading.Barrier(2, timeout=20)
     answer = host.prober.probe
 
@@ -293,7 +293,7 @@ def test_apps_are_asked_side_by_side(host: Host) -> None:
         return answer(asked)
 
     host.prober.probe = probe  # type: ignore[method-assign, assignment]
-    assert [report.outcome.result for report in host.reconcile()] == ["noop-healthy", "noop-healthy"]
+    assert [str(report.outcome.result) for report in host.reconcile()] == ["noop-healthy", "noop-healthy"]
 
 
 def test_two_processes_do_not_upgrade_at_the_same_time(host: Host) -> None:
@@ -301,7 +301,7 @@ def test_two_processes_do_not_upgrade_at_the_same_time(host: Host) -> None:
     other = host.ports().locks.turn("upgrade", "another process")
     before = list(host.engine.changes)
     [report] = host.reconcile()
-    assert report.outcome.result.startswith("held-train-stopped:")
+    assert str(report.outcome.result).startswith("held-train-stopped:")
     assert "one live upgrade at a time" in report.outcome.evidence[0] and host.engine.changes == before
     other.release()
     assert host.result().startswith("upgraded:")

@@ -500,7 +500,7 @@ class Host:
 
     def result(self) -> str:
         """The one app's result line of one pass."""
-        return self.reconcile()[0].outcome.result
+        return str(self.reconcile()[0].outcome.result)
 
     def until_quiet(self, passes: int = 12) -> list[str]:
         """Passes with time between them until two in a row say the same; their results."""

@@ -95,7 +95,7 @@ class Site:
     def reconcile(self) -> dict[str, str]:
         """One pass: the result of each app."""
         app = self.build()
-        return {r.status.app: r.outcome.result for r in one_pass.run(app.ports, app.settings, app.specs)}
+        return {r.status.app: str(r.outcome.result) for r in one_pass.run(app.ports, app.settings, app.specs)}
 
     def run(self, *args: str) -> "subprocess.CompletedProcess[str]":
         """The program's command line."""

@@ -77,7 +77,7 @@ def test_a_registry_that_is_away_holds_a_release_that_is_only_there(host: Lab, r
         outcome = host.outcome()
     finally:
         registry_server.start()
-    assert outcome.result == f"held-preflight:{V1}->{V2}"
+    assert str(outcome.result) == f"held-preflight:{V1}->{V2}"
     assert "cannot be asked" in outcome.evidence[0]
     assert host.reconcile() == f"upgraded:{V1}->{V2}"
 
@@ -94,7 +94,7 @@ def test_a_tag_that_was_pushed_again_with_other_bytes_is_never_deployed(host: La
     docker("push", image)
     docker("rmi", image)
     outcome = host.outcome()
-    assert outcome.result == f"held-tag-moved:{V1}->{V2}"
+    assert str(outcome.result) == f"held-tag-moved:{V1}->{V2}"
     assert host.answer() == "5.0.0"
 
 

@@ -96,7 +96,7 @@ def test_a_recipe_that_wants_silent_rollbacks_does_not_get_them(tmp_path: Path) 
         host.reconcile()
         host.release(V2, FAIL="before")
         outcome = host.outcome()
-        assert outcome.result == f"rolled-back:{V2}->{V1}", outcome
+        assert str(outcome.result) == f"rolled-back:{V2}->{V1}", outcome
         spec = json.loads(docker("service", "inspect", f"{host.stack}_app"))[0]["Spec"]
         assert spec["UpdateConfig"]["FailureAction"] == "pause"
         assert host.answer() == "5.0.0"
@@ -171,14 +171,14 @@ def test_edits_by_hand_are_healed(host: Lab) -> None:
     before = host.notes()
     docker("service", "update", "--detach", "--env-add", "BY_HAND=1", f"{host.stack}_app")
     outcome = host.outcome()
-    assert outcome.result == f"healed:{V1}", outcome.evidence
+    assert str(outcome.result) == f"healed:{V1}", outcome.evidence
     docker("service", "scale", "--detach", f"{host.stack}_app=0")
     outcome = host.outcome()
-    assert outcome.result == f"healed:{V1}", outcome.evidence
+    assert str(outcome.result) == f"healed:{V1}", outcome.evidence
     other = host.image("9.9.9")
     docker("service", "update", "--detach", "--no-resolve-image", "--image", other, f"{host.stack}_app")
     outcome = host.outcome()
-    assert outcome.result == f"healed:{V1}", outcome.evidence
+    assert str(outcome.result) == f"healed:{V1}", outcome.evidence
     docker("service", "rm", f"{host.stack}_app")
     assert host.reconcile() == f"deployed:{V1}"
     assert host.reconcile() == "noop-healthy"
@@ -212,7 +212,7 @@ def test_a_manual_rollback_brings_version_and_data_back(host: Lab) -> None:
 
     context = Context(ports=app.ports, settings=app.settings, spec=app.specs[0], actor="ops")
     outcome = roll_back(context, collect_facts(context, app.ports.engine.look(), None), "users complain")
-    assert outcome.result == f"rolled-back:{V2}->{V1}", outcome
+    assert str(outcome.result) == f"rolled-back:{V2}->{V1}", outcome
     assert (host.answer(), host.notes(), host.known()) == ("5.0.0", "first note\nsecond note\n", V1)
     assert host.reconcile() == f"held-quarantined:{V1}->{V2}"
     host.check()
@@ -226,7 +226,7 @@ def test_no_suitable_node_is_a_host_fault_and_quarantines_nothing(tmp_path: Path
         document["services"]["app"]["deploy"]["placement"] = {"constraints": ["node.labels.moon == full"]}
         host.release(V2, compose=json.dumps(document))
         outcome = host.outcome()
-        assert outcome.result == f"rolled-back:{V2}->{V1}", outcome
+        assert str(outcome.result) == f"rolled-back:{V2}->{V1}", outcome
         assert "no suitable node" in str(outcome.evidence)
         app = host.build()
         memory = app.store.memory(app.specs[0].app)

@@ -63,7 +63,10 @@ def _names(raw: Json) -> tuple[str, ...]:
 
 
 def remove(client: SwarmClient, image_id: str, references: Sequence[str]) -> bool:
-    """Remove an image without force; False if it is used or has got other names. The engine itself refuses what a container uses."""
+    """Remove an image without force; False if it is used or has got other names.
+
+    The engine itself refuses what a container uses.
+    """
     try:
         # All names of one image go together; without force the engine removes one only if nothing uses it.
         details = client.find("image", "inspect_image", image_id)

@@ -1,6 +1,6 @@
 """Takes services down in an order that the engine survives (docs/adr/0013). Effects: services, containers' ends.
 
-A service is removed while all of it runs. One of which Swarm may delete tasks, which `core.change.safe_removal` tells, is
+A service is removed while all of it runs. One of which Swarm may delete tasks (`core.change.safe_removal` tells) is
 halted first, and removed when nothing of it moves any more.
 """
 

@@ -7,6 +7,8 @@ from enum import StrEnum
 from reconciler.core.release.digest import digest
 from reconciler.model.app import AppSpec
 from reconciler.model.canonical import Canonical, InFlight, Use
+from reconciler.model.hold import HoldReason
+from reconciler.model.result import Result, ResultKind, held
 from reconciler.model.status import Status
 
 MANUAL = "manual"
@@ -109,18 +111,18 @@ def next_mark(mark: InFlight | None, wanted: str, now: datetime) -> InFlight:
     return InFlight(key=wanted, at=now, asked=again)
 
 
-_OUTLOOK: dict[Act, tuple[str, tuple[str, ...]]] = {
-    Act.NOTHING: ("noop-idle", ()),
-    Act.IN_USE: ("in-use", ()),
-    Act.NO_RELEASE: ("no-release", ()),
-    Act.MOVED: ("held-stack-changed", ()),
-    Act.RECOVER: ("restored", ("undeploy", "restore")),
-    Act.RESTORE: ("restored", ("restore",)),
-    Act.SEED: ("seeding", ("ask for a seeding run",)),
+_OUTLOOK: dict[Act, tuple[Result, tuple[str, ...]]] = {
+    Act.NOTHING: (Result(kind=ResultKind.NOOP_IDLE), ()),
+    Act.IN_USE: (Result(kind=ResultKind.IN_USE), ()),
+    Act.NO_RELEASE: (Result(kind=ResultKind.NO_RELEASE), ()),
+    Act.MOVED: (held(HoldReason.STACK_CHANGED), ()),
+    Act.RECOVER: (Result(kind=ResultKind.RESTORED), ("undeploy", "restore")),
+    Act.RESTORE: (Result(kind=ResultKind.RESTORED), ("restore",)),
+    Act.SEED: (Result(kind=ResultKind.SEEDING), ("ask for a seeding run",)),
 }
 
 
-def outlook(judged: CanonicalAssessment) -> tuple[str, tuple[str, ...]]:
+def outlook(judged: CanonicalAssessment) -> tuple[Result, tuple[str, ...]]:
     """How a pass would end for it, and what it would do: for people who ask before it happens."""
     return _OUTLOOK[judged.act]
 

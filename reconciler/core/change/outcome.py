@@ -1,39 +1,65 @@
 """What a finished change is called: result line, alert, memory. Pure: journal in, records out."""
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import assert_never
 
 from reconciler.core.change import backoff, transaction
-from reconciler.model.alert import Alert, Severity
+from reconciler.core.conditions import (
+    UNHEALTHY,
+    ChangeAborted,
+    ChangeStalled,
+    Condition,
+    FirstDeployFailed,
+    NotWell,
+    ReleaseRolledBack,
+    RollbackFailed,
+)
+from reconciler.model.alert import Alert
 from reconciler.model.history import HistoryLine
 from reconciler.model.journal import Change, Journal, Step
 from reconciler.model.memory import Memory, Quarantine
 from reconciler.model.release import Fallback, KnownGood
+from reconciler.model.result import Result, ResultKind
 
 ABSENT = "absent"
 """Reason of a heal that brings the whole app back, not single services."""
 
 
-def result(journal: Journal) -> str:
-    """The result line of a change that is over."""
-    target, origin = journal.target.version, journal.origin.version if journal.origin else None
-    went_well = journal.failure is None and journal.back_failure is None
-    match journal.kind:
-        case Change.HEAL:
-            done = "deployed" if journal.reason == ABSENT else "healed"
-            return f"{done}:{target}" if went_well else f"unhealthy:{target}"
-        case Change.DEPLOY if went_well:
-            return f"deployed:{target}"
-        case Change.DEPLOY:
-            return f"aborted:{target}" if transaction.is_abort(journal) else f"deploy-failed:{target}"
-        case Change.UPGRADE if went_well:
-            return f"reconfigured:{target}" if origin == target else f"upgraded:{origin}->{target}"
-        case _ if journal.back_failure is not None:
-            return f"rollback-failed:{target}->{origin}"
-        case _ if transaction.is_abort(journal):
-            return f"aborted:{origin}->{target}"
+def result(journal: Journal) -> Result:
+    """What a change that is over came to."""
+    kind = _choose_kind(journal)
+    target, origin = journal.target.version, journal.origin.version if journal.origin else ""
+    match kind:
+        case ResultKind.UPGRADED:
+            return Result(kind=kind, about=origin, to=target)
+        case ResultKind.ABORTED if origin:
+            return Result(kind=kind, about=origin, to=target)
+        case ResultKind.ROLLED_BACK | ResultKind.ROLLBACK_FAILED:
+            return Result(kind=kind, about=target, to=origin)
         case _:
-            return f"rolled-back:{target}->{origin}"
+            return Result(kind=kind, about=target)
+
+
+def _choose_kind(journal: Journal) -> ResultKind:
+    went_well = is_good(journal)
+    match journal.kind:
+        case Change.HEAL if went_well:
+            return ResultKind.DEPLOYED if journal.reason == ABSENT else ResultKind.HEALED
+        case Change.HEAL:
+            return ResultKind.UNHEALTHY
+        case Change.DEPLOY if went_well:
+            return ResultKind.DEPLOYED
+        case Change.DEPLOY:
+            return ResultKind.ABORTED if transaction.is_abort(journal) else ResultKind.DEPLOY_FAILED
+        case Change.UPGRADE if went_well:
+            again = journal.origin is not None and journal.origin.version == journal.target.version
+            return ResultKind.RECONFIGURED if again else ResultKind.UPGRADED
+        case Change.UPGRADE | Change.ROLLBACK:
+            if journal.back_failure is not None:
+                return ResultKind.ROLLBACK_FAILED
+            return ResultKind.ABORTED if transaction.is_abort(journal) else ResultKind.ROLLED_BACK
+        case never:
+            assert_never(never)
 
 
 def is_good(journal: Journal) -> bool:
@@ -108,20 +134,6 @@ def remember(journal: Journal, memory: Memory, now: datetime) -> Memory:
     return updated.model_copy(update={"quarantine": (*others[-19:], entry)})
 
 
-def rollback_fingerprint(app: str, version: str, commit: str) -> str:
-    """One condition: this release failed here."""
-    return f"{app}|rollback|{version}|{commit}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class AlertText:
-    """The words of an alert."""
-
-    reason: str
-    severity: Severity
-    clears_when: str
-
-
 def alert(journal: Journal, now: datetime) -> Alert | None:
     """The alert of a change that did not go well; None for one that did."""
     if journal.failure is None and journal.back_failure is None:
@@ -129,73 +141,58 @@ def alert(journal: Journal, now: datetime) -> Alert | None:
     if journal.failure is not None and journal.failure.step is Step.OPENED:
         return None  # stopped before anything was touched
     origin = journal.origin.version if journal.origin else None
-    words = _words(journal)
+    condition = _choose_condition(journal)
     evidence = [f"{f.step}: {f.reason}" for f in (journal.failure, journal.back_failure) if f]
     if journal.kind is Change.ROLLBACK and journal.failure is not None:
         evidence[0] = f"rolled back by {journal.actor}: {journal.failure.reason}"  # nothing failed to verify
     evidence += [text for f in (journal.failure, journal.back_failure) if f for text in f.evidence if text]
     if journal.resumes:
         evidence.append(f"resumed {journal.resumes} times")
-    return Alert(
-        app=journal.app,
-        reason=words.reason,
-        severity=words.severity,
-        from_version=origin,
-        to_version=journal.target.version,
-        evidence=tuple(evidence[:20]),
-        clears_when=words.clears_when,
-        fingerprint=f"{journal.app}|{words.reason}|{journal.target.version}|{journal.target.commit}",
-        first_at=now,
-        last_at=now,
-        op_id=journal.op_id,
-        attempted=journal.target.version,
-        last_good=origin,
-        recovered=journal.back_failure is None and origin is not None,
+    found = condition.alert(now, evidence, origin=origin, target=journal.target.version)
+    return found.model_copy(
+        update={
+            "op_id": journal.op_id,
+            "attempted": journal.target.version,
+            "last_good": origin,
+            "recovered": journal.back_failure is None and origin is not None,
+        }
     )
 
 
-def _words(journal: Journal) -> AlertText:
-    retry = f"a newer release is published, the spec changes, or ci-warm retry {journal.app}"
+def _choose_condition(journal: Journal) -> Condition:
+    app, version, commit = journal.app, journal.target.version, journal.target.commit
     if journal.kind is Change.HEAL:
-        return AlertText(reason="unhealthy", severity=Severity.CRITICAL, clears_when="the app answers again")
+        return NotWell(app=app, kind=UNHEALTHY, version=version)
     if journal.back_failure is not None:
-        return AlertText(
-            reason="rollback-failed",
-            severity=Severity.CRITICAL,
-            clears_when=f"the app is healthy again; see ci-warm explain {journal.app}",
-        )
+        return RollbackFailed(app=app, version=version, commit=commit)
     if transaction.is_abort(journal):
-        return AlertText(reason="aborted", severity=Severity.WARNING, clears_when="the next attempt ends well")
+        return ChangeAborted(app=app, version=version, commit=commit)
     if journal.kind is Change.DEPLOY:
-        return AlertText(reason="deploy-failed", severity=Severity.CRITICAL, clears_when=retry)
-    return AlertText(reason="rollback", severity=Severity.WARNING, clears_when=retry)
+        return FirstDeployFailed(app=app, version=version, commit=commit)
+    return ReleaseRolledBack(app=app, version=version, commit=commit)
 
 
 def stalled_alert(journal: Journal, now: datetime) -> Alert:
     """The alert that asks for a human: an operation did not end in its allowed number of restarts."""
     failure = journal.back_failure or journal.failure
-    return Alert(
-        app=journal.app,
-        reason="stalled",
-        severity=Severity.CRITICAL,
-        from_version=journal.origin.version if journal.origin else None,
-        to_version=journal.target.version,
-        evidence=(
-            f"{journal.kind} stopped {journal.resumes} times at step {journal.step}",
-            *((f"{failure.step}: {failure.reason}", *failure.evidence) if failure else ()),
-        ),
-        clears_when=f"the cause is gone and somebody says ci-warm retry {journal.app}",
-        fingerprint=f"{journal.app}|stalled|{journal.op_id}",
-        first_at=now,
-        last_at=now,
-        op_id=journal.op_id,
-        attempted=journal.target.version,
-        last_good=journal.origin.version if journal.origin else None,
-        recovered=False,
+    evidence = [
+        f"{journal.kind} stopped {journal.resumes} times at step {journal.step}",
+        *((f"{failure.step}: {failure.reason}", *failure.evidence) if failure else ()),
+    ]
+    origin = journal.origin.version if journal.origin else None
+    condition = ChangeStalled(app=journal.app, op_id=journal.op_id)
+    found = condition.alert(now, evidence, origin=origin, target=journal.target.version)
+    return found.model_copy(
+        update={
+            "op_id": journal.op_id,
+            "attempted": journal.target.version,
+            "last_good": origin,
+            "recovered": False,
+        }
     )
 
 
-def history(journal: Journal, now: datetime, text: str | None = None) -> HistoryLine:
+def history(journal: Journal, now: datetime, ended: Result | None = None) -> HistoryLine:
     """The one line of this operation. Elapsed time is wall time, because it may span restarts."""
     failure = journal.failure or journal.back_failure
     message = journal.reason or (failure.reason if failure else "")
@@ -204,13 +201,13 @@ def history(journal: Journal, now: datetime, text: str | None = None) -> History
     origin = journal.origin.version if journal.origin else None
     return HistoryLine(
         ts=now,
-        op_id=f"{journal.op_id}-stalled" if text else journal.op_id,
+        op_id=f"{journal.op_id}-stalled" if ended else journal.op_id,
         app=journal.app,
         action=journal.kind,
         from_version=origin,
         to_version=journal.target.version,
         commit=journal.target.commit,
-        result=text or result(journal),
+        result=str(ended or result(journal)),
         elapsed_seconds=round(max(0.0, (now - journal.started_at).total_seconds()), 3),
         phases={name: round(seconds, 3) for name, seconds in journal.phases.items()},
         actor=journal.actor,

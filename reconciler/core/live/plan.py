@@ -11,6 +11,7 @@ from reconciler.model.hold import Hold, HoldReason
 from reconciler.model.ids import OpId
 from reconciler.model.journal import Change, Journal
 from reconciler.model.release import KnownGood, Release
+from reconciler.model.result import Result, ResultKind
 from reconciler.model.status import Assessment, Status
 
 
@@ -28,7 +29,7 @@ def choose_action(facts: AppFacts, assessment: Assessment, now: datetime) -> Act
         case Status.ABSENT if candidate is not None:
             return Deploy(target=candidate.text, known_good=False)
         case Status.ABSENT:
-            return Nothing(result="no-release", ok=False)
+            return Nothing(result=Result(kind=ResultKind.NO_RELEASE), ok=False)
         case Status.UNMANAGED:
             return _choose_unmanaged(facts)
         case Status.DRIFTED if known is not None:
@@ -40,18 +41,18 @@ def choose_action(facts: AppFacts, assessment: Assessment, now: datetime) -> Act
             same = target == known.release.version
             return Upgrade(origin=known.release.version, target=target, reconfigure=same)
         case Status.UNVERIFIED if known is not None:
-            return Nothing(result=f"converging:{known.release.version}")
+            return Nothing(result=Result(kind=ResultKind.CONVERGING, about=known.release.version))
         case Status.IN_SYNC if known is not None:
-            return Nothing(result="noop-healthy")
+            return Nothing(result=Result(kind=ResultKind.NOOP_HEALTHY))
         case _:
-            return Nothing(result=f"unknown:{assessment.status}", ok=False)
+            return Nothing(result=Result(kind=ResultKind.UNKNOWN, about=assessment.status), ok=False)
 
 
 def _choose_unmanaged(facts: AppFacts) -> Action:
     if facts.running is None or versions.parse(facts.running) is None:
-        return Nothing(result="unmanaged:unknown-version", ok=False)
+        return Nothing(result=Result(kind=ResultKind.UNMANAGED, about="unknown-version"), ok=False)
     if facts.answer is not None and not facts.answer.ok:
-        return Nothing(result=f"unhealthy:{facts.running}", ok=False)
+        return Nothing(result=Result(kind=ResultKind.UNHEALTHY, about=facts.running), ok=False)
     return Adopt(version=facts.running)
 
 
@@ -65,7 +66,7 @@ def _choose_failed(facts: AppFacts, assessment: Assessment, known: KnownGood, no
             target=back.release.version,
             reason=f"unhealthy within {facts.spec.upgrade.bake:g} s of its commit: {assessment.reason}",
         )
-    return Nothing(result=f"unhealthy:{known.release.version}", ok=False)
+    return Nothing(result=Result(kind=ResultKind.UNHEALTHY, about=known.release.version), ok=False)
 
 
 def list_options(facts: AppFacts, assessment: Assessment, first: Action) -> tuple[Action, ...]:
@@ -85,12 +86,6 @@ def list_options(facts: AppFacts, assessment: Assessment, first: Action) -> tupl
         return (first,) if gated(first) else ()
     newer = Upgrade(origin=version, target=candidate.text) if candidate and facts.release_moved else None
     return (*((newer,) if newer else ()), *((reconfigure,) if facts.settings_moved else ()))
-
-
-def held_result(holds: tuple[Hold, ...], origin: str | None, target: str) -> str:
-    """The result line of a shut gate: the first reason names it."""
-    reason = holds[0].reason
-    return f"held-{reason}:{origin}->{target}" if origin else f"held-{reason}:{target}"
 
 
 def gated(action: Action) -> bool:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from reconciler.core.canonical import promotion as promotions
 from reconciler.core.canonical import status
+from reconciler.core.conditions import RestoreFailed
 from reconciler.engine.change import unjournaled
 from reconciler.engine.change.steps.quiesce import blocking
 from reconciler.engine.context import Context
-from reconciler.model.alert import Alert, Severity
 from reconciler.model.canonical import Canonical, Use
 from reconciler.model.errors import ActError
 from reconciler.model.journal import Failure
@@ -19,7 +19,6 @@ from reconciler.model.release import Bundle
 
 MANUAL = status.MANUAL
 _STACK_LABEL = "com.docker.stack.namespace"
-RESTORE_FAILED = "restore-failed"
 
 
 def mark(context: Context, by: str) -> None:
@@ -94,7 +93,7 @@ def restore(context: Context, canonical: Canonical) -> Failure | None:
         if failure is not None:
             _alert(context, canonical, failure)
             return failure
-        ports.alerts.resolve(context.app, [], reason=RESTORE_FAILED)
+        ports.alerts.resolve(context.app, [], reason=RestoreFailed.REASON)
     ports.canonicals.end_use(context.app)
     ports.effect("use:ended")
     return None
@@ -103,19 +102,9 @@ def restore(context: Context, canonical: Canonical) -> Failure | None:
 def _alert(context: Context, canonical: Canonical, failure: Failure) -> None:
     """Nobody can use it until somebody does something."""
     now = context.ports.clock.now()
-    context.ports.alerts.raise_(
-        Alert(
-            app=context.app,
-            reason=RESTORE_FAILED,
-            severity=Severity.CRITICAL,
-            to_version=canonical.version,
-            evidence=(f"{failure.step}: {failure.reason}", *failure.evidence),
-            first_at=now,
-            last_at=now,
-            clears_when=f"the snapshot restores, or ci-warm canonical seed {context.app} makes a new one",
-            fingerprint=f"{context.app}|{RESTORE_FAILED}|",
-        )
-    )
+    evidence = (f"{failure.step}: {failure.reason}", *failure.evidence)
+    condition = RestoreFailed(app=context.app)
+    context.ports.alerts.raise_(condition.alert(now, evidence, target=canonical.version))
 
 
 def volumes(context: Context) -> list[str]:

@@ -14,7 +14,9 @@ from reconciler.engine.context import Context
 from reconciler.engine.release.facts import collect_facts
 from reconciler.model.action import Outcome
 from reconciler.model.canonical import Canonical
+from reconciler.model.hold import HoldReason
 from reconciler.model.observed import World
+from reconciler.model.result import Result, ResultKind, held
 from reconciler.model.status import Assessment
 
 
@@ -82,13 +84,13 @@ def _nothing(context: Context, planned: PlannedCanonical) -> Outcome:
 
 def _no_release(context: Context, planned: PlannedCanonical) -> Outcome:
     reason = planned.judged.reason
-    return Outcome(app=context.app, result="no-release", ok=False, evidence=(reason,))
+    return Outcome(app=context.app, result=Result(kind=ResultKind.NO_RELEASE), ok=False, evidence=(reason,))
 
 
 def _moved(context: Context, planned: PlannedCanonical) -> Outcome:
     canonical, reason = planned.canonical, planned.judged.reason
     version = canonical.version if canonical else ""
-    return Outcome(app=context.app, result=f"held-stack-changed:{version}", ok=False, evidence=(reason,))
+    return Outcome(app=context.app, result=held(HoldReason.STACK_CHANGED, version), ok=False, evidence=(reason,))
 
 
 def _recover(context: Context, planned: PlannedCanonical) -> Outcome:
@@ -98,9 +100,17 @@ def _recover(context: Context, planned: PlannedCanonical) -> Outcome:
     canonical = context.ports.canonicals.canonical(context.app)  # a promotion may have been finished
     data.keep_images(context, canonical)
     if left:
-        return Outcome(app=context.app, result="restore-failed", ok=False, changed=True, evidence=(reason, *left))
+        return Outcome(
+            app=context.app,
+            result=Result(kind=ResultKind.RESTORE_FAILED),
+            ok=False,
+            changed=True,
+            evidence=(reason, *left),
+        )
     version = canonical.version if canonical else "nothing"
-    return Outcome(app=context.app, result=f"restored:{version}", changed=True, evidence=(reason,))
+    return Outcome(
+        app=context.app, result=Result(kind=ResultKind.RESTORED, about=version), changed=True, evidence=(reason,)
+    )
 
 
 def _restore(context: Context, planned: PlannedCanonical) -> Outcome:
@@ -111,8 +121,15 @@ def _restore(context: Context, planned: PlannedCanonical) -> Outcome:
     failure = data.idle(context, canonical) or data.restore(context, canonical)
     if failure is not None:
         evidence = (reason, f"{failure.step}: {failure.reason}", *failure.evidence)
-        return Outcome(app=context.app, result="restore-failed", ok=False, changed=True, evidence=evidence)
-    return Outcome(app=context.app, result=f"restored:{canonical.version}", changed=True, evidence=(reason,))
+        return Outcome(
+            app=context.app, result=Result(kind=ResultKind.RESTORE_FAILED), ok=False, changed=True, evidence=evidence
+        )
+    return Outcome(
+        app=context.app,
+        result=Result(kind=ResultKind.RESTORED, about=canonical.version),
+        changed=True,
+        evidence=(reason,),
+    )
 
 
 def _seed(context: Context, planned: PlannedCanonical) -> Outcome:
@@ -125,10 +142,12 @@ def _seed(context: Context, planned: PlannedCanonical) -> Outcome:
     mark = canonicals.in_flight(context.app)
     if status.is_in_flight(mark, key, life, now):
         asked = f"inflight: asked for at {mark.at:%Y-%m-%d %H:%M:%S} UTC" if mark else ""
-        return Outcome(app=context.app, result="seeding:inflight", evidence=(reason, asked))
+        return Outcome(
+            app=context.app, result=Result(kind=ResultKind.SEEDING, about="inflight"), evidence=(reason, asked)
+        )
     context.ports.requests.ask(context.app)
     canonicals.put_in_flight(context.app, status.next_mark(mark, key, now))
-    return Outcome(app=context.app, result="seeding", evidence=(reason,))
+    return Outcome(app=context.app, result=Result(kind=ResultKind.SEEDING), evidence=(reason,))
 
 
 _ACTS: dict[status.Act, Callable[[Context, PlannedCanonical], Outcome]] = {

@@ -17,6 +17,7 @@ from reconciler.model.action import Outcome
 from reconciler.model.errors import StateError
 from reconciler.model.ids import AppName, OpId, StackName
 from reconciler.model.journal import Change, Failure, Journal, Step
+from reconciler.model.result import Result, ResultKind
 
 
 def begin(context: Context, journal: Journal) -> Outcome:
@@ -28,7 +29,7 @@ def begin(context: Context, journal: Journal) -> Outcome:
 def resume(context: Context, journal: Journal) -> Outcome:
     """Go on with what a crash or a stop left behind; after too many tries ask a human."""
     if journal.stalled:
-        return _outcome(context, journal, f"stalled:{journal.target.version}", ok=False)
+        return _outcome(context, journal, _stalled(journal), ok=False)
     if journal.resumes >= context.settings.limits.resumes:
         return _stall(context, journal)
     journal = journal.model_copy(update={"resumes": journal.resumes + 1})
@@ -144,9 +145,9 @@ def _keep(context: Context, journal: Journal) -> Outcome:
 def _stall(context: Context, journal: Journal) -> Outcome:
     ports, now = context.ports, context.ports.clock.now()
     ports.alerts.raise_(change_outcome.stalled_alert(journal, now), anew=True)
-    ports.history.append(change_outcome.history(journal, now, f"stalled:{journal.target.version}"))
+    ports.history.append(change_outcome.history(journal, now, _stalled(journal)))
     _put(context, journal.model_copy(update={"stalled": True}))
-    return _outcome(context, journal, f"stalled:{journal.target.version}", ok=False)
+    return _outcome(context, journal, _stalled(journal), ok=False)
 
 
 def _close(context: Context, journal: Journal) -> Outcome:
@@ -157,7 +158,7 @@ def _close(context: Context, journal: Journal) -> Outcome:
     return replace(outcome, stops_train=stops)
 
 
-def _outcome(context: Context, journal: Journal, result: str, *, ok: bool) -> Outcome:
+def _outcome(context: Context, journal: Journal, result: Result, *, ok: bool) -> Outcome:
     evidence = [f"{f.step}: {f.reason}" for f in (journal.failure, journal.back_failure) if f]
     evidence += [text for f in (journal.failure, journal.back_failure) if f for text in f.evidence]
     if journal.resumes:
@@ -170,6 +171,10 @@ def _outcome(context: Context, journal: Journal, result: str, *, ok: bool) -> Ou
         op_id=OpId(journal.op_id),
         evidence=tuple(evidence),
     )
+
+
+def _stalled(journal: Journal) -> Result:
+    return Result(kind=ResultKind.STALLED, about=journal.target.version)
 
 
 def _put(context: Context, journal: Journal) -> None:

@@ -18,6 +18,7 @@ import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from reconciler.core.conditions import TurnFailed
 from reconciler.engine.host import housekeeping, one_pass, requests, restore_drill
 from reconciler.engine.host.desired import Desired, DesiredState
 from reconciler.engine.host.watchdog import PASS_S, Watchdog
@@ -242,7 +243,7 @@ class Daemon:
         alerts = self.state.ports.alerts
         try:
             work()
-            alerts.resolve(HOST, [], reason=f"{what}-failed")
+            alerts.resolve(HOST, [], reason=TurnFailed(turn=what).reason)
         except Interrupted:
             raise
         except Exception as exc:  # noqa: BLE001 - the loop must outlive any mistake of one turn
@@ -251,9 +252,7 @@ class Daemon:
             log.error("failed", what=what, error=self.failed, traceback=traceback.format_exc())
             evidence = str(exc) if isinstance(exc, ReconcilerError) else self.failed
             try:
-                alerts.raise_(
-                    housekeeping.host_alert(self.state, f"{what}-failed", [evidence], f"the next {what} works", what)
-                )
+                alerts.raise_(TurnFailed(turn=what).alert(self.state.ports.clock.now(), [evidence]))
             except OSError as again:
                 log.error("alert_not_written", error=str(again))
         else:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from reconciler.core.conditions import ChangeOrphaned, SpecWrong
 from reconciler.engine.host import image_gc
 from reconciler.engine.host.desired import Desired
 from reconciler.engine.testrun.realms import Reaped
-from reconciler.model.alert import Alert, Severity
+from reconciler.model.alert import Alert
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.host import Usage
 from reconciler.model.ids import HOST
@@ -52,49 +53,29 @@ def _realms(telemetry: Metrics, reap: Callable[[], Reaped | None]) -> None:
             log.info("realm_reaped", realm=realm)
 
 
-def host_alert(state: Desired, reason: str, evidence: Sequence[str], clears_when: str, key: str) -> Alert:
-    """An alert about the host itself."""
-    now = state.ports.clock.now()
-    return Alert(
-        app=HOST,
-        reason=reason,
-        severity=Severity.CRITICAL,
-        evidence=tuple(evidence),
-        clears_when=clears_when,
-        fingerprint=f"{HOST}|{reason}|{key}",
-        first_at=now,
-        last_at=now,
-    )
-
-
 def tell_problems(state: Desired) -> None:
     """One alert per file of the operator's that is not as it should be; the app goes on as it was."""
     by_file: dict[str, list[str]] = {}
     for problem in state.problems:
         log.warning("desired_state", problem=str(problem))
         by_file.setdefault(problem.file, []).append(str(problem))
-    found = [host_alert(state, "spec", texts, "the file is right", file) for file, texts in by_file.items()]
-    _bring_in_line(state, "spec", found)
+    now = state.ports.clock.now()
+    _align(state, SpecWrong.REASON, [SpecWrong(file=file).alert(now, texts) for file, texts in by_file.items()])
 
 
 def tell_orphans(state: Desired) -> None:
     """A change that was begun for an app that is no longer declared: nobody would ever finish it."""
     store, declared = state.ports.store, {spec.app for spec in state.specs}
+    now, left = state.ports.clock.now(), "has a change under way and is no longer declared, so it is left as it is"
     found = [
-        host_alert(
-            state,
-            "orphan",
-            [f"{app} has a change under way and is no longer declared, so it is left as it is"],
-            f"{app} is declared again until the change is over",
-            app,
-        )
+        ChangeOrphaned(owner=app).alert(now, [f"{app} {left}"])
         for app in store.apps()
         if app not in declared and image_gc.is_under_way(store, app)
     ]
-    _bring_in_line(state, "orphan", found)
+    _align(state, ChangeOrphaned.REASON, found)
 
 
-def _bring_in_line(state: Desired, reason: str, found: Sequence[Alert]) -> None:
+def _align(state: Desired, reason: str, found: Sequence[Alert]) -> None:
     for alert in found:
         state.ports.alerts.raise_(alert)
     state.ports.alerts.resolve(HOST, [alert.fingerprint for alert in found], reason=reason)

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 
+from reconciler.core.conditions import DiskFull
 from reconciler.core.host import retention
 from reconciler.engine.ports import Ports
-from reconciler.model.alert import Alert, Severity
 from reconciler.model.app import AppSpec
 from reconciler.model.errors import ActError, LockBusy, ObserveError, StateError
 from reconciler.model.host import Usage
@@ -130,19 +130,7 @@ def watch(ports: Ports, settings: Settings, specs: Sequence[AppSpec], usages: Se
         if usage.percent >= settings.disk.high
     ]
     if not full:
-        ports.alerts.resolve(HOST, [], reason="disk")
+        ports.alerts.resolve(HOST, [], reason=DiskFull.REASON)
         return None
-    now = ports.clock.now()
-    ports.alerts.raise_(
-        Alert(
-            app=HOST,
-            reason="disk",
-            severity=Severity.WARNING,
-            evidence=tuple(full),
-            clears_when=f"less than {settings.disk.high} % is in use; ci-warm gc removes images that nothing needs",
-            fingerprint=f"{HOST}|disk",
-            first_at=now,
-            last_at=now,
-        )
-    )
+    ports.alerts.raise_(DiskFull(high=settings.disk.high).alert(ports.clock.now(), full))
     return collect(ports, settings, specs)

@@ -74,9 +74,9 @@ def _act(context: Context, planned: PlannedApp | PlannedCanonical, train: str | 
     if isinstance(planned, PlannedCanonical):
         outcome = canonical_reconcile.act(context, planned)
         version = planned.canonical.version if planned.canonical else None
-        return report.finish(context, planned.facts, planned.assessment, outcome, None, known_version=version)
+        return report.finish_canonical(context, planned.facts, planned.assessment, outcome, version)
     outcome = live_reconcile.act(context, planned, train)
-    return report.finish(context, planned.facts, planned.assessment, outcome, planned.upgrade)
+    return report.finish(context, planned, outcome)
 
 
 def _run_locked(context: Context, work: Callable[[], R]) -> R | report.Report:

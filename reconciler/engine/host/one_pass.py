@@ -3,20 +3,17 @@
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from reconciler.core.conditions import EngineUnknown
 from reconciler.engine.context import Context
 from reconciler.engine.host.one_app import check, reconcile
 from reconciler.engine.live.report import Report, report_unknown
 from reconciler.engine.ports import Ports
-from reconciler.model.alert import Alert, Severity
 from reconciler.model.app import AppSpec
 from reconciler.model.errors import ObserveError, RecipeError
 from reconciler.model.ids import HOST, AppName
 from reconciler.model.observed import World
 from reconciler.model.published import StatusReport
 from reconciler.model.settings import Settings
-
-"""The name that alerts about the host itself carry instead of an app's."""
-ENGINE_UNKNOWN = "engine-unknown"
 
 
 def run(
@@ -85,24 +82,10 @@ def _look(ports: Ports) -> World | ObserveError:
     try:
         world = ports.engine.look()
     except ObserveError as exc:
-        ports.alerts.raise_(_host_alert(ports, str(exc)))
+        ports.alerts.raise_(EngineUnknown().alert(ports.clock.now(), [str(exc)]))
         return exc
-    ports.alerts.resolve(HOST, [], reason=ENGINE_UNKNOWN)
+    ports.alerts.resolve(HOST, [], reason=EngineUnknown.REASON)
     return world
-
-
-def _host_alert(ports: Ports, text: str) -> Alert:
-    now = ports.clock.now()
-    return Alert(
-        app=HOST,
-        reason=ENGINE_UNKNOWN,
-        severity=Severity.CRITICAL,
-        evidence=(text,),
-        clears_when="the engine answers and is a swarm manager",
-        fingerprint=f"{HOST}|{ENGINE_UNKNOWN}",
-        first_at=now,
-        last_at=now,
-    )
 
 
 def fetch_all(ports: Ports, urls: Sequence[str]) -> dict[str, str]:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+from reconciler.core.conditions import DrillFailed
 from reconciler.engine.context import Context
 from reconciler.engine.ports import Ports
-from reconciler.model.alert import Alert, Severity
 from reconciler.model.app import AppSpec
 from reconciler.model.errors import LockBusy, StateError
 from reconciler.model.settings import Settings
@@ -26,20 +26,10 @@ def drill(context: Context) -> DrillRecord | None:
     found = DrillRecord(app=context.app, snapshot=manifest.id, at=now, problems=ports.snapshots.drill(context.app))
     ports.store.put_drill(found)
     if found.problems:
-        ports.alerts.raise_(
-            Alert(
-                app=context.app,
-                reason="drill",
-                severity=Severity.CRITICAL,
-                evidence=found.problems[:10],
-                clears_when=f"a restore drill of {context.app} goes well; the next upgrade makes a new snapshot",
-                fingerprint=f"{context.app}|drill|{manifest.id}",
-                first_at=now,
-                last_at=now,
-            )
-        )
+        condition = DrillFailed(app=context.app, snapshot=manifest.id)
+        ports.alerts.raise_(condition.alert(now, found.problems[:10]))
     else:
-        ports.alerts.resolve(context.app, [], reason="drill")
+        ports.alerts.resolve(context.app, [], reason=DrillFailed.REASON)
     return found
 
 

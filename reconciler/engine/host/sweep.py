@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from reconciler.core.conditions import SweepRed
 from reconciler.core.host import sweep_report
 from reconciler.engine.host import one_pass, sweep_runs
 from reconciler.engine.ports import Ports
-from reconciler.model.alert import Alert, Severity
 from reconciler.model.app import AppSpec
 from reconciler.model.errors import ActError, Interrupted, LockBusy, ObserveError, ReconcilerError
 from reconciler.model.ids import HOST
@@ -196,18 +196,6 @@ def _alert(ports: Ports, report: Sweep) -> None:
     """One alert for everything that is red."""
     red = [f"{item.name}: {item.detail}" for item in report.items if item.result == "failed" or item.name == TESTS]
     if not red:
-        ports.alerts.resolve(HOST, [], reason="sweep")
+        ports.alerts.resolve(HOST, [], reason=SweepRed.REASON)
         return
-    now = ports.clock.now()
-    ports.alerts.raise_(
-        Alert(
-            app=HOST,
-            reason="sweep",
-            severity=Severity.CRITICAL,
-            evidence=tuple(red),
-            clears_when="a sweep comes to a good end; ci-warm sweep tries again at once",
-            fingerprint=f"{HOST}|sweep",
-            first_at=now,
-            last_at=now,
-        )
-    )
+    ports.alerts.raise_(SweepRed().alert(ports.clock.now(), red))

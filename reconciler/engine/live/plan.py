@@ -10,9 +10,10 @@ from reconciler.engine.live.assess import assess_app
 from reconciler.engine.live.preflight import collect_upgrade_facts
 from reconciler.engine.release.facts import collect_facts
 from reconciler.model.action import Action, Deploy, Nothing, Plan
-from reconciler.model.hold import Hold
+from reconciler.model.hold import Hold, HoldReason
 from reconciler.model.observed import World
 from reconciler.model.release import KnownGood
+from reconciler.model.result import held
 from reconciler.model.status import Assessment, Status
 
 
@@ -58,7 +59,7 @@ def plan_app(context: Context, world: World, fetch_problem: str | None = None, *
 def _hold_another_stack(context: Context, facts: AppFacts, known: KnownGood) -> PlannedApp:
     reason = f"the spec names stack {context.stack}, but known-good and its data belong to stack {known.stack}"
     assessment = Assessment(status=Status.UNKNOWN, reason=f"{reason}; set stack: {known.stack}")
-    nothing = Plan(action=Nothing(result="held-stack-changed", ok=False))
+    nothing = Plan(action=Nothing(result=held(HoldReason.STACK_CHANGED), ok=False))
     return PlannedApp(facts=facts, assessment=assessment, plan=nothing)
 
 

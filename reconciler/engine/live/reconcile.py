@@ -23,6 +23,7 @@ from reconciler.model.errors import LockBusy
 from reconciler.model.hold import Hold, HoldReason
 from reconciler.model.journal import Change, Failure, Journal, Step
 from reconciler.model.release import Bundle, Fallback, KnownGood, Release
+from reconciler.model.result import Result, ResultKind, held
 from reconciler.model.status import Assessment, Status
 
 
@@ -31,7 +32,7 @@ def _in_turn(context: Context, work: Callable[[], Outcome]) -> Outcome:
     try:
         turn = context.ports.locks.turn("upgrade", f"ci-warm {context.actor}: {context.app}")
     except LockBusy as exc:
-        return Outcome(app=context.app, result="busy", evidence=(str(exc),))
+        return Outcome(app=context.app, result=Result(kind=ResultKind.BUSY), evidence=(str(exc),))
     try:
         return work()
     finally:
@@ -89,7 +90,7 @@ def _take(context: Context, planned: PlannedApp, train: str | None) -> Outcome:
                 return taken
             holds = (taken,)
     origin = facts.known.release.version if facts.known else None
-    result = plan.held_result(holds, origin, action.target)
+    result = held(holds[0].reason, origin, action.target)
     return Outcome(app=context.app, result=result, holds=holds, evidence=tuple(hold.detail for hold in holds))
 
 
@@ -151,7 +152,7 @@ def _redeploy(context: Context, facts: AppFacts, reason: str) -> Outcome:
         # The engine would make them empty, and an empty app looks healthy.
         text = f"volumes {', '.join(gone)} are gone; {_way_to_data(context, known)}"
         return Outcome(
-            app=context.app, result=f"held-volumes-changed:{known.release.version}", ok=False, evidence=(text,)
+            app=context.app, result=held(HoldReason.VOLUMES_CHANGED, known.release.version), ok=False, evidence=(text,)
         )
     return driver.begin(
         context,
@@ -186,7 +187,12 @@ def roll_back(context: Context, facts: AppFacts, reason: str) -> Outcome:
     problems = find_way_back_problems(context, known)
     if known is None or known.fallback is None or problems:
         version = known.release.version if known else "none"
-        return Outcome(app=context.app, result=f"rollback-refused:{version}", ok=False, evidence=tuple(problems))
+        return Outcome(
+            app=context.app,
+            result=Result(kind=ResultKind.ROLLBACK_REFUSED, about=version),
+            ok=False,
+            evidence=tuple(problems),
+        )
     back: Fallback = known.fallback
     images.fetched(context, images.lookup_release(context, back.release), " for the way back")
     bundles = [ports.store.bundle(context.app, release.bundle) for release in (known.release, back.release)]
@@ -214,7 +220,7 @@ def _adopt(context: Context, facts: AppFacts, version: str) -> Outcome:
     """
     unmanaged = Assessment(status=Status.UNMANAGED, reason="")
     upgrade = collect_upgrade_facts(context, facts, unmanaged, Upgrade(origin=version, target=version))
-    result = f"unmanaged:{version}"
+    result = Result(kind=ResultKind.UNMANAGED, about=version)
     if upgrade.rendered is None:
         return Outcome(app=context.app, result=result, ok=False, evidence=(upgrade.problem or "",))
     bundle = stage_release(context, facts, upgrade)
@@ -237,4 +243,4 @@ def _adopt(context: Context, facts: AppFacts, version: str) -> Outcome:
             at=context.ports.clock.now(),
         )
     )
-    return Outcome(app=context.app, result=f"adopted:{version}", changed=True)
+    return Outcome(app=context.app, result=Result(kind=ResultKind.ADOPTED, about=version), changed=True)

@@ -1,31 +1,22 @@
 """What a pass says about one app: alerts of standing conditions and the status entry. Effects: alerts, memory."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.core.change import backoff
-from reconciler.core.live.gate import UpgradeFacts
+from reconciler.core.conditions import Condition, PassFailed, RecordUnreadable
+from reconciler.core.live import standing
 from reconciler.core.release.facts import AppFacts
 from reconciler.engine.context import Context
+from reconciler.engine.live.plan import PlannedApp
 from reconciler.model.action import Outcome
-from reconciler.model.alert import Alert, Severity
+from reconciler.model.alert import Alert
 from reconciler.model.app import Kind
 from reconciler.model.errors import ReconcilerError, StateError
 from reconciler.model.hold import HoldReason
 from reconciler.model.published import AppStatus
+from reconciler.model.result import Result, ResultKind, held
 from reconciler.model.status import Assessment, Status
-
-QUIET = frozenset(
-    {
-        HoldReason.COOLDOWN,
-        HoldReason.WINDOW,
-        HoldReason.SUSPENDED,
-        HoldReason.TRAIN_STOPPED,
-        HoldReason.QUARANTINED,
-        HoldReason.UNTESTED,
-    }
-)
-"""Holds that clear by themselves, were asked for, or have an alert of their own already."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,34 +27,61 @@ class Report:
     status: AppStatus
 
 
-def finish(
-    context: Context,
-    facts: AppFacts,
-    assessment: Assessment,
-    outcome: Outcome,
-    upgrade: UpgradeFacts | None,
-    known_version: str | None = None,
-) -> Report:
-    """Bring the app's open alerts in line with what stands, and describe it.
+def finish(context: Context, planned: PlannedApp, outcome: Outcome) -> Report:
+    """Bring a live app's open alerts in line with what stands, and describe it.
 
-    An alert that a transaction wrote itself is left alone in the pass that wrote it. `known_version`: a canonical's.
+    An alert that a transaction wrote itself is left alone in the pass that wrote it.
     """
-    standing = list(_standing(context, facts, outcome, upgrade))
-    for alert in standing:
-        context.ports.alerts.raise_(alert)
-    keep = [alert.fingerprint for alert in standing] + _kept(context, facts, assessment, outcome)
-    context.ports.alerts.resolve(context.app, keep, spare=outcome.op_id)
-    known = context.ports.store.known_good(context.app) if outcome.changed else facts.known
+    known = context.ports.store.known_good(context.app) if outcome.changed else planned.facts.known
+    end = standing.PassEnd(
+        facts=planned.facts,
+        assessment=planned.assessment,
+        outcome=outcome,
+        upgrade=planned.upgrade,
+        holds=planned.plan.holds,
+        memory=context.ports.store.memory(context.app),
+        drill=context.ports.store.drill(context.app) if context.spec.stateful else None,
+        open=_list_open(context),
+    )
+    _align_alerts(context, end)
+    fallback = known.fallback.release.version if known and known.fallback else None
+    return _describe(context, end, known.release.version if known else None, fallback)
+
+
+def finish_canonical(
+    context: Context, facts: AppFacts, assessment: Assessment, outcome: Outcome, version: str | None
+) -> Report:
+    """The same for a canonical. `version`: of its known-good data."""
+    end = standing.PassEnd(
+        facts=facts,
+        assessment=assessment,
+        outcome=outcome,
+        memory=context.ports.store.memory(context.app),
+        drill=context.ports.store.drill(context.app) if context.spec.stateful else None,
+        in_use=context.ports.canonicals.use(context.app) is not None,
+        open=_list_open(context),
+    )
+    _align_alerts(context, end)
+    return _describe(context, end, version, None)
+
+
+def _list_open(context: Context) -> list[Alert]:
+    return [alert for _, alert in context.ports.alerts.open() if alert.app == context.app]
+
+
+def _describe(context: Context, end: standing.PassEnd, known_good: str | None, fallback: str | None) -> Report:
+    facts, outcome = end.facts, end.outcome
+    problem = (facts.recipe_problem,) if facts.recipe_problem else ()
     status = AppStatus(
         app=context.app,
         kind=context.spec.kind,
-        status=_status_after(assessment, outcome),
-        result=outcome.result,
-        known_good=known.release.version if known else known_version,
+        status=_status_after(end.assessment, outcome),
+        result=str(outcome.result),
+        known_good=known_good,
         candidate=facts.candidate.text if facts.candidate else None,
         holds=tuple(hold.to_json() for hold in outcome.holds),
-        evidence=(*outcome.evidence, *facts.evidence, *((facts.recipe_problem,) if facts.recipe_problem else ())),
-        fallback=known.fallback.release.version if known and known.fallback else None,
+        evidence=(*outcome.evidence, *facts.evidence, *problem),
+        fallback=fallback,
         at=context.ports.clock.now(),
     )
     return Report(outcome=outcome, status=status)
@@ -72,121 +90,30 @@ def finish(
 def _status_after(assessment: Assessment, outcome: Outcome) -> str:
     if not outcome.changed:
         return assessment.status
-    if outcome.result.startswith("restored:"):
+    if outcome.result.kind is ResultKind.RESTORED:
         return Status.IDLE
     return Status.IN_SYNC if outcome.ok else Status.FAILED
 
 
-def _standing(context: Context, facts: AppFacts, outcome: Outcome, upgrade: UpgradeFacts | None) -> Sequence[Alert]:
-    found: list[Alert] = []
-    loud = [hold for hold in outcome.holds if hold.reason not in QUIET]
-    if loud and upgrade is not None:
-        candidate = upgrade
-        found.append(
-            _alert(
-                context,
-                f"held-{loud[0].reason}",
-                Severity.WARNING,
-                key=candidate.version,
-                evidence=[f"{hold.reason}: {hold.detail}" for hold in outcome.holds],
-                clears_when="; ".join(hold.clears_when for hold in loud),
-                origin=facts.origin,
-                target=candidate.version,
-                notes=dict(candidate.notes),
-            )
-        )
-    if not outcome.changed and not outcome.ok:
-        name = outcome.result.partition(":")[0]
-        found.append(
-            _alert(
-                context,
-                name,
-                Severity.CRITICAL,
-                key=facts.running or "",
-                evidence=list(outcome.evidence),
-                clears_when="the app answers again",
-                origin=facts.running,
-                target=None,
-            )
-        )
-    if facts.recipe_problem:
-        found.append(
-            _alert(
-                context,
-                "recipe",
-                Severity.WARNING,
-                key="",
-                evidence=[facts.recipe_problem],
-                clears_when="the recipe can be fetched and read again",
-                origin=None,
-                target=None,
-            )
-        )
-    return found
+def _align_alerts(context: Context, end: standing.PassEnd) -> None:
+    """Raise what this pass found, resolve what it saw to be over."""
+    keep = [alert.fingerprint for alert in end.open if standing.still_stands(alert, end)]
+    for found in standing.find_conditions(end):
+        _raise(context, found.condition, found.evidence, found.origin, found.target, dict(found.notes))
+        keep.append(found.condition.fingerprint)
+    context.ports.alerts.resolve(context.app, keep, spare=end.outcome.op_id)
 
 
-def _alert(
+def _raise(
     context: Context,
-    reason: str,
-    severity: Severity,
-    *,
-    key: str,
+    condition: Condition,
     evidence: Sequence[str],
-    clears_when: str,
-    origin: str | None,
-    target: str | None,
-    notes: dict[str, str] | None = None,
-) -> Alert:
+    origin: str | None = None,
+    target: str | None = None,
+    notes: Mapping[str, str] | None = None,
+) -> None:
     now = context.ports.clock.now()
-    return Alert(
-        app=context.app,
-        reason=reason,
-        severity=severity,
-        from_version=origin,
-        to_version=target,
-        notes=notes or {},
-        evidence=tuple(evidence),
-        clears_when=clears_when,
-        fingerprint=f"{context.app}|{reason}|{key}",
-        first_at=now,
-        last_at=now,
-    )
-
-
-def _kept(context: Context, facts: AppFacts, assessment: Assessment, outcome: Outcome) -> list[str]:
-    """Conditions with an alert of their own that still stand: failed releases, a stalled operation."""
-    memory = context.ports.store.memory(context.app)
-    keep = _of_canonical(context) if context.spec.kind is Kind.CANONICAL else []
-    keep += [
-        f"{context.app}|{reason}|{q.version}|{q.commit}"
-        for q in memory.quarantine
-        for reason in ("rollback", "deploy-failed")
-        if facts.candidate is not None and facts.candidate.text == q.version
-    ]
-    practised = context.ports.store.drill(context.app) if context.spec.stateful else None
-    if practised is not None and practised.problems:
-        keep.append(f"{context.app}|drill|{practised.snapshot}")
-    if memory.host_faults is not None:
-        keep += _of_host(context, facts)
-    well = assessment.status in (Status.IN_SYNC, Status.OUT_OF_SYNC)
-    if not well or (outcome.changed and not outcome.ok):
-        keep += [f"{context.app}|rollback-failed|{q.version}|{q.commit}" for q in memory.quarantine]
-    if outcome.result.startswith("stalled"):
-        keep += [f"{context.app}|stalled|{outcome.op_id}"]
-    return keep
-
-
-def _of_canonical(context: Context) -> list[str]:
-    """Told by promotions and restores, and ended by them."""
-    dirty = context.ports.canonicals.use(context.app) is not None
-    return [f"{context.app}|promotion", *([f"{context.app}|restore-failed|"] if dirty else [])]
-
-
-def _of_host(context: Context, facts: AppFacts) -> list[str]:
-    candidate = facts.candidate
-    version = candidate.text if candidate else ""
-    commit = facts.tags.annotated.get(version, "")
-    return [f"{context.app}|{reason}|{version}|{commit}" for reason in ("aborted", "rollback", "rollback-failed")]
+    context.ports.alerts.raise_(condition.alert(now, evidence, origin=origin, target=target, notes=notes))
 
 
 def count_host_fault(context: Context, reason: str) -> None:
@@ -198,53 +125,33 @@ def count_host_fault(context: Context, reason: str) -> None:
 
 def report_busy(context: Context, why: str) -> Report:
     """Somebody else works on the app."""
-    result = "in-use" if context.spec.kind is Kind.CANONICAL else "busy"
-    return _plain(context, Status.UNKNOWN, result, (why,), ok=True)
+    kind = ResultKind.IN_USE if context.spec.kind is Kind.CANONICAL else ResultKind.BUSY
+    return _plain(context, Result(kind=kind), (why,), ok=True)
 
 
 def report_unknown(context: Context, exc: ReconcilerError) -> Report:
     """The world could not be looked at: nothing is done on it."""
-    return _plain(context, Status.UNKNOWN, "unknown", (str(exc),), ok=False)
+    return _plain(context, Result(kind=ResultKind.UNKNOWN), (str(exc),), ok=False)
 
 
 def report_broken(context: Context, exc: Exception) -> Report:
     """Something could not be done and stopped this app's pass; a journal, if open, stays for the next."""
-    alert = _alert(
-        context,
-        "error",
-        Severity.CRITICAL,
-        key=type(exc).__name__,
-        evidence=[str(exc)],
-        clears_when="the next pass gets through",
-        origin=None,
-        target=None,
-    )
-    context.ports.alerts.raise_(alert)
-    return _plain(context, Status.UNKNOWN, "error", (str(exc),), ok=False)
+    _raise(context, PassFailed(app=context.app, error_class=type(exc).__name__), [str(exc)])
+    return _plain(context, Result(kind=ResultKind.ERROR), (str(exc),), ok=False)
 
 
 def report_unreadable(context: Context, exc: StateError) -> Report:
     """One of our records is not to be trusted: hold the app, alert, touch nothing."""
-    alert = _alert(
-        context,
-        "state",
-        Severity.CRITICAL,
-        key=exc.path,
-        evidence=[str(exc)],
-        clears_when="the file is repaired or removed by a human; a copy lies beside it",
-        origin=None,
-        target=None,
-    )
-    context.ports.alerts.raise_(alert)
-    return _plain(context, Status.UNKNOWN, "held-state", (str(exc),), ok=False)
+    _raise(context, RecordUnreadable(app=context.app, path=exc.path), [str(exc)])
+    return _plain(context, held(HoldReason.STATE), (str(exc),), ok=False)
 
 
-def _plain(context: Context, status: Status, result: str, evidence: tuple[str, ...], *, ok: bool) -> Report:
+def _plain(context: Context, result: Result, evidence: tuple[str, ...], *, ok: bool) -> Report:
     entry = AppStatus(
         app=context.app,
         kind=context.spec.kind,
-        status=status,
-        result=result,
+        status=Status.UNKNOWN,
+        result=str(result),
         evidence=evidence,
         at=context.ports.clock.now(),
     )

@@ -11,8 +11,9 @@ from reconciler.engine.live.plan import PlannedApp
 from reconciler.engine.live.preflight import find_room_problem
 from reconciler.model.action import Deploy, Nothing, RollBack, Upgrade
 from reconciler.model.errors import StateError
-from reconciler.model.hold import Hold
+from reconciler.model.hold import Hold, HoldReason
 from reconciler.model.observed import World
+from reconciler.model.result import Result, held
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,7 @@ class PlanRow:
     status: str
     reason: str
     action: str
-    result: str | None
+    result: Result | None
     origin: str | None
     target: str | None
     changes: bool
@@ -31,6 +32,11 @@ class PlanRow:
     images: tuple[str, ...] = ()
     disk_bytes: int = 0
     steps: tuple[str, ...] = ()
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether a record of the app is not to be trusted."""
+        return self.result is not None and self.result.hold is HoldReason.STATE
 
 
 def plan(context: Context, world: World, fetch_problem: str | None) -> PlanRow:
@@ -47,7 +53,7 @@ def plan(context: Context, world: World, fetch_problem: str | None) -> PlanRow:
             status="unknown",
             reason=str(exc),
             action="nothing",
-            result="held-state",
+            result=held(HoldReason.STATE),
             origin=None,
             target=None,
             changes=False,

@@ -7,6 +7,7 @@ A crash at any step leaves the old canonical or the new one whole: the exchange 
 from dataclasses import replace
 
 from reconciler.core.canonical import promotion
+from reconciler.core.conditions import PromotionFailed
 from reconciler.core.testrun import base
 from reconciler.core.testrun import spec as testrun_spec
 from reconciler.engine.canonical import data
@@ -17,7 +18,6 @@ from reconciler.engine.release import build
 from reconciler.engine.testrun import plan as testrun_plan
 from reconciler.engine.testrun.environment import RunEnvironment
 from reconciler.engine.testrun.session import RunSession, surroundings
-from reconciler.model.alert import Alert, Severity
 from reconciler.model.canonical import Canonical, Green, Promotion
 from reconciler.model.errors import ActError, Interrupted, ReconcilerError
 from reconciler.model.journal import Failure, Step
@@ -181,19 +181,8 @@ def _tell(course: RunSession, failure: Failure | None) -> None:
     spec, alerts, now = course.plan.request.spec, course.site.ports.alerts, course.site.ports.clock.now()
     if failure is None:
         course.tell(promoted=True, promotion=f"{course.run.head.version} is the canonical now")
-        alerts.resolve(spec.app, [], reason="promotion")
+        alerts.resolve(spec.app, [], reason=PromotionFailed.REASON)
         return
     course.tell(promotion=f"{failure.step}: {failure.reason}")
-    alerts.raise_(
-        Alert(
-            app=spec.app,
-            reason="promotion",
-            severity=Severity.WARNING,
-            to_version=course.run.head.version,
-            evidence=(f"{failure.step}: {failure.reason}", *failure.evidence),
-            fingerprint=f"{spec.app}|promotion",
-            clears_when="a green run is promoted; the canonical before it stands as it was",
-            first_at=now,
-            last_at=now,
-        )
-    )
+    evidence = (f"{failure.step}: {failure.reason}", *failure.evidence)
+    alerts.raise_(PromotionFailed(app=spec.app).alert(now, evidence, target=course.run.head.version))

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from reconciler.core.conditions import ManyRealms
 from reconciler.core.host import realm_names
-from reconciler.model.alert import Alert, Severity
 from reconciler.model.errors import ActError, LockBusy, UsageError
 from reconciler.model.ids import HOST
 from reconciler.model.realm import Credentials
@@ -93,21 +93,10 @@ def _counted(keeper: RealmContext) -> dict[str, str]:
     """Every realm with its owner; raises the alert before their number hurts."""
     owners = dict(keeper.realms.owners())
     if len(owners) < keeper.settings.warn:
-        keeper.alerts.resolve(HOST, [], reason="realms")
+        keeper.alerts.resolve(HOST, [], reason=ManyRealms.REASON)
         return owners
-    now = keeper.clock.now()
-    keeper.alerts.raise_(
-        Alert(
-            app=HOST,
-            reason="realms",
-            severity=Severity.WARNING,
-            evidence=(f"{keeper.settings.warn} realms or more; slow near 300, the cap is {keeper.settings.cap}",),
-            clears_when="realms are deleted; ci-warm realm reap removes those of dead runs",
-            fingerprint=f"{HOST}|realms",
-            first_at=now,
-            last_at=now,
-        )
-    )
+    most = f"{keeper.settings.warn} realms or more; slow near 300, the cap is {keeper.settings.cap}"
+    keeper.alerts.raise_(ManyRealms().alert(keeper.clock.now(), [most]))
     return owners
 
 

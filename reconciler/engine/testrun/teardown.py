@@ -9,13 +9,13 @@ from enum import StrEnum
 
 import structlog
 
+from reconciler.core.conditions import RunLeftovers
 from reconciler.core.testrun import summary
 from reconciler.engine.canonical import data
 from reconciler.engine.clocks import unstoppable
 from reconciler.engine.context import Context
 from reconciler.engine.ports import Ports
 from reconciler.engine.testrun.environment import RunEnvironment
-from reconciler.model.alert import Alert, Severity
 from reconciler.model.app import AppSpec
 from reconciler.model.errors import ActError, Interrupted, LockBusy, ObserveError, ReconcilerError, StateError
 from reconciler.model.ids import HOST, AppName, StackName
@@ -24,7 +24,6 @@ from reconciler.state.runs import RunHandle
 
 log = structlog.get_logger("ci-warm")
 _POLL_S = 0.2
-LEFTOVERS = "run-leftovers"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,20 +141,9 @@ def _tell(site: RunEnvironment, left: Sequence[str]) -> None:
     alerts, now = site.ports.alerts, site.ports.clock.now()
     try:
         if not left:
-            alerts.resolve(HOST, [], reason=LEFTOVERS)
+            alerts.resolve(HOST, [], reason=RunLeftovers.REASON)
             return
-        alerts.raise_(
-            Alert(
-                app=HOST,
-                reason=LEFTOVERS,
-                severity=Severity.WARNING,
-                evidence=tuple(left),
-                first_at=now,
-                last_at=now,
-                clears_when="ci-warm runs reap removes them",
-                fingerprint=f"{HOST}|{LEFTOVERS}|",
-            )
-        )
+        alerts.raise_(RunLeftovers().alert(now, left))
     except OSError as exc:
         log.error("alert_not_written", error=str(exc))  # a full disk must not keep the next test waiting
 
