@@ -1,13 +1,13 @@
 """What every part of the engine is given. Holds nothing of its own."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reconciler.engine.ports import Ports
 from reconciler.model.app import AppSpec, HealthSpec
 from reconciler.model.ids import AppName, StackName
-from reconciler.model.journal import Change, Failure, Journal, Step
-from reconciler.model.release import Bundle
-from reconciler.model.settings import Settings
+from reconciler.model.journal import Failure, ServiceMark, Step
+from reconciler.model.settings import Limits, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,42 +31,41 @@ class Context:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Work:
-    """One step of one transaction: the context and the journal as it stands on disk."""
+class StepContext:
+    """What every step of a change is given: whose stack it is, and the step that a failure is reported at.
 
-    context: Context
-    journal: Journal
-    journaled: bool = True
-    """Whether the journal is on disk; a test run's is not: what it made is torn down, never resumed."""
+    `app` is who the records belong to; a test run's stack has another name than its app's.
+    """
 
-    def note(self, updates: dict[str, object]) -> None:
-        """Write something down before an effect that a resumed step must know."""
-        if self.journaled:
-            self.ports.store.put_journal(self.journal.model_copy(update=updates))
+    ports: Ports
+    limits: Limits
+    app: AppName
+    stack: StackName
+    step: Step
 
-    @property
-    def ports(self) -> Ports:
-        """Everything outside."""
-        return self.context.ports
+    def fail(self, reason: str, *evidence: str, host: bool = False) -> Failure:
+        """This step failed, as a value."""
+        return failed(self.step, reason, *evidence, host=host)
 
-    @property
-    def stack(self) -> StackName:
-        """The stack that the journal is about."""
-        return StackName(self.journal.stack)
+    def tell(self, text: str) -> None:
+        """Say to whoever watches what is being done."""
+        self.ports.progress(self.app, text)
 
-    def bundle(self, *, prior: bool) -> Bundle:
-        """The release to deploy: the candidate, or the prior one on the way back."""
-        release = self.journal.origin if prior and self.journal.origin else self.journal.target
-        return self.ports.store.bundle(AppName(self.journal.app), release.bundle)
 
-    def probing(self, bundle: Bundle) -> tuple[str, HealthSpec]:
-        """Domain and health settings to judge a release by: those it was rendered with.
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """Where and how a release is asked whether it is well."""
 
-        The spec may have moved on since the journal was opened. A heal is judged by the spec of today.
-        """
-        if self.journal.kind is Change.HEAL or not bundle.health:
-            return self.context.spec.domain, self.context.spec.health
-        return bundle.domain, HealthSpec.model_validate(bundle.health)
+    domain: str
+    health: HealthSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Before:
+    """What stood before a deploy: settling must see it move. `old_tasks`: ids of tasks that are not the deploy's."""
+
+    marks: Mapping[str, ServiceMark]
+    old_tasks: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

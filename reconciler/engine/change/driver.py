@@ -1,4 +1,4 @@
-"""Drives a transaction: intent to journal, one step, its result to journal, and again. Effects: through `actions`.
+"""Drives a transaction: intent to journal, one step, its result to journal, and again. Effects: through `steps`.
 
 Every decision (what follows, what a failure leads to, where a crash resumes) is in `core.change.transaction`.
 """
@@ -11,12 +11,22 @@ from reconciler.core.change import outcome as change_outcome
 from reconciler.core.change import transaction
 from reconciler.core.change.transaction import AfterFailure
 from reconciler.core.release.render import LABEL_BUNDLE
-from reconciler.engine.change.steps import commit, deploy, quiesce, record, restore, settle, snapshot, undeploy, verify
-from reconciler.engine.context import Context, Done, StepResult, Work
+from reconciler.engine.change.steps.commit import commit
+from reconciler.engine.change.steps.deploy import deploy
+from reconciler.engine.change.steps.quiesce import quiesce
+from reconciler.engine.change.steps.record import record
+from reconciler.engine.change.steps.restore import restore
+from reconciler.engine.change.steps.settle import settle
+from reconciler.engine.change.steps.snapshot import snapshot
+from reconciler.engine.change.steps.undeploy import undeploy
+from reconciler.engine.change.steps.verify import verify
+from reconciler.engine.context import DONE, Before, Context, Done, Judge, StepContext, StepResult
 from reconciler.model.action import Outcome
+from reconciler.model.app import HealthSpec
 from reconciler.model.errors import StateError
 from reconciler.model.ids import AppName, OpId, StackName
 from reconciler.model.journal import Change, Failure, Journal, Step
+from reconciler.model.release import Bundle, Release
 from reconciler.model.result import Result, ResultKind
 
 
@@ -60,7 +70,7 @@ def _drive(context: Context, journal: Journal) -> Outcome:
         ports.progress(journal.app, str(journal.step))
         ports.effect(f"{journal.step}:before")
         began = ports.clock.monotonic()
-        result = perform(Work(context=context, journal=journal))
+        result = _perform(context, journal)
         ports.effect(f"{journal.step}:after")
         spent = journal.phases.get(journal.step, 0.0) + ports.clock.monotonic() - began
         journal = journal.model_copy(update={"phases": {**journal.phases, str(journal.step): spent}})
@@ -78,45 +88,75 @@ def _drive(context: Context, journal: Journal) -> Outcome:
         _put(context, journal)
 
 
-def perform(work: Work) -> StepResult:
+def _perform(context: Context, journal: Journal) -> StepResult:
     """Do the journal's current step, and nothing else."""
-    match work.journal.step:
+    at = StepContext(
+        ports=context.ports,
+        limits=context.settings.limits,
+        app=AppName(journal.app),
+        stack=StackName(journal.stack),
+        step=journal.step,
+    )
+    match journal.step:
         case Step.OPENED:
-            return Done(updates={})
+            return DONE
         case Step.UNDEPLOY | Step.BACK_UNDEPLOY:
-            return undeploy.act(work)
-        case Step.QUIESCE | Step.BACK_QUIESCE:
-            return quiesce.act(work)
+            return undeploy(at)
+        case Step.QUIESCE:
+            return quiesce(at, journal.volumes, change=journal.kind)
+        case Step.BACK_QUIESCE:
+            untouched = not transaction.needs_restore(journal)
+            return quiesce(at, journal.volumes, change=journal.kind, data_is_untouched=untouched)
         case Step.SNAPSHOT:
-            return snapshot.act(work)
-        case Step.DEPLOY:
-            return _guard(work, lambda: deploy.act(work, prior=False))
-        case Step.SETTLE:
-            return settle.act(work, prior=False)
-        case Step.VERIFY:
-            return verify.act(work, prior=False)
+            return snapshot(at, journal.op_id, journal.volumes, journal.origin)
+        case Step.DEPLOY | Step.SETTLE | Step.VERIFY:
+            return _guard(at, lambda: _bring_up(context, at, journal, journal.target))
+        case Step.BACK_DEPLOY | Step.BACK_SETTLE | Step.BACK_VERIFY:
+            return _guard(at, lambda: _bring_up(context, at, journal, journal.origin or journal.target))
         case Step.COMMIT:
-            return commit.act(work)
+            return commit(at, journal)
         case Step.BACK_RESTORE:
-            return restore.act(work)
-        case Step.BACK_DEPLOY:
-            return _guard(work, lambda: deploy.act(work, prior=True))
-        case Step.BACK_SETTLE:
-            return settle.act(work, prior=True)
-        case Step.BACK_VERIFY:
-            return verify.act(work, prior=True)
+            return restore(at, journal.op_id, journal.volumes, journal.snapshot)
         case Step.RECORD:
-            return record.act(work)
+            return record(at, journal)
+        case never:
+            assert_never(never)
+
+
+def _bring_up(context: Context, at: StepContext, journal: Journal, release: Release) -> StepResult:
+    """Deploy, settle or verify a release: the candidate, or the prior one on the way back."""
+    bundle = context.ports.store.bundle(at.app, release.bundle)
+    judge, before = _judge(context, journal, bundle), Before(marks=journal.marks, old_tasks=journal.old_tasks)
+    match journal.step:
+        case Step.DEPLOY | Step.BACK_DEPLOY:
+            return deploy(at, bundle, lambda found: _note(context, journal, found))
+        case Step.SETTLE | Step.BACK_SETTLE:
+            return settle(at, bundle, judge.health, before)
         case _:
-            assert_never(work.journal.step)
+            return verify(at, bundle, judge, before)
 
 
-def _guard(work: Work, call: Callable[[], StepResult]) -> StepResult:
+def _judge(context: Context, journal: Journal, bundle: Bundle) -> Judge:
+    """How to judge a release: by what it was rendered with, as the spec may have moved on since the journal opened.
+
+    A heal is judged by the spec of today.
+    """
+    if journal.kind is Change.HEAL or not bundle.health:
+        return Judge(domain=context.spec.domain, health=context.spec.health)
+    return Judge(domain=bundle.domain, health=HealthSpec.model_validate(bundle.health))
+
+
+def _note(context: Context, journal: Journal, before: Before) -> None:
+    noted = {"marks": dict(before.marks), "old_tasks": before.old_tasks}
+    context.ports.store.put_journal(journal.model_copy(update=noted))
+
+
+def _guard(at: StepContext, call: Callable[[], StepResult]) -> StepResult:
     """A release that can no longer be read is a failure of the step, not of the program."""
     try:
         return call()
     except StateError as exc:
-        return Failure(step=work.journal.step, reason=str(exc)[:500], fault="host")
+        return at.fail(str(exc), host=True)
 
 
 def _after_failure(journal: Journal, failure: Failure) -> tuple[Journal, Step | None]:

@@ -1,79 +1,94 @@
-"""One stack of a test: up, down, saved, put back, with the steps that live apps use. Effects: as those steps.
+"""One stack of a test: deployed, undeployed, snapshotted, restored, with the steps that live apps use.
 
-Nothing is journaled: what a run made is torn down, and a canonical has its own marks (`warm`).
+Effects: as those steps. Nothing is journaled: what a run made is torn down, and a canonical has its own marks
+(`engine.canonical.data`).
 """
 
-from reconciler.engine.change import driver
-from reconciler.engine.context import Context, Done, Work, failed
+from collections.abc import Callable
+
+from reconciler.engine.change.steps import deploy as deploy_step
+from reconciler.engine.change.steps import quiesce as quiesce_step
+from reconciler.engine.change.steps import restore as restore_step
+from reconciler.engine.change.steps import settle as settle_step
+from reconciler.engine.change.steps import snapshot as snapshot_step
+from reconciler.engine.change.steps import undeploy as undeploy_step
+from reconciler.engine.change.steps import verify as verify_step
+from reconciler.engine.context import Before, Context, Done, Judge, StepContext, StepResult, failed
+from reconciler.model.app import HealthSpec
 from reconciler.model.errors import ActError, ObserveError, StateError
-from reconciler.model.journal import Change, Failure, Journal, Step
+from reconciler.model.ids import StackName
+from reconciler.model.journal import Failure, Step
 from reconciler.model.release import Bundle
+
+_NOTHING = Before(marks={}, old_tasks=())
 
 
 def deploy(context: Context, bundle: Bundle) -> Failure | None:
     """Deploy, settle, verify; None: it stands and answers. In place, if an older release stands already."""
     context.ports.store.put_bundle(bundle)
-    return _steps(context, _journal(context, bundle), Step.DEPLOY, Step.SETTLE, Step.VERIFY)
+    judge, noted = _judge(context, bundle), [_NOTHING]
+    return (
+        _run(context, bundle, Step.DEPLOY, lambda at: deploy_step.deploy(at, bundle, noted.append))
+        or _run(context, bundle, Step.SETTLE, lambda at: settle_step.settle(at, bundle, judge.health, noted[-1]))
+        or _run(context, bundle, Step.VERIFY, lambda at: verify_step.verify(at, bundle, judge, noted[-1]))
+    )
 
 
 def undeploy(context: Context, bundle: Bundle) -> Failure | None:
     """Take the services down and wait until nothing can write; the data stays."""
-    return _steps(context, _journal(context, bundle), Step.UNDEPLOY, Step.QUIESCE)
+    names = _list_volumes(bundle)
+    return _run(context, bundle, Step.UNDEPLOY, undeploy_step.undeploy) or _run(
+        context, bundle, Step.QUIESCE, lambda at: quiesce_step.quiesce(at, names)
+    )
 
 
 def verify(context: Context, bundle: Bundle) -> Failure | None:
     """Ask once more whether it is well."""
-    return _steps(context, _journal(context, bundle), Step.VERIFY)
+    judge = _judge(context, bundle)
+    return _run(context, bundle, Step.VERIFY, lambda at: verify_step.verify(at, bundle, judge, _NOTHING))
 
 
 def snapshot(context: Context, bundle: Bundle, op_id: str) -> Failure | None:
-    """Snapshot the volumes of what was taken down, read back and exchanged for the snapshot before."""
-    return _steps(context, _journal(context, bundle, op_id=op_id), Step.SNAPSHOT)
+    """Snapshot the volumes of what was undeployed, read back and exchanged for the snapshot before."""
+    names = _list_volumes(bundle)
+    return _run(context, bundle, Step.SNAPSHOT, lambda at: snapshot_step.snapshot(at, op_id, names, bundle.release))
 
 
-def restore(context: Context, bundle: Bundle, snapshot: str, op_id: str) -> Failure | None:
-    """Make the volumes equal the snapshot; those that it does not have are emptied."""
-    wanted = _journal(context, bundle, op_id=op_id).model_copy(update={"snapshot": snapshot})
-    failure = _steps(context, wanted, Step.BACK_RESTORE)
+def restore(context: Context, bundle: Bundle, wanted: str, op_id: str) -> Failure | None:
+    """Make the volumes equal the snapshot `wanted`; those that it does not have are emptied."""
+    names = _list_volumes(bundle)
+    failure = _run(context, bundle, Step.BACK_RESTORE, lambda at: restore_step.restore(at, op_id, names, wanted))
     if failure is None:
-        names = sorted({*bundle.volumes.values()})
         found = context.ports.engine.observe_volumes(names)
         context.ports.snapshots.forget_aside([volume for volume in found.values() if volume.path])
         context.ports.snapshots.remember(context.app, list(found.values()))
     return failure
 
 
-def _journal(context: Context, bundle: Bundle, op_id: str = "run") -> Journal:
-    release = bundle.release
-    return Journal(
-        op_id=op_id,
+def _list_volumes(bundle: Bundle) -> tuple[str, ...]:
+    return tuple(sorted(bundle.volumes.values()))
+
+
+def _judge(context: Context, bundle: Bundle) -> Judge:
+    if not bundle.health:
+        return Judge(domain=context.spec.domain, health=context.spec.health)
+    return Judge(domain=bundle.domain, health=HealthSpec.model_validate(bundle.health))
+
+
+def _run(context: Context, bundle: Bundle, step: Step, work: Callable[[StepContext], StepResult]) -> Failure | None:
+    at = StepContext(
+        ports=context.ports,
+        limits=context.settings.limits,
         app=context.app,
-        stack=bundle.stack,
-        kind=Change.UPGRADE,
-        stateful=True,
-        origin=release,
-        target=release,
-        desired="",
-        volumes=tuple(sorted(bundle.volumes.values())),
-        started_at=context.ports.clock.now(),
-        actor=context.actor,
+        stack=StackName(bundle.stack),
+        step=step,
     )
-
-
-def _steps(context: Context, journal: Journal, *steps: Step) -> Failure | None:
-    for step in steps:
-        journal = journal.model_copy(update={"step": step})
-        context.ports.clock.wait(0)
-        context.ports.progress(context.app, str(step))
-        try:
-            context.ports.effect(f"run:{step}:before")
-            result = driver.perform(Work(context=context, journal=journal, journaled=False))
-        except (ActError, ObserveError, StateError) as exc:
-            host = not isinstance(exc, ActError) or exc.host_fault
-            return failed(step, str(exc), host=host)
-        context.ports.effect(f"run:{step}:after")
-        if isinstance(result, Failure):
-            return result
-        if isinstance(result, Done):
-            journal = journal.model_copy(update=result.updates)
-    return None
+    context.ports.clock.wait(0)
+    at.tell(str(step))
+    try:
+        context.ports.effect(f"run:{step}:before")
+        result = work(at)
+    except (ActError, ObserveError, StateError) as exc:
+        return failed(step, str(exc), host=not isinstance(exc, ActError) or exc.host_fault)
+    context.ports.effect(f"run:{step}:after")
+    return None if isinstance(result, Done) else result

@@ -2,41 +2,38 @@
 
 from collections.abc import Sequence
 
-from reconciler.core.change.transaction import needs_restore
-from reconciler.engine.context import DONE, StepResult, Work, failed
+from reconciler.engine.context import DONE, StepContext, StepResult
 from reconciler.model.errors import ActError
-from reconciler.model.journal import Change, Step
+from reconciler.model.journal import Change
 from reconciler.ports.node import Holder
 
 _POLL_S = 0.05
 
 
-def act(work: Work) -> StepResult:
+def quiesce(
+    at: StepContext, volumes: Sequence[str], *, change: Change = Change.UPGRADE, data_is_untouched: bool = False
+) -> StepResult:
     """Wait for every container of the stack, and every other that mounts its volumes, to be gone or dead.
 
     A heal lets those live that a service still wants: it only waits for strays of a service that was removed.
-    At the deadline nothing is done to foreign containers: the step fails.
+    At the deadline nothing is done to foreign containers: the step fails. `data_is_untouched`: on the way back, where
+    nothing is to be restored; a stranger may then keep what it held before.
     """
-    ports, journal = work.ports, work.journal
-    deadline = ports.clock.monotonic() + work.context.settings.limits.quiesce
+    ports, patience = at.ports, at.limits.quiesce
+    deadline = ports.clock.monotonic() + patience
     while True:
-        found = blocking(ports.engine.holders(work.stack, journal.volumes), journal.kind)
+        found = blocking(ports.engine.holders(at.stack, volumes), change)
         if not found:
             return DONE
         try:
             ports.engine.remove_dead([holder for holder in found if holder.of_stack])
         except ActError as exc:
-            return failed(journal.step, str(exc), host=True)
+            return at.fail(str(exc), host=True)
         if ports.clock.monotonic() > deadline:
-            if journal.step is Step.BACK_QUIESCE and not needs_restore(journal) and not any(h.of_stack for h in found):
-                return DONE  # a stranger holds untouched data, as it did before: the prior is better up than down
+            if data_is_untouched and not any(holder.of_stack for holder in found):
+                return DONE  # the prior is better up than down
             names = ", ".join(f"{holder.name} ({holder.state})" for holder in found)
-            return failed(
-                journal.step,
-                "a container still holds the volumes",
-                f"after {work.context.settings.limits.quiesce:g} s: {names}",
-                host=True,
-            )
+            return at.fail("a container still holds the volumes", f"after {patience:g} s: {names}", host=True)
         ports.clock.wait(_POLL_S)
 
 

@@ -3,18 +3,19 @@
 The order is a promise: the alert is durable before the journal closes, and every write may happen twice.
 """
 
+from collections.abc import Sequence
+
 from reconciler.core.change import outcome
-from reconciler.engine.context import DONE, StepResult, Work
+from reconciler.engine.context import DONE, StepContext, StepResult
 from reconciler.model.errors import ActError, ObserveError, StateError
-from reconciler.model.ids import AppName
 from reconciler.model.journal import Journal
 from reconciler.model.memory import Memory
 
 
-def act(work: Work) -> StepResult:
+def record(at: StepContext, journal: Journal) -> StepResult:
     """Record the outcome. Housekeeping that fails is reported, never a reason to keep the journal."""
-    ports, journal = work.ports, work.journal
-    app, now = AppName(journal.app), ports.clock.now()
+    ports, app = at.ports, at.app
+    now = ports.clock.now()
     alert = outcome.alert(journal, now)
     if alert is not None:
         ports.alerts.raise_(alert, anew=True)
@@ -25,13 +26,13 @@ def act(work: Work) -> StepResult:
         ports.store.put_memory(learnt)
         ports.effect("record:memory")
     if alert is not None:
-        record = outcome.known_good(journal, ports.store.known_good(app), now)
-        if record is not None:
-            ports.store.put_known_good(record)
+        known = outcome.known_good(journal, ports.store.known_good(app), now)
+        if known is not None:
+            ports.store.put_known_good(known)
             ports.effect("record:known-good")
     ports.history.append(outcome.history(journal, now))
     ports.effect("record:history")
-    _tidy(work, went_well=outcome.is_good(journal))
+    _tidy(at, journal.volumes, went_well=outcome.is_good(journal))
     return DONE
 
 
@@ -46,14 +47,14 @@ def _already_learnt(journal: Journal, memory: Memory) -> bool:
     )
 
 
-def _tidy(work: Work, *, went_well: bool) -> None:
-    ports, app = work.ports, AppName(work.journal.app)
+def _tidy(at: StepContext, volumes: Sequence[str], *, went_well: bool) -> None:
+    ports, app = at.ports, at.app
     known = ports.store.known_good(app)
     try:
         if went_well:
-            volumes = ports.engine.observe_volumes(work.journal.volumes)
-            ports.snapshots.forget_aside([volume for volume in volumes.values() if volume.path])
-            ports.engine.remove_unused_configs(work.stack)
+            found = ports.engine.observe_volumes(volumes)
+            ports.snapshots.forget_aside([volume for volume in found.values() if volume.path])
+            ports.engine.remove_unused_configs(at.stack)
         releases = [known.release, *([known.fallback.release] if known.fallback else [])] if known else []
         ports.engine.protect_images(app, sorted({image for release in releases for image in release.images.values()}))
         ports.store.prune_bundles(app, [release.bundle for release in releases])

@@ -4,10 +4,11 @@ Beside watching, it hastens what Swarm is slow with and wakes what Swarm forgot.
 """
 
 from collections.abc import Callable
+from typing import assert_never
 
-from reconciler.core.change import settle
+from reconciler.core.change import settle as rules
 from reconciler.engine.change.steps.wake import Waker
-from reconciler.engine.context import Done, StepResult, Work, failed
+from reconciler.engine.context import Before, Done, StepContext, StepResult
 from reconciler.model.app import HealthSpec
 from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.observed import StackObs
@@ -17,11 +18,10 @@ from reconciler.model.settling import Failed, Fault, Moving, Settled, Settling
 POLL_S = 0.1
 
 
-def want(work: Work, bundle: Bundle) -> settle.Expected:
+def expect(at: StepContext, bundle: Bundle, health: HealthSpec) -> rules.Expected:
     """What settling must find, from the bundle and the spec's patience."""
-    _, health = work.probing(bundle)
-    limits = work.context.settings.limits
-    return settle.Expected(
+    limits = at.limits
+    return rules.Expected(
         bundle=bundle.id,
         services=bundle.images,
         min_healthy_s=health.min_healthy,
@@ -41,62 +41,61 @@ def tolerated_restarts(health: HealthSpec, services: int) -> int:
     return 0 if services == 1 else 2
 
 
-def act(work: Work, *, prior: bool) -> StepResult:
+def settle(at: StepContext, bundle: Bundle, health: HealthSpec, before: Before) -> StepResult:
     """Poll until settled or failed; an engine that does not answer is waited for, never judged."""
-    bundle = work.bundle(prior=prior)
-    verdict = watch(work, want(work, bundle), stop=lambda _: False)
+    verdict = watch(at, expect(at, bundle, health), before, stop=lambda _: False)
     match verdict:
         case Settled():
-            _prune_orphans(work, bundle)
-            stack = work.ports.engine.observe_stack(work.stack)
+            _prune_orphans(at, bundle)
+            stack = at.ports.engine.observe_stack(at.stack)
             return Done(updates={"settled_services": {s.name: s.spec_fingerprint for s in stack.services}})
         case Failed(reason=reason, evidence=evidence, fault=fault):
-            return failed(work.journal.step, reason, *evidence, host=fault is Fault.HOST)
-        case _:
-            raise AssertionError(verdict)
+            return at.fail(reason, *evidence, host=fault is Fault.HOST)
+        case Moving():
+            raise AssertionError("watching ends with a verdict")
+        case never:
+            assert_never(never)
 
 
-def watch(work: Work, wanted: settle.Expected, stop: Callable[[StackObs], bool]) -> Settling:
+def watch(at: StepContext, wanted: rules.Expected, before: Before, stop: Callable[[StackObs], bool]) -> Settling:
     """Feed looks to the settle rules until they are final, or `stop` says that the look is enough.
 
     Raises:
         ObserveError: the engine has not answered until the deadline: unknown, so the journal stays.
     """
-    clock, journal = work.ports.clock, work.journal
-    waker = Waker(work)
-    state = settle.Progress(began=clock.monotonic(), moved_at=clock.monotonic())
+    clock = at.ports.clock
+    waker = Waker(at)
+    state = rules.Progress(began=clock.monotonic(), moved_at=clock.monotonic())
     shown = ""
     while True:
         try:
-            stack = work.ports.engine.observe_stack(work.stack)
+            stack = at.ports.engine.observe_stack(at.stack)
         except ObserveError:
             if clock.monotonic() - state.began > wanted.deadline_s:
                 raise
             clock.wait(POLL_S * 5)
             continue
-        state, verdict = settle.step(
-            state, wanted, journal.marks, frozenset(journal.old_tasks), stack, clock.monotonic()
-        )
+        state, verdict = rules.step(state, wanted, before.marks, frozenset(before.old_tasks), stack, clock.monotonic())
         if not isinstance(verdict, Moving) or stop(stack):
             return verdict
-        work.ports.engine.hasten(stack)
+        at.ports.engine.hasten(stack)
         waker.see(stack)
         if verdict.waiting_for != shown:
             shown = verdict.waiting_for
-            work.ports.progress(work.journal.app, f"waiting for {shown}")
+            at.tell(f"waiting for {shown}")
         clock.wait(POLL_S)
 
 
-def _prune_orphans(work: Work, bundle: Bundle) -> None:
+def _prune_orphans(at: StepContext, bundle: Bundle) -> None:
     """Remove services that the release no longer has; Swarm leaves them running."""
-    stack = work.ports.engine.observe_stack(work.stack)
+    stack = at.ports.engine.observe_stack(at.stack)
     orphans = [service.name for service in stack.services if service.name not in bundle.images]
     if orphans:
         try:
-            work.ports.engine.remove_services(work.stack, orphans)
+            at.ports.engine.remove_services(at.stack, orphans)
         except ActError as exc:
             # The next pass sees them as drift and tries again.
-            work.ports.progress(work.journal.app, f"prune-orphans: not removed: {exc}")
+            at.tell(f"prune-orphans: not removed: {exc}")
             return
         for name in orphans:
-            work.ports.progress(work.journal.app, f"prune-orphans: removed {name!r}")
+            at.tell(f"prune-orphans: removed {name!r}")

@@ -1,41 +1,45 @@
 """Take the verified snapshot that a way back restores. Effects: the app's snapshot folder."""
 
-from reconciler.engine.change.steps import quiesce
-from reconciler.engine.context import Done, StepResult, Work, failed
+from collections.abc import Sequence
+
+from reconciler.engine.change.steps.quiesce import blocking
+from reconciler.engine.context import Done, StepContext, StepResult
 from reconciler.engine.ports import Ports
 from reconciler.model.errors import ActError, StateError
 from reconciler.model.ids import AppName
+from reconciler.model.release import Release
 from reconciler.model.snapshot import SnapshotManifest
 
 
-def act(work: Work) -> StepResult:
-    """Snapshot the volumes of what ran. On failure the old snapshot stays."""
-    ports, journal = work.ports, work.journal
-    app = AppName(journal.app)
-    prior = journal.origin or journal.target
-    # Of both releases: what the candidate mounts besides and exists already must come back too.
-    volumes = ports.engine.observe_volumes(journal.volumes)
-    blocking = quiesce.blocking(ports.engine.holders(work.stack, list(volumes)))
-    if blocking:
-        return failed(journal.step, "a container holds the volumes", blocking[0].name, host=True)
+def snapshot(at: StepContext, op_id: str, names: Sequence[str], prior: Release | None) -> StepResult:
+    """Snapshot the volumes of what ran. On failure the old snapshot stays.
+
+    `names`: of both releases; what the candidate mounts besides and exists already must come back too. `prior` None:
+    nobody knows which release wrote them.
+    """
+    ports = at.ports
+    volumes = ports.engine.observe_volumes(names)
+    holders = blocking(ports.engine.holders(at.stack, list(volumes)))
+    if holders:
+        return at.fail("a container holds the volumes", holders[0].name, host=True)
     manifest = SnapshotManifest(
-        id=journal.op_id,
-        app=app,
-        stack=journal.stack,
-        version=prior.version if journal.origin else "unknown",
-        commit=prior.commit if journal.origin else "",
-        images=prior.images if journal.origin else {},
+        id=op_id,
+        app=at.app,
+        stack=at.stack,
+        version=prior.version if prior else "unknown",
+        commit=prior.commit if prior else "",
+        images=prior.images if prior else {},
         node=ports.engine.look().node_id,
         created_at=ports.clock.now(),
-        op_id=journal.op_id,
+        op_id=op_id,
         volumes=(),
     )
     try:
         done = ports.snapshots.create(
-            manifest, [volumes[name] for name in sorted(volumes)], before_exchange=lambda: drop_fallback(ports, app)
+            manifest, [volumes[name] for name in sorted(volumes)], before_exchange=lambda: drop_fallback(ports, at.app)
         )
     except (ActError, StateError) as exc:
-        return failed(journal.step, str(exc), host=True)
+        return at.fail(str(exc), host=True)
     return Done(updates={"snapshot": done.id})
 
 

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
-from reconciler.engine.change.steps import settle as settling
-from reconciler.engine.context import DONE, StepResult, Work, failed
+from reconciler.engine.change.steps import settle
+from reconciler.engine.context import DONE, Before, Judge, StepContext, StepResult
 from reconciler.model.app import HealthSpec
 from reconciler.model.errors import ObserveError
 from reconciler.model.probe import Probe, ProbeAnswer
+from reconciler.model.release import Bundle
 from reconciler.model.settling import Failed, Fault, Settled
 
 
@@ -26,37 +27,35 @@ def probe_of(domain: str, health: HealthSpec) -> Probe:
     )
 
 
-def act(work: Work, *, prior: bool) -> StepResult:
+def verify(at: StepContext, bundle: Bundle, judge: Judge, before: Before) -> StepResult:
     """Probe until `successes` good answers in a row came while the same tasks ran; a failing task ends it at once."""
-    clock, bundle = work.ports.clock, work.bundle(prior=prior)
-    domain, health = work.probing(bundle)
-    wanted = replace(settling.want(work, bundle), min_healthy_s=0.0)
+    clock, domain, health = at.ports.clock, judge.domain, judge.health
+    wanted = replace(settle.expect(at, bundle, health), min_healthy_s=0.0)
     began = clock.monotonic()
     good, carrying, answer = 0, frozenset[str](), ProbeAnswer(ok=False, code=0, detail="not asked yet")
     while True:
         try:
-            verdict = settling.watch(work, wanted, stop=lambda _: True)
+            verdict = settle.watch(at, wanted, before, stop=lambda _: True)
         except ObserveError:
             verdict = None
         if isinstance(verdict, Failed):
             host = verdict.fault is Fault.HOST
-            return failed(work.journal.step, verdict.reason, *verdict.evidence, host=host)
+            return at.fail(verdict.reason, *verdict.evidence, host=host)
         tasks = verdict.task_ids if isinstance(verdict, Settled) else frozenset[str]()
         if tasks != carrying or not isinstance(verdict, Settled):
             good, carrying = 0, tasks
         else:
-            answer = work.ports.prober.probe(probe_of(domain, health))
+            answer = at.ports.prober.probe(probe_of(domain, health))
             good = good + 1 if answer.ok else 0
             if not answer.ok:
-                work.ports.progress(work.journal.app, f"not healthy yet: {answer.detail}")
+                at.tell(f"not healthy yet: {answer.detail}")
         if good >= health.successes:
             return DONE
         if clock.monotonic() - began > health.deadline:
             if verdict is None:
                 raise ObserveError("the engine has not answered until the deadline")
-            return failed(
-                work.journal.step,
+            return at.fail(
                 f"not healthy within {health.deadline:g} s: {answer.detail}",
                 f"{health.scheme}://{domain}{health.path} at {health.address}:{health.probe_port}",
             )
-        clock.wait(health.interval if good else max(health.interval, settling.POLL_S))
+        clock.wait(health.interval if good else max(health.interval, settle.POLL_S))

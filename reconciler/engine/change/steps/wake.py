@@ -1,7 +1,7 @@
 """Wake services whose tasks Swarm forgot (`core.change.lost_tasks`). Effects: the engine, at most once per patience."""
 
 from reconciler.core.change import lost_tasks
-from reconciler.engine.context import Work
+from reconciler.engine.context import StepContext
 from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.observed import StackObs
 
@@ -11,8 +11,8 @@ _LOOK_EVERY_S = 0.5
 class Waker:
     """Looks beyond the stack only while something waits for a host port: that look is of the whole engine."""
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
+    def __init__(self, at: StepContext) -> None:
+        self._context = at
         self._state = lost_tasks.NOTHING
         self._next = 0.0
 
@@ -21,15 +21,15 @@ class Waker:
         if not lost_tasks.waiting(stack):
             self._state = lost_tasks.NOTHING
             return
-        at = self._work.ports.clock.monotonic()
-        if at < self._next:
+        now = self._context.ports.clock.monotonic()
+        if now < self._next:
             return
-        self._next = at + _LOOK_EVERY_S
+        self._next = now + _LOOK_EVERY_S
         try:
-            taken = self._work.ports.engine.look().taken_ports
-            self._state, names = lost_tasks.step(self._state, stack, taken, at)
+            taken = self._context.ports.engine.look().taken_ports
+            self._state, names = lost_tasks.step(self._state, stack, taken, now)
             if names:
-                self._work.ports.engine.wake(self._work.stack, names)
-                self._work.ports.progress(self._work.journal.app, f"woke {', '.join(names)}: its host port is free")
+                self._context.ports.engine.wake(self._context.stack, names)
+                self._context.tell(f"woke {', '.join(names)}: its host port is free")
         except (ActError, ObserveError):
             return
