@@ -174,7 +174,7 @@ def engine_of(settings: Settings, state: Path) -> tuple[Engine, Registry]:
     return SwarmEngine(settings.docker_host, settings.limits), HttpRegistry(settings.registries)
 
 
-def keeper(app: App) -> "RealmContext":
+def realm_context(app: App) -> "RealmContext":
     """What realms need: the live Keycloak of the settings, asked at the domain and address of its spec.
 
     Raises:
@@ -204,13 +204,13 @@ def keeper(app: App) -> "RealmContext":
         port=health.port or (443 if health.scheme == "https" else 80),
         verify=(health.ca_file or True) if health.tls_verify else False,
     )
-    desk = RealmStore(app.state / "realms", app.clock.now)
+    store = RealmStore(app.state / "realms", app.clock.now)
     return RealmContext(
-        realms=KeycloakRealms(server), desk=desk, alerts=app.ports.alerts, clock=app.ports.clock, settings=settings
+        realms=KeycloakRealms(server), store=store, alerts=app.ports.alerts, clock=app.ports.clock, settings=settings
     )
 
 
-def site(app: App) -> "RunEnvironment":
+def run_environment(app: App) -> "RunEnvironment":
     """What test runs need."""
     from reconciler.adapters import host
     from reconciler.adapters.checks import CommandChecks
@@ -222,13 +222,13 @@ def site(app: App) -> "RunEnvironment":
         ports=app.ports,
         settings=app.settings,
         specs=app.specs,
-        desk=app.runs,
+        runs=app.runs,
         refs=GitRefs(app.recipes),
         metadata=specs.RecipeYaml(),
         snapshots_at=FolderSnapshots,
         checks=CommandChecks(app.clock.wait),
         backups=VolumeFiles(),
-        keeper=lambda: keeper(app),
+        realm_context=lambda: realm_context(app),
         usages=lambda paths: host.usages([app.state, *map(Path, paths)]),
     )
 

@@ -172,13 +172,13 @@ def _reap(operator: OperatorFiles) -> realms.Reaped | None:
     if app is None or app.settings.keycloak is None:
         return None
     # The specs may have been read again since the app was put together.
-    return realms.reap(composition.keeper(replace(app, specs=operator.specs)))
+    return realms.reap(composition.realm_context(replace(app, specs=operator.specs)))
 
 
 def _reap_runs(operator: OperatorFiles, now: Desired) -> None:
     """Remove what dead runs left; one that cannot be removed is told by its report and tried again."""
     if operator.app is not None:
-        done = teardown.reap(replace(composition.site(operator.app), specs=now.specs, ports=now.ports))
+        done = teardown.reap(replace(composition.run_environment(operator.app), specs=now.specs, ports=now.ports))
         for run in done.removed:
             log.info("run_reaped", run=run)
 

@@ -236,7 +236,7 @@ class Lab:
     def test(self, mode: str = "cold", effect: Callable[[str], None] = no_effect, **asked: Any) -> Run:
         """A test run of the canonical in this process."""
         app = self.build(effect)
-        site = composition.site(app)
+        site = composition.run_environment(app)
         app.ports.recipes.fetch(app.spec(self.name).recipe.url)
         plan = testrun_plan.plan_run(
             site, testrun_plan.RunRequest(spec=app.spec(self.name), mode=RunMode(mode), actor="test", **asked)

@@ -21,7 +21,7 @@ def _open(recipe: str) -> "tuple[App, Context]":
     from reconciler.engine.context import Context
 
     built = common.app()
-    spec = composition.site(built).enrolled(recipe)
+    spec = composition.run_environment(built).enrolled(recipe)
     return built, Context(ports=built.ports, settings=built.settings, spec=spec, actor=common.actor())
 
 

@@ -20,7 +20,7 @@ group = typer.Typer(help="A realm per run on the shared Keycloak.", no_args_is_h
 def _keeper() -> "RealmContext":
     from reconciler import app as composition
 
-    return composition.keeper(common.app())
+    return composition.realm_context(common.app())
 
 
 @group.command("list")

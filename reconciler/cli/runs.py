@@ -88,7 +88,7 @@ def opened() -> "tuple[App, RunEnvironment]":
     from reconciler.engine.testrun import teardown
 
     built = common.app()
-    site = composition.site(built)
+    site = composition.run_environment(built)
     teardown.reap(site)
     return built, site
 
@@ -166,7 +166,7 @@ def list_(
         built = common.app()
         found = [run for run in built.runs.reports() if recipe in (None, run.app)][:limit]
         if recipe is not None and not found:
-            composition.site(built).enrolled(recipe)
+            composition.run_environment(built).enrolled(recipe)
     if json:
         common.print_json([common.dumped(run) for run in found])
         return
@@ -225,7 +225,7 @@ def reap(
         built = common.app()
         if run is not None and built.runs.report(run) is None:
             raise UsageError(f"there is no run {run!r}; ci-warm runs list shows them")
-        done = teardown.reap(composition.site(built), only=run)
+        done = teardown.reap(composition.run_environment(built), only=run)
     if json:
         common.print_json(common.fields(done))
     for name in () if json else done.removed:

@@ -34,7 +34,7 @@ def sweep(
         first = engine_sweep.Desired(settings=built.settings, specs=built.specs, ports=built.ports)
         held = built.ports.locks.turn("sweep", "ci-warm sweep")
         try:
-            teardown.reap(composition.site(built))
+            teardown.reap(composition.run_environment(built))
             tests = composition.cold_runs(built, common.OPTIONS.config, import_module("reconciler.cli.main").command)
             with _bar() as progress:
                 order = engine_sweep.Order(again=again or every, every=every, progress=progress)

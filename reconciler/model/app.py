@@ -196,7 +196,7 @@ class AppSpec(Strict):
         return AppName(self.name)
 
     @property
-    def trial(self) -> TestSpec:
+    def test_spec(self) -> TestSpec:
         """How the recipe is tested, as far as the spec says."""
         return self.tests or TestSpec()
 

@@ -157,7 +157,7 @@ _PLAIN = {
 
 
 def _complete(spec: AppSpec, settings: Settings, file: str) -> AppSpec:
-    if "keycloak" in spec.trial.needs and settings.keycloak is None:
+    if "keycloak" in spec.test_spec.needs and settings.keycloak is None:
         message = "the settings name no keycloak (docs/operate.md, Realms)"
         raise SpecError([Problem(file=file, line=0, key="tests.needs", message=message)])
     if spec.domain:

@@ -55,7 +55,7 @@ def keeper(tmp_path: Path) -> RealmContext:
     alerts.prepare()
     settings = KeycloakSettings(app="keycloak", password_file="/p", cap=6, warn=5)
     desk = RealmStore(tmp_path / "realms", clock.now)
-    return RealmContext(realms=Server(), desk=desk, alerts=alerts, clock=clock, settings=settings)
+    return RealmContext(realms=Server(), store=desk, alerts=alerts, clock=clock, settings=settings)
 
 
 def server(keeper: RealmContext) -> Server:
@@ -95,8 +95,8 @@ def test_a_name_that_is_taken_is_never_deleted(keeper: RealmContext) -> None:
 
 
 def test_only_what_is_dead_and_ours_is_reaped(keeper: RealmContext) -> None:
-    server(keeper).made["notes-0a1b2c"] = keeper.desk.owner
-    server(keeper).made["no-run"] = keeper.desk.owner
+    server(keeper).made["notes-0a1b2c"] = keeper.store.owner
+    server(keeper).made["no-run"] = keeper.store.owner
     assert realms.reap(keeper, dry_run=True).removed == ["notes-0a1b2c"]
     assert len(server(keeper).made) == 5
     done = realms.reap(keeper)
@@ -106,8 +106,8 @@ def test_only_what_is_dead_and_ours_is_reaped(keeper: RealmContext) -> None:
 
 
 def test_one_that_is_just_starting_is_left_alone(keeper: RealmContext) -> None:
-    held = keeper.desk.acquire("notes-0a1b2c", "starting")
-    server(keeper).made["notes-0a1b2c"] = keeper.desk.owner
+    held = keeper.store.acquire("notes-0a1b2c", "starting")
+    server(keeper).made["notes-0a1b2c"] = keeper.store.owner
     assert realms.reap(keeper).alive == ["notes-0a1b2c"]
     held.release()
     assert realms.reap(keeper).removed == ["notes-0a1b2c"]

@@ -101,7 +101,7 @@ class Sso:
 
     def keeper(self) -> RealmContext:
         """What realms need, as a command would have it."""
-        return composition.keeper(self.site.build())
+        return composition.realm_context(self.site.build())
 
     def grant(self) -> list[str]:
         """The command line of what a run does."""
@@ -192,7 +192,7 @@ def test_a_token_that_ran_out_in_the_middle_of_a_batch_is_renewed(sso: Sso) -> N
         out = time.monotonic() + 2.5
         until(lambda: time.monotonic() > out, 10, "the token ran out")
         assert set(keeper.realms.owners()) == {"master"}
-        keeper.realms.create("notes-aaaaaa", keeper.desk.owner)
+        keeper.realms.create("notes-aaaaaa", keeper.store.owner)
         assert keeper.realms.delete("notes-aaaaaa")
     finally:
         sso.keeper().realms._connected().update_realm("master", {"accessTokenLifespan": 60})  # type: ignore[attr-defined]
@@ -200,9 +200,9 @@ def test_a_token_that_ran_out_in_the_middle_of_a_batch_is_renewed(sso: Sso) -> N
 
 def test_a_name_that_is_taken_is_told_apart(sso: Sso) -> None:
     keeper = sso.keeper()
-    keeper.realms.create("notes-bbbbbb", keeper.desk.owner)
+    keeper.realms.create("notes-bbbbbb", keeper.store.owner)
     with pytest.raises(ActError, match="realm notes-bbbbbb is taken") as caught:
-        keeper.realms.create("notes-bbbbbb", keeper.desk.owner)
+        keeper.realms.create("notes-bbbbbb", keeper.store.owner)
     assert caught.value.permanent
     assert keeper.realms.delete("notes-bbbbbb")
 

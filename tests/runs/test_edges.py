@@ -392,7 +392,7 @@ def test_live_apps_can_wait_until_a_release_was_green_here(small: Lab) -> None:
         return ran.stdout.strip().removeprefix("RECONCILE RESULT: live ")
 
     assert result() == f"held-untested:{V2}"
-    site = composition.site(small.build())
+    site = composition.run_environment(small.build())
     assert small.test().promoted and site.ports.canonicals.greens(small.recipe.url).last is not None
     assert result() == f"deployed:{V2}"
     small.release(V3, SCHEMA="3")
@@ -656,7 +656,7 @@ def test_what_the_reaper_cannot_remove_is_told_until_it_is_gone(small: Lab, monk
     monkeypatch.setattr(teardown.stack, "__defaults__", (teardown.OWN,))
     monkeypatch.setattr(teardown, "REAPER", teardown.OWN)
     run = small.test()
-    site = composition.site(small.build())
+    site = composition.run_environment(small.build())
     assert teardown.reap(site).failed == [run.run]
     alert = next(alert for alert in small.alerts() if alert.reason != "promotion")
     assert (alert.app, alert.reason) == ("host", "run-leftovers")
@@ -747,4 +747,4 @@ def test_a_report_that_goes_bad_and_a_full_disk_keep_no_test_waiting(
 
     monkeypatch.setattr(RunStore, "reopen", torn)
     monkeypatch.setattr(AlertStore, "raise_", lambda *_, **__: (_ for _ in ()).throw(OSError(28, "No space left")))
-    assert teardown.reap(composition.site(small.build())).failed == [report.parent.name]
+    assert teardown.reap(composition.run_environment(small.build())).failed == [report.parent.name]

@@ -36,17 +36,17 @@ def merged(spec: TestSpec, recipe: TestSpec | None) -> TestSpec:
     return spec.model_copy(update={**fields, "checks": (*spec.checks, *more)})
 
 
-def environment(trial: TestSpec, known: Mapping[str, str]) -> dict[str, str]:
+def environment(tests: TestSpec, known: Mapping[str, str]) -> dict[str, str]:
     """Variables for the test's deploys; `known`: what a run knows of itself, for `${CI_WARM_...}`.
 
     Raises:
         InterpolationError: a value that cannot be read.
     """
-    for name, value in trial.env.items():
+    for name, value in tests.env.items():
         unknown = sorted(set(_OURS.findall(value)) - set(known))
         if unknown:
             raise interpolate.InterpolationError(f"{name}: a run knows no {', '.join(unknown)}")
-    return {name: interpolate.text(value, known) for name, value in trial.env.items()}
+    return {name: interpolate.text(value, known) for name, value in tests.env.items()}
 
 
 def for_run(spec: AppSpec, run: str, suffix: str, env: Mapping[str, str]) -> AppSpec:

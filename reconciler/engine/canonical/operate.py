@@ -92,7 +92,7 @@ def deploy(context: Context, *, fresh: bool) -> Canonical:
         _or_raise(data.restore(context, canonical))
     data.mark(context, data.MANUAL)
     source = Source(version=canonical.version, commit=canonical.commit, kind="release", name="known-good")
-    own = test_overlays(context.ports, context.spec, context.spec.trial, source.commit)
+    own = test_overlays(context.ports, context.spec, context.spec.test_spec, source.commit)
     bundle = build.bundle(context, source, Extras(overlays=own), "", head=False, known=canonical.images)
     try:
         failure = unjournaled.deploy(context, bundle)

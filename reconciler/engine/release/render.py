@@ -69,11 +69,11 @@ def _env(context: Context, files: Mapping[str, bytes], name: str) -> Sequence[tu
     return context.ports.yaml.env(files[name], name) if name in files else ()
 
 
-def test_overlays(ports: Ports, spec: AppSpec, trial: TestSpec, commit: str) -> Mapping[str, bytes]:
+def test_overlays(ports: Ports, spec: AppSpec, tests: TestSpec, commit: str) -> Mapping[str, bytes]:
     """The surroundings that a recipe brings for tests, as they are at a commit; nothing if it brings none.
 
     Raises:
         RecipeError: the commit is gone.
     """
     files = ports.recipes.files(spec.recipe.url, commit)
-    return {trial.overlay: files[trial.overlay]} if trial.overlay in files else {}
+    return {tests.overlay: files[tests.overlay]} if tests.overlay in files else {}

@@ -23,7 +23,7 @@ _WORK = {
 }
 
 
-def run(site: RunEnvironment, plan: RunPlan) -> Run:
+def run(environment: RunEnvironment, plan: RunPlan) -> Run:
     """Test a recipe from nothing; a green full run at the latest release becomes the canonical.
 
     Raises:
@@ -32,37 +32,37 @@ def run(site: RunEnvironment, plan: RunPlan) -> Run:
         Interrupted: asked to stop; everything of the run was removed first.
     """
     spec = plan.request.spec
-    slot = site.ports.locks.slot(site.settings.runs.max_tests, f"ci-warm cold {spec.name}")
+    slot = environment.ports.locks.slot(environment.settings.runs.max_tests, f"ci-warm cold {spec.name}")
     try:
-        testrun_plan.check_room(site, spec)
-        done = lifecycle.run(site, plan, _play, _clean, _after)
-        promote.withdraw_red(site, plan, done)
+        testrun_plan.check_room(environment, spec)
+        done = lifecycle.run(environment, plan, _play, _clean, _after)
+        promote.withdraw_red(environment, plan, done)
         return done
     finally:
         slot.release()
 
 
-def _play(run: RunSession) -> None:
-    if Stage.INSTALL not in run.run.asked:
-        _unasked_install(run)
+def _play(session: RunSession) -> None:
+    if Stage.INSTALL not in session.report.run.asked:
+        _unasked_install(session)
     for stage in Stage:
-        run.stage(stage, partial(_WORK[stage], run))
+        session.run_stage(stage, partial(_WORK[stage], session))
 
 
-def _unasked_install(run: RunSession) -> None:
+def _unasked_install(session: RunSession) -> None:
     """Later stages need something that stands, also when nobody wants to hear of installing."""
-    run.note("install was not asked for: it is done without its checks and does not count")
-    ended = stages.install(run)
+    session.report.note("install was not asked for: it is done without its checks and does not count")
+    ended = stages.install(session)
     if isinstance(ended, Failure):
         if ended.fault == "host":
             raise ActError(f"install: {ended.reason}", host_fault=True)
         raise RecipeError(f"install: {ended.reason}")
 
 
-def _clean(run: RunSession) -> Sequence[str]:
-    return teardown.stack(unstoppable(run.site.ports), run.run, run.site.specs)
+def _clean(session: RunSession) -> Sequence[str]:
+    return teardown.stack(unstoppable(session.environment.ports), session.report.run, session.environment.specs)
 
 
-def _after(run: RunSession) -> None:
-    promote.record_green(run)
-    promote.promote_if_due(run)
+def _after(session: RunSession) -> None:
+    promote.record_green(session)
+    promote.promote_if_due(session)

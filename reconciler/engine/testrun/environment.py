@@ -19,17 +19,17 @@ from reconciler.state.specs import RecipeYaml
 
 @dataclass(frozen=True, kw_only=True)
 class RunEnvironment:
-    """The host as runs see it. `keeper` raises UsageError where no Keycloak is named."""
+    """The host as runs see it. `realm_context` raises UsageError where no Keycloak is named."""
 
     ports: Ports
     settings: Settings
     specs: Sequence[AppSpec]
-    desk: RunStore
+    runs: RunStore
     refs: Refs
     metadata: RecipeYaml
     checks: Checks
     backups: BackupFiles
-    keeper: Callable[[], RealmContext]
+    realm_context: Callable[[], RealmContext]
     snapshots_at: Callable[[Path], Snapshots]
     usages: Callable[[Sequence[str]], Sequence[Usage]]
 

@@ -19,8 +19,8 @@ from reconciler.core.testrun import spec as testrun_spec
 from reconciler.engine.clocks import LimitedClock
 from reconciler.engine.context import Context
 from reconciler.engine.ports import Ports
-from reconciler.engine.testrun import realms, teardown
-from reconciler.engine.testrun import session as courses
+from reconciler.engine.testrun import realms, teardown, variables
+from reconciler.engine.testrun import session as sessions
 from reconciler.engine.testrun.environment import RunEnvironment
 from reconciler.engine.testrun.plan import RunPlan
 from reconciler.engine.testrun.session import RunSession
@@ -37,7 +37,7 @@ Clean = Callable[[RunSession], Sequence[str]]
 
 
 def run(
-    site: RunEnvironment,
+    environment: RunEnvironment,
     plan: RunPlan,
     play: Callable[[RunSession], None],
     clean: Clean,
@@ -51,41 +51,46 @@ def run(
     """
     request = plan.request
     name = testrun_spec.run_name(request.spec.name, secrets.token_hex(3))
-    folder = site.desk.open(name, f"ci-warm {request.mode} {request.spec.name}")
-    began = site.ports.clock.monotonic()
+    handle = environment.runs.open(name, f"ci-warm {request.mode} {request.spec.name}")
+    began = environment.ports.clock.monotonic()
     begun: list[RunSession] = []
     try:
-        opened = _opened(site, plan, name)
-        folder.write(opened)
-        site.ports.effect("run:opened")
+        opened = _open_report(environment, plan, name)
+        handle.write(opened)
+        environment.ports.effect("run:opened")
         if plan.problem:
             raise RecipeError(plan.problem)
-        site.refs.checkout(request.spec.recipe.url, plan.head.commit, folder.checkout)
-        with _realm(site, plan, opened) as (credentials, file, gone):
-            course = _course(site, plan, opened, folder, credentials, file)
-            begun.append(course)
-            stopped = _play(course, play, clean, after, began)
-        course.change(notes=(*course.run.notes, *gone))
-        done = _closed(course, folder, began)
+        environment.refs.checkout(request.spec.recipe.url, plan.head.commit, handle.checkout)
+        with _lend_realm(environment, plan, opened) as (credentials, file, gone):
+            session = _begin_session(environment, plan, opened, handle, credentials, file)
+            begun.append(session)
+            stopped = _play(session, play, clean, after, began)
+        for text in gone:
+            session.report.add_note(text)
+        done = _close(session, handle, began)
     except (ReconcilerError, OSError) as exc:
         if begun:
             # Whatever of it may still be there, its report says so, and the reaper reads it.
-            return _closed(begun[0], folder, began, f"{type(exc).__name__}: {exc}")
-        return _never_begun(site, folder, name, began, exc)
+            return _close(begun[0], handle, began, f"{type(exc).__name__}: {exc}")
+        return _close_unbegun(environment, handle, name, began, exc)
     finally:
-        folder.close()
+        handle.close()
     if stopped is not None:
         raise Interrupted(summary.result_line(done)) from stopped
     return done
 
 
-def _opened(site: RunEnvironment, plan: RunPlan, name: str) -> Run:
+def _open_report(environment: RunEnvironment, plan: RunPlan, name: str) -> Run:
     request = plan.request
-    spec = request.spec if request.mode is RunMode.QUICK else testrun_spec.for_run(request.spec, name, site.suffix, {})
+    spec = (
+        request.spec
+        if request.mode is RunMode.QUICK
+        else testrun_spec.for_run(request.spec, name, environment.suffix, {})
+    )
     return Run(
         run=name,
         mode=request.mode,
-        confidence=_confidence(plan),
+        confidence=_judge_confidence(plan),
         app=request.spec.name,
         recipe=redact.Redactor().mask(request.spec.recipe.url),
         stack=spec.stack_name,
@@ -95,71 +100,71 @@ def _opened(site: RunEnvironment, plan: RunPlan, name: str) -> Run:
         base=plan.base.source,
         base_reason=plan.base.reason,
         actor=request.actor,
-        started_at=site.ports.clock.now(),
+        started_at=environment.ports.clock.now(),
         notes=plan.notes,
     )
 
 
-def _confidence(plan: RunPlan) -> Literal["full", "lower"]:
+def _judge_confidence(plan: RunPlan) -> Literal["full", "lower"]:
     """How much a green one says."""
-    whole = plan.request.mode is RunMode.COLD and set(plan.stages) >= set(plan.trial.stages)
+    whole = plan.request.mode is RunMode.COLD and set(plan.stages) >= set(plan.tests.stages)
     return "full" if whole else "lower"
 
 
 @contextmanager
-def _realm(site: RunEnvironment, plan: RunPlan, run: Run) -> Iterator[tuple[Credentials | None, str, list[str]]]:
+def _lend_realm(
+    environment: RunEnvironment, plan: RunPlan, run: Run
+) -> Iterator[tuple[Credentials | None, str, list[str]]]:
     """A realm of the run's own if it needs one. A deletion that fails is the reaper's; it costs no verdict."""
     gone: list[str] = []
-    if "keycloak" not in plan.trial.needs:
+    if "keycloak" not in plan.tests.needs:
         yield None, "", gone
         return
     held = ExitStack()
-    made = held.enter_context(realms.lease(site.keeper(), plan.request.spec.name))
+    made = held.enter_context(realms.lease(environment.realm_context(), plan.request.spec.name))
     realm = made.credentials.realm
-    site.ports.progress(run.run, f"using the live Keycloak: realm {realm}")
+    environment.ports.progress(run.run, f"using the live Keycloak: realm {realm}")
     try:
         yield made.credentials, made.file, gone
     finally:
         try:
             held.close()
-            site.ports.progress(run.run, f"deleted realm {realm}")
+            environment.ports.progress(run.run, f"deleted realm {realm}")
         except (ReconcilerError, OSError) as exc:
             gone.append(f"realm {realm} could not be deleted now, the reaper will: {exc}")
 
 
-def _course(
-    site: RunEnvironment, plan: RunPlan, run: Run, folder: RunHandle, credentials: Credentials | None, file: str
+def _begin_session(
+    environment: RunEnvironment, plan: RunPlan, run: Run, handle: RunHandle, credentials: Credentials | None, file: str
 ) -> RunSession:
-    if site.settings.runs.user:
-        file = folder.hand_over(site.settings.runs.user, file)
-    env = courses.surroundings(plan, run, credentials, file)
+    if environment.settings.runs.user:
+        file = handle.hand_over(environment.settings.runs.user, file)
+    env = variables.for_deploys(plan, run, credentials, file)
     context = Context(
-        ports=_private(site, folder, run, plan.trial.deadline),
-        settings=site.settings,
-        spec=_spec(site, plan, run, env),
+        ports=_make_private(environment, handle, run, plan.tests.deadline),
+        settings=environment.settings,
+        spec=_choose_spec(environment, plan, run, env),
         actor=f"run {run.run}",
     )
     if credentials is not None:
         run = run.model_copy(update={"realm": credentials.realm})
-    return RunSession(
-        site=site, plan=plan, folder=folder, context=context, run=run, credentials=credentials, credentials_file=file
-    )
+    return sessions.begin(environment, plan, context, run, handle, credentials, file)
 
 
-def _spec(site: RunEnvironment, plan: RunPlan, run: Run, env: dict[str, str]) -> AppSpec:
+def _choose_spec(environment: RunEnvironment, plan: RunPlan, run: Run, env: dict[str, str]) -> AppSpec:
     if run.mode is RunMode.QUICK:
         return testrun_spec.for_canonical(plan.request.spec, env)
-    return testrun_spec.for_run(plan.request.spec, run.run, site.suffix, env)
+    return testrun_spec.for_run(plan.request.spec, run.run, environment.suffix, env)
 
 
-def _private(site: RunEnvironment, folder: RunHandle, run: Run, deadline_s: float) -> Ports:
+def _make_private(environment: RunEnvironment, handle: RunHandle, run: Run, deadline_s: float) -> Ports:
     """A cold run has records of its own, gone with it; a quick one works on its canonical's snapshot."""
-    own = replace(site.ports, store=folder.store, clock=LimitedClock.of(site.ports.clock, deadline_s))
-    return own if run.mode is RunMode.QUICK else replace(own, snapshots=site.snapshots_at(folder.state))
+    own = replace(environment.ports, store=handle.store, clock=LimitedClock.of(environment.ports.clock, deadline_s))
+    return own if run.mode is RunMode.QUICK else replace(own, snapshots=environment.snapshots_at(handle.state))
 
 
 def _play(
-    course: RunSession,
+    session: RunSession,
     play: Callable[[RunSession], None],
     clean: Clean,
     after: Callable[[RunSession], None],
@@ -168,89 +173,94 @@ def _play(
     """Play it, take it down, then what comes after; a request to stop is given back when everything is tidy."""
     stopped: Interrupted | None = None
     try:
-        play(course)
-        result = level.result(course.run.stages, course.deploys, course.run.deploys_expected)
-        course.tell(result=result, promotion=_NO_BASE if result is RunResult.PARTIAL else course.run.promotion)
+        play(session)
+        result = level.result(session.report.run.stages, session.deployer.deploys, session.report.run.deploys_expected)
+        session.report.tell(
+            result=result, promotion=_NO_BASE if result is RunResult.PARTIAL else session.report.run.promotion
+        )
     except DeadlineError as exc:
-        course.change(result=RunResult.RED, notes=(*course.run.notes, str(exc)))
+        session.report.change(result=RunResult.RED)
+        session.report.add_note(str(exc))
     except Interrupted as exc:
         stopped = exc
-        course.change(result=RunResult.ABORTED)
+        session.report.change(result=RunResult.ABORTED)
     except RecipeError as exc:
-        course.change(result=RunResult.RED, notes=(*course.run.notes, course.masked(str(exc))))
+        session.report.change(result=RunResult.RED)
+        session.report.add_note(str(exc))
     except (ReconcilerError, OSError) as exc:
-        course.change(result=RunResult.ERROR, notes=(*course.run.notes, course.masked(str(exc))))
+        session.report.change(result=RunResult.ERROR)
+        session.report.add_note(str(exc))
     finally:
-        _taken_down(course, clean, began)
-    if course.run.result is RunResult.GREEN and stopped is None:
+        _take_down(session, clean, began)
+    if session.report.run.result is RunResult.GREEN and stopped is None:
         try:
-            after(course)
+            after(session)
         except Interrupted as exc:
             stopped = exc
-            course.change(promotion="asked to stop")
+            session.report.change(promotion="asked to stop")
         except (ReconcilerError, OSError) as exc:
             # The verdict on the recipe stands; what should have followed did not come about.
-            course.change(promotion=course.masked(str(exc)))
+            session.report.change(promotion=session.report.mask(str(exc)))
     return stopped
 
 
-def _taken_down(course: RunSession, clean: Clean, began: float) -> None:
-    site, run = course.site, course.run
-    now = site.ports.clock.now()
-    spent = round(site.ports.clock.monotonic() - began, 3)
+def _take_down(session: RunSession, clean: Clean, began: float) -> None:
+    environment, run = session.environment, session.report.run
+    now = environment.ports.clock.now()
+    spent = round(environment.ports.clock.monotonic() - began, 3)
     result = RunResult.DIED if run.result is RunResult.RUNNING else run.result
-    course.run = run.model_copy(update={"result": result, "finished_at": now, "elapsed_seconds": spent})
-    if course.plan.request.keep_on_failure and run.mode is RunMode.COLD and result in (RunResult.RED, RunResult.ERROR):
-        until = now + timedelta(seconds=site.settings.runs.keep_failed)
-        course.run = course.run.model_copy(update={"kept_until": until})
+    session.report.change(result=result, finished_at=now, elapsed_seconds=spent)
+    if session.plan.request.keep_on_failure and run.mode is RunMode.COLD and result in (RunResult.RED, RunResult.ERROR):
+        until = now + timedelta(seconds=environment.settings.runs.keep_failed)
+        session.report.change(kept_until=until)
         return
     try:
-        course.folder.publish()
+        session.handle.publish()
     except OSError as exc:
-        course.change(notes=(*course.run.notes, f"artefacts could not be published: {exc}"))
-    site.ports.progress(run.run, "teardown")
+        session.report.add_note(f"artefacts could not be published: {exc}")
+    environment.ports.progress(run.run, "teardown")
     try:
-        left = tuple(clean(course))
+        left = tuple(clean(session))
     except Exception as exc:  # noqa: BLE001 - whatever it was, the report must say that something may be left
-        left = (f"unknown: {course.masked(f'{type(exc).__name__}: {exc}')}",)
-    course.run = course.run.model_copy(update={"leftovers": left, "torn_down": not left})
+        left = (f"unknown: {session.report.mask(f'{type(exc).__name__}: {exc}')}",)
+    session.report.change(leftovers=left, torn_down=not left)
 
 
-def _closed(course: RunSession, folder: RunHandle, began: float, problem: str = "") -> Run:
+def _close(session: RunSession, handle: RunHandle, began: float, problem: str = "") -> Run:
     """Write the last word. `problem`: what went wrong after the stages, which changes no verdict."""
-    site = course.site
-    spent = round(site.ports.clock.monotonic() - began, 3)
-    course.change(elapsed_seconds=spent, finished_at=site.ports.clock.now())
+    environment = session.environment
+    spent = round(environment.ports.clock.monotonic() - began, 3)
+    session.report.change(elapsed_seconds=spent, finished_at=environment.ports.clock.now())
     if problem:
-        course.change(notes=(*course.run.notes, course.masked(problem)))
-    done = teardown.finish(folder, course.run)
+        session.report.add_note(problem)
+    done = teardown.finish(handle, session.report.run)
     try:
-        site.ports.history.append(summary.history_line(done))
+        environment.ports.history.append(summary.history_line(done))
     except OSError as exc:
         log.error("history", run=done.run, error=str(exc))
     return done
 
 
-def _never_begun(site: RunEnvironment, folder: RunHandle, name: str, began: float, exc: Exception) -> Run:
+def _close_unbegun(environment: RunEnvironment, handle: RunHandle, name: str, began: float, exc: Exception) -> Run:
     """It did not come to its first stage: nothing of it exists but its folder."""
-    report = site.desk.report(name)
+    report = environment.runs.report(name)
     if report is None:
         raise exc
-    spent = round(site.ports.clock.monotonic() - began, 3)
+    spent = round(environment.ports.clock.monotonic() - began, 3)
     result = RunResult.RED if isinstance(exc, RecipeError) else RunResult.ERROR
     result = RunResult.ABORTED if isinstance(exc, Interrupted) else result
     note = redact.Redactor().mask(str(exc))
     run = report.model_copy(
         update={
             "result": result,
-            "finished_at": site.ports.clock.now(),
+            "finished_at": environment.ports.clock.now(),
             "elapsed_seconds": spent,
             "torn_down": True,
             "notes": (*report.notes, note),
         }
     )
-    done = teardown.finish(folder, run)
-    site.ports.history.append(summary.history_line(done))
+    done = teardown.finish(handle, run)
+    environment.ports.history.append(summary.history_line(done))
     if isinstance(exc, Interrupted):
         raise Interrupted(summary.result_line(done)) from exc
     return done

@@ -36,7 +36,7 @@ class RunPlan:
     request: RunRequest
     head: Source
     base: testrun_base.Base
-    trial: TestSpec
+    tests: TestSpec
     stages: tuple[Stage, ...]
     head_extras: Extras
     base_extras: Extras
@@ -64,28 +64,28 @@ def latest(ports: Ports, spec: AppSpec) -> Source | None:
     return Source(version=text, commit=tags[text], kind="release", name=text)
 
 
-def source(site: RunEnvironment, spec: AppSpec, ref: str) -> Source:
+def source(environment: RunEnvironment, spec: AppSpec, ref: str) -> Source:
     """A release or any other commit, by name.
 
     Raises:
         RecipeError: the mirror does not have it.
     """
     url = spec.recipe.url
-    tags = site.ports.recipes.tags(url).annotated
+    tags = environment.ports.recipes.tags(url).annotated
     if ref in tags and versions.parse(ref) is not None:
         return Source(version=ref, commit=tags[ref], kind="release", name=ref)
-    return _commit(site, url, site.refs.resolve(url, ref), ref, tags)
+    return _commit(environment, url, environment.refs.resolve(url, ref), ref, tags)
 
 
-def _commit(site: RunEnvironment, url: str, commit: str, name: str, tags: Mapping[str, str]) -> Source:
+def _commit(environment: RunEnvironment, url: str, commit: str, name: str, tags: Mapping[str, str]) -> Source:
     """A commit that a release's tag points to is that release, however it was named."""
     parsed = [version for tag, at in tags.items() if at == commit and (version := versions.parse(tag)) is not None]
     if parsed:
         return Source(version=max(parsed).text, commit=commit, kind="release", name=name)
-    return Source(version=site.refs.describe(url, commit), commit=commit, kind="ref", name=name)
+    return Source(version=environment.refs.describe(url, commit), commit=commit, kind="ref", name=name)
 
 
-def plan_run(site: RunEnvironment, request: RunRequest) -> RunPlan:
+def plan_run(environment: RunEnvironment, request: RunRequest) -> RunPlan:
     """Plan a run.
 
     Raises:
@@ -94,38 +94,42 @@ def plan_run(site: RunEnvironment, request: RunRequest) -> RunPlan:
         ActError: the release's tag was moved.
     """
     spec = request.spec
-    newest = latest(site.ports, spec)
+    newest = latest(environment.ports, spec)
     try:
-        head = newest if request.ref is None else source(site, spec, request.ref)
+        head = newest if request.ref is None else source(environment, spec, request.ref)
     except RecipeError as exc:
         raise UsageError(str(exc)) from exc
     if head is None:
         raise UsageError(f"{spec.name}: no annotated tag of the recipe matches track {spec.recipe.track}")
-    _check_tag(site, spec, head)
-    files = site.ports.recipes.files(spec.recipe.url, head.commit)
+    _check_tag(environment, spec, head)
+    files = environment.ports.recipes.files(spec.recipe.url, head.commit)
     problem, recipe = "", None
     try:
         if METADATA in files:
-            recipe = site.metadata.tests(files[METADATA], f"{METADATA} at {head.commit[:8]}")
+            recipe = environment.metadata.tests(files[METADATA], f"{METADATA} at {head.commit[:8]}")
     except RecipeError as exc:
         problem = str(exc)
-    trial = testrun_spec.merged(spec.trial, recipe)
-    stages = tuple(stage for stage in Stage if stage in (request.stages or trial.stages))
-    base = _base(site, request, trial, head) if Stage.UPGRADE in stages else testrun_base.Base(source=None, reason="")
+    tests = testrun_spec.merged(spec.test_spec, recipe)
+    stages = tuple(stage for stage in Stage if stage in (request.stages or tests.stages))
+    base = (
+        _choose_base(environment, request, tests, head)
+        if Stage.UPGRADE in stages
+        else testrun_base.Base(source=None, reason="")
+    )
     previous = (
-        previous_overlay.previous(files, trial.previous, base.source.version)
+        previous_overlay.previous(files, tests.previous, base.source.version)
         if base.source
         else previous_overlay.NOTHING
     )
-    own = test_overlays(site.ports, spec, trial, head.commit)
+    own = test_overlays(environment.ports, spec, tests, head.commit)
     # The base brings its own surroundings: the head's may name services that it does not have yet.
-    base_own = test_overlays(site.ports, spec, trial, base.source.commit) if base.source else {}
-    notes = [*([previous.note] if previous.note else []), *_remarks(spec, recipe, trial, files)]
+    base_own = test_overlays(environment.ports, spec, tests, base.source.commit) if base.source else {}
+    notes = [*([previous.note] if previous.note else []), *_find_remarks(spec, recipe, tests, files)]
     return RunPlan(
         request=request,
         head=head,
         base=base,
-        trial=trial,
+        tests=tests,
         stages=stages,
         head_extras=Extras(overlays=own),
         base_extras=Extras(overlays=base_own or own, previous=previous.files),
@@ -134,62 +138,62 @@ def plan_run(site: RunEnvironment, request: RunRequest) -> RunPlan:
     )
 
 
-def _remarks(spec: AppSpec, recipe: TestSpec | None, trial: TestSpec, files: Mapping[str, bytes]) -> Iterator[str]:
+def _find_remarks(spec: AppSpec, recipe: TestSpec | None, tests: TestSpec, files: Mapping[str, bytes]) -> Iterator[str]:
     """What is written somewhere and does not count."""
-    told = (recipe.model_fields_set if recipe else set()) | spec.trial.model_fields_set
-    if recipe is not None and recipe.checks and not spec.trial.recipe_checks:
+    told = (recipe.model_fields_set if recipe else set()) | spec.test_spec.model_fields_set
+    if recipe is not None and recipe.checks and not spec.test_spec.recipe_checks:
         yield f"{METADATA} names checks, but the spec does not say recipe_checks: true"
     ignored = sorted(recipe.model_fields_set & {"stages", "recipe_checks"}) if recipe else []
     if ignored:
         yield f"{METADATA}: {', '.join(ignored)}: only the operator's spec can say that"
-    if "overlay" in told and trial.overlay not in files:
-        yield f"overlay {trial.overlay} is not in the recipe's head"
-    if "previous" in told and not any(path.startswith(f"{trial.previous}/") for path in files):
-        yield f"previous {trial.previous} is not in the recipe's head"
-    lost = [check.name for check in trial.checks if check.stage not in trial.stages]
+    if "overlay" in told and tests.overlay not in files:
+        yield f"overlay {tests.overlay} is not in the recipe's head"
+    if "previous" in told and not any(path.startswith(f"{tests.previous}/") for path in files):
+        yield f"previous {tests.previous} is not in the recipe's head"
+    lost = [check.name for check in tests.checks if check.stage not in tests.stages]
     if lost:
         yield f"never run, as their stage is not asked for: {', '.join(lost)}"
 
 
-def _check_tag(site: RunEnvironment, spec: AppSpec, head: Source) -> None:
+def _check_tag(environment: RunEnvironment, spec: AppSpec, head: Source) -> None:
     """A tag that points elsewhere than when we first saw it is never deployed, as a head or as a base."""
-    seen = site.ports.store.memory(spec.app).tags.get(head.version) if head.kind == "release" else None
+    seen = environment.ports.store.memory(spec.app).tags.get(head.version) if head.kind == "release" else None
     if seen is not None and seen.commit != head.commit:
         text = f"tag-moved: {head.version} was {seen.commit[:8]} when first seen and is {head.commit[:8]} now"
         raise ActError(f"{text}; a newer version, or the tag where it was, is tested again", permanent=True)
 
 
-def _base(site: RunEnvironment, request: RunRequest, trial: TestSpec, head: Source) -> testrun_base.Base:
+def _choose_base(environment: RunEnvironment, request: RunRequest, tests: TestSpec, head: Source) -> testrun_base.Base:
     spec, url = request.spec, request.spec.recipe.url
-    wanted = request.base or trial.base
+    wanted = request.base or tests.base
     try:
-        override = source(site, spec, wanted) if wanted else None
+        override = source(environment, spec, wanted) if wanted else None
     except RecipeError as exc:
         raise UsageError(f"base: {exc}") from exc
     if override is not None:
-        _check_tag(site, spec, override)
-    seen = site.ports.store.memory(spec.app).tags
-    found = site.ports.recipes.tags(url).annotated
+        _check_tag(environment, spec, override)
+    seen = environment.ports.store.memory(spec.app).tags
+    found = environment.ports.recipes.tags(url).annotated
     tags = {name: commit for name, commit in found.items() if name not in seen or seen[name].commit == commit}
-    main = site.refs.main(url)
-    tip = _commit(site, url, main[1], main[0], tags) if main else None
-    green = site.ports.canonicals.greens(url).last
-    ahead = tip is not None and site.refs.is_ancestor(url, head.commit, tip.commit)
+    main = environment.refs.main(url)
+    tip = _commit(environment, url, main[1], main[0], tags) if main else None
+    green = environment.ports.canonicals.greens(url).last
+    ahead = tip is not None and environment.refs.is_ancestor(url, head.commit, tip.commit)
     return testrun_base.plan(head, override=override, last_green=green, tip=tip, tags=tags, ahead=ahead)
 
 
-def check_room(site: RunEnvironment, spec: AppSpec) -> None:
+def check_room(environment: RunEnvironment, spec: AppSpec) -> None:
     """Refuse a run that would not fit, with the figures.
 
     Raises:
         ActError: there is too little room.
     """
-    manifest = site.ports.snapshots.observe(spec.app)
+    manifest = environment.ports.snapshots.observe(spec.app)
     data = sum(volume.data_bytes for volume in manifest.volumes) if manifest else 0
-    need = max(site.settings.runs.min_free, int(data * site.settings.runs.reserve))
+    need = max(environment.settings.runs.min_free, int(data * environment.settings.runs.reserve))
     short = [
         f"{usage.path} has {usage.free >> 20} MiB free"
-        for usage in site.usages(site.settings.disk.paths)
+        for usage in environment.usages(environment.settings.disk.paths)
         if usage.free < need
     ]
     if short:

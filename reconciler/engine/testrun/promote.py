@@ -16,8 +16,9 @@ from reconciler.engine.clocks import LimitedClock, unstoppable
 from reconciler.engine.context import Context, failed
 from reconciler.engine.release import build
 from reconciler.engine.testrun import plan as testrun_plan
+from reconciler.engine.testrun import variables
 from reconciler.engine.testrun.environment import RunEnvironment
-from reconciler.engine.testrun.session import RunSession, surroundings
+from reconciler.engine.testrun.session import RunSession
 from reconciler.model.canonical import Canonical, Green, Promotion
 from reconciler.model.errors import ActError, Interrupted, ReconcilerError
 from reconciler.model.journal import Failure, Step
@@ -28,59 +29,61 @@ from reconciler.state.locks import HeldLock, wait_until_free
 _POLL_S = 0.2
 
 
-def record_green(course: RunSession) -> None:
+def record_green(session: RunSession) -> None:
     """Remember what passed in full: the next upgrade test starts there, and live apps may wait for it.
 
     A branch that nobody merged is no base for anybody else.
     """
-    run, spec = course.run, course.plan.request.spec
-    main = course.site.refs.main(spec.recipe.url)
+    run, spec = session.report.run, session.plan.request.spec
+    main = session.environment.refs.main(spec.recipe.url)
     on_main = main is not None and main[1] == run.head.commit
-    if not set(run.asked) >= set(course.plan.trial.stages) or not (run.head.kind == "release" or on_main):
+    if not set(run.asked) >= set(session.plan.tests.stages) or not (run.head.kind == "release" or on_main):
         return
     green = Green(
         version=run.head.version,
         commit=run.head.commit,
         kind=run.head.kind,
         run=run.run,
-        at=course.site.ports.clock.now(),
+        at=session.environment.ports.clock.now(),
     )
-    course.site.ports.canonicals.change_greens(spec.recipe.url, lambda greens: base.remember(greens, green))
+    session.environment.ports.canonicals.change_greens(spec.recipe.url, lambda greens: base.remember(greens, green))
 
 
-def withdraw_red(site: RunEnvironment, plan: testrun_plan.RunPlan, run: Run) -> None:
+def withdraw_red(environment: RunEnvironment, plan: testrun_plan.RunPlan, run: Run) -> None:
     """Take back that a release was green, if it is not any more."""
-    if promotion.withdraws(run, plan.trial.stages):
+    if promotion.withdraws(run, plan.tests.stages):
         url, version = plan.request.spec.recipe.url, run.head.version
-        site.ports.canonicals.change_greens(url, lambda greens: base.withdraw(greens, version))
+        environment.ports.canonicals.change_greens(url, lambda greens: base.withdraw(greens, version))
 
 
-def promote_if_due(course: RunSession) -> None:
+def promote_if_due(session: RunSession) -> None:
     """Promote the run if it may be; the report says what came of it.
 
     Raises:
         Interrupted: asked to stop; the canonical is whole, the old one or the new one.
     """
-    spec = course.plan.request.spec
-    newest = testrun_plan.latest(course.site.ports, spec)  # it may have been published while we tested
-    refusal = promotion.refusal(course.run, spec, newest, course.plan.trial.stages)
+    spec = session.plan.request.spec
+    newest = testrun_plan.latest(session.environment.ports, spec)  # it may have been published while we tested
+    refusal = promotion.refusal(session.report.run, spec, newest, session.plan.tests.stages)
     if refusal is not None:
-        course.tell(promotion=refusal)
+        session.report.tell(promotion=refusal)
         return
-    ports = course.site.ports
+    ports = session.environment.ports
     # Its own domain and stack, not the run's, which is gone by now; a realm's name is data like any other.
-    own = course.run.model_copy(update={"domain": spec.domain, "stack": spec.stack_name})
-    env = surroundings(course.plan, own, course.credentials, course.credentials_file)
+    own = session.report.run.model_copy(update={"domain": spec.domain, "stack": spec.stack_name})
+    env = variables.for_deploys(session.plan, own, session.credentials, session.credentials_file)
     context = Context(
-        ports=replace(ports, store=course.folder.store, clock=LimitedClock.of(ports.clock, course.plan.trial.deadline)),
-        settings=course.site.settings,
+        ports=replace(
+            ports, store=session.handle.store, clock=LimitedClock.of(ports.clock, session.plan.tests.deadline)
+        ),
+        settings=session.environment.settings,
         spec=testrun_spec.for_canonical(spec, env),
-        actor=f"run {course.run.run}",
+        actor=f"run {session.report.run.run}",
     )
     held = None
     try:
-        held = _lock(course, context)
-        failure = _promote(course, context)
+        held = _await_lock(session, context)
+        failure = _promote(session, context)
     except Interrupted:
         raise
     except (ReconcilerError, OSError) as exc:
@@ -88,17 +91,17 @@ def promote_if_due(course: RunSession) -> None:
     finally:
         if held is not None:
             held.release()
-    _tell(course, failure)
+    _tell(session, failure)
 
 
-def _lock(course: RunSession, context: Context) -> HeldLock:
+def _await_lock(session: RunSession, context: Context) -> HeldLock:
     """Wait a moment: a pass holds it for an instant only."""
-    ports, what = context.ports, f"ci-warm run {course.run.run}: promotion"
+    ports, what = context.ports, f"ci-warm run {session.report.run.run}: promotion"
     patience = context.settings.limits.quiesce
     return wait_until_free(ports.clock, patience, _POLL_S, lambda: ports.locks.acquire(context.app, what))
 
 
-def _promote(course: RunSession, context: Context) -> Failure | None:
+def _promote(session: RunSession, context: Context) -> Failure | None:
     ports, canonicals = context.ports, context.ports.canonicals
     taken = data.in_use(context) or data.moved(context)
     if taken is not None:
@@ -106,13 +109,13 @@ def _promote(course: RunSession, context: Context) -> Failure | None:
     data.recover(replace(context, ports=unstoppable(ports)))
     old = canonicals.canonical(context.app)
     if old is None:
-        known = course.site.ports.store.known_good(context.app)
+        known = session.environment.ports.store.known_good(context.app)
         foreign = promotion.unexplained(data.volumes(context), known.release.version if known else None)
         if foreign is not None:
             raise ActError(foreign)
-    data.mark(context, course.run.run)
+    data.mark(context, session.report.run.run)
     try:
-        failure = _replaced(course, context, old)
+        failure = _replace(session, context, old)
     except Interrupted:
         raise
     except (ReconcilerError, OSError) as exc:
@@ -123,31 +126,31 @@ def _promote(course: RunSession, context: Context) -> Failure | None:
         left = data.recover(safe)
         data.keep_images(safe, canonicals.canonical(context.app))
     now = canonicals.canonical(context.app)
-    if failure is not None and now is not None and (now.snapshot or "").endswith(course.run.run):
-        course.note(f"promoted all the same: {failure.step}: {failure.reason}")
+    if failure is not None and now is not None and (now.snapshot or "").endswith(session.report.run.run):
+        session.report.note(f"promoted all the same: {failure.step}: {failure.reason}")
         failure = None
     if left and failure is None:
         failure = failed(Step.BACK_RESTORE, "the canonical is not whole again", *left, host=True)
     return failure
 
 
-def _replaced(course: RunSession, context: Context, old: Canonical | None) -> Failure | None:
+def _replace(session: RunSession, context: Context, old: Canonical | None) -> Failure | None:
     failure = data.idle(context, old)
     if failure is not None:
         return failure
     data.empty(context)
     context.ports.effect("promote:emptied")
-    bundle = build.bundle(context, course.plan.head, course.plan.head_extras, course.run.run, head=False)
+    bundle = build.bundle(context, session.plan.head, session.plan.head_extras, session.report.run.run, head=False)
     data.keep_images(context, old, list(bundle.images.values()))
     failure = unjournaled.deploy(context, bundle) or unjournaled.undeploy(context, bundle)
     if failure is not None:
         return failure
-    return _snapshotted(course, context, bundle)
+    return _take_snapshot(session, context, bundle)
 
 
-def _snapshotted(course: RunSession, context: Context, bundle: Bundle) -> Failure | None:
+def _take_snapshot(session: RunSession, context: Context, bundle: Bundle) -> Failure | None:
     ports, canonicals = context.ports, context.ports.canonicals
-    name = f"{ports.clock.now():%Y%m%dT%H%M%SZ}-{context.app}-{course.run.run}"
+    name = f"{ports.clock.now():%Y%m%dT%H%M%SZ}-{context.app}-{session.report.run.run}"
     volumes = tuple(sorted(ports.engine.observe_volumes(list(bundle.volumes.values()))))
     new = Canonical(
         app=context.app,
@@ -161,7 +164,7 @@ def _snapshotted(course: RunSession, context: Context, bundle: Bundle) -> Failur
         ts=ports.clock.now(),
     )
     if new.snapshot is not None:
-        canonicals.put_promotion(Promotion(app=context.app, run=course.run.run, candidate=new))
+        canonicals.put_promotion(Promotion(app=context.app, run=session.report.run.run, candidate=new))
         ports.effect("promote:intended")
         failure = unjournaled.snapshot(context, bundle, name)
         if failure is not None:
@@ -177,12 +180,16 @@ def _snapshotted(course: RunSession, context: Context, bundle: Bundle) -> Failur
     return None
 
 
-def _tell(course: RunSession, failure: Failure | None) -> None:
-    spec, alerts, now = course.plan.request.spec, course.site.ports.alerts, course.site.ports.clock.now()
+def _tell(session: RunSession, failure: Failure | None) -> None:
+    spec, alerts, now = (
+        session.plan.request.spec,
+        session.environment.ports.alerts,
+        session.environment.ports.clock.now(),
+    )
     if failure is None:
-        course.tell(promoted=True, promotion=f"{course.run.head.version} is the canonical now")
+        session.report.tell(promoted=True, promotion=f"{session.report.run.head.version} is the canonical now")
         alerts.resolve(spec.app, [], reason=PromotionFailed.REASON)
         return
-    course.tell(promotion=f"{failure.step}: {failure.reason}")
+    session.report.tell(promotion=f"{failure.step}: {failure.reason}")
     evidence = (f"{failure.step}: {failure.reason}", *failure.evidence)
-    alerts.raise_(PromotionFailed(app=spec.app).alert(now, evidence, target=course.run.head.version))
+    alerts.raise_(PromotionFailed(app=spec.app).alert(now, evidence, target=session.report.run.head.version))

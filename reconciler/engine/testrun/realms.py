@@ -26,7 +26,7 @@ class RealmContext:
     """Everything that realms need."""
 
     realms: Realms
-    desk: RealmStore
+    store: RealmStore
     alerts: AlertStore
     clock: Clock
     settings: KeycloakSettings
@@ -41,7 +41,7 @@ class Lease:
 
 
 @contextmanager
-def lease(keeper: RealmContext, recipe: str) -> Iterator[Lease]:
+def lease(context: RealmContext, recipe: str) -> Iterator[Lease]:
     """A realm of one's own, deleted at the end whatever happened.
 
     Raises:
@@ -52,19 +52,19 @@ def lease(keeper: RealmContext, recipe: str) -> Iterator[Lease]:
         realm = realm_names.name(recipe, secrets.token_hex(3))
     except ValueError as exc:
         raise UsageError(str(exc)) from exc
-    full = realm_names.is_full(len(_counted(keeper)), keeper.settings.cap)
+    full = realm_names.is_full(len(_counted(context)), context.settings.cap)
     if full is not None:
         raise ActError(f"{full}; ci-warm realm reap removes those of dead runs", host_fault=True)
-    held = keeper.desk.acquire(realm, f"ci-warm realm {realm}")
+    held = context.store.acquire(realm, f"ci-warm realm {realm}")
     try:
         try:
-            credentials = keeper.realms.create(realm, keeper.desk.owner)
-            yield Lease(credentials=credentials, file=keeper.desk.write(realm, credentials))
+            credentials = context.realms.create(realm, context.store.owner)
+            yield Lease(credentials=credentials, file=context.store.write(realm, credentials))
         finally:
             # Also when making it failed half way; but a realm of that name may be somebody else's.
-            if keeper.realms.owners().get(realm) == keeper.desk.owner:
-                keeper.realms.delete(realm)
-            keeper.desk.forget(realm)
+            if context.realms.owners().get(realm) == context.store.owner:
+                context.realms.delete(realm)
+            context.store.forget(realm)
     finally:
         held.release()
 
@@ -78,72 +78,72 @@ class Reaped:
     foreign: Sequence[str]
 
 
-def survey(keeper: RealmContext) -> realm_names.Sorted:
+def survey(context: RealmContext) -> realm_names.Sorted:
     """Tell the realms apart.
 
     Raises:
         ObserveError: the server cannot be asked.
     """
-    owners, us = _counted(keeper), keeper.desk.owner
-    alive = {realm for realm, owner in owners.items() if owner == us and _is_alive(keeper, realm)}
+    owners, us = _counted(context), context.store.owner
+    alive = {realm for realm, owner in owners.items() if owner == us and _is_alive(context, realm)}
     return realm_names.sort(owners, us, alive)
 
 
-def _counted(keeper: RealmContext) -> dict[str, str]:
+def _counted(context: RealmContext) -> dict[str, str]:
     """Every realm with its owner; raises the alert before their number hurts."""
-    owners = dict(keeper.realms.owners())
-    if len(owners) < keeper.settings.warn:
-        keeper.alerts.resolve(HOST, [], reason=ManyRealms.REASON)
+    owners = dict(context.realms.owners())
+    if len(owners) < context.settings.warn:
+        context.alerts.resolve(HOST, [], reason=ManyRealms.REASON)
         return owners
-    most = f"{keeper.settings.warn} realms or more; slow near 300, the cap is {keeper.settings.cap}"
-    keeper.alerts.raise_(ManyRealms().alert(keeper.clock.now(), [most]))
+    most = f"{context.settings.warn} realms or more; slow near 300, the cap is {context.settings.cap}"
+    context.alerts.raise_(ManyRealms().alert(context.clock.now(), [most]))
     return owners
 
 
-def _is_alive(keeper: RealmContext, realm: str) -> bool:
+def _is_alive(context: RealmContext, realm: str) -> bool:
     if not realm_names.is_of_a_run(realm):
         return False
     try:
-        keeper.desk.acquire(realm, "ci-warm realm list").release()
+        context.store.acquire(realm, "ci-warm realm list").release()
     except LockBusy:
         return True
     return False
 
 
-def reap(keeper: RealmContext, *, dry_run: bool = False) -> Reaped:
+def reap(context: RealmContext, *, dry_run: bool = False) -> Reaped:
     """Delete the realms of dead runs, each under its lock.
 
     Raises:
         ObserveError, ActError: the server cannot be asked, or refused; what is left is for the next time.
     """
-    seen = survey(keeper)
+    seen = survey(context)
     removed, alive = [], list(seen.alive)
     for realm in seen.dead:
         try:
-            held = keeper.desk.acquire(realm, "ci-warm realm reap")
+            held = context.store.acquire(realm, "ci-warm realm reap")
         except LockBusy:  # it came to life between the two looks: somebody else reaps
             alive.append(realm)
             continue
         try:
             if not dry_run:
-                keeper.realms.delete(realm)
-                keeper.desk.forget(realm)
+                context.realms.delete(realm)
+                context.store.forget(realm)
             removed.append(realm)
         finally:
             held.release()
     if not dry_run:
-        _forget_the_gone(keeper, {*seen.dead, *seen.alive})
+        _forget_the_gone(context, {*seen.dead, *seen.alive})
     return Reaped(removed=removed, alive=alive, foreign=seen.foreign)
 
 
-def _forget_the_gone(keeper: RealmContext, seen: set[str]) -> None:
+def _forget_the_gone(context: RealmContext, seen: set[str]) -> None:
     """Credentials of runs that died after their realm went."""
-    for realm in keeper.desk.known():
+    for realm in context.store.known():
         if realm in seen:
             continue
         try:
-            held = keeper.desk.acquire(realm, "ci-warm realm reap")
+            held = context.store.acquire(realm, "ci-warm realm reap")
         except LockBusy:
             continue  # it is just starting
-        keeper.desk.forget(realm)
+        context.store.forget(realm)
         held.release()

@@ -1,4 +1,4 @@
-"""Nothing of a run is left: its stack, its realm, its folder; and the reaper for runs that died. Effects: removals.
+"""Nothing of a run is left: its stack, its realm, its handle; and the reaper for runs that died. Effects: removals.
 
 Only what a run's report names is ever removed, never a stack that is declared, and only while its lock is held.
 """
@@ -60,12 +60,12 @@ def stack(ports: Ports, run: Run, specs: Sequence[AppSpec], patience: Patience =
         clock.wait(_POLL_S)
 
 
-def finish(folder: RunHandle, run: Run) -> Run:
+def finish(handle: RunHandle, run: Run) -> Run:
     """Write the last word; a disk that is full costs the report, never the teardown."""
     try:
         if run.torn_down:
-            folder.clear()
-        folder.write(run)
+            handle.clear()
+        handle.write(run)
     except OSError as exc:
         log.error("run_report", run=run.run, error=str(exc))
     return run
@@ -91,17 +91,17 @@ class Reaped:
     failed: Sequence[str]
 
 
-def reap(site: RunEnvironment, only: str | None = None) -> Reaped:
+def reap(environment: RunEnvironment, only: str | None = None) -> Reaped:
     """Tear down what killed runs left. `only`: this run, also if it is kept for a look."""
     fates: dict[str, Fate] = {}
     left: list[str] = []
-    for run in site.desk.unfinished():
+    for run in environment.runs.unfinished():
         if only in (None, run.run):
-            fates[run.run], leftovers = _reaped(site, run, asked_for=only is not None)
+            fates[run.run], leftovers = _reaped(environment, run, asked_for=only is not None)
             left += [f"{run.run}: {name}" for name in leftovers]
-    site.desk.prune(site.settings.runs.keep_reports)
+    environment.runs.prune(environment.settings.runs.keep_reports)
     if only is None:
-        _tell(site, left)
+        _tell(environment, left)
 
     def of(fate: Fate) -> list[str]:
         return [run for run, found in fates.items() if found is fate]
@@ -109,20 +109,20 @@ def reap(site: RunEnvironment, only: str | None = None) -> Reaped:
     return Reaped(removed=of(Fate.REMOVED), alive=of(Fate.ALIVE), kept=of(Fate.KEPT), failed=of(Fate.FAILED))
 
 
-def _reaped(site: RunEnvironment, run: Run, *, asked_for: bool) -> tuple[Fate, tuple[str, ...]]:
+def _reaped(environment: RunEnvironment, run: Run, *, asked_for: bool) -> tuple[Fate, tuple[str, ...]]:
     """Look after one run; what is left of it, in words. One that is broken in any way is its own matter alone."""
-    if not asked_for and run.kept_until is not None and site.ports.clock.now() < run.kept_until:
+    if not asked_for and run.kept_until is not None and environment.ports.clock.now() < run.kept_until:
         return Fate.KEPT, ()
-    folder = None
+    handle = None
     try:
-        folder = site.desk.reopen(run.run, "ci-warm runs reap")
+        handle = environment.runs.reopen(run.run, "ci-warm runs reap")
         # Somebody may have finished it between the look and the lock.
-        fresh = site.desk.report(run.run)
+        fresh = environment.runs.report(run.run)
         if fresh is None or fresh.torn_down:
             return Fate.ENDED, ()
         if not asked_for and fresh.kept_until not in (None, run.kept_until):
             return Fate.KEPT, ()
-        done = _remove(site, folder, fresh)
+        done = _remove(environment, handle, fresh)
     except LockBusy:
         return Fate.ALIVE, ()
     except Interrupted:
@@ -131,14 +131,14 @@ def _reaped(site: RunEnvironment, run: Run, *, asked_for: bool) -> tuple[Fate, t
         log.warning("reap", run=run.run, error=str(exc))
         return Fate.FAILED, (f"cannot be taken down: {exc}",)
     finally:
-        if folder is not None:
-            folder.close()
+        if handle is not None:
+            handle.close()
     return (Fate.REMOVED if done.torn_down else Fate.FAILED), done.leftovers
 
 
-def _tell(site: RunEnvironment, left: Sequence[str]) -> None:
+def _tell(environment: RunEnvironment, left: Sequence[str]) -> None:
     """What cannot be removed stays until somebody helps, so somebody is told; once, for all of it."""
-    alerts, now = site.ports.alerts, site.ports.clock.now()
+    alerts, now = environment.ports.alerts, environment.ports.clock.now()
     try:
         if not left:
             alerts.resolve(HOST, [], reason=RunLeftovers.REASON)
@@ -148,8 +148,8 @@ def _tell(site: RunEnvironment, left: Sequence[str]) -> None:
         log.error("alert_not_written", error=str(exc))  # a full disk must not keep the next test waiting
 
 
-def _remove(site: RunEnvironment, folder: RunHandle, run: Run) -> Run:
-    now = site.ports.clock.now()
+def _remove(environment: RunEnvironment, handle: RunHandle, run: Run) -> Run:
+    now = environment.ports.clock.now()
     if run.result is RunResult.RUNNING:
         run = run.model_copy(
             update={
@@ -158,25 +158,29 @@ def _remove(site: RunEnvironment, folder: RunHandle, run: Run) -> Run:
                 "elapsed_seconds": round((now - run.started_at).total_seconds(), 3),
             }
         )
-    site.checks.end(run.run)
-    left = stack(site.ports, run, site.specs, REAPER) if run.mode is RunMode.COLD else _canonical(site, run)
-    if run.mode is RunMode.COLD and (promoting := _enrolled(site, run.app)) is not None:
-        left += _under_lock(site, promoting, lambda context: _abandoned(context, run.run))
-    done = finish(folder, run.model_copy(update={"leftovers": left, "torn_down": not left}))
-    site.ports.history.append(summary.history_line(done))
+    environment.checks.end(run.run)
+    left = (
+        stack(environment.ports, run, environment.specs, REAPER)
+        if run.mode is RunMode.COLD
+        else _canonical(environment, run)
+    )
+    if run.mode is RunMode.COLD and (promoting := _enrolled(environment, run.app)) is not None:
+        left += _under_lock(environment, promoting, lambda context: _abandoned(context, run.run))
+    done = finish(handle, run.model_copy(update={"leftovers": left, "torn_down": not left}))
+    environment.ports.history.append(summary.history_line(done))
     return done
 
 
-def _enrolled(site: RunEnvironment, app: str) -> AppSpec | None:
-    return next((spec for spec in site.specs if spec.name == app), None)
+def _enrolled(environment: RunEnvironment, app: str) -> AppSpec | None:
+    return next((spec for spec in environment.specs if spec.name == app), None)
 
 
-def _canonical(site: RunEnvironment, run: Run) -> tuple[str, ...]:
+def _canonical(environment: RunEnvironment, run: Run) -> tuple[str, ...]:
     """A quick run that died: its canonical comes down and its data goes back."""
-    spec = _enrolled(site, run.app)
+    spec = _enrolled(environment, run.app)
     if spec is None:
         return ()
-    return _under_lock(site, spec, lambda context: _abandoned(context, run.run))
+    return _under_lock(environment, spec, lambda context: _abandoned(context, run.run))
 
 
 def _abandoned(context: Context, run: str) -> tuple[str, ...]:
@@ -184,10 +188,14 @@ def _abandoned(context: Context, run: str) -> tuple[str, ...]:
     return data.recover(context) if use is not None and use.by == run else ()
 
 
-def _under_lock(site: RunEnvironment, spec: AppSpec, work: Callable[[Context], tuple[str, ...]]) -> tuple[str, ...]:
-    held = site.ports.locks.acquire(spec.app, "ci-warm runs reap")
+def _under_lock(
+    environment: RunEnvironment, spec: AppSpec, work: Callable[[Context], tuple[str, ...]]
+) -> tuple[str, ...]:
+    held = environment.ports.locks.acquire(spec.app, "ci-warm runs reap")
     try:
-        return work(Context(ports=unstoppable(site.ports), settings=site.settings, spec=spec, actor="reaper"))
+        return work(
+            Context(ports=unstoppable(environment.ports), settings=environment.settings, spec=spec, actor="reaper")
+        )
     except (ActError, ObserveError, StateError, OSError) as exc:
         return (str(exc),)
     finally:
