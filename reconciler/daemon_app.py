@@ -43,11 +43,11 @@ log = structlog.get_logger("ci-warm")
 class OperatorFiles(DesiredState):
     """Desired state from `config.yaml` and `apps/`."""
 
-    def __init__(self, config: Path, state: Path, clock: SystemClock, pulse: Watchdog) -> None:
+    def __init__(self, config: Path, state: Path, clock: SystemClock, watchdog: Watchdog) -> None:
         self._config = config
         self._state = state
         self._clock = clock
-        self._pulse = pulse
+        self._pulse = watchdog
         self.app: composition.App | None = None
         self.specs: tuple[AppSpec, ...] = ()
         self._had_config = False
@@ -119,8 +119,8 @@ def daemon(config: Path, state: Path) -> Iterator[Daemon]:
         UsageError: the monitor's address cannot be taken.
     """
     clock = SystemClock()
-    pulse = Watchdog(Systemd(), clock.monotonic, clock.stop)
-    operator = OperatorFiles(config, state, clock, pulse)
+    watchdog = Watchdog(Systemd(), clock.monotonic, clock.stop)
+    operator = OperatorFiles(config, state, clock, watchdog)
     desired = operator.load(None)
     app = operator.app
     if app is None:
@@ -128,28 +128,28 @@ def daemon(config: Path, state: Path) -> Iterator[Daemon]:
     held = app.ports.locks.turn("daemon", "ci-warm run")
     try:
         gid = files.group_id(desired.settings.group)
-        spool = RequestQueue(state / "requests", gid)
-        spool.prepare()
-        figures = _figures(app, state, spool)
+        requests = RequestQueue(state / "requests", gid)
+        requests.prepare()
+        figures = _figures(app, state, requests)
         made = Daemon(
             desired=operator,
-            spool=spool,
+            requests=requests,
             telemetry=figures,
-            pulse=pulse,
+            watchdog=watchdog,
             state=desired,
             stop=clock.stop,
             starter=RunProcesses(config, state),
-            keep_up=lambda now: _keep_up(operator, now, figures, state),
+            keep_house=lambda now: _keep_house(operator, now, figures, state),
             relay=lambda now: _relay(now, app.alerts),
         )
-        pages = monitor.Pages(figures.render, _checks(made, state, figures), pulse.is_alive)
+        pages = monitor.Pages(figures.render, _checks(made, state, figures), watchdog.is_alive)
         with monitor.serve(_listen(desired.settings), pages, gid):
             yield made
     finally:
         held.release()
 
 
-def _keep_up(operator: OperatorFiles, now: Desired, figures: Figures, state: Path) -> None:
+def _keep_house(operator: OperatorFiles, now: Desired, figures: Figures, state: Path) -> None:
     _reap_runs(operator, now)
     housekeeping.keep_house(now, figures, lambda paths: _usages(state, paths), lambda: _reap(operator))
 
@@ -183,7 +183,7 @@ def _reap_runs(operator: OperatorFiles, now: Desired) -> None:
             log.info("run_reaped", run=run)
 
 
-def _figures(app: composition.App, state: Path, spool: RequestQueue) -> Figures:
+def _figures(app: composition.App, state: Path, requests: RequestQueue) -> Figures:
     registry = CollectorRegistry()
     figures = Figures(app.settings.monitor.textfile, HistoryFile(state / "history.jsonl"), registry)
     paths = [state, *(Path(path) for path in app.settings.disk.paths)]
@@ -192,7 +192,7 @@ def _figures(app: composition.App, state: Path, spool: RequestQueue) -> Figures:
             store=app.store,
             snapshots=app.snapshots,
             alerts=app.alerts,
-            spool=spool,
+            requests=requests,
             paths=paths,
             calls=lambda: getattr(getattr(app.ports.engine, "client", None), "calls", 0),
         )

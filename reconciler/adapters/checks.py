@@ -44,7 +44,7 @@ class CommandChecks(Checks):
     @override
     def run(self, job: CheckJob) -> CheckResult:
         began = time.monotonic()
-        problem = self._judged(job)
+        problem = self._judge(job)
         return CheckResult(
             name=job.check.name,
             passed=problem is None,
@@ -58,7 +58,7 @@ class CommandChecks(Checks):
         for pid in _marked(f"CI_WARM_RUN={run}"):
             _kill(pid)
 
-    def _judged(self, job: CheckJob) -> str | None:
+    def _judge(self, job: CheckJob) -> str | None:
         """Why it failed; None: it passed."""
         redactor = Redactor(job.secrets)
         program = _program(job)

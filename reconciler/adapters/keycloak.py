@@ -69,7 +69,7 @@ class KeycloakRealms(Realms):
         self._server = server
         self._admin: Any = None
 
-    def _connected(self) -> Any:
+    def _connect(self) -> Any:
         if self._admin is None:
             from keycloak import KeycloakAdmin, KeycloakOpenIDConnection
 
@@ -94,7 +94,7 @@ class KeycloakRealms(Realms):
         from keycloak.exceptions import KeycloakError
 
         try:
-            return call(self._connected())
+            return call(self._connect())
         except (KeycloakError, requests.RequestException, OSError) as exc:
             self._admin = None  # a stale token or connection is not kept
             raise ObserveError(f"{what}: {_said(exc)}") from exc
@@ -137,7 +137,7 @@ class KeycloakRealms(Realms):
             ],
         }
         try:
-            self._connected().create_realm(body, skip_exists=False)
+            self._connect().create_realm(body, skip_exists=False)
         except KeycloakPostError as exc:
             if exc.response_code == 409:
                 raise ActError(f"realm {realm} is taken", permanent=True) from exc
@@ -159,7 +159,7 @@ class KeycloakRealms(Realms):
     def _discovery(self, realm: str) -> Mapping[str, Any]:
         """What the server says of the realm, asked as a client would."""
         path = f"/realms/{realm}/.well-known/openid-configuration"
-        answer: Mapping[str, Any] = self._connected().connection.raw_get(path).json()
+        answer: Mapping[str, Any] = self._connect().connection.raw_get(path).json()
         return answer
 
     @override
@@ -167,7 +167,7 @@ class KeycloakRealms(Realms):
         from keycloak.exceptions import KeycloakDeleteError, KeycloakError
 
         try:
-            self._connected().delete_realm(realm)
+            self._connect().delete_realm(realm)
         except KeycloakDeleteError as exc:
             if exc.response_code == 404:
                 return False

@@ -102,14 +102,14 @@ class StateCollector(Collector):
         store: RecordStore,
         snapshots: Snapshots,
         alerts: AlertStore,
-        spool: RequestQueue,
+        requests: RequestQueue,
         paths: Sequence[Path],
         calls: Callable[[], int],
     ) -> None:
         self._store = store
         self._snapshots = snapshots
         self._alerts = alerts
-        self._spool = spool
+        self._spool = requests
         self._paths = paths
         self._calls = calls
 
@@ -117,7 +117,7 @@ class StateCollector(Collector):
         """One family after the other."""
         yield from self._of_apps()
         yield self._of_alerts()
-        queue = GaugeMetricFamily("ci_warm_requests_waiting", "Wishes in requests/.")
+        queue = GaugeMetricFamily("ci_warm_requests_waiting", "Requests that wait in requests/.")
         queue.add_metric([], self._spool.waiting())
         yield queue
         calls = GaugeMetricFamily("ci_warm_engine_calls", "Engine calls of this process.")

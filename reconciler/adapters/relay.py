@@ -45,7 +45,7 @@ class Relay:
                 problems.append(f"{message.key}: {problem}")
             else:
                 sent.append(message)
-        after = alert_delivery.remembered(before, sent, now_open)
+        after = alert_delivery.remember(before, sent, now_open)
         if after != before:
             files.write_atomic(self._marks, json.dumps(after, indent=1).encode())
         return sent, problems

@@ -31,7 +31,7 @@ def list_(
     with common.errors():
         found = _folder().archived() if seen else _folder().open()
     if json:
-        common.print_json([{"name": path.name, **common.dumped(alert)} for path, alert in found])
+        common.print_json([{"name": path.name, **common.dump(alert)} for path, alert in found])
         return
     rows = [(path.stem, alert.severity, (alert.evidence or ("",))[0][:100]) for path, alert in found]
     common.print_table(("name", "severity", "evidence"), rows)
@@ -46,7 +46,7 @@ def show(name: NameArgument, json: JsonFlag = False) -> None:
     if found is None:
         common.stop(common.USAGE, f"error: no alert is named {name!r}; see ci-warm alerts list")
     if json:
-        common.print_json(common.dumped(found))
+        common.print_json(common.dump(found))
         return
     common.say(f"{found.severity}: {found.app} {found.reason}")
     if found.to_version:

@@ -63,10 +63,10 @@ def seed(
     from reconciler.engine.testrun import cold, plan
 
     with common.errors():
-        built, site = runs.opened()
-        request = plan.RunRequest(spec=site.enrolled(recipe), actor=common.actor())
+        built, environment = runs.open_environment()
+        request = plan.RunRequest(spec=environment.enrolled(recipe), actor=common.actor())
         runs.fetch(built, request.spec.recipe.url, no_fetch=False)
-        plan.plan_run(site, request)  # what cannot be planned need not queue
+        plan.plan_run(environment, request)  # what cannot be planned need not queue
         _, context = _open(recipe)
 
         def once() -> "Run | None":
@@ -74,8 +74,8 @@ def seed(
             if if_cold and canonical_operate.describe(context, built.ports.engine.look()).status != "cold":
                 return None
             # Planning starts processes: not while all places are taken.
-            site.ports.locks.slot(built.settings.runs.max_tests, f"ci-warm seed {recipe}").release()
-            return cold.run(site, plan.plan_run(site, request))
+            environment.ports.locks.slot(built.settings.runs.max_tests, f"ci-warm seed {recipe}").release()
+            return cold.run(environment, plan.plan_run(environment, request))
 
         done = runs.patiently(built, wait, once)
     if done is not None:
@@ -99,7 +99,7 @@ def deploy(
 
     with common.errors():
         built, context = _open(recipe)
-        with common.locked(built, recipe, "canonical deploy", wait):
+        with common.hold_lock(built, recipe, "canonical deploy", wait):
             try:
                 done = canonical_operate.deploy(context, fresh=fresh)
             except Interrupted:
@@ -122,7 +122,7 @@ def undeploy(
 
     with common.errors():
         built, context = _open(recipe)
-        with common.locked(built, recipe, "canonical undeploy", wait):
+        with common.hold_lock(built, recipe, "canonical undeploy", wait):
             restored = canonical_operate.undeploy(context, restore=restore)
             row = canonical_operate.describe(context, built.ports.engine.look())
     if json:

@@ -118,7 +118,7 @@ def context(built: "App", name: str, who: str = "") -> "Context":
 
 
 @contextmanager
-def locked(built: "App", name: str, what: str, wait: float = 0.0) -> Iterator[None]:
+def hold_lock(built: "App", name: str, what: str, wait: float = 0.0) -> Iterator[None]:
     """Hold the app's lock, waiting up to `wait` seconds for it.
 
     Raises:
@@ -168,7 +168,7 @@ def fields(value: "Any") -> dict[str, Any]:
     return dataclasses.asdict(value)
 
 
-def dumped(record: "Any") -> Mapping[str, Any]:
+def dump(record: "Any") -> Mapping[str, Any]:
     """A record as JSON data."""
     found: Mapping[str, Any] = record.model_dump(mode="json", by_alias=True)
     return found

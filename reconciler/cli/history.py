@@ -30,7 +30,7 @@ def history(
     if stats:
         _stats(lines, as_json=json)
     elif json:
-        common.print_json([common.dumped(line) for line in lines[-last:]])
+        common.print_json([common.dump(line) for line in lines[-last:]])
     else:
         rows = [
             (f"{x.ts:%Y-%m-%d %H:%M:%S}", x.app, x.result, f"{x.elapsed_seconds:.1f}s", x.actor, x.message)

@@ -96,7 +96,7 @@ def _status(json: bool, *, missing_is_fine: bool) -> int:
         common.stop(common.FAILED, text) if not missing_is_fine else typer.echo(text, err=True)
         return stamp
     if json:
-        common.print_json(common.dumped(report))
+        common.print_json(common.dump(report))
         return stamp
     since = {a.app: a.first_at for _, a in AlertStore(common.OPTIONS.state / "alerts").open() if "held-" in a.reason}
     rows = [

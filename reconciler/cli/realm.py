@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 group = typer.Typer(help="A realm per run on the shared Keycloak.", no_args_is_help=True)
 
 
-def _keeper() -> "RealmContext":
+def _open() -> "RealmContext":
     from reconciler import app as composition
 
     return composition.realm_context(common.app())
@@ -29,7 +29,7 @@ def list_(json: JsonFlag = False) -> None:
     from reconciler.engine.testrun import realms
 
     with common.errors():
-        found = realms.survey(_keeper())
+        found = realms.survey(_open())
     kinds = {"alive": found.alive, "dead": found.dead, "foreign": found.foreign}
     if json:
         common.print_json({kind: list(names) for kind, names in kinds.items()})
@@ -46,7 +46,7 @@ def reap(
     from reconciler.engine.testrun import realms
 
     with common.errors():
-        done = realms.reap(_keeper(), dry_run=dry_run)
+        done = realms.reap(_open(), dry_run=dry_run)
     if json:
         common.print_json({"dry_run": dry_run, **common.fields(done)})
         return
@@ -68,8 +68,8 @@ def run_(context: typer.Context, recipe: Annotated[str, typer.Argument(metavar="
     with common.errors():
         if not context.args:
             raise UsageError("what is to be run? ci-warm realm run RECIPE -- COMMAND...")
-        keeper = _keeper()
-        with realms.lease(keeper, recipe) as lease:
+        realm_context = _open()
+        with realms.lease(realm_context, recipe) as lease:
             typer.echo(f"using the live Keycloak: realm {lease.credentials.realm}", err=True)
             environment = {
                 "CI_WARM_REALM": lease.credentials.realm,

@@ -41,7 +41,7 @@ def reconcile(
             }
             reports = [again.get(report.status.app, report) for report in reports]
     if json:
-        common.print_json([common.dumped(report.status) for report in reports])
+        common.print_json([common.dump(report.status) for report in reports])
     for report in reports:
         if not json:
             common.say(f"RECONCILE RESULT: {report.status.app} {report.status.result}")

@@ -42,7 +42,7 @@ def cold(
             spec=spec, ref=ref, base=base, stages=_stages(stages), keep_on_failure=keep, actor=common.actor()
         )
 
-    tell(_played(recipe, ask, runs.run, no_fetch=no_fetch, wait=wait), json=json)
+    tell(_plan_and_run(recipe, ask, runs.run, no_fetch=no_fetch, wait=wait), json=json)
 
 
 def quick(
@@ -60,10 +60,10 @@ def quick(
     def ask(spec: "AppSpec") -> testrun_plan.RunRequest:
         return testrun_plan.RunRequest(spec=spec, mode=RunMode.QUICK, ref=ref, actor=common.actor())
 
-    tell(_played(recipe, ask, runs.run, no_fetch=no_fetch, wait=wait), json=json)
+    tell(_plan_and_run(recipe, ask, runs.run, no_fetch=no_fetch, wait=wait), json=json)
 
 
-def _played(
+def _plan_and_run(
     recipe: str,
     ask: "Callable[[AppSpec], RunRequest]",
     run: "Callable[[RunEnvironment, RunPlan], Run]",
@@ -75,22 +75,22 @@ def _played(
     from reconciler.engine.testrun import plan as testrun_plan
 
     with common.errors():
-        built, site = opened()
-        request = ask(site.enrolled(recipe))
+        built, environment = open_environment()
+        request = ask(environment.enrolled(recipe))
         fetch(built, request.spec.recipe.url, no_fetch=no_fetch)
-        plan = testrun_plan.plan_run(site, request)
-        return patiently(built, wait, lambda: run(site, plan))
+        plan = testrun_plan.plan_run(environment, request)
+        return patiently(built, wait, lambda: run(environment, plan))
 
 
-def opened() -> "tuple[App, RunEnvironment]":
-    """The app and its test site; whatever killed runs left is removed first."""
+def open_environment() -> "tuple[App, RunEnvironment]":
+    """The app and its test environment; whatever killed runs left is removed first."""
     from reconciler import app as composition
     from reconciler.engine.testrun import teardown
 
     built = common.app()
-    site = composition.run_environment(built)
-    teardown.reap(site)
-    return built, site
+    environment = composition.run_environment(built)
+    teardown.reap(environment)
+    return built, environment
 
 
 def fetch(built: "App", url: str, *, no_fetch: bool) -> None:
@@ -146,7 +146,7 @@ def tell(done: "Run", *, json: bool) -> None:
     from reconciler.core.testrun import summary
 
     if json:
-        common.print_json(common.dumped(done))
+        common.print_json(common.dump(done))
     else:
         common.say(summary.summary(done).rstrip())
     if done.result != "green" or done.leftovers:
@@ -168,7 +168,7 @@ def list_(
         if recipe is not None and not found:
             composition.run_environment(built).enrolled(recipe)
     if json:
-        common.print_json([common.dumped(run) for run in found])
+        common.print_json([common.dump(run) for run in found])
         return
     rows = [
         (
@@ -205,7 +205,7 @@ def show(run: Annotated[str, typer.Argument(metavar="RUN")], json: JsonFlag = Fa
         if found is None:
             raise UsageError(f"there is no run {run!r}; ci-warm runs list shows them")
     if json:
-        common.print_json(common.dumped(found))
+        common.print_json(common.dump(found))
         return
     common.say(summary.summary(found).rstrip())
     common.say(f"logs, junit.xml, artefacts: {built.runs.folder / run}")

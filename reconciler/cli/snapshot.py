@@ -21,7 +21,7 @@ def create(app: AppArgument, wait: WaitFlag = 0.0, json: JsonFlag = False) -> No
     with common.errors():
         done = use_case.create(common.context(common.app(), app), wait_s=wait)
     if json:
-        common.print_json(common.dumped(done))
+        common.print_json(common.dump(done))
     else:
         common.say(f"{app}: snapshot {done.id}, {sum(v.data_bytes for v in done.volumes)} bytes, verified")
 
@@ -34,7 +34,7 @@ def list_(app: Annotated[str | None, typer.Argument(metavar="[APP]")] = None, js
         specs = [built.spec(app)] if app else list(built.specs)
         found = [manifest for spec in specs if (manifest := built.snapshots.observe(spec.app)) is not None]
     if json:
-        common.print_json([common.dumped(manifest) for manifest in found])
+        common.print_json([common.dump(manifest) for manifest in found])
         return
     rows = [
         (m.app, m.version, f"{m.created_at:%Y-%m-%d %H:%M:%S}", sum(v.data_bytes for v in m.volumes), m.id)
@@ -66,12 +66,12 @@ def drill(app: AppArgument, wait: WaitFlag = 0.0, json: JsonFlag = False) -> Non
     with common.errors():
         built = common.app()
         context = common.context(built, app)
-        with common.locked(built, app, "snapshot drill", wait):
+        with common.hold_lock(built, app, "snapshot drill", wait):
             done = engine_drill.drill(context)
         if done is None:
             raise UsageError(f"{app} has no snapshot")
     if json:
-        common.print_json(common.dumped(done))
+        common.print_json(common.dump(done))
     else:
         common.say("\n".join(done.problems) or f"{app}: snapshot {done.snapshot} restores")
     if done.problems:

@@ -140,9 +140,11 @@ class _Stage:
     def run(self, mode: RunMode) -> Run:
         """A test run of the canonical at the latest release; its summary is shown."""
         app = self.app()
-        site = composition.run_environment(app)
-        plan = testrun_plan.plan_run(site, testrun_plan.RunRequest(spec=app.spec("canon"), mode=mode, actor="demo"))
-        done = cold.run(site, plan) if mode is RunMode.COLD else quick.run(site, plan)
+        environment = composition.run_environment(app)
+        plan = testrun_plan.plan_run(
+            environment, testrun_plan.RunRequest(spec=app.spec("canon"), mode=mode, actor="demo")
+        )
+        done = cold.run(environment, plan) if mode is RunMode.COLD else quick.run(environment, plan)
         for line in summary.summary(done).splitlines():
             self.say(f"      {line}")
         return done

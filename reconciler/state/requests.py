@@ -17,7 +17,7 @@ from reconciler.state import files, records
 
 SHARED_DIR = 0o2770
 MAX_BYTES = 16 << 10
-MAX_WISHES = 100
+MAX_REQUESTS = 100
 _KEPT_REJECTED = 100
 
 
@@ -41,7 +41,7 @@ class RequestQueue:
             return 0
 
     def waiting(self) -> int:
-        """How many wishes lie there."""
+        """How many requests lie there."""
         return len(self._names())
 
     def _names(self) -> list[str]:
@@ -52,12 +52,12 @@ class RequestQueue:
         return sorted(name for name in names if name.endswith(".json") and not name.startswith("."))
 
     def take(self) -> Sequence[Request]:
-        """Every wish that can be read, taken out; what cannot be read is set aside with the reason.
+        """Every request that can be read, taken out; what cannot be read is set aside with the reason.
 
         A hundred at a time: more stay for the next.
         """
         found = []
-        for name in self._names()[:MAX_WISHES]:
+        for name in self._names()[:MAX_REQUESTS]:
             path = self.folder / name
             try:
                 found.append(records.parse(_read(path), Request))
@@ -88,13 +88,13 @@ class RequestSender:
     """Leaves requests of our own: one per canonical, whoever takes it up."""
 
     def __init__(self, folder: Path, gid: int | None) -> None:
-        self._spool = RequestQueue(folder, gid)
+        self._queue = RequestQueue(folder, gid)
 
     def ask(self, app: AppName) -> None:
-        """Leave a wish that the daemon takes up; OSError if it cannot be left."""
-        self._spool.prepare()
-        wish = Request(action="seed", app=app, by="ci-warm")
-        files.write_atomic(self._spool.folder / f"seed-{app}.json", records.dump(wish))
+        """Leave a request that the daemon takes up; OSError if it cannot be left."""
+        self._queue.prepare()
+        request = Request(action="seed", app=app, by="ci-warm")
+        files.write_atomic(self._queue.folder / f"seed-{app}.json", records.dump(request))
 
 
 def _read(path: Path) -> bytes:

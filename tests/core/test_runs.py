@@ -125,12 +125,12 @@ def test_a_deploy_that_nobody_ordered_is_red() -> None:
 def test_only_a_green_full_cold_run_of_the_latest_release_is_promoted(
     changes: dict[str, object], why: str | None
 ) -> None:
-    found = promotion.refusal(a_run(**changes), spec(kind="canonical"), HEAD, STAGES)
+    found = promotion.find_refusal(a_run(**changes), spec(kind="canonical"), HEAD, STAGES)
     assert found is None if why is None else found is not None and why in found
 
 
 def test_a_recipe_that_is_not_enrolled_is_not_promoted() -> None:
-    assert promotion.refusal(a_run(), spec(kind=Kind.LIVE), HEAD, STAGES) == "the recipe is not enrolled"
+    assert promotion.find_refusal(a_run(), spec(kind=Kind.LIVE), HEAD, STAGES) == "the recipe is not enrolled"
 
 
 def canonical(snapshot: str | None = "s1") -> Canonical:
@@ -245,9 +245,9 @@ def test_what_the_spec_says_wins_and_the_recipes_checks_need_leave() -> None:
     mine = TestSpec(stages=(Stage.INSTALL,), checks=(CheckSpec(name="own", run=("a",), stage=Stage.INSTALL),))
     checks = (CheckSpec(name="own", run=("b",)), CheckSpec(name="more", run=("c",)))
     theirs = TestSpec(stages=STAGES, needs=("keycloak",), checks=checks)
-    found = testrun_spec.merged(mine, theirs)
+    found = testrun_spec.merge(mine, theirs)
     assert (found.stages, found.needs, [c.run for c in found.checks]) == ((Stage.INSTALL,), ("keycloak",), [("a",)])
-    allowed = testrun_spec.merged(mine.model_copy(update={"recipe_checks": True}), theirs)
+    allowed = testrun_spec.merge(mine.model_copy(update={"recipe_checks": True}), theirs)
     assert [c.run for c in allowed.checks] == [("a",), ("c",)]
 
 
@@ -399,9 +399,9 @@ def test_a_deploy_counts_when_no_service_that_stayed_is_the_same(
 
 
 def test_a_first_promotion_stops_before_data_that_nobody_explains() -> None:
-    assert promotion.unexplained([], None) is None
-    assert "no record of ours explains the data in s_data" in (promotion.unexplained(["s_data"], None) or "")
-    assert "was a live app at 1.0.0+5.0.0" in (promotion.unexplained([], "1.0.0+5.0.0") or "")
+    assert promotion.find_unexplained([], None) is None
+    assert "no record of ours explains the data in s_data" in (promotion.find_unexplained(["s_data"], None) or "")
+    assert "was a live app at 1.0.0+5.0.0" in (promotion.find_unexplained([], "1.0.0+5.0.0") or "")
 
 
 @pytest.mark.parametrize(

@@ -108,13 +108,13 @@ def made(world: Host, ports: Ports, nothing: Nothing, reap: Callable[[], Reaped 
     full = [Usage(path="/", used=90, free=10, percent=90)]
     return Daemon(
         desired=nothing,
-        spool=RequestQueue(world.root / "state" / "requests", None),
+        requests=RequestQueue(world.root / "state" / "requests", None),
         telemetry=nothing,
-        pulse=pulse,
+        watchdog=pulse,
         state=state,
         stop=threading.Event(),
         starter=nothing,
-        keep_up=lambda now: housekeeping.keep_house(now, nothing, lambda _paths: full, reap),
+        keep_house=lambda now: housekeeping.keep_house(now, nothing, lambda _paths: full, reap),
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from reconciler.app import prepare_state
 from reconciler.core.release.digest import digest
-from reconciler.core.release.render import labelled
+from reconciler.core.release.render import add_labels
 from reconciler.engine.host import one_pass
 from reconciler.engine.live.report import Report
 from reconciler.engine.ports import Ports
@@ -199,7 +199,7 @@ class FakeEngine:
             self.violations.append("I5: deployed while an old container still runs")
         for name in bundle.volumes.values():
             self.create_volume(StackName(bundle.stack), name)
-        doc = labelled(bundle)
+        doc = add_labels(bundle)
         for name, body in doc["services"].items():
             key = (StackName(bundle.stack), name)
             running = self.services.get(key)

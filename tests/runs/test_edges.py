@@ -653,7 +653,7 @@ def test_a_broken_run_folder_stops_nobody_else(small: Lab) -> None:
 def test_what_the_reaper_cannot_remove_is_told_until_it_is_gone(small: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(EmbeddedEngine, "purge", lambda *_: ("volume held by a stranger",))
     monkeypatch.setattr(teardown, "OWN", teardown.Patience(removing=0.0, away=0.0))
-    monkeypatch.setattr(teardown.stack, "__defaults__", (teardown.OWN,))
+    monkeypatch.setattr(teardown.remove_stack, "__defaults__", (teardown.OWN,))
     monkeypatch.setattr(teardown, "REAPER", teardown.OWN)
     run = small.test()
     site = composition.run_environment(small.build())

@@ -12,7 +12,7 @@ from pathlib import Path
 from reconciler.adapters import process
 from reconciler.core import redact
 from reconciler.core.release import interpolate
-from reconciler.core.release.render import labelled
+from reconciler.core.release.render import add_labels
 from reconciler.model.release import Bundle
 from reconciler.ports.engine import Deployed
 from reconciler.state import files
@@ -24,7 +24,7 @@ def deploy(bundle: Bundle, workdir: Path, *, host: str | None, timeout_s: float)
     Raises:
         ActError: the CLI cannot be run or hangs.
     """
-    doc = labelled(bundle)
+    doc = add_labels(bundle)
     with tempfile.TemporaryDirectory(dir=workdir, prefix=f"{bundle.app}-") as made:
         folder = Path(made)
         for name, content in bundle.files.items():

@@ -16,7 +16,7 @@ from reconciler.adapters import process
 from reconciler.adapters.embedded import translate
 from reconciler.adapters.embedded.images import ImageStore
 from reconciler.core.redact import Redactor
-from reconciler.core.release.render import labelled
+from reconciler.core.release.render import add_labels
 from reconciler.model.base import Json
 from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.ids import AppName, StackName
@@ -82,7 +82,7 @@ class EmbeddedEngine(Engine):
 
     @override
     def deploy(self, bundle: Bundle, workdir: Path) -> Deployed:
-        doc = labelled(bundle)
+        doc = add_labels(bundle)
         try:
             wanted = translate.services(bundle, doc, self.root, self.images)
         except ValueError as exc:

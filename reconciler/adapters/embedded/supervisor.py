@@ -203,7 +203,7 @@ class Service:
         self.published = ""
 
     def reload(self) -> bool:
-        """Read the wish if it changed; False when the service is to go."""
+        """Read what is wanted if it changed; False when the service is to go."""
         try:
             found = (self.folder / "service.json").stat()
         except FileNotFoundError:

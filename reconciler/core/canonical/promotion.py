@@ -10,7 +10,7 @@ from reconciler.model.testrun import Run, RunMode, RunResult, Source
 from reconciler.model.tests import Stage
 
 
-def unexplained(volumes: Sequence[str], live: str | None) -> str | None:
+def find_unexplained(volumes: Sequence[str], live: str | None) -> str | None:
     """Why a first promotion would lose somebody's data; None: it would not.
 
     `volumes` are those of the stack once every run that died was cleaned up after; `live` is the version that this name
@@ -24,7 +24,7 @@ def unexplained(volumes: Sequence[str], live: str | None) -> str | None:
     return None
 
 
-def refusal(run: Run, spec: AppSpec, latest: Source | None, full: Collection[Stage]) -> str | None:
+def find_refusal(run: Run, spec: AppSpec, latest: Source | None, full: Collection[Stage]) -> str | None:
     """Why this run must not become the canonical; None: it may. `full`: the stages that spec and recipe name."""
     if spec.kind is not Kind.CANONICAL:
         return "the recipe is not enrolled"

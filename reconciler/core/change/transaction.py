@@ -99,7 +99,7 @@ def resume(journal: Journal, *, candidate_stands: bool) -> tuple[Step, Failure |
     if step in (Step.RECORD, Step.COMMIT) or step in _DATA_STEPS:
         return step, None
     if step is Step.OPENED and journal.kind in (Change.HEAL, Change.ROLLBACK):
-        return step, None  # what takes a release is gated anew: the wish may have changed meanwhile
+        return step, None  # what takes a release is gated anew: the spec may have changed meanwhile
     if step in _BACK_TO_PRIOR:
         return Step.BACK_DEPLOY, None
     if step in _CANDIDATE_STEPS and candidate_stands:

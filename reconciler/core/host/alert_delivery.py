@@ -42,7 +42,7 @@ def _message(name: str, alert: Alert, end: str) -> Message:
     return Message(key=name, mark=mark, title=title, body=body, alert=alert)
 
 
-def remembered(
+def remember(
     delivered: Mapping[str, str], sent: Sequence[Message], now_open: Sequence[tuple[str, Alert]]
 ) -> dict[str, str]:
     """What to remember: the marks of what stands, and of what ended and could not be told yet."""

@@ -40,7 +40,7 @@ def skip(newest: Source | None, greens: Greens, *, behind: bool, every: bool) ->
     return None
 
 
-def opened(before: Sweep | None, date: str, now: datetime) -> Sweep:
+def open_report(before: Sweep | None, date: str, now: datetime) -> Sweep:
     """A report to work on: what an earlier try of the same night finished stays done."""
     kept = tuple(item for item in before.items if item.result == "done") if before else ()
     # Whether the engine answers and the live apps are well is only true of the moment it was seen.
@@ -53,13 +53,13 @@ def is_done(report: Sweep, name: str) -> bool:
     return any(item.name == name and item.result == "done" for item in report.items)
 
 
-def added(report: Sweep, item: SweepItem) -> Sweep:
+def add_item(report: Sweep, item: SweepItem) -> Sweep:
     """The report with a part's newest result."""
     others = tuple(old for old in report.items if old.name != item.name)
     return report.model_copy(update={"items": (*others, item)})
 
 
-def closed(report: Sweep, now: datetime) -> Sweep:
+def close_report(report: Sweep, now: datetime) -> Sweep:
     """The report of a sweep that came to its end; one that never began its work was skipped."""
     kinds = {item.result for item in report.items}
     result = "failed" if "failed" in kinds else "skipped" if kinds == {"skipped"} else "done"

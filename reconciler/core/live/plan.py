@@ -77,18 +77,18 @@ def list_options(facts: AppFacts, assessment: Assessment, first: Action) -> tupl
     """
     known, candidate = facts.known, facts.candidate
     if known is None:
-        return (first,) if gated(first) else ()
+        return (first,) if is_gated(first) else ()
     version = known.release.version
     reconfigure = Upgrade(origin=version, target=version, reconfigure=True)
     if isinstance(first, Upgrade):
         return (first, reconfigure) if facts.settings_moved and not first.reconfigure else (first,)
     if assessment.status is not Status.FAILED or not isinstance(first, Nothing):
-        return (first,) if gated(first) else ()
+        return (first,) if is_gated(first) else ()
     newer = Upgrade(origin=version, target=candidate.text) if candidate and facts.release_moved else None
     return (*((newer,) if newer else ()), *((reconfigure,) if facts.settings_moved else ()))
 
 
-def gated(action: Action) -> bool:
+def is_gated(action: Action) -> bool:
     """Say whether the gate is asked: it guards what takes a release, not what keeps or brings back one."""
     return isinstance(action, Upgrade) or (isinstance(action, Deploy) and not action.known_good)
 

@@ -67,7 +67,7 @@ def text(template: str, env: Mapping[str, str], depth: int = 0) -> str:
             at = dollar + 2
         elif rest.startswith("{"):
             end = _closing(template, dollar + 1)
-            out.append(_braced(template[dollar + 2 : end], env, depth))
+            out.append(_parse_braced(template[dollar + 2 : end], env, depth))
             at = end + 1
         elif found := _NAME.match(rest):
             out.append(env.get(found[0], ""))
@@ -92,7 +92,7 @@ def _closing(template: str, opening: int) -> int:
     raise InterpolationError(f"'${{' is not closed in {template[:80]!r}")
 
 
-def _braced(body: str, env: Mapping[str, str], depth: int) -> str:
+def _parse_braced(body: str, env: Mapping[str, str], depth: int) -> str:
     found = _NAME.match(body)
     if found is None:
         raise InterpolationError(f"'${{{body[:40]}}}' does not name a variable")

@@ -226,7 +226,7 @@ def is_intact(found: Bundle) -> bool:
     return digest(fields) == found.id
 
 
-def labelled(found: Bundle) -> Json:
+def add_labels(found: Bundle) -> Json:
     """The document as it goes to the engine: every service carries the bundle's id, which settle looks for."""
     doc = _deep(found.doc)
     for service in doc["services"].values():

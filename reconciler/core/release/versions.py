@@ -109,7 +109,7 @@ class TrackPolicy:
 
 
 def choose(
-    tags: Tags, seen: Mapping[str, TagSeen], wish: TrackPolicy, running: Version | None, now: datetime
+    tags: Tags, seen: Mapping[str, TagSeen], policy: TrackPolicy, running: Version | None, now: datetime
 ) -> Choice:
     """Pick the greatest wanted version that is old enough; never one below what runs unless pinned exactly.
 
@@ -119,17 +119,17 @@ def choose(
     evidence = [f"tag {name} is lightweight and does not count" for name in tags.lightweight if parse(name)]
     evidence += [f"tag {name} is not <semver>+<app version>" for name in tags.annotated if parse(name) is None]
     wanted = sorted(
-        (v for v in map(parse, tags.annotated) if v and in_track(v, wish.track, prerelease=wish.prerelease)),
+        (v for v in map(parse, tags.annotated) if v and in_track(v, policy.track, prerelease=policy.prerelease)),
         reverse=True,
     )
-    exact = not (wish.track == "latest" or wish.track.endswith(".x"))
+    exact = not (policy.track == "latest" or policy.track.endswith(".x"))
     newer = [v for v in wanted if running is None or exact or v > running]
     if not newer:
         if running is not None and running.text not in tags.annotated:
             evidence.append(f"tag {running.text}, which runs, is no longer in the repository; nothing is downgraded")
         return Choice(candidate=running, evidence=tuple(evidence))
-    approved = next((v for v in newer if v.text in wish.approved), None)
-    ripe = [v for v in newer if age_s(seen.get(v.text), now) >= wish.cooldown_s]
+    approved = next((v for v in newer if v.text in policy.approved), None)
+    ripe = [v for v in newer if age_s(seen.get(v.text), now) >= policy.cooldown_s]
     best = approved or (ripe[0] if ripe else newer[0])
     young = newer[0] if newer[0] != best and newer[0] not in ripe else None
     if young is not None:

@@ -23,7 +23,7 @@ def is_run(name: str) -> bool:
     return _RUN.fullmatch(name) is not None
 
 
-def merged(spec: TestSpec, recipe: TestSpec | None) -> TestSpec:
+def merge(spec: TestSpec, recipe: TestSpec | None) -> TestSpec:
     """What the spec says, and where it is silent what the recipe says. The recipe's checks only if the spec allows.
 
     Which stages there are, and so what counts as tested in full, is never the recipe's to say.

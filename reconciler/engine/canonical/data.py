@@ -21,14 +21,14 @@ MANUAL = status.MANUAL
 _STACK_LABEL = "com.docker.stack.namespace"
 
 
-def mark(context: Context, by: str) -> None:
+def mark_in_use(context: Context, by: str) -> None:
     """From now on the volumes may differ from the snapshot."""
     now = context.ports.clock.now()
     context.ports.canonicals.put_use(Use(app=context.app, by=by, since=now))
     context.ports.effect("use:marked")
 
 
-def in_use(context: Context) -> str | None:
+def find_user(context: Context) -> str | None:
     """Who uses it though we hold its lock: somebody by hand, with our command or without; None: nobody."""
     ports = context.ports
     use = ports.canonicals.use(context.app)
@@ -39,7 +39,7 @@ def in_use(context: Context) -> str | None:
     return f"somebody uses it since {use.since:%Y-%m-%d %H:%M} UTC; ci-warm canonical undeploy {context.app} ends it"
 
 
-def moved(context: Context) -> str | None:
+def find_move(context: Context) -> str | None:
     """Whether the spec names another stack than its data belongs to, in words; None: it does not."""
     canonical = context.ports.canonicals.canonical(context.app)
     if canonical is None or canonical.stack == context.stack:
@@ -53,18 +53,18 @@ def has_lost_its_snapshot(context: Context, canonical: Canonical) -> bool:
     return status.has_lost_its_snapshot(canonical, manifest.id if manifest else None)
 
 
-def take(context: Context, canonical: Canonical, by: str) -> bool | Failure:
+def borrow(context: Context, canonical: Canonical, by: str) -> bool | Failure:
     """Have the canonical for a test: idle, its volumes equal to the snapshot, and marked as in use.
 
     Says whether they had to be put back first.
     """
     restored = needs_restore(context, canonical)
-    mark(context, by)
+    mark_in_use(context, by)
     if restored:
         failure = restore(context, canonical)
         if failure is not None:
             return failure
-        mark(context, by)
+        mark_in_use(context, by)
     return restored
 
 
@@ -72,7 +72,7 @@ def needs_restore(context: Context, canonical: Canonical) -> bool:
     """Say whether the volumes may differ from the snapshot: marked, gone, or touched by somebody else."""
     ports = context.ports
     if canonical.snapshot is None:
-        return bool(volumes(context))
+        return bool(list_volumes(context))
     if ports.canonicals.use(context.app) is not None:
         return True
     found = ports.engine.observe_volumes(canonical.volumes)
@@ -86,10 +86,10 @@ def restore(context: Context, canonical: Canonical) -> Failure | None:
     """
     ports = context.ports
     kept = canonical.volumes if canonical.snapshot is not None else ()
-    ports.engine.remove_volumes(context.stack, sorted(set(volumes(context)) - set(kept)))
+    ports.engine.remove_volumes(context.stack, sorted(set(list_volumes(context)) - set(kept)))
     if canonical.snapshot is not None:
         op_id = f"restore-{ports.clock.now():%Y%m%dT%H%M%S%fZ}"
-        failure = unjournaled.restore(context, shell(context, canonical), canonical.snapshot, op_id)
+        failure = unjournaled.restore(context, make_empty_bundle(context, canonical), canonical.snapshot, op_id)
         if failure is not None:
             _alert(context, canonical, failure)
             return failure
@@ -107,13 +107,13 @@ def _alert(context: Context, canonical: Canonical, failure: Failure) -> None:
     context.ports.alerts.raise_(condition.alert(now, evidence, target=canonical.version))
 
 
-def volumes(context: Context) -> list[str]:
+def list_volumes(context: Context) -> list[str]:
     """Every volume of the canonical's stack, those that only a test's head made among them."""
     world = context.ports.engine.look()
     return sorted(name for name, volume in world.volumes.items() if volume.labels.get(_STACK_LABEL) == context.stack)
 
 
-def shell(context: Context, canonical: Canonical | None) -> Bundle:
+def make_empty_bundle(context: Context, canonical: Canonical | None) -> Bundle:
     """A bundle that names the canonical's volumes and no more: for taking down and putting back."""
     names = canonical.volumes if canonical else ()
     return Bundle(
@@ -127,18 +127,18 @@ def shell(context: Context, canonical: Canonical | None) -> Bundle:
     )
 
 
-def idle(context: Context, canonical: Canonical | None) -> Failure | None:
+def undeploy(context: Context, canonical: Canonical | None) -> Failure | None:
     """Take down whatever runs in the canonical's stack; the data stays."""
-    return unjournaled.undeploy(context, shell(context, canonical))
+    return unjournaled.undeploy(context, make_empty_bundle(context, canonical))
 
 
-def empty(context: Context) -> None:
+def remove_volumes(context: Context) -> None:
     """Remove the volumes; without a canonical they are nobody's, with one its snapshot stands.
 
     Raises:
         ActError: a container still holds one.
     """
-    names = volumes(context)
+    names = list_volumes(context)
     holders = blocking(context.ports.engine.holders(context.stack, names))
     if holders:
         raise ActError(f"the volumes are held by {holders[0].name}", host_fault=True)
@@ -152,11 +152,11 @@ def recover(context: Context) -> tuple[str, ...]:
     canonical = ports.canonicals.canonical(app)
     if ports.canonicals.use(app) is None:
         return ()
-    failure = idle(context, canonical)
+    failure = undeploy(context, canonical)
     if failure is None and canonical is not None:
         failure = restore(context, canonical)
     elif failure is None:
-        empty(context)  # a seed that died: what it wrote is nobody's known-good
+        remove_volumes(context)  # a seed that died: what it wrote is nobody's known-good
         ports.canonicals.end_use(app)
     return (f"{failure.step}: {failure.reason}",) if failure is not None else ()
 

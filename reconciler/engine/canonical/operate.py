@@ -88,21 +88,21 @@ def deploy(context: Context, *, fresh: bool) -> Canonical:
         raise UsageError(f"{context.app} runs already; ci-warm canonical undeploy {context.app} takes it down")
     lost = set(canonical.volumes) - set(context.ports.engine.observe_volumes(canonical.volumes))
     if canonical.snapshot is not None and (fresh or lost or (use is not None and use.by != data.MANUAL)):
-        data.mark(context, "restore")
+        data.mark_in_use(context, "restore")
         _or_raise(data.restore(context, canonical))
-    data.mark(context, data.MANUAL)
+    data.mark_in_use(context, data.MANUAL)
     source = Source(version=canonical.version, commit=canonical.commit, kind="release", name="known-good")
     own = test_overlays(context.ports, context.spec, context.spec.test_spec, source.commit)
-    bundle = build.bundle(context, source, Extras(overlays=own), "", head=False, known=canonical.images)
+    bundle = build.build_bundle(context, source, Extras(overlays=own), "", head=False, known=canonical.images)
     try:
         failure = unjournaled.deploy(context, bundle)
     except Interrupted:
-        data.idle(replace(context, ports=unstoppable(context.ports)), canonical)
+        data.undeploy(replace(context, ports=unstoppable(context.ports)), canonical)
         raise
     finally:
         context.ports.store.prune_bundles(context.app, [])
     if failure is not None:
-        data.idle(context, canonical)
+        data.undeploy(context, canonical)
         _or_raise(failure)
     return canonical
 
@@ -115,7 +115,7 @@ def undeploy(context: Context, *, restore: bool) -> bool:
     """
     data.finish_promotion(context)
     canonical = context.ports.canonicals.canonical(context.app)
-    _or_raise(data.idle(context, canonical))
+    _or_raise(data.undeploy(context, canonical))
     if restore and canonical is not None:
         _or_raise(data.restore(context, canonical))
     return restore and canonical is not None and canonical.snapshot is not None
@@ -123,7 +123,7 @@ def undeploy(context: Context, *, restore: bool) -> bool:
 
 def _whole(context: Context) -> Canonical:
     data.finish_promotion(context)
-    elsewhere = data.moved(context)
+    elsewhere = data.find_move(context)
     if elsewhere is not None:
         raise UsageError(f"{elsewhere}; set stack: in the spec")
     canonical = context.ports.canonicals.canonical(context.app)

@@ -1,4 +1,4 @@
-"""A canonical in a pass: idle and whole, or brought nearer to it. Effects: a restore, a wish for a seeding run.
+"""A canonical in a pass: idle and whole, or brought nearer to it. Effects: a restore, a request for a seeding run.
 
 Level-triggered: what is cold is asked for again in every pass, but for a mark that lives 15 minutes.
 """
@@ -77,17 +77,17 @@ def act(context: Context, planned: PlannedCanonical) -> Outcome:
     return _ACTS[planned.judged.act](context, planned)
 
 
-def _nothing(context: Context, planned: PlannedCanonical) -> Outcome:
+def _report_only(context: Context, planned: PlannedCanonical) -> Outcome:
     result, _ = status.outlook(planned.judged)
     return Outcome(app=context.app, result=result, evidence=(planned.judged.reason,))
 
 
-def _no_release(context: Context, planned: PlannedCanonical) -> Outcome:
+def _report_no_release(context: Context, planned: PlannedCanonical) -> Outcome:
     reason = planned.judged.reason
     return Outcome(app=context.app, result=Result(kind=ResultKind.NO_RELEASE), ok=False, evidence=(reason,))
 
 
-def _moved(context: Context, planned: PlannedCanonical) -> Outcome:
+def _report_move(context: Context, planned: PlannedCanonical) -> Outcome:
     canonical, reason = planned.canonical, planned.judged.reason
     version = canonical.version if canonical else ""
     return Outcome(app=context.app, result=held(HoldReason.STACK_CHANGED, version), ok=False, evidence=(reason,))
@@ -117,8 +117,8 @@ def _restore(context: Context, planned: PlannedCanonical) -> Outcome:
     canonical, reason = planned.canonical, planned.judged.reason
     if canonical is None:
         raise AssertionError("nothing to restore")
-    data.mark(context, "restore")  # until it went well nobody may take what is there for its data
-    failure = data.idle(context, canonical) or data.restore(context, canonical)
+    data.mark_in_use(context, "restore")  # until it went well nobody may take what is there for its data
+    failure = data.undeploy(context, canonical) or data.restore(context, canonical)
     if failure is not None:
         evidence = (reason, f"{failure.step}: {failure.reason}", *failure.evidence)
         return Outcome(
@@ -151,10 +151,10 @@ def _seed(context: Context, planned: PlannedCanonical) -> Outcome:
 
 
 _ACTS: dict[status.Act, Callable[[Context, PlannedCanonical], Outcome]] = {
-    status.Act.NOTHING: _nothing,
-    status.Act.IN_USE: _nothing,
-    status.Act.NO_RELEASE: _no_release,
-    status.Act.MOVED: _moved,
+    status.Act.NOTHING: _report_only,
+    status.Act.IN_USE: _report_only,
+    status.Act.NO_RELEASE: _report_no_release,
+    status.Act.MOVED: _report_move,
     status.Act.RECOVER: _recover,
     status.Act.RESTORE: _restore,
     status.Act.SEED: _seed,

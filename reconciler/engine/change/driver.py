@@ -39,9 +39,9 @@ def begin(context: Context, journal: Journal) -> Outcome:
 def resume(context: Context, journal: Journal) -> Outcome:
     """Go on with what a crash or a stop left behind; after too many tries ask a human."""
     if journal.stalled:
-        return _outcome(context, journal, _stalled(journal), ok=False)
+        return _outcome(context, journal, _stalled_result(journal), ok=False)
     if journal.resumes >= context.settings.limits.resumes:
-        return _stall(context, journal)
+        return _stop_trying(context, journal)
     journal = journal.model_copy(update={"resumes": journal.resumes + 1})
     _put(context, journal)  # counted before acting, so that a crash loop ends
     step, failure = transaction.resume(journal, candidate_stands=_candidate_stands(context, journal))
@@ -81,7 +81,7 @@ def _drive(context: Context, journal: Journal) -> Outcome:
             case Failure():
                 journal, following = _after_failure(journal, result)
                 if following is None:
-                    return _keep(context, journal)
+                    return _keep_journal(context, journal)
         if following is None:
             return _close(context, journal)
         journal = journal.model_copy(update={"step": following})
@@ -173,7 +173,7 @@ def _after_failure(journal: Journal, failure: Failure) -> tuple[Journal, Step | 
             assert_never(never)
 
 
-def _keep(context: Context, journal: Journal) -> Outcome:
+def _keep_journal(context: Context, journal: Journal) -> Outcome:
     """The data part of a way back is not finished: alert, leave everything down, try again next pass."""
     _put(context, journal)
     alert = change_outcome.alert(journal, context.ports.clock.now())
@@ -182,12 +182,12 @@ def _keep(context: Context, journal: Journal) -> Outcome:
     return _outcome(context, journal, change_outcome.result(journal), ok=False)
 
 
-def _stall(context: Context, journal: Journal) -> Outcome:
+def _stop_trying(context: Context, journal: Journal) -> Outcome:
     ports, now = context.ports, context.ports.clock.now()
     ports.alerts.raise_(change_outcome.stalled_alert(journal, now), anew=True)
-    ports.history.append(change_outcome.history(journal, now, _stalled(journal)))
+    ports.history.append(change_outcome.history(journal, now, _stalled_result(journal)))
     _put(context, journal.model_copy(update={"stalled": True}))
-    return _outcome(context, journal, _stalled(journal), ok=False)
+    return _outcome(context, journal, _stalled_result(journal), ok=False)
 
 
 def _close(context: Context, journal: Journal) -> Outcome:
@@ -213,7 +213,7 @@ def _outcome(context: Context, journal: Journal, result: Result, *, ok: bool) ->
     )
 
 
-def _stalled(journal: Journal) -> Result:
+def _stalled_result(journal: Journal) -> Result:
     return Result(kind=ResultKind.STALLED, about=journal.target.version)
 
 

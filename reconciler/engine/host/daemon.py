@@ -2,7 +2,7 @@
 
 Effects: passes, fetches, garbage collection, all through the ports; threads for the clock and the event stream.
 
-One thread does all the work, so that two passes never overlap. Timers, events, signals and the spool only put a word
+One thread does all the work, so that two passes never overlap. Timers, events, signals and requests only put a word
 into a queue; everything that waits there when the loop comes back is one reason to look once more.
 """
 
@@ -19,7 +19,8 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from reconciler.core.conditions import TurnFailed
-from reconciler.engine.host import housekeeping, one_pass, requests, restore_drill
+from reconciler.engine.host import housekeeping, one_pass, restore_drill
+from reconciler.engine.host import requests as host_requests
 from reconciler.engine.host.desired import Desired, DesiredState
 from reconciler.engine.host.watchdog import PASS_S, Watchdog
 from reconciler.engine.live.report import Report
@@ -30,7 +31,7 @@ from reconciler.ports.metrics import Metrics
 from reconciler.ports.run_starter import RunStarter
 from reconciler.state.requests import RequestQueue
 
-TICK, EVENT, RELOAD, WISH, FETCHED, DISK, STOP = "tick", "event", "reload", "wish", "fetched", "disk", "stop"
+TICK, EVENT, RELOAD, REQUEST, FETCHED, DISK, STOP = "tick", "event", "reload", "request", "fetched", "disk", "stop"
 _FIRST_FETCH_S = 5.0
 _DEBOUNCE_S = 0.1
 _BEAT_S = 10.0
@@ -41,34 +42,34 @@ log = structlog.get_logger("ci-warm")
 
 
 class Daemon:
-    """`ci-warm run`. `keep_up`: what is done now and then beside the passes; `relay`: tells people about alerts."""
+    """`ci-warm run`. `keep_house`: what is done now and then beside the passes; `relay`: tells people about alerts."""
 
     def __init__(
         self,
         *,
         desired: DesiredState,
-        spool: RequestQueue,
+        requests: RequestQueue,
         telemetry: Metrics,
-        pulse: Watchdog,
+        watchdog: Watchdog,
         state: Desired,
         stop: Stop,
         starter: RunStarter,
-        keep_up: Callable[[Desired], None],
+        keep_house: Callable[[Desired], None],
         relay: Callable[[Desired], None] = lambda _state: None,
     ) -> None:
         self.state = state
         self.passes = 0
         self.failed = ""
         self._desired = desired
-        self._spool = spool
+        self._requests = requests
         self._telemetry = telemetry
-        self._pulse = pulse
+        self._watchdog = watchdog
         self._stop = stop
         self._starter = starter
-        self._keep_up = keep_up
+        self._keep_house = keep_house
         self._relay = relay
         self._wakes: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._spooled = spool.stamp()
+        self._requests_stamp = requests.stamp()
         self._wanted: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
         self._problems: dict[str, str] = {}
         self._fetched = threading.Event()
@@ -93,11 +94,11 @@ class Daemon:
         """Work until asked to stop; whatever is under way then ends at its next safe step."""
         self._take_over(self.state)
         self._scheduler.start()
-        for name, work in (("pulse", self._beat), ("events", self._follow), ("fetch", self._fetch_all)):
+        for name, work in (("watchdog", self._beat), ("events", self._follow), ("fetch", self._fetch_all)):
             threading.Thread(target=work, name=name, daemon=True).start()
-        self._pulse.notifier.ready(self._idle_text())
+        self._watchdog.notifier.ready(self._idle_text())
         self._await_fetch()
-        self.wake(WISH)  # what was dropped while nobody was here
+        self.wake(REQUEST)  # what was left while no daemon ran
         self.wake(TICK)
         try:
             while not self._stop.is_set():
@@ -105,7 +106,7 @@ class Daemon:
         except Interrupted:
             pass
         finally:
-            self._pulse.notifier.stopping("stopped at a safe step")
+            self._watchdog.notifier.stopping("stopped at a safe step")
             self._starter.stop()
             self._scheduler.shutdown(wait=False)
             log.info("stopped", passes=self.passes)
@@ -113,13 +114,13 @@ class Daemon:
     def _take_over(self, state: Desired) -> None:
         """Work with this desired state from now on."""
         self.state = state
-        self._pulse.step_s = state.settings.daemon.step
+        self._watchdog.step_s = state.settings.daemon.step
         self._scheduler.remove_all_jobs()
         daemon = state.settings.daemon
         self._every(daemon.interval, lambda: self.wake(TICK), jitter=min(daemon.jitter, daemon.interval / 2))
         self._every(daemon.watch, self._watch)
         self._every(state.settings.disk.every, lambda: self.wake(DISK))
-        self._every(_DRILL_S, lambda: self._beside("drill", self._practise))
+        self._every(_DRILL_S, lambda: self._beside("drill", self._drill))
         self._every(state.settings.relay.every, lambda: self._beside("relay", self._relay))
         self._every(max(1.0, state.settings.fetch_every), lambda: self._wanted.put(()))
         self._fetched.clear()
@@ -139,18 +140,18 @@ class Daemon:
         )
 
     def _watch(self) -> None:
-        """Notice that spec files or the spool moved; runs in the scheduler's threads, so it only says so."""
+        """Notice that specs or requests moved; runs in the scheduler's threads, so it only says so."""
         if self._desired.stamp() != self.state.stamp:
             self.wake(RELOAD)
-        before, self._spooled = self._spooled, self._spool.stamp()
-        if before != self._spooled:
-            self.wake(WISH)
+        before, self._requests_stamp = self._requests_stamp, self._requests.stamp()
+        if before != self._requests_stamp:
+            self.wake(REQUEST)
 
     def _beat(self) -> None:
         """Signs of life, from a thread that nothing else can keep busy and on a clock that nobody sets."""
-        pause = min(_BEAT_S, (self._pulse.notifier.watchdog_s or _BEAT_S * 3) / 3)
+        pause = min(_BEAT_S, (self._watchdog.notifier.watchdog_s or _BEAT_S * 3) / 3)
         while True:
-            self._pulse.beat()
+            self._watchdog.beat()
             time.sleep(pause)  # also while stopping: a step that is being finished needs its time extended
 
     def _await_fetch(self) -> None:
@@ -185,7 +186,7 @@ class Daemon:
         except Exception as exc:  # noqa: BLE001 - what is done beside the loop must not end what it is for
             log.error("failed", what=what, error=f"{type(exc).__name__}: {exc}")
 
-    def _practise(self, state: Desired) -> None:
+    def _drill(self, state: Desired) -> None:
         """One restore drill, if one is due; it keeps only its own app waiting."""
         done = restore_drill.drill_one_due(state.ports, state.settings, state.specs)
         if done is not None:
@@ -208,7 +209,7 @@ class Daemon:
     def _next(self) -> set[str]:
         """Wait for a reason; what else came meanwhile is answered by the same look."""
         settings = self.state.settings.daemon
-        self._pulse.expect(2 * settings.interval + _SLACK_S)
+        self._watchdog.expect(2 * settings.interval + _SLACK_S)
         try:
             # Twice the interval: the scheduler goes by the wall clock, which somebody may have set back.
             reasons = {self._wakes.get(timeout=2 * settings.interval)}
@@ -225,16 +226,16 @@ class Daemon:
         return reasons
 
     def _turn(self, reasons: set[str]) -> None:
-        self._pulse.expect(PASS_S)
+        self._watchdog.expect(PASS_S)
         if STOP in reasons:
             return
         if RELOAD in reasons:
             self._guarded("reload", self._reload)
-        if WISH in reasons:
-            self._guarded("wishes", self._grant)
+        if REQUEST in reasons:
+            self._guarded("requests", self._grant)
         if DISK in reasons:
             self._starter.tend()
-            self._guarded("disk", lambda: self._keep_up(self.state))
+            self._guarded("disk", lambda: self._keep_house(self.state))
         if reasons - {DISK}:
             self._guarded("pass", self._pass)
 
@@ -259,7 +260,7 @@ class Daemon:
             self.failed = "" if self.failed.startswith(f"{what}:") else self.failed
 
     def _reload(self) -> None:
-        notifier = self._pulse.notifier
+        notifier = self._watchdog.notifier
         notifier.reloading(self.state.ports.clock.monotonic())
         try:
             self._take_over(self._desired.load(self.state))
@@ -269,8 +270,8 @@ class Daemon:
         log.info("reloaded", apps=len(self.state.specs), problems=len(self.state.problems))
 
     def _grant(self) -> None:
-        """Take wishes: to look now, at the newest tags, or to test."""
-        urls = requests.grant(self._spool.take(), self.state.specs, self._starter)
+        """Take requests: to look now, at the newest tags, or to test."""
+        urls = host_requests.grant(self._requests.take(), self.state.specs, self._starter)
         if urls:
             self._wanted.put(tuple(urls))  # the pass comes when they are fetched
 
@@ -301,7 +302,7 @@ class Daemon:
         log.info(
             "pass", apps=len(reports), elapsed_s=round(elapsed_s, 3), changed=any(r.outcome.changed for r in reports)
         )
-        self._pulse.notifier.status(self._idle_text(reports))
+        self._watchdog.notifier.status(self._idle_text(reports))
 
     def _idle_text(self, reports: Sequence[Report] = ()) -> str:
         held = sum(bool(report.outcome.holds) for report in reports)

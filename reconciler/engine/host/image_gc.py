@@ -70,7 +70,7 @@ def _choose(ports: Ports, settings: Settings, specs: Sequence[AppSpec]) -> tuple
     ours: list[str] = []
     # Apps that are no longer declared keep what their records name: removing a spec gives nothing away.
     for app in sorted({*ports.store.apps(), *(spec.app for spec in specs)}):
-        needed += pinned(ports.store.known_good(app))
+        needed += list_pinned(ports.store.known_good(app))
         canonical = ports.canonicals.canonical(app)
         needed += canonical.images.values() if canonical else ()
         for seen in ports.store.memory(app).tags.values():
@@ -82,7 +82,7 @@ def _choose(ports: Ports, settings: Settings, specs: Sequence[AppSpec]) -> tuple
     return retention.removable(ports.engine.inventory(), needed, [*ours, *needed], age, ports.clock.now())
 
 
-def pinned(known: KnownGood | None) -> list[str]:
+def list_pinned(known: KnownGood | None) -> list[str]:
     """The images that an app must be able to run and to go back to."""
     if known is None:
         return []
@@ -109,7 +109,9 @@ def protect(ports: Ports, specs: Sequence[AppSpec]) -> tuple[str, ...]:
         try:
             if ports.store.journal(spec.app) is None:
                 canonical = ports.canonicals.canonical(spec.app)
-                kept = pinned(ports.store.known_good(spec.app)) + sorted(canonical.images.values() if canonical else ())
+                kept = list_pinned(ports.store.known_good(spec.app)) + sorted(
+                    canonical.images.values() if canonical else ()
+                )
                 ports.engine.protect_images(spec.app, kept)
         except (ActError, ObserveError, StateError) as exc:
             problems.append(f"{spec.name}: {exc}")

@@ -1,6 +1,6 @@
-"""Wishes of people and programs without privileges, judged. Effects: starts test runs.
+"""Requests of people and programs without privileges, judged. Effects: starts test runs.
 
-A wish is a request, never an order: what is not declared, not a canonical or not understood is logged and dropped.
+A request is never an order: what is not declared, not a canonical or not understood is logged and dropped.
 """
 
 from collections.abc import Sequence
@@ -17,26 +17,26 @@ from reconciler.ports.run_starter import RunStarter
 log = structlog.get_logger("ci-warm")
 
 
-def grant(wishes: Sequence[Request], specs: Sequence[AppSpec], starter: RunStarter) -> list[str]:
+def grant(requests: Sequence[Request], specs: Sequence[AppSpec], starter: RunStarter) -> list[str]:
     """Do what is asked where it may be; gives the recipes to fetch before the next look, by URL."""
     urls: list[str] = []
-    for wish in wishes:
-        named = [spec for spec in specs if wish.app in (None, spec.name)]
+    for request in requests:
+        named = [spec for spec in specs if request.app in (None, spec.name)]
         granted = bool(named)
-        if wish.action == "reconcile":
+        if request.action == "reconcile":
             urls += [spec.recipe.url for spec in named]
         else:
-            granted = _start(wish, named, starter)
-        log.info("wish", action=wish.action, app=wish.app, by=wish.by, granted=granted)
+            granted = _start(request, named, starter)
+        log.info("request", action=request.action, app=request.app, by=request.by, granted=granted)
     return urls
 
 
-def _start(wish: Request, named: Sequence[AppSpec], starter: RunStarter) -> bool:
-    """Say whether it is a wish that we understand, for one canonical, and there was room for it."""
+def _start(request: Request, named: Sequence[AppSpec], starter: RunStarter) -> bool:
+    """Say whether it is a request that we understand, for one canonical, and there was room for it."""
     canonicals = [spec for spec in named if spec.kind is Kind.CANONICAL]
-    mode = trigger.parse(wish.comment) if wish.action == "test" else RunMode.COLD
-    if wish.app is None or not canonicals or mode is None or (wish.ref is not None and not is_ref(wish.ref)):
+    mode = trigger.parse(request.comment) if request.action == "test" else RunMode.COLD
+    if request.app is None or not canonicals or mode is None or (request.ref is not None and not is_ref(request.ref)):
         return False
-    if wish.action == "seed":
+    if request.action == "seed":
         return starter.seed(canonicals[0].app)
-    return starter.test(canonicals[0].app, str(mode), wish.ref)
+    return starter.test(canonicals[0].app, str(mode), request.ref)

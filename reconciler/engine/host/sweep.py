@@ -72,7 +72,7 @@ def run(
     if before is not None and before.finished_at is not None and before.result == "done" and not order.again:
         return before, False
     began = clock.monotonic()
-    page = _Page(reports, sweep_report.opened(None if order.again else before, date, clock.now()))
+    page = _Page(reports, sweep_report.open_report(None if order.again else before, date, clock.now()))
     try:
         quiet = _await_tests(first, first.settings.sweep.wait)
     except LockBusy as exc:
@@ -93,7 +93,7 @@ def run(
                 progress=order.progress,
             )
             sweep_runs.play(night, page.report, page.add)
-    page.write(sweep_report.closed(page.report, clock.now()))
+    page.write(sweep_report.close_report(page.report, clock.now()))
     _alert(first.ports, page.report)
     return page.report, True
 
@@ -110,7 +110,7 @@ class _Page:
         self._reports.write(report)
 
     def add(self, item: SweepItem) -> None:
-        self.write(sweep_report.added(self.report, item))
+        self.write(sweep_report.add_item(self.report, item))
 
 
 def _before_tests(first: Desired, load: Callable[[], Desired], command: CommandBefore, page: _Page) -> Desired | None:
@@ -118,14 +118,16 @@ def _before_tests(first: Desired, load: Callable[[], Desired], command: CommandB
     settings = first.settings.sweep
     if settings.before and not sweep_report.is_done(page.report, BEFORE):
         page.add(
-            _timed(first.ports, BEFORE, lambda: _before(settings.before, first.settings, command, page.report.date))
+            _run_timed(
+                first.ports, BEFORE, lambda: _run_before(settings.before, first.settings, command, page.report.date)
+            )
         )
     if settings.before and settings.before_required and not sweep_report.is_done(page.report, BEFORE):
         return None
-    page.add(_timed(first.ports, ENGINE, lambda: _await_engine(first)))
+    page.add(_run_timed(first.ports, ENGINE, lambda: _await_engine(first)))
     found: list[AppStatus] = []
     loaded: list[Desired] = []
-    page.add(_timed(first.ports, LIVE, lambda: _live(load, found, loaded)))
+    page.add(_run_timed(first.ports, LIVE, lambda: _run_pass(load, found, loaded)))
     page.write(page.report.model_copy(update={"apps": tuple(found)}))
     return loaded[0] if loaded else None
 
@@ -140,7 +142,7 @@ def _await_tests(first: Desired, patience_s: float) -> HeldLocks:
     return wait_until_free(first.ports.clock, patience_s, _POLL_S, lambda: locks.all_slots(count, "ci-warm sweep"))
 
 
-def _timed(ports: Ports, name: str, work: Callable[[], str]) -> SweepItem:
+def _run_timed(ports: Ports, name: str, work: Callable[[], str]) -> SweepItem:
     """Do one part; what goes wrong is its result."""
     ports.progress("sweep", name)
     began = ports.clock.monotonic()
@@ -154,7 +156,7 @@ def _timed(ports: Ports, name: str, work: Callable[[], str]) -> SweepItem:
     return SweepItem.model_validate({"name": name, "result": result, "detail": detail, "elapsed_seconds": spent})
 
 
-def _before(argv: Sequence[str], settings: Settings, command: CommandBefore, date: str) -> str:
+def _run_before(argv: Sequence[str], settings: Settings, command: CommandBefore, date: str) -> str:
     sweep = settings.sweep
     code, log = command.run(argv, date, sweep.before_timeout)
     if code not in sweep.before_fine:
@@ -181,7 +183,7 @@ def _await_engine(first: Desired) -> str:
             return "answers"
 
 
-def _live(load: Callable[[], Desired], found: list[AppStatus], loaded: list[Desired]) -> str:
+def _run_pass(load: Callable[[], Desired], found: list[AppStatus], loaded: list[Desired]) -> str:
     desired = load()
     loaded.append(desired)
     passed = one_pass.run(desired.ports, desired.settings, desired.specs, actor="sweep")

@@ -71,7 +71,7 @@ def _one(night: Night, date: str, spec: AppSpec) -> SweepItem:
     clock, name = night.ports.clock, sweep_report.item_name(spec.name)
     began = clock.monotonic()
     try:
-        reason = _skipped(night, spec)
+        reason = _find_skip_reason(night, spec)
         if reason is not None:
             return SweepItem(name=name, result="skipped", detail=reason)
         run = night.tests.run(spec.app, f"{date}-{spec.name}.log", max(0.0, night.deadline - clock.monotonic()))
@@ -96,7 +96,7 @@ def _told(run: Run) -> tuple[str, str, str]:
     return "done" if good else "failed", f"{text}, level {run.level} of {run.level_cap}{why}{promoted}", run.run
 
 
-def _skipped(night: Night, spec: AppSpec) -> str | None:
+def _find_skip_reason(night: Night, spec: AppSpec) -> str | None:
     """Why this recipe is not tested tonight; None: it is.
 
     Raises:

@@ -62,7 +62,7 @@ def _render(context: Context, version: str, commit: str, problem: str | None) ->
     if problem or not commit:
         return None, problem or f"there is no annotated tag {version}"
     try:
-        return render.rendered(context, version, commit), None
+        return render.render_release(context, version, commit), None
     except RecipeError as exc:
         return None, str(exc)
 

@@ -28,9 +28,9 @@ def stage_release(context: Context, facts: AppFacts, upgrade: UpgradeFacts) -> B
         if complaint is not None:
             return _hold(HoldReason.PREFLIGHT, complaint, "there is room")
     try:
-        pinned = images.fetched(context, upgrade.images_new)
+        pinned = images.pull_missing(context, upgrade.images_new)
         if facts.known is not None:  # a rollback must need no network: what is only in a registry is fetched now
-            images.fetched(context, upgrade.images_prior, " for the way back")
+            images.pull_missing(context, upgrade.images_prior, " for the way back")
         moved = _remember_digests(context, facts.memory, upgrade, pinned)
         if moved is not None:
             return moved

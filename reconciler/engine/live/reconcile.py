@@ -194,7 +194,7 @@ def roll_back(context: Context, facts: AppFacts, reason: str) -> Outcome:
             evidence=tuple(problems),
         )
     back: Fallback = known.fallback
-    images.fetched(context, images.lookup_release(context, back.release), " for the way back")
+    images.pull_missing(context, images.lookup_release(context, back.release), " for the way back")
     bundles = [ports.store.bundle(context.app, release.bundle) for release in (known.release, back.release)]
     volumes = {volume for bundle in bundles for volume in bundle.volumes.values()}
     journal = _journal(

@@ -19,7 +19,7 @@ _SWARMS_S = 5.0
 _SHORTEST_S = 0.5
 
 
-def bundle(
+def build_bundle(
     context: Context, source: Source, extras: Extras, run: str, *, head: bool, known: Mapping[str, str] | None = None
 ) -> Bundle:
     """Render a commit and have its images here. `head`: it carries its commit; `known`: service -> pinned image.
@@ -28,14 +28,16 @@ def bundle(
         RecipeError: the recipe is to blame: it cannot be rendered, breaks the policy, or names an image nobody has.
         ActError, ObserveError: an image could not be had, or the engine not be asked.
     """
-    rendered = release_render.rendered(context, source.version, source.commit, extras)
+    rendered = release_render.render_release(context, source.version, source.commit, extras)
     denied = [f"{where} needs {allowed}" for allowed, where in rendered.policy if allowed not in context.spec.allow]
     if denied:
         raise RecipeError(f"the policy forbids it: {'; '.join(denied)} (allow: in the spec, if you trust it)")
     missing = needs.missing_externals(context, rendered)
     if missing:
         raise RecipeError("; ".join(missing))
-    pinned = _known(rendered.images, known) if known else _pinned(context, list(images.lookup_new(context, rendered)))
+    pinned = (
+        _known(rendered.images, known) if known else _pull_pinned(context, list(images.lookup_new(context, rendered)))
+    )
     labels = {LABEL_RUN: run} | (chaos_label.labels(context.stack, source.commit) if head else {})
     # Settling watches the same tasks: Swarm need not do so longer than our own gate, 5 s per service as a rule.
     monitor_s = min(_SWARMS_S, max(_SHORTEST_S, context.spec.health.min_healthy))
@@ -51,12 +53,12 @@ def _known(asked: Mapping[str, str], known: Mapping[str, str]) -> dict[str, str]
     return {reference: known[service] for service, reference in asked.items()}
 
 
-def _pinned(context: Context, looked: list[ImageLookup]) -> dict[str, str]:
+def _pull_pinned(context: Context, looked: list[ImageLookup]) -> dict[str, str]:
     gone = [image.reference for image in looked if image.exists is False and not image.local]
     if gone:
         raise RecipeError(f"image not found: {', '.join(gone)}")
     try:
-        return images.fetched(context, looked)
+        return images.pull_missing(context, looked)
     except ActError as exc:
         if exc.permanent:
             raise RecipeError(str(exc)) from exc

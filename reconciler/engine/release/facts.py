@@ -64,7 +64,7 @@ def _explain_missing_pin(context: Context, tags: Tags) -> str | None:
 
 def _digest_settings(context: Context) -> tuple[str, str | None]:
     try:
-        return render.desired_digest(context.spec, release_render.overlays(context)), None
+        return render.desired_digest(context.spec, release_render.read_overlays(context)), None
     except RecipeError as exc:
         return "", str(exc)
 

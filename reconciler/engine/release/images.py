@@ -51,7 +51,7 @@ def lookup_release(context: Context, release: Release, *, details: bool = False)
     return found
 
 
-def fetched(context: Context, looked: Iterable[ImageLookup], why: str = "") -> dict[str, str]:
+def pull_missing(context: Context, looked: Iterable[ImageLookup], why: str = "") -> dict[str, str]:
     """Have every image on the engine; gives the pinned reference of each by the name it was asked for.
 
     Raises:

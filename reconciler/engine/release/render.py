@@ -15,7 +15,7 @@ from reconciler.model.recipe import Rendered
 from reconciler.model.tests import TestSpec
 
 
-def overlays(context: Context) -> dict[str, bytes]:
+def read_overlays(context: Context) -> dict[str, bytes]:
     """Content of the overlays that lie on the host; those of the recipe are read with it.
 
     Raises:
@@ -36,7 +36,7 @@ class Extras:
 NO_EXTRAS = Extras()
 
 
-def rendered(context: Context, version: str, commit: str, extras: Extras = NO_EXTRAS) -> Rendered:
+def render_release(context: Context, version: str, commit: str, extras: Extras = NO_EXTRAS) -> Rendered:
     """Render the recipe at a commit with the app's spec.
 
     Raises:

@@ -44,12 +44,12 @@ def run(environment: RunEnvironment, plan: RunPlan) -> Run:
 
 def _play(session: RunSession) -> None:
     if Stage.INSTALL not in session.report.run.asked:
-        _unasked_install(session)
+        _install_unasked(session)
     for stage in Stage:
         session.run_stage(stage, partial(_WORK[stage], session))
 
 
-def _unasked_install(session: RunSession) -> None:
+def _install_unasked(session: RunSession) -> None:
     """Later stages need something that stands, also when nobody wants to hear of installing."""
     session.report.note("install was not asked for: it is done without its checks and does not count")
     ended = stages.install(session)
@@ -60,7 +60,7 @@ def _unasked_install(session: RunSession) -> None:
 
 
 def _clean(session: RunSession) -> Sequence[str]:
-    return teardown.stack(unstoppable(session.environment.ports), session.report.run, session.environment.specs)
+    return teardown.remove_stack(unstoppable(session.environment.ports), session.report.run, session.environment.specs)
 
 
 def _after(session: RunSession) -> None:

@@ -60,7 +60,7 @@ class Deployer:
     def _build(self, source: Source, extras: Extras, *, head: bool, known: Mapping[str, str] | None) -> Bundle:
         """Render, and have the images here, pinned for the run and known as brought by a test."""
         ports, run = self.context.ports, self.report.run
-        bundle = build.bundle(self.context, source, extras, run.run, head=head, known=known)
+        bundle = build.build_bundle(self.context, source, extras, run.run, head=head, known=known)
         pins = {*bundle.images.values(), *(self.standing.images.values() if self.standing else ())}
         ports.engine.protect_images(self.context.app, sorted(pins))
         had = {bundle.asked[name]: pinned for name, pinned in bundle.images.items() if name in bundle.asked}

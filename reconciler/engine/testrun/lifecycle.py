@@ -43,7 +43,7 @@ def run(
     clean: Clean,
     after: Callable[[RunSession], None],
 ) -> Run:
-    """Conduct one run; `after` comes once its stack is gone, if the run is green.
+    """Run one test; `after` comes once its stack is gone, if the run is green.
 
     Raises:
         Interrupted: asked to stop; everything of the run was removed first. Its text is the run's result line.

@@ -109,7 +109,7 @@ def plan_run(environment: RunEnvironment, request: RunRequest) -> RunPlan:
             recipe = environment.metadata.tests(files[METADATA], f"{METADATA} at {head.commit[:8]}")
     except RecipeError as exc:
         problem = str(exc)
-    tests = testrun_spec.merged(spec.test_spec, recipe)
+    tests = testrun_spec.merge(spec.test_spec, recipe)
     stages = tuple(stage for stage in Stage if stage in (request.stages or tests.stages))
     base = (
         _choose_base(environment, request, tests, head)

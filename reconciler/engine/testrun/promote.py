@@ -64,7 +64,7 @@ def promote_if_due(session: RunSession) -> None:
     """
     spec = session.plan.request.spec
     newest = testrun_plan.latest(session.environment.ports, spec)  # it may have been published while we tested
-    refusal = promotion.refusal(session.report.run, spec, newest, session.plan.tests.stages)
+    refusal = promotion.find_refusal(session.report.run, spec, newest, session.plan.tests.stages)
     if refusal is not None:
         session.report.tell(promotion=refusal)
         return
@@ -103,17 +103,17 @@ def _await_lock(session: RunSession, context: Context) -> HeldLock:
 
 def _promote(session: RunSession, context: Context) -> Failure | None:
     ports, canonicals = context.ports, context.ports.canonicals
-    taken = data.in_use(context) or data.moved(context)
+    taken = data.find_user(context) or data.find_move(context)
     if taken is not None:
         raise ActError(taken)
     data.recover(replace(context, ports=unstoppable(ports)))
     old = canonicals.canonical(context.app)
     if old is None:
         known = session.environment.ports.store.known_good(context.app)
-        foreign = promotion.unexplained(data.volumes(context), known.release.version if known else None)
+        foreign = promotion.find_unexplained(data.list_volumes(context), known.release.version if known else None)
         if foreign is not None:
             raise ActError(foreign)
-    data.mark(context, session.report.run.run)
+    data.mark_in_use(context, session.report.run.run)
     try:
         failure = _replace(session, context, old)
     except Interrupted:
@@ -135,12 +135,14 @@ def _promote(session: RunSession, context: Context) -> Failure | None:
 
 
 def _replace(session: RunSession, context: Context, old: Canonical | None) -> Failure | None:
-    failure = data.idle(context, old)
+    failure = data.undeploy(context, old)
     if failure is not None:
         return failure
-    data.empty(context)
+    data.remove_volumes(context)
     context.ports.effect("promote:emptied")
-    bundle = build.bundle(context, session.plan.head, session.plan.head_extras, session.report.run.run, head=False)
+    bundle = build.build_bundle(
+        context, session.plan.head, session.plan.head_extras, session.report.run.run, head=False
+    )
     data.keep_images(context, old, list(bundle.images.values()))
     failure = unjournaled.deploy(context, bundle) or unjournaled.undeploy(context, bundle)
     if failure is not None:

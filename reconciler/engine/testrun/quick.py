@@ -60,7 +60,7 @@ def run(environment: RunEnvironment, plan: RunPlan) -> Run:
 
 def _find_usable(context: Context) -> Canonical | str:
     """The canonical, idle and whole; or why there is none, in words."""
-    taken, elsewhere = data.in_use(context), data.moved(context)
+    taken, elsewhere = data.find_user(context), data.find_move(context)
     if taken is not None:
         raise LockBusy(context.app, taken, f"{context.app}: {taken}")
     if elsewhere is not None:
@@ -95,10 +95,10 @@ def _upgrade(session: RunSession, canonical: Canonical) -> Ended:
 
 def _deploy_known_good(session: RunSession, canonical: Canonical) -> Ended:
     """The snapshot's data under the snapshot's version, by the images on record."""
-    failure = data.idle(session.context, canonical)
+    failure = data.undeploy(session.context, canonical)
     if failure is not None:
         return failure
-    restored = data.take(session.context, canonical, session.report.run.run)
+    restored = data.borrow(session.context, canonical, session.report.run.run)
     if isinstance(restored, Failure):
         return restored
     if restored:
@@ -121,7 +121,7 @@ def _clean(session: RunSession) -> Sequence[str]:
     context = replace(session.context, ports=unstoppable(session.ports))
     plain = replace(context, spec=testrun_spec.for_canonical(session.plan.request.spec, {}))
     canonical = context.ports.canonicals.canonical(context.app)
-    failure = data.idle(plain, canonical)
+    failure = data.undeploy(plain, canonical)
     if failure is None and session.report.run.result is not RunResult.GREEN and canonical is not None:
         failure = data.restore(plain, canonical)
     data.keep_images(plain, canonical)

@@ -52,7 +52,7 @@ def lease(context: RealmContext, recipe: str) -> Iterator[Lease]:
         realm = realm_names.name(recipe, secrets.token_hex(3))
     except ValueError as exc:
         raise UsageError(str(exc)) from exc
-    full = realm_names.is_full(len(_counted(context)), context.settings.cap)
+    full = realm_names.is_full(len(_count_realms(context)), context.settings.cap)
     if full is not None:
         raise ActError(f"{full}; ci-warm realm reap removes those of dead runs", host_fault=True)
     held = context.store.acquire(realm, f"ci-warm realm {realm}")
@@ -84,12 +84,12 @@ def survey(context: RealmContext) -> realm_names.Sorted:
     Raises:
         ObserveError: the server cannot be asked.
     """
-    owners, us = _counted(context), context.store.owner
+    owners, us = _count_realms(context), context.store.owner
     alive = {realm for realm, owner in owners.items() if owner == us and _is_alive(context, realm)}
     return realm_names.sort(owners, us, alive)
 
 
-def _counted(context: RealmContext) -> dict[str, str]:
+def _count_realms(context: RealmContext) -> dict[str, str]:
     """Every realm with its owner; raises the alert before their number hurts."""
     owners = dict(context.realms.owners())
     if len(owners) < context.settings.warn:

@@ -39,7 +39,7 @@ REAPER = Patience(removing=20.0, away=0.0)
 """The reaper comes again; it must not keep passes waiting."""
 
 
-def stack(ports: Ports, run: Run, specs: Sequence[AppSpec], patience: Patience = OWN) -> tuple[str, ...]:
+def remove_stack(ports: Ports, run: Run, specs: Sequence[AppSpec], patience: Patience = OWN) -> tuple[str, ...]:
     """Remove a cold run's stack whole; what is still there when patience ends, by name."""
     declared = {spec.stack_name for spec in specs}
     if run.mode is not RunMode.COLD or StackName(run.stack) in declared:
@@ -97,7 +97,7 @@ def reap(environment: RunEnvironment, only: str | None = None) -> Reaped:
     left: list[str] = []
     for run in environment.runs.unfinished():
         if only in (None, run.run):
-            fates[run.run], leftovers = _reaped(environment, run, asked_for=only is not None)
+            fates[run.run], leftovers = _reap_one(environment, run, asked_for=only is not None)
             left += [f"{run.run}: {name}" for name in leftovers]
     environment.runs.prune(environment.settings.runs.keep_reports)
     if only is None:
@@ -109,7 +109,7 @@ def reap(environment: RunEnvironment, only: str | None = None) -> Reaped:
     return Reaped(removed=of(Fate.REMOVED), alive=of(Fate.ALIVE), kept=of(Fate.KEPT), failed=of(Fate.FAILED))
 
 
-def _reaped(environment: RunEnvironment, run: Run, *, asked_for: bool) -> tuple[Fate, tuple[str, ...]]:
+def _reap_one(environment: RunEnvironment, run: Run, *, asked_for: bool) -> tuple[Fate, tuple[str, ...]]:
     """Look after one run; what is left of it, in words. One that is broken in any way is its own matter alone."""
     if not asked_for and run.kept_until is not None and environment.ports.clock.now() < run.kept_until:
         return Fate.KEPT, ()
@@ -160,30 +160,30 @@ def _remove(environment: RunEnvironment, handle: RunHandle, run: Run) -> Run:
         )
     environment.checks.end(run.run)
     left = (
-        stack(environment.ports, run, environment.specs, REAPER)
+        remove_stack(environment.ports, run, environment.specs, REAPER)
         if run.mode is RunMode.COLD
         else _canonical(environment, run)
     )
-    if run.mode is RunMode.COLD and (promoting := _enrolled(environment, run.app)) is not None:
-        left += _under_lock(environment, promoting, lambda context: _abandoned(context, run.run))
+    if run.mode is RunMode.COLD and (promoting := _find_enrolled(environment, run.app)) is not None:
+        left += _under_lock(environment, promoting, lambda context: _recover_abandoned(context, run.run))
     done = finish(handle, run.model_copy(update={"leftovers": left, "torn_down": not left}))
     environment.ports.history.append(summary.history_line(done))
     return done
 
 
-def _enrolled(environment: RunEnvironment, app: str) -> AppSpec | None:
+def _find_enrolled(environment: RunEnvironment, app: str) -> AppSpec | None:
     return next((spec for spec in environment.specs if spec.name == app), None)
 
 
 def _canonical(environment: RunEnvironment, run: Run) -> tuple[str, ...]:
     """A quick run that died: its canonical comes down and its data goes back."""
-    spec = _enrolled(environment, run.app)
+    spec = _find_enrolled(environment, run.app)
     if spec is None:
         return ()
-    return _under_lock(environment, spec, lambda context: _abandoned(context, run.run))
+    return _under_lock(environment, spec, lambda context: _recover_abandoned(context, run.run))
 
 
-def _abandoned(context: Context, run: str) -> tuple[str, ...]:
+def _recover_abandoned(context: Context, run: str) -> tuple[str, ...]:
     use = context.ports.canonicals.use(context.app)
     return data.recover(context) if use is not None and use.by == run else ()
 
