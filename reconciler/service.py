@@ -129,7 +129,7 @@ def daemon(config: Path, state: Path) -> Iterator[Daemon]:
         figures = _figures(app, state, spool)
         made = Daemon(
             desired=operator, spool=spool, telemetry=figures, pulse=pulse, state=desired, stop=clock.stop,
-            starter=RunStarter(config, state),
+            starter=RunStarter(config, state, app.runs.reports),
             keep_up=lambda now: _keep_up(operator, now, figures, state),
             relay=lambda now: _relay(now, app.alerts),
         )  # fmt: skip

@@ -60,6 +60,7 @@ class Lab:
     extra: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     registry: str = ""
+    program: tuple[str, ...] = (sys.executable, "-m", "reconciler")
     port: int = field(default_factory=free_port)
     mark: str = field(default_factory=lambda: secrets.token_hex(4))
     images: list[str] = field(default_factory=list)
@@ -190,8 +191,14 @@ class Lab:
 
     def argv(self, *args: str) -> list[str]:
         """A command line of the program on this host."""
-        python = [sys.executable, "-m", "reconciler"]
-        return [*python, "--config", str(self.home / "etc" / "config.yaml"), "--state-dir", str(self.state), *args]
+        return [
+            *self.program,
+            "--config",
+            str(self.home / "etc" / "config.yaml"),
+            "--state-dir",
+            str(self.state),
+            *args,
+        ]
 
     @contextmanager
     def daemon(self, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:

@@ -215,8 +215,8 @@ class Daemon:
             self._guarded("reload", self._reload)
         if WISH in reasons:
             self._guarded("wishes", self._grant)
+        self._guarded("runs", lambda: upkeep.tell_lost(self.state, self._starter.tend()))
         if DISK in reasons:
-            self._starter.tend()
             self._guarded("disk", lambda: self._keep_up(self.state))
         if reasons - {DISK}:
             self._guarded("pass", self._pass)

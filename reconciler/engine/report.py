@@ -25,6 +25,8 @@ QUIET = frozenset(
     }
 )
 """Holds that clear by themselves, were asked for, or have an alert of their own already."""
+RUN_LOST = "run-lost"
+"""A test run that ended without a report; ended by the next one that begins."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +144,8 @@ def _kept(context: Context, facts: Facts, assessment: Assessment, outcome: Outco
 def _of_canonical(context: Context) -> list[str]:
     """Told by promotions and restores, and ended by them."""
     dirty = context.ports.canonicals.use(context.app) is not None
-    return [f"{context.app}|promotion", *([f"{context.app}|restore-failed|"] if dirty else [])]
+    told = [f"{context.app}|promotion", f"{context.app}|{RUN_LOST}|"]
+    return [*told, *([f"{context.app}|restore-failed|"] if dirty else [])]
 
 
 def _of_host(context: Context, facts: Facts) -> list[str]:

@@ -9,10 +9,11 @@ import structlog
 
 from reconciler.engine import gc
 from reconciler.engine.realms import Reaped
+from reconciler.engine.report import RUN_LOST
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.ids import HOST
 from reconciler.model.reports import Alert, Severity
-from reconciler.ports.daemon import Desired, Telemetry, Usage
+from reconciler.ports.daemon import Desired, Lost, Telemetry, Usage
 
 log = structlog.get_logger("ci-warm")
 
@@ -65,6 +66,20 @@ def tell_problems(state: Desired) -> None:
         by_file.setdefault(problem.file, []).append(str(problem))
     found = [host_alert(state, "spec", texts, "the file is right", file) for file, texts in by_file.items()]
     _bring_in_line(state, "spec", found)
+
+
+def tell_lost(state: Desired, found: Sequence[Lost]) -> None:
+    """A test run that nobody would ever hear of; the next one of that app that begins ends the alert."""
+    now = state.ports.clock.now()
+    for lost in found:
+        state.ports.alerts.raise_(
+            Alert(
+                app=lost.app, reason=RUN_LOST, severity=Severity.CRITICAL, evidence=(lost.why,), first_at=now,
+                clears_when=f"a test run of {lost.app} begins, as by ci-warm cold {lost.app}", last_at=now,
+                fingerprint=f"{lost.app}|{RUN_LOST}|",
+            ),
+            anew=True,
+        )  # fmt: skip
 
 
 def tell_orphans(state: Desired) -> None:

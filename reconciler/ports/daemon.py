@@ -95,6 +95,14 @@ class Telemetry(Protocol):
         """Write the figures where a scraper of files finds them, if that is wanted."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Lost:
+    """A test run that ended without a report. `why`: its command line and how it ended, in words."""
+
+    app: AppName
+    why: str
+
+
 class Starter(Protocol):
     """Starts test runs; False: too many are there already."""
 
@@ -104,8 +112,8 @@ class Starter(Protocol):
     def test(self, app: AppName, mode: str, ref: str | None) -> bool:
         """A cold or quick run, at once or after one of the same kind that is under way."""
 
-    def tend(self) -> None:
-        """Note who has ended, and start what waited for that; called now and then."""
+    def tend(self) -> Sequence[Lost]:
+        """Note who has ended, and start what waited for that; gives who ended without a report, each once."""
 
     def stop(self) -> None:
         """Ask all to end."""

@@ -23,7 +23,7 @@ from reconciler.model.ids import AppName
 from reconciler.model.observed import Inventory, StoredImage
 from reconciler.model.reports import Wish
 from reconciler.ports import Ports, Probe, ProbeAnswer
-from reconciler.ports.daemon import Desired, Usage
+from reconciler.ports.daemon import Desired, Lost, Usage
 from tests.builders import NOW, journal, spec
 from tests.engine.conftest import V1, host  # noqa: F401 - a fixture
 from tests.fakes.world import Host
@@ -64,7 +64,8 @@ class Nothing:
     failures = 0
     counted = 0
 
-    def tend(self) -> None: ...
+    def tend(self) -> Sequence[Lost]:
+        return ()
 
     def stamp(self) -> Hashable:
         return 0

@@ -4,13 +4,12 @@ import fcntl
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler.adapters import files, process
+from reconciler.adapters import files, process, program
 from reconciler.adapters.embedded import translate
 from reconciler.adapters.embedded.images import ImageStore
 from reconciler.core.redact import Redactor
@@ -24,7 +23,6 @@ from reconciler.ports import Deployed, Executed, Holder, NamedKind
 
 _POLL_S = 0.01
 _START_S = 10.0
-_SUPERVISOR = Path(__file__).with_name("supervisor.py")
 
 
 class EmbeddedEngine:
@@ -109,7 +107,7 @@ class EmbeddedEngine:
         # In a session of its own and with no open file of ours, so that it outlives this process and its locks.
         with (folder / "supervisor.log").open("ab") as log:
             subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_SUPERVISOR), str(folder)],
+                [*program.script("reconciler.adapters.embedded", "supervisor.py"), str(folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -16,6 +16,7 @@ import structlog
 from reconciler.core import level, redact, runtext, trialspec
 from reconciler.engine import realms
 from reconciler.engine.context import Context
+from reconciler.engine.report import RUN_LOST
 from reconciler.engine.runs import course as courses
 from reconciler.engine.runs import teardown
 from reconciler.engine.runs.course import Course
@@ -49,6 +50,7 @@ def run(site: Site, plan: Plan, play: Callable[[Course], None], clean: Clean, af
     try:
         opened = _opened(site, plan, name)
         folder.write(opened)
+        site.ports.alerts.resolve(request.spec.app, [], reason=RUN_LOST)
         site.ports.effect("run:opened")
         if plan.problem:
             raise RecipeError(plan.problem)
