@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -36,6 +37,13 @@ HEALTH: dict[str, Any] = {
     "scheme": "http", "path": "/health", "min_healthy": "200ms", "successes": 2, "interval": "20ms", "progress": "30s",
     "deadline": "40s", "timeout": "2s",
 }  # fmt: skip
+
+
+def ourselves() -> tuple[str, ...]:
+    """How the program is called: as it is installed beside this interpreter or on the PATH, else as a module."""
+    beside = Path(sys.executable).with_name("ci-warm")
+    found = str(beside) if beside.exists() else shutil.which("ci-warm")
+    return (found,) if found else (sys.executable, "-m", "reconciler")
 
 
 def until(condition: Callable[[], Any], seconds: float = 20.0, what: str = "") -> Any:

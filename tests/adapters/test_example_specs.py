@@ -12,6 +12,7 @@ from reconciler.core import render
 from reconciler.engine.candidate import secret_key
 from reconciler.model.settings import Settings
 
+pytestmark = pytest.mark.repository
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 NAMES = sorted(path.stem for path in (EXAMPLES / "specs").glob("*.yaml"))
 

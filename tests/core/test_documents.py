@@ -5,11 +5,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from reconciler.engine.report import QUIET
 from reconciler.model.settings import Settings
 from reconciler.model.spec import AppSpec
 from reconciler.model.verdict import HoldReason
 
+pytestmark = pytest.mark.repository
 ROOT = Path(__file__).parents[2]
 _MAKERS: dict[str, str | int] = {"Alert": "reason", "AlertText": "reason", "_alert": 1, "host_alert": 1}
 

@@ -9,8 +9,10 @@ import site
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import zipapp
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
@@ -32,19 +34,29 @@ exec {inner} "$@"
 """
 
 
-def wheel(into: Path) -> Path:
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Where it is installed. `seen`: the path by which it will be known; `libraries`: where what it needs will be."""
+
+    prefix: Path
+    seen: Path
+    python: str
+    libraries: Path
+
+
+def wheel(into: Path, source: Path = PROJECT) -> Path:
     """Build the wheel as a packager does."""
-    return _built(into, "wheel", "*.whl")
+    return _built(into, "wheel", "*.whl", source)
 
 
 def sdist(into: Path) -> Path:
     """Build the source archive."""
-    return _built(into, "sdist", "*.tar.gz")
+    return _built(into, "sdist", "*.tar.gz", PROJECT)
 
 
-def _built(into: Path, target: str, pattern: str) -> Path:
+def _built(into: Path, target: str, pattern: str, source: Path) -> Path:
     argv = [sys.executable, "-m", "hatchling", "build", "--target", target, "--directory", str(into)]
-    subprocess.run(argv, cwd=PROJECT, check=True, capture_output=True, timeout=120)
+    subprocess.run(argv, cwd=source, check=True, capture_output=True, timeout=120)
     [found] = into.glob(pattern)
     return found
 
@@ -58,17 +70,24 @@ def libraries(into: Path) -> Path:
     return into
 
 
-def wrapped(prefix: Path) -> Path:
+def here(prefix: Path) -> Layout:
+    """A layout for this machine, its libraries those of our own environment."""
+    prefix.mkdir()
+    return Layout(prefix=prefix, seen=prefix, python=BARE, libraries=libraries(prefix / "libraries"))
+
+
+def wrapped(layout: Layout, source: Path = PROJECT) -> Path:
     """Install behind a wrapper like that of nixpkgs; gives `bin/ci-warm`."""
-    packages, bin_folder = prefix / "lib" / "site-packages", prefix / "bin"
-    bin_folder.mkdir(parents=True)
-    with zipfile.ZipFile(wheel(prefix)) as archive:
-        archive.extractall(packages)
-    program, inner = bin_folder / "ci-warm", bin_folder / ".ci-warm-wrapped"
-    folders = [str(packages), str(libraries(prefix / "libraries"))]
-    _script(inner, _HEAD.format(python=BARE, program=str(program), folders=folders) + _TAIL)
-    _script(program, _WRAPPER.format(inner=inner))
-    return program
+    binaries = layout.prefix / "bin"
+    binaries.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(wheel(Path(folder), source)) as archive:
+        archive.extractall(layout.prefix / "lib" / "site-packages")
+    seen = layout.seen / "bin"
+    folders = [str(layout.seen / "lib" / "site-packages"), str(layout.libraries)]
+    head = _HEAD.format(python=layout.python, program=str(seen / "ci-warm"), folders=folders)
+    _script(binaries / ".ci-warm-wrapped", head + _TAIL)
+    _script(binaries / "ci-warm", _WRAPPER.format(inner=seen / ".ci-warm-wrapped"))
+    return binaries / "ci-warm"
 
 
 def archived(prefix: Path, libs: Path) -> Path:

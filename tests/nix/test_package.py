@@ -29,7 +29,7 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def programs(prefix: Path) -> dict[str, tuple[str, ...]]:
     """How each kind of installation is called."""
-    wrapped = installed.wrapped(prefix / "wrapped")
+    wrapped = installed.wrapped(installed.here(prefix / "wrapped"))
     archive = installed.archived(prefix, prefix / "wrapped" / "libraries")
     return {
         "wrapper": (str(wrapped),),
