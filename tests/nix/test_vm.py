@@ -53,8 +53,8 @@ def wrong(script: str, folder: Path) -> list[str]:
 
 def test_the_script_of_the_vm_test_is_right_python(tmp_path: Path) -> None:
     script = vm()["testScript"]
-    assert script.count("docker load") == 1 and script.count("-5.0.") == 3
     assert wrong(script, tmp_path) == []
+    assert "docker load" in script and script.count("-5.0.") == 3
 
 
 @pytest.mark.parametrize(
