@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 PYTEST := $(VENV)/bin/pytest -n $(JOBS) --dist loadgroup
 
-.PHONY: demo test test-long lint types contracts schemas lock bench clean check
+.PHONY: demo test test-long test-sandbox test-nix lint types contracts schemas lock bench clean check
 
 $(STAMP): pyproject.toml requirements-dev.lock
 	test -x $(PY) || python3 -m venv $(VENV)
@@ -23,6 +23,14 @@ test: $(STAMP)
 test-long: $(STAMP)
 	$(PYTEST) -m "long and not live"
 	$(PYTEST) -m live
+
+# The package's check phase as Nix would run it (root, mmdebstrap); what is checked is what nix/package.nix says.
+test-sandbox: $(STAMP)
+	$(PY) -m tests.nix.sandbox -n $(JOBS)
+
+# On a whole nixpkgs tree: make test-nix NIXPKGS=/path/to/nixpkgs
+test-nix: $(STAMP)
+	NIXPKGS=$(NIXPKGS) $(VENV)/bin/pytest -rs -s tests/nix
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .

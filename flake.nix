@@ -35,11 +35,7 @@
         in
         {
           inherit package;
-          lint = pkgs.callPackage ./nix/lint.nix { inherit package; };
-          vm = pkgs.testers.runNixOSTest {
-            imports = [ ./nix/tests/vm.nix ];
-            defaults.imports = [ self.nixosModules.default ];
-          };
+          inherit (package.tests) vm;
         }
       );
 
@@ -55,6 +51,6 @@
         };
       });
 
-      formatter = forAllSystems (pkgs: pkgs.nixpkgs-fmt);
+      formatter = forAllSystems (pkgs: pkgs.nixfmt);
     };
 }

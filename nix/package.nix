@@ -1,11 +1,18 @@
-{ lib
-, python3Packages
-, gitMinimal
-,
+{
+  lib,
+  python3Packages,
+  gitMinimal,
+  openssl,
+  procps,
+  testers,
+  versionCheckHook,
 }:
-python3Packages.buildPythonApplication {
+let
+  inherit (lib.importTOML ../pyproject.toml) project;
+in
+python3Packages.buildPythonApplication (finalAttrs: {
   pname = "ci-warm";
-  version = (lib.importTOML ../pyproject.toml).project.version;
+  inherit (project) version;
   pyproject = true;
 
   # Documents do not rebuild the package.
@@ -37,44 +44,73 @@ python3Packages.buildPythonApplication {
     structlog
     tenacity
     typer
+    typing-extensions
     tzdata
   ];
 
+  # Whoever calls it by hand may have no git; one that is on the PATH goes first.
+  makeWrapperArgs = [
+    "--suffix"
+    "PATH"
+    ":"
+    (lib.makeBinPath [ gitMinimal ])
+  ];
+
+  # The same unit files as everywhere, with this program's path in them. Not by the program: a cross build cannot run it.
+  postInstall = ''
+    install -D --mode=644 --target-directory=$out/lib/systemd/system reconciler/units/*
+    substituteInPlace $out/lib/systemd/system/*.service --replace-fail /usr/bin/ci-warm $out/bin/ci-warm
+  '';
+
   nativeCheckInputs = [
     gitMinimal
+    openssl
+    procps
     python3Packages.hypothesis
     python3Packages.pytest-timeout
     python3Packages.pytest-xdist
     python3Packages.pytestCheckHook
+    versionCheckHook
   ];
 
-  # These are about this repository and its hosts, not about the program.
+  # The tests call the program as it is installed.
+  preCheck = ''
+    export PATH=$out/bin:$PATH
+  '';
+
+  # A crash at every point takes minutes; the others are about this repository and its hosts, not about the program.
   disabledTestPaths = [
+    "tests/crash"
     "tests/live"
     "tests/nix"
     "tests/systemd"
   ];
 
-  # The build sandbox has neither an engine nor root.
+  # The build sandbox has neither an engine nor root, and the source there no documents.
   disabledTestMarks = [
-    "swarm"
-    "root"
     "long"
+    "repository"
+    "root"
+    "swarm"
   ];
-
-  # The same unit files as everywhere, with this program's path in them.
-  postInstall = ''
-    mkdir -p $out/lib/systemd/system
-    PYTHONPATH=$out/${python3Packages.python.sitePackages}:$PYTHONPATH ${python3Packages.python.interpreter} \
-      -m reconciler install-units --into $out/lib/systemd/system --program $out/bin/ci-warm
-  '';
 
   pythonImportsCheck = [ "reconciler" ];
 
+  passthru.tests.vm = testers.runNixOSTest {
+    imports = [ ./tests/vm.nix ];
+    defaults = {
+      imports = [ ./module.nix ];
+      services.ci-warm.package = finalAttrs.finalPackage;
+    };
+  };
+
   meta = {
     description = "Declarative reconciler for Docker Swarm hosts whose upgrades roll back version and data together";
+    homepage = project.urls.Homepage;
+    changelog = "${project.urls.Homepage}/src/tag/v${finalAttrs.version}/CHANGELOG.md";
     license = lib.licenses.agpl3Plus;
+    inherit (project) maintainers;
     mainProgram = "ci-warm";
     platforms = lib.platforms.linux;
   };
-}
+})

@@ -138,7 +138,7 @@ def daemon(config: Path, state: Path) -> Iterator[Daemon]:
             watchdog=watchdog,
             state=desired,
             stop=clock.stop,
-            starter=RunProcesses(config, state),
+            starter=RunProcesses(config, state, app.runs.reports),
             keep_house=lambda now: _keep_house(operator, now, figures, state),
             relay=lambda now: _relay(now, app.alerts),
         )

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -46,6 +47,13 @@ HEALTH: dict[str, Any] = {
 }
 
 
+def ourselves() -> tuple[str, ...]:
+    """How the program is called: as it is installed beside this interpreter or on the PATH, else as a module."""
+    beside = Path(sys.executable).with_name("ci-warm")
+    found = str(beside) if beside.exists() else shutil.which("ci-warm")
+    return (found,) if found else (sys.executable, "-m", "reconciler")
+
+
 def until(condition: Callable[[], Any], seconds: float = 20.0, what: str = "") -> Any:
     """Wait for a condition; gives its first true answer."""
     deadline = time.monotonic() + seconds
@@ -68,6 +76,7 @@ class Lab:
     extra: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     registry: str = ""
+    program: tuple[str, ...] = (sys.executable, "-m", "reconciler")
     port: int = field(default_factory=free_port)
     mark: str = field(default_factory=lambda: secrets.token_hex(4))
     images: list[str] = field(default_factory=list)
@@ -206,8 +215,14 @@ class Lab:
 
     def argv(self, *args: str) -> list[str]:
         """A command line of the program on this host."""
-        python = [sys.executable, "-m", "reconciler"]
-        return [*python, "--config", str(self.home / "etc" / "config.yaml"), "--state-dir", str(self.state), *args]
+        return [
+            *self.program,
+            "--config",
+            str(self.home / "etc" / "config.yaml"),
+            "--state-dir",
+            str(self.state),
+            *args,
+        ]
 
     @contextmanager
     def daemon(self, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:

@@ -5,15 +5,19 @@ Effects: child processes of the daemon; they queue for a place by themselves.
 
 import signal
 import subprocess
-import sys
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 from typing_extensions import override
 
+from reconciler.adapters import program
 from reconciler.model.ids import AppName
-from reconciler.ports.run_starter import RunStarter
+from reconciler.model.testrun import Run
+from reconciler.ports.run_starter import LostRun, RunStarter
 
 log = structlog.get_logger("ci-warm")
 _QUEUE_S = 6 * 3600
@@ -22,62 +26,95 @@ _MOST = 16
 """Runs that wait or run at once; more are refused: whoever asks again is heard when some are done."""
 
 
-class RunProcesses(RunStarter):
-    """One child per app and kind of run; a test that is asked for while it runs comes once more when it has ended."""
+@dataclass(frozen=True, kw_only=True)
+class _Child:
+    """One run under way. `since`: when it was started; its report, if it writes one, is not older."""
 
-    def __init__(self, config: Path, state: Path) -> None:
-        self._base = [sys.executable, "-m", "reconciler", "--config", str(config), "--state-dir", str(state)]
-        self._children: dict[tuple[str, ...], subprocess.Popen[bytes]] = {}
-        self._again: set[tuple[str, ...]] = set()
+    app: AppName
+    process: "subprocess.Popen[bytes]"
+    since: datetime
+
+
+class RunProcesses(RunStarter):
+    """One child per app and kind of run; a test that is asked for while it runs comes once more when it has ended.
+
+    `reports`: those of all runs, by which a run that failed is told from a program that never came to run.
+    """
+
+    def __init__(self, config: Path, state: Path, reports: Callable[[], Sequence[Run]]) -> None:
+        self._base = [*program.argv(), "--config", str(config), "--state-dir", str(state)]
+        self._reports = reports
+        self._children: dict[tuple[str, ...], _Child] = {}
+        self._again: dict[tuple[str, ...], AppName] = {}
+        self._lost: list[LostRun] = []
 
     @override
     def seed(self, app: AppName) -> bool:
         words = ("canonical", "seed", app, "--if-cold")
-        self.tend()
-        return words in self._children or self._start(words)
+        self._note_ended()
+        return words in self._children or self._start(app, words)
 
     @override
     def test(self, app: AppName, mode: str, ref: str | None) -> bool:
         words = (mode, app, *(("--ref", ref) if ref else ()))
-        self.tend()
+        self._note_ended()
         if words in self._children:
-            self._again.add(words)  # the ref may have moved since that one looked at it
+            self._again[words] = app  # the ref may have moved since that one looked at it
             return True
-        return self._start(words)
+        return self._start(app, words)
 
-    def _start(self, words: tuple[str, ...]) -> bool:
+    def _start(self, app: AppName, words: tuple[str, ...]) -> bool:
         if len(self._children) >= _MOST:
             log.warning("run_refused", words=words, reason=f"{_MOST} runs wait or run already")
             return False
-        # Their words go where the daemon's go; the report is in runs/.
-        self._children[words] = subprocess.Popen(
-            [*self._base, *words, "--wait", str(_QUEUE_S)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        argv, since = [*self._base, *words, "--wait", str(_QUEUE_S)], datetime.now(UTC)
+        try:
+            # Their words go where the daemon's go; the report is in runs/.
+            process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+            )
+        except OSError as exc:
+            self._lose(app, f"{' '.join(argv)} cannot be started: {exc.strerror}")
+            return False
+        self._children[words] = _Child(app=app, process=process, since=since)
         log.info("run_started", words=words)
         return True
 
     @override
-    def tend(self) -> None:
+    def collect_lost(self) -> Sequence[LostRun]:
+        self._note_ended()
+        lost, self._lost = self._lost, []
+        return lost
+
+    def _note_ended(self) -> None:
         for words, child in list(self._children.items()):
-            code = child.poll()
+            code = child.process.poll()
             if code is not None:
                 log.info("run_ended", words=words, code=code)
                 del self._children[words]
-        for words in [words for words in self._again if words not in self._children]:
-            self._again.discard(words)
-            self._start(words)
+                # 0 without a report: a canonical that was warm when its turn came.
+                if code != 0 and not self._has_report(child):
+                    command = " ".join([*self._base, *words])
+                    self._lose(child.app, f"{command} ended with {code} and no report; the journal has its words")
+        for words, app in [item for item in self._again.items() if item[0] not in self._children]:
+            del self._again[words]
+            self._start(app, words)
+
+    def _has_report(self, child: _Child) -> bool:
+        return any(run.app == child.app and run.started_at >= child.since for run in self._reports())
+
+    def _lose(self, app: AppName, why: str) -> None:
+        log.warning("run_lost", app=app, why=why)
+        self._lost.append(LostRun(app=app, why=why))
 
     @override
     def stop(self) -> None:
         """Ask all to end; they tear down what they made. Who takes too long is the reaper's."""
         for child in self._children.values():
-            child.send_signal(signal.SIGTERM)
+            child.process.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + _END_S
         for child in self._children.values():
             try:
-                child.wait(max(0.0, deadline - time.monotonic()))
+                child.process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                log.warning("run_left", pid=child.pid)
+                log.warning("run_left", pid=child.process.pid)

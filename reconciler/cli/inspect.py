@@ -1,5 +1,6 @@
 """Reading commands: `explain`, `status`, `preflight`, `validate`, `schema`. Effects: reads, stdout."""
 
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -70,6 +71,7 @@ def status(
     shown = _status(json, missing_is_fine=watch)
     try:
         while watch:
+            sys.stdout.flush()  # into a pipe or a file too
             time.sleep(_WATCH_S)
             if _stamp() != shown:
                 shown = _status(json, missing_is_fine=True)

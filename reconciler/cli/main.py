@@ -1,5 +1,6 @@
 """The `ci-warm` program: global options and the list of commands. Effects: exit."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +8,7 @@ from typing import Annotated
 import typer
 
 from reconciler import __version__
+from reconciler.adapters import program as this
 from reconciler.cli import (
     alerts,
     canonical,
@@ -91,6 +93,7 @@ program.add_typer(realm.group, name="realm")
 
 def main() -> None:
     """Run the command line."""
+    this.remember(sys.argv[0])
     program(prog_name="ci-warm")
 
 

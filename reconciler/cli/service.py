@@ -102,7 +102,18 @@ def install_units(
 
 
 def _this_program() -> str:
-    """Where the script that runs is installed."""
+    """Where the script that runs is installed.
+
+    Raises:
+        UsageError: it is no script that systemd could start.
+    """
+    from reconciler.adapters import program
+    from reconciler.model.errors import UsageError
+
+    words = program.argv()
+    if len(words) == 1:
+        return words[0]
     beside = Path(sys.executable).with_name("ci-warm")
-    started = Path(sys.argv[0])
-    return str(started.resolve() if started.name == "ci-warm" else beside)
+    if not beside.is_file():
+        raise UsageError(f"{' '.join(words)} is not one program that a unit can name; --program says which is")
+    return str(beside)

@@ -317,6 +317,23 @@ class PromotionFailed(Condition):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunLost(Condition):
+    """A test run ended without a report, so nobody would ever hear of it."""
+
+    REASON: ClassVar[str] = "run-lost"
+
+    @property
+    def clears_when(self) -> str:
+        """Any run of the app that comes as far as its report."""
+        return f"a test run of {self.app} begins, as by ci-warm cold {self.app}"
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """One per app; empty, as open alerts have it."""
+        return ("",)
+
+
+@dataclass(frozen=True, kw_only=True)
 class HostCondition(Condition):
     """About the machine, not about an app."""
 

@@ -6,16 +6,15 @@ Used by the demo and by the tests, so that both work on real repositories.
 import io
 import json
 import shutil
-import sys
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 
-from reconciler.adapters import process
+from reconciler.adapters import process, program
 from reconciler.model.errors import ActError, UsageError
 
-HERE = Path(__file__).parent
 _APPLETS = (
     *("sh", "httpd", "sleep", "cat", "mkdir", "sed", "ln", "mv", "rm", "ls", "touch", "wget", "kill"),
     *("true", "false", "printf", "echo", "sync", "test", "[", "date"),
@@ -117,7 +116,7 @@ class Recipe:
 
 def embedded_image() -> list[str]:
     """What an embedded image of the notes app runs."""
-    return [sys.executable, "-I", "-S", str(HERE / "notes_app.py")]
+    return list(program.script("reconciler.demo", "notes_app.py"))
 
 
 def busybox() -> Path:
@@ -145,7 +144,7 @@ def swarm_image(reference: str, env: Mapping[str, str], *, volume: bool = True, 
             link = tarfile.TarInfo(f"bin/{applet}")
             link.type, link.linkname = tarfile.SYMTYPE, "busybox"
             tar.addfile(link)
-        _add(tar, "notes_app.sh", (HERE / "notes_app.sh").read_bytes(), 0o755)
+        _add(tar, "notes_app.sh", (resources.files("reconciler.demo") / "notes_app.sh").read_bytes(), 0o755)
         _add(tar, "release", json.dumps(dict(env), sort_keys=True).encode(), 0o644)
         for folder in ("tmp", "www", *(["data"] if volume else [])):
             entry = tarfile.TarInfo(folder)

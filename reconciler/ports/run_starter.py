@@ -1,8 +1,18 @@
 """Test runs as processes of their own, as a Protocol. Pure."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from reconciler.model.ids import AppName
+
+
+@dataclass(frozen=True, kw_only=True)
+class LostRun:
+    """A test run that ended without a report. `why`: its command line and how it ended, in words."""
+
+    app: AppName
+    why: str
 
 
 class RunStarter(Protocol):
@@ -14,8 +24,8 @@ class RunStarter(Protocol):
     def test(self, app: AppName, mode: str, ref: str | None) -> bool:
         """A cold or quick run, at once or after one of the same kind that is under way."""
 
-    def tend(self) -> None:
-        """Note who has ended, and start what waited for that; called now and then."""
+    def collect_lost(self) -> Sequence[LostRun]:
+        """Note which have ended, and start what waited for that; gives those without a report, each once."""
 
     def stop(self) -> None:
         """Ask all to end."""

@@ -12,6 +12,7 @@ from reconciler.model.settings import Settings
 from reconciler.state import specs
 from reconciler.state.specs import RecipeYaml
 
+pytestmark = pytest.mark.repository
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 NAMES = sorted(path.stem for path in (EXAMPLES / "specs").glob("*.yaml"))
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from reconciler.demo import recipes
-from tests.lab import V1, V2, Lab, lab
+from tests.lab import V1, V2, Lab, lab, ourselves
 
-PROGRAM = Path(__file__).parent.parent.parent / ".venv" / "bin" / "ci-warm"
+PROGRAM = ourselves()
 CANARY = "canary-4711-secret"
 COMPOSE = recipes.compose("IMAGE", stateful=True).replace("GREETING=${GREETING:-hello}", "DB_PASSWORD=${DB_PASSWORD}")
 
@@ -36,7 +36,7 @@ class Ran:
 
 
 def ci_warm(host: Lab, *args: str, code: int = 0) -> Ran:
-    argv = [str(PROGRAM), "--config", str(host.home / "etc" / "config.yaml"), "--state-dir", str(host.state), *args]
+    argv = [*PROGRAM, "--config", str(host.home / "etc" / "config.yaml"), "--state-dir", str(host.state), *args]
     ran = Ran(subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False))
     assert ran.code == code, (args, ran.code, ran.out, ran.err)
     return ran
@@ -158,7 +158,7 @@ def test_a_busy_app_is_exit_75_and_names_its_holder(host: Lab) -> None:
 
 def test_no_specs_at_all_is_loud(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
-    argv = [str(PROGRAM), "--config", str(config), "--state-dir", str(tmp_path / "state"), "reconcile"]
+    argv = [*PROGRAM, "--config", str(config), "--state-dir", str(tmp_path / "state"), "reconcile"]
     named = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert (named.returncode, "there is no such config file" in named.stderr) == (2, True)
     config.write_text("engine: embedded\n")
@@ -177,7 +177,7 @@ def test_sigterm_ends_at_a_safe_step_and_the_next_run_goes_on(host: Lab) -> None
     host.write_spec()
     host.release(V2, SCHEMA="2")
     argv = [
-        str(PROGRAM),
+        *PROGRAM,
         "--config",
         str(host.home / "etc" / "config.yaml"),
         "--state-dir",
@@ -197,22 +197,22 @@ def test_sigterm_ends_at_a_safe_step_and_the_next_run_goes_on(host: Lab) -> None
 
 
 def test_help_of_every_command_works() -> None:
-    top = subprocess.run([PROGRAM, "--help"], capture_output=True, text=True, check=True).stdout
+    top = subprocess.run([*PROGRAM, "--help"], capture_output=True, text=True, check=True).stdout
     commands = (
         "reconcile plan explain status history alerts approve retry suspend resume preflight rollback snapshot "
         "validate doctor schema demo"
     )
     for command in commands.split():
         assert command in top
-        subprocess.run([PROGRAM, command, "--help"], capture_output=True, check=True)
+        subprocess.run([*PROGRAM, command, "--help"], capture_output=True, check=True)
 
 
 def test_the_demo_keeps_its_promises(tmp_path: Path) -> None:
-    ran = subprocess.run([PROGRAM, "demo", "--folder", tmp_path / "demo"], capture_output=True, text=True, check=False)
+    ran = subprocess.run([*PROGRAM, "demo", "--folder", tmp_path / "demo"], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout
     assert "All as promised" in ran.stdout
     assert "NOT" not in ran.stdout
     again = subprocess.run(
-        [PROGRAM, "demo", "--folder", tmp_path / "demo"], capture_output=True, text=True, check=False
+        [*PROGRAM, "demo", "--folder", tmp_path / "demo"], capture_output=True, text=True, check=False
     )
     assert (again.returncode, "is not empty" in again.stderr) == (2, True)

@@ -1,6 +1,7 @@
 """`ci-warm alerts relay`: through a command, and through Apprise to a real HTTP server."""
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -55,12 +56,13 @@ def test_each_alert_is_told_once_and_its_end_too(host: Lab) -> None:
 
 
 def test_what_is_not_taken_is_tried_again_and_blocks_nothing(host: Lab) -> None:
-    host.set(relay={"command": ["/bin/false"]})
+    false = str(shutil.which("false"))
+    host.set(relay={"command": [false]})
     host.release(V2, FAIL="after")
     assert host.reconcile() == f"rolled-back:{V2}->{V1}"
     for _ in range(2):
         ran = relay(host)
-        assert ran.returncode == 1 and "/bin/false ended with 1" in ran.stderr
+        assert ran.returncode == 1 and f"{false} ended with 1" in ran.stderr
     assert len(host.alerts()) == 1
     to_a_file(host)
     assert relay(host).returncode == 0 and len(told(host)) == 1

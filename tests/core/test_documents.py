@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from reconciler.core.conditions import Condition, TurnFailed
 from reconciler.core.live.standing import QUIET
 from reconciler.model.app import AppSpec
@@ -12,6 +14,7 @@ from reconciler.model.hold import HoldReason
 from reconciler.model.result import ResultKind
 from reconciler.model.settings import Settings
 
+pytestmark = pytest.mark.repository
 ROOT = Path(__file__).parents[2]
 _NOT_WELL = (
     ResultKind.UNHEALTHY,
@@ -57,7 +60,7 @@ def test_alerts_are_made_of_conditions_and_nowhere_else() -> None:
 
 def test_every_alert_has_its_row() -> None:
     made = {*reasons(), *(f"held-{reason}" for reason in HoldReason if reason not in QUIET)}
-    assert {"rollback", "engine-unknown", "run-leftovers", "pass-failed", "orphan", "held-major"} <= made
+    assert {"rollback", "engine-unknown", "run-leftovers", "pass-failed", "orphan", "run-lost", "held-major"} <= made
     assert made - rows("alerts.md") == set()
 
 

@@ -26,6 +26,7 @@ from reconciler.model.ids import AppName
 from reconciler.model.observed import Inventory, StoredImage
 from reconciler.model.probe import Probe, ProbeAnswer
 from reconciler.model.request import Request
+from reconciler.ports.run_starter import LostRun
 from reconciler.state.requests import RequestQueue
 from tests.builders import NOW, journal, spec
 from tests.engine.conftest import V1, host  # noqa: F401 - a fixture
@@ -67,7 +68,8 @@ class Nothing:
     failures = 0
     counted = 0
 
-    def tend(self) -> None: ...
+    def collect_lost(self) -> Sequence[LostRun]:
+        return ()
 
     def stamp(self) -> Hashable:
         return 0

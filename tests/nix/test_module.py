@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -196,21 +194,3 @@ def test_every_nix_file_parses_and_the_package_has_every_dependency() -> None:
     assert len(wanted) >= 12
     for name in wanted:
         assert re.search(rf"^    {name.lower()}$", package, re.M), name
-
-
-@pytest.mark.long
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize(("crate", "argv"), [("nixpkgs-fmt", ["--check"]), ("deadnix", ["--fail"])])
-def test_formatted_and_nothing_unused(crate: str, argv: list[str]) -> None:
-    from tests.systemd.host import cache
-
-    if shutil.which("cargo") is None:
-        pytest.skip("no cargo here to build the formatter with")
-    root = cache() / "cargo"
-    if not (root / "bin" / crate).exists():
-        command = ["cargo", "install", "--quiet", "--locked", "--root", str(root), crate]
-        subprocess.run(command, check=True, timeout=800)
-    ran = subprocess.run(
-        [str(root / "bin" / crate), *argv, "flake.nix", "nix"], cwd=PROJECT, capture_output=True, text=True
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr

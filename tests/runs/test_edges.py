@@ -669,7 +669,7 @@ def test_what_the_reaper_cannot_remove_is_told_until_it_is_gone(small: Lab, monk
 def test_a_test_that_is_asked_for_while_it_runs_comes_once_more(tmp_path: Path) -> None:
     gate, said = tmp_path / "gate", tmp_path / "said"
     os.mkfifo(gate)
-    starter = RunProcesses(tmp_path / "config", tmp_path)
+    starter = RunProcesses(tmp_path / "config", tmp_path, lambda: ())
     starter._base = ["/bin/sh", "-c", f'echo "$@" >> {said}; exec cat {gate}', "sh"]
     try:
         for _ in range(3):
@@ -679,7 +679,7 @@ def test_a_test_that_is_asked_for_while_it_runs_comes_once_more(tmp_path: Path) 
         gate.write_text("")
 
         def twice() -> bool:
-            starter.tend()
+            starter.collect_lost()
             return len(said.read_text().splitlines()) == 2
 
         until(twice, what="the second run")

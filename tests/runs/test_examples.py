@@ -17,6 +17,7 @@ from tests.conftest import missing
 from tests.lab import Lab
 from tests.runs.conftest import QUICK
 
+pytestmark = pytest.mark.repository
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 IMAGES = {
     "board": ("board:3.5.0", "board-worker:3.5.0", "board-server:3.5.3"),

@@ -4,7 +4,6 @@ import fcntl
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from reconciler.adapters import process
+from reconciler.adapters import process, program
 from reconciler.adapters.embedded import translate
 from reconciler.adapters.embedded.images import ImageStore
 from reconciler.core.redact import Redactor
@@ -28,7 +27,6 @@ from reconciler.state import files
 
 _POLL_S = 0.01
 _START_S = 10.0
-_SUPERVISOR = Path(__file__).with_name("supervisor.py")
 
 
 class EmbeddedEngine(Engine):
@@ -114,7 +112,7 @@ class EmbeddedEngine(Engine):
         # In a session of its own and with no open file of ours, so that it outlives this process and its locks.
         with (folder / "supervisor.log").open("ab") as log:
             subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_SUPERVISOR), str(folder)],
+                [*program.script("reconciler.adapters.embedded", "supervisor.py"), str(folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -111,8 +111,8 @@ def still_stands(alert: Alert, end: PassEnd) -> bool:
     if alert.reason == conditions.DrillFailed.REASON:
         return end.drill is not None and bool(end.drill.problems) and alert.fingerprint == _drill_of(end, end.drill)
     if end.facts.spec.kind is Kind.CANONICAL:
-        promotion, restore = conditions.PromotionFailed.REASON, conditions.RestoreFailed.REASON
-        return alert.reason == promotion or (alert.reason == restore and end.in_use)
+        told_by_runs = (conditions.PromotionFailed.REASON, conditions.RunLost.REASON)
+        return alert.reason in told_by_runs or (alert.reason == conditions.RestoreFailed.REASON and end.in_use)
     if alert.reason.startswith("held-") and alert.to_version is not None:
         return _still_held(alert, alert.to_version, end)
     match alert.reason:

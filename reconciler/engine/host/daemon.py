@@ -233,8 +233,8 @@ class Daemon:
             self._guarded("reload", self._reload)
         if REQUEST in reasons:
             self._guarded("requests", self._grant)
+        self._guarded("runs", lambda: housekeeping.tell_lost(self.state, self._starter.collect_lost()))
         if DISK in reasons:
-            self._starter.tend()
             self._guarded("disk", lambda: self._keep_house(self.state))
         if reasons - {DISK}:
             self._guarded("pass", self._pass)

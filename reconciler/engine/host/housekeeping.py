@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from reconciler.core.conditions import ChangeOrphaned, SpecWrong
+from reconciler.core.conditions import ChangeOrphaned, RunLost, SpecWrong
 from reconciler.engine.host import image_gc
 from reconciler.engine.host.desired import Desired
 from reconciler.engine.testrun.realms import Reaped
@@ -16,6 +16,7 @@ from reconciler.model.errors import ReconcilerError
 from reconciler.model.host import Usage
 from reconciler.model.ids import HOST
 from reconciler.ports.metrics import Metrics
+from reconciler.ports.run_starter import LostRun
 
 log = structlog.get_logger("ci-warm")
 
@@ -61,6 +62,13 @@ def tell_problems(state: Desired) -> None:
         by_file.setdefault(problem.file, []).append(str(problem))
     now = state.ports.clock.now()
     _align(state, SpecWrong.REASON, [SpecWrong(file=file).alert(now, texts) for file, texts in by_file.items()])
+
+
+def tell_lost(state: Desired, found: Sequence[LostRun]) -> None:
+    """A test run that nobody would ever hear of; the next one of that app that begins ends the alert."""
+    for lost in found:
+        alert = RunLost(app=lost.app).alert(state.ports.clock.now(), [lost.why])
+        state.ports.alerts.raise_(alert, anew=True)
 
 
 def tell_orphans(state: Desired) -> None:

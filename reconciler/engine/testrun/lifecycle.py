@@ -14,6 +14,7 @@ from typing import Literal
 import structlog
 
 from reconciler.core import redact
+from reconciler.core.conditions import RunLost
 from reconciler.core.testrun import level, summary
 from reconciler.core.testrun import spec as testrun_spec
 from reconciler.engine.clocks import LimitedClock
@@ -57,6 +58,7 @@ def run(
     try:
         opened = _open_report(environment, plan, name)
         handle.write(opened)
+        environment.ports.alerts.resolve(request.spec.app, [], reason=RunLost.REASON)
         environment.ports.effect("run:opened")
         if plan.problem:
             raise RecipeError(plan.problem)

@@ -1,0 +1,45 @@
+"""How to start this program once more, and the small scripts that it carries. Effects: none; looks at files.
+
+A child must be the program that runs: behind a wrapper (nixpkgs) or in one archive (zipapp, shiv, pex) the bare
+interpreter knows no package `reconciler`, so `python -m` would start nothing.
+"""
+
+import os
+import shutil
+import sys
+import zipfile
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+_MODULE = "__main__.py"
+_started: tuple[str, ...] = ()
+
+
+def remember(argv0: str) -> None:
+    """Note what the command line was started as; called once, before anything can change the working folder."""
+    global _started
+    _started = _as_started(argv0)
+
+
+def argv() -> tuple[str, ...]:
+    """The words that start this program, absolute; `python -m reconciler` where nothing else is known."""
+    return _started or (sys.executable, "-m", "reconciler")
+
+
+def script(package: str, name: str) -> Sequence[str]:
+    """The words that run one of our scripts that need the standard library alone, also out of an archive."""
+    found = resources.files(package) / name
+    source = [str(found)] if isinstance(found, Path) and found.is_file() else ["-c", found.read_text()]
+    return [sys.executable, "-I", "-S", *source]
+
+
+def _as_started(argv0: str) -> tuple[str, ...]:
+    found = argv0 if os.sep in argv0 or Path(argv0).exists() else shutil.which(argv0) or argv0
+    path = Path(found).absolute()
+    if path.name == _MODULE or not path.exists():
+        return ()
+    whole = str(path.resolve())
+    # An archive is run by whoever runs it now: its own first line may name another interpreter.
+    starts_itself = path.is_file() and os.access(path, os.X_OK) and not zipfile.is_zipfile(path)
+    return (whole,) if starts_itself else (sys.executable, whole)
