@@ -140,7 +140,7 @@ def passes(count: int = 1000) -> None:
                 engine.client.calls = 0
                 took.append(timed(lambda: one_pass.run(app.ports, settings, specs)))
             calls = engine.client.calls
-            results = {report.outcome.result for report in one_pass.run(app.ports, settings, specs)}
+            results = {str(report.outcome.result) for report in one_pass.run(app.ports, settings, specs)}
             say(f"pass over {count} converged apps", f"{statistics.median(took) * 1000:.0f} ms", "goal 300 ms")
             say("  Engine calls in it", str(calls), "goal 4")
             say("  results, service versions moved", f"{results}, {versions != _versions(engine, mark)}", "none")

@@ -22,7 +22,7 @@ from reconciler.adapters.run_processes import RunProcesses
 from reconciler.adapters.systemd import Systemd
 from reconciler.core.host import spec_set
 from reconciler.engine.host import housekeeping
-from reconciler.engine.host.daemon import Daemon
+from reconciler.engine.host.daemon import Daemon, Surroundings
 from reconciler.engine.host.desired import Desired, DesiredState
 from reconciler.engine.host.watchdog import Watchdog
 from reconciler.engine.testrun import realms, teardown
@@ -131,14 +131,17 @@ def daemon(config: Path, state: Path) -> Iterator[Daemon]:
         requests = RequestQueue(state / "requests", gid)
         requests.prepare()
         figures = _figures(app, state, requests)
-        made = Daemon(
+        around = Surroundings(
             desired=operator,
             requests=requests,
             telemetry=figures,
             watchdog=watchdog,
-            state=desired,
             stop=clock.stop,
             starter=RunProcesses(config, state, app.runs.reports),
+        )
+        made = Daemon(
+            around,
+            desired,
             keep_house=lambda now: _keep_house(operator, now, figures, state),
             relay=lambda now: _relay(now, app.alerts),
         )

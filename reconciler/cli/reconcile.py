@@ -30,14 +30,16 @@ def reconcile(
         built = common.app()
         only = [built.spec(name).name for name in apps or []]
         _warn_if_empty(built)
-        reports = one_pass.run(built.ports, built.settings, built.specs, fetch=_fetches(no_fetch), only=only)
+        reports = one_pass.run(
+            built.ports, built.settings, built.specs, fetched=None if _fetches(no_fetch) else {}, only=only
+        )
         deadline = built.clock.monotonic() + wait
         while (
             busy := [r.status.app for r in reports if r.outcome.result.kind == "busy"]
         ) and built.clock.monotonic() < deadline:
             built.clock.wait(0.2)
             again = {
-                r.status.app: r for r in one_pass.run(built.ports, built.settings, built.specs, fetch=False, only=busy)
+                r.status.app: r for r in one_pass.run(built.ports, built.settings, built.specs, fetched={}, only=busy)
             }
             reports = [again.get(report.status.app, report) for report in reports]
     if json:

@@ -38,7 +38,8 @@ def test_an_example_spec_has_what_its_recipe_asks_for(name: str, tmp_path: Path)
     env = render.environment(
         spec, yaml.env(found[".env.sample"], ".env.sample"), yaml.env(found.get("abra.sh", b""), "abra.sh")
     )
-    rendered = render.render(spec, tag, "c" * 40, found, {}, env, yaml.compose)
+    content = render.RecipeContent(version=tag, commit="c" * 40, files=found, overlays={})
+    rendered = render.render(spec, content, env, yaml.compose)
     assert {allowed for allowed, _ in rendered.policy} <= set(spec.allow)
     assert set(rendered.networks) <= {"proxy"}
     versions = {key: secret.version for key, secret in spec.secrets.items()}

@@ -123,7 +123,8 @@ def rendered(files: dict[str, bytes] = FILES, overlays: dict[str, bytes] | None 
     one = spec(**{"secrets": {"db_password": {"version": "v2"}}, **changes})
     yaml = RecipeYaml()
     env = render.environment(one, yaml.env(files[".env.sample"], ".env.sample"), yaml.env(files["abra.sh"], "abra.sh"))
-    return one, render.render(one, "1.0.0+5.0.0", "c" * 40, files, overlays or {}, env, yaml.compose)
+    content = render.RecipeContent(version="1.0.0+5.0.0", commit="c" * 40, files=files, overlays=overlays or {})
+    return one, render.render(one, content, env, yaml.compose)
 
 
 def test_everything_a_deploy_needs_is_in_the_bundle() -> None:

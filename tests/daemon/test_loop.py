@@ -15,7 +15,7 @@ from reconciler.adapters.clock import StopFlag
 from reconciler.core.host import retention, spec_set
 from reconciler.core.testrun import base
 from reconciler.engine.host import housekeeping, image_gc
-from reconciler.engine.host.daemon import DISK, TICK, Daemon
+from reconciler.engine.host.daemon import DISK, TICK, Daemon, Surroundings
 from reconciler.engine.host.desired import Desired
 from reconciler.engine.host.watchdog import Watchdog
 from reconciler.engine.ports import Ports
@@ -106,17 +106,18 @@ def made(world: Host, ports: Ports, nothing: Nothing, reap: Callable[[], Reaped 
     """A daemon over the fake world, not started."""
     settings = world.settings
     state = Desired(settings=settings, specs=tuple(world.specs), by_file={}, ports=ports, events=nothing)
-    pulse = Watchdog(Words(), world.clock.monotonic, threading.Event())
+    watchdog = Watchdog(Words(), world.clock.monotonic, threading.Event())
     full = [Usage(path="/", used=90, free=10, percent=90)]
-    return Daemon(
+    around = Surroundings(
         desired=nothing,
         requests=RequestQueue(world.root / "state" / "requests", None),
         telemetry=nothing,
-        watchdog=pulse,
-        state=state,
+        watchdog=watchdog,
         stop=threading.Event(),
         starter=nothing,
-        keep_house=lambda now: housekeeping.keep_house(now, nothing, lambda _paths: full, reap),
+    )
+    return Daemon(
+        around, state, keep_house=lambda now: housekeeping.keep_house(now, nothing, lambda _paths: full, reap)
     )
 
 
@@ -134,17 +135,17 @@ def test_images_that_a_test_brought_may_go_when_no_canonical_needs_them(host: Ho
 
 def test_a_sign_of_life_only_while_the_work_moves(host: Host) -> None:  # noqa: F811
     words, stop = Words(), threading.Event()
-    pulse = Watchdog(words, host.clock.monotonic, stop)
-    pulse.expect(10)
-    pulse.beat()
+    watchdog = Watchdog(words, host.clock.monotonic, stop)
+    watchdog.expect(10)
+    watchdog.beat()
     host.clock.seconds += 11
-    pulse.beat()
+    watchdog.beat()
     assert words.heard == ["alive"]
-    assert not pulse.is_alive()
-    pulse.progress("notes", "snapshot")  # a step may take longer than a pass without one
+    assert not watchdog.is_alive()
+    watchdog.progress("notes", "snapshot")  # a step may take longer than a pass without one
     host.clock.seconds += 3600
     stop.set()
-    pulse.beat()
+    watchdog.beat()
     assert words.heard == ["alive", "notes: snapshot", "alive", "extend"]
 
 

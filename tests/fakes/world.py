@@ -496,7 +496,7 @@ class Host:
     def reconcile(self, crash_at: int | None = None, *, fetch: bool = True) -> list[Report]:
         """One pass of a fresh process; `crash_at`: the effect point at which it dies."""
         self.points, self.crash_at = [], crash_at
-        return one_pass.run(self.ports(), self.settings, self.specs, fetch=fetch)
+        return one_pass.run(self.ports(), self.settings, self.specs, fetched=None if fetch else {})
 
     def result(self) -> str:
         """The one app's result line of one pass."""

@@ -4,7 +4,7 @@ An alert is over only when the pass has *seen* that its condition is gone: a pas
 asked, the recipe could not be read, services are still starting) resolves nothing that it did not look at.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.core import conditions
@@ -115,25 +115,7 @@ def still_stands(alert: Alert, end: PassEnd) -> bool:
         return alert.reason in told_by_runs or (alert.reason == conditions.RestoreFailed.REASON and end.in_use)
     if alert.reason.startswith("held-") and alert.to_version is not None:
         return _still_held(alert, alert.to_version, end)
-    match alert.reason:
-        case "recipe" | "error" | "state":
-            return False  # this pass got through, and would have raised it
-        case "rollback" | "deploy-failed":
-            return _is_quarantined(alert, end) or _waits_for_host(alert, end)
-        case "aborted":
-            return _waits_for_host(alert, end)
-        case "stalled":
-            return end.facts.journal is not None and (
-                not end.outcome.changed or end.outcome.result.kind is ResultKind.STALLED
-            )
-        case "unmanaged":
-            return end.facts.known is None and not end.outcome.changed
-        case "no-release":
-            return end.facts.candidate is None and end.facts.known is None and not end.facts.stack.services
-        case "held-stack-changed":
-            return end.facts.known is not None and end.facts.known.stack not in ("", end.facts.spec.stack_name)
-        case _:
-            return not end.answers
+    return _RULES.get(alert.reason, _does_not_answer)(alert, end)
 
 
 def _drill_of(end: PassEnd, drill: DrillRecord) -> str:
@@ -168,3 +150,46 @@ def _is_wanted(alert: Alert, end: PassEnd) -> bool:
     if end.facts.recipe_problem:
         return True
     return end.facts.candidate is not None and end.facts.candidate.text == alert.to_version
+
+
+def _does_not_answer(_alert: Alert, end: PassEnd) -> bool:
+    return not end.answers
+
+
+def _is_stalled(_alert: Alert, end: PassEnd) -> bool:
+    """The journal stays until a human says `retry`, also where a pass had to leave it alone."""
+    ended = end.outcome.changed and end.outcome.result.kind is not ResultKind.STALLED
+    return end.facts.journal is not None and not ended
+
+
+def _is_unmanaged(_alert: Alert, end: PassEnd) -> bool:
+    return end.facts.known is None and not end.outcome.changed
+
+
+def _has_no_release(_alert: Alert, end: PassEnd) -> bool:
+    return end.facts.candidate is None and end.facts.known is None and not end.facts.stack.services
+
+
+def _is_of_another_stack(_alert: Alert, end: PassEnd) -> bool:
+    known = end.facts.known
+    return known is not None and known.stack not in ("", end.facts.spec.stack_name)
+
+
+def _is_over(_alert: Alert, _end: PassEnd) -> bool:
+    """This pass got through, and would have raised it again."""
+    return False
+
+
+_RULES: Mapping[str, Callable[[Alert, PassEnd], bool]] = {
+    conditions.RecipeUnreadable.REASON: _is_over,
+    conditions.PassFailed.REASON: _is_over,
+    conditions.RecordUnreadable.REASON: _is_over,
+    conditions.ReleaseRolledBack.REASON: lambda alert, end: _is_quarantined(alert, end) or _waits_for_host(alert, end),
+    conditions.FirstDeployFailed.REASON: lambda alert, end: _is_quarantined(alert, end) or _waits_for_host(alert, end),
+    conditions.ChangeAborted.REASON: _waits_for_host,
+    conditions.ChangeStalled.REASON: _is_stalled,
+    ResultKind.UNMANAGED: _is_unmanaged,
+    ResultKind.NO_RELEASE: _has_no_release,
+    f"held-{HoldReason.STACK_CHANGED}": _is_of_another_stack,
+}
+"""When a live app's alert may still be true, by its reason; all others end when the app is seen to answer."""

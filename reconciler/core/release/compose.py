@@ -201,7 +201,7 @@ def volume_names(doc: Mapping[str, object], stack: str) -> tuple[dict[str, str],
             raise ComposeError(f"services.{service}.volumes: volume {key!r} is not declared under 'volumes'")
         body = declared[key]
         outside = body.get("external")
-        given = body.get("name") or (outside.get("name") if isinstance(outside, Mapping) else None)
+        given = _given_name(body)
         names[key] = str(given) if given else (key if outside else f"{stack}_{key}")
         if outside:
             external.append(names[key])
@@ -214,38 +214,47 @@ def policy(doc: Mapping[str, object]) -> list[tuple[str, str]]:
     """What the default policy forbids: (allowance that would permit it, where it stands)."""
     found: list[tuple[str, str]] = []
     for name, service in sorted(services(doc).items()):
-        where = f"services.{name}"
-        if service.get("privileged"):
-            found.append(("privileged", f"{where}.privileged"))
-        if service.get("cap_add"):
-            found.append(("capabilities", f"{where}.cap_add"))
-        if service.get("devices"):
-            found.append(("devices", f"{where}.devices"))
-        if service.get("network_mode") == "host" or "host" in (service.get("networks") or ()):
-            found.append(("host-network", f"{where}.networks"))
-        found += [
-            ("host-network", f"{where}.{key}") for key in ("pid", "ipc", "userns_mode") if service.get(key) == "host"
-        ]
-        for kind, source, target in mounts(service):
-            if kind in ("bind", "npipe"):
-                allowance = "docker-socket" if source.rstrip("/").endswith("docker.sock") else "host-mounts"
-                found.append((allowance, f"{where}.volumes: {source}:{target}"))
+        found += _find_risks(f"services.{name}", service)
     for name, volume in sorted(section(doc, "volumes").items()):
-        options = volume.get("driver_opts") or {}
-        harmless = isinstance(options, Mapping) and str(options.get("type", "tmpfs")) in (
-            "tmpfs",
-            "nfs",
-            "nfs4",
-            "cifs",
-        )
-        if options and not harmless:
+        # A driver option can name any path of the host (`type: none, o: bind`), which is a host mount in disguise.
+        if not _is_harmless(volume.get("driver_opts") or {}):
             found.append(("host-mounts", f"volumes.{name}.driver_opts"))
     for name, network in sorted(section(doc, "networks").items()):
-        outside = network.get("external")
-        given = network.get("name") or (outside.get("name") if isinstance(outside, Mapping) else None)
-        if outside and (given or name) == "host":
+        # `external: {name: host}` brings the host's own network under any key.
+        if network.get("external") and (_given_name(network) or name) == "host":
             found.append(("host-network", f"networks.{name}"))
     return found
+
+
+_HARMLESS_TYPES = ("tmpfs", "nfs", "nfs4", "cifs")
+_HOST_NAMESPACES = ("pid", "ipc", "userns_mode")
+_ROOT_KEYS = {"privileged": "privileged", "cap_add": "capabilities", "devices": "devices"}
+
+
+def _find_risks(where: str, service: Json) -> list[tuple[str, str]]:
+    """What one service asks for that makes it more than a container."""
+    found = [(allowance, f"{where}.{key}") for key, allowance in _ROOT_KEYS.items() if service.get(key)]
+    if service.get("network_mode") == "host" or "host" in (service.get("networks") or ()):
+        found.append(("host-network", f"{where}.networks"))
+    found += [("host-network", f"{where}.{key}") for key in _HOST_NAMESPACES if service.get(key) == "host"]
+    for kind, source, target in mounts(service):
+        if kind in ("bind", "npipe"):
+            # The socket is root on the host, whatever else is mounted; a directory that holds it is a host mount.
+            allowance = "docker-socket" if source.rstrip("/").endswith("docker.sock") else "host-mounts"
+            found.append((allowance, f"{where}.volumes: {source}:{target}"))
+    return found
+
+
+def _is_harmless(options: object) -> bool:
+    if not options:
+        return True
+    return isinstance(options, Mapping) and str(options.get("type", "tmpfs")) in _HARMLESS_TYPES
+
+
+def _given_name(body: Json) -> object:
+    """The engine's own name of a volume, network, secret or config, in both forms that compose has had."""
+    outside = body.get("external")
+    return body.get("name") or (outside.get("name") if isinstance(outside, Mapping) else None)
 
 
 def foreign(doc: Mapping[str, object], stack: str) -> list[tuple[str, str]]:
@@ -254,7 +263,7 @@ def foreign(doc: Mapping[str, object], stack: str) -> list[tuple[str, str]]:
     for kind in ("volumes", "secrets", "configs"):
         for key, body in sorted(section(doc, kind).items()):
             outside = body.get("external")
-            given = body.get("name") or (outside.get("name") if isinstance(outside, Mapping) else None)
+            given = _given_name(body)
             name = str(given or (key if outside else f"{stack}_{key}"))
             if not name.startswith(f"{stack}_"):
                 found.append(("foreign-objects", f"{kind}.{key}: {name}"))

@@ -6,6 +6,7 @@ Called by `engine.release.render`. The bundle is everything a deploy needs: no g
 import base64
 import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from reconciler.core.release import compose, interpolate
 from reconciler.core.release.digest import digest
@@ -67,20 +68,23 @@ def compose_files(env: Mapping[str, str]) -> list[str]:
     return list(dict.fromkeys(name for name in names if name))
 
 
-def render(
-    spec: AppSpec,
-    version: str,
-    commit: str,
-    files: Mapping[str, bytes],
-    overlays: Mapping[str, bytes],
-    env: Mapping[str, str],
-    parse: Parse,
-) -> Rendered:
+@dataclass(frozen=True, kw_only=True)
+class RecipeContent:
+    """A recipe at one commit: its files by path, and what is laid over it, by name, in order."""
+
+    version: str
+    commit: str
+    files: Mapping[str, bytes]
+    overlays: Mapping[str, bytes]
+
+
+def render(spec: AppSpec, content: RecipeContent, env: Mapping[str, str], parse: Parse) -> Rendered:
     """Merge the recipe's compose files and the spec's overlays and read off what the gate needs.
 
     Raises:
         ComposeError, InterpolationError: the recipe or an overlay cannot be used.
     """
+    version, files = content.version, content.files
     documents = []
     for name in compose_files(env):
         if name not in files:
@@ -88,7 +92,7 @@ def render(
         documents.append(_document(parse(files[name], name), env))
     doc = compose.merge(documents)
     base = compose.images(doc)
-    for name, body in overlays.items():
+    for name, body in content.overlays.items():
         doc = compose.merge([doc, _document(parse(body, name), env)])
         if compose.images(doc) != base:
             raise compose.ComposeError(f"overlay {name}: an overlay may not change images or the set of services")
@@ -100,7 +104,7 @@ def render(
     names, external, options = compose.volume_names(doc, spec.stack_name)
     return Rendered(
         version=version,
-        commit=commit,
+        commit=content.commit,
         doc=doc,
         files=found,
         images=base,

@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC
 
 import structlog
@@ -41,35 +42,42 @@ _SLACK_S = 60.0
 log = structlog.get_logger("ci-warm")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What the loop works with beside the ports of the desired state, which change with it."""
+
+    desired: DesiredState
+    requests: RequestQueue
+    telemetry: Metrics
+    watchdog: Watchdog
+    stop: Stop
+    starter: RunStarter
+
+
 class Daemon:
     """`ci-warm run`. `keep_house`: what is done now and then beside the passes; `relay`: tells people about alerts."""
 
     def __init__(
         self,
-        *,
-        desired: DesiredState,
-        requests: RequestQueue,
-        telemetry: Metrics,
-        watchdog: Watchdog,
+        around: Surroundings,
         state: Desired,
-        stop: Stop,
-        starter: RunStarter,
+        *,
         keep_house: Callable[[Desired], None],
         relay: Callable[[Desired], None] = lambda _state: None,
     ) -> None:
         self.state = state
         self.passes = 0
         self.failed = ""
-        self._desired = desired
-        self._requests = requests
-        self._telemetry = telemetry
-        self._watchdog = watchdog
-        self._stop = stop
-        self._starter = starter
+        self._desired = around.desired
+        self._requests = around.requests
+        self._telemetry = around.telemetry
+        self._watchdog = around.watchdog
+        self._stop = around.stop
+        self._starter = around.starter
         self._keep_house = keep_house
         self._relay = relay
         self._wakes: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._requests_stamp = requests.stamp()
+        self._requests_stamp = around.requests.stamp()
         self._wanted: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
         self._problems: dict[str, str] = {}
         self._fetched = threading.Event()

@@ -21,7 +21,6 @@ def run(
     settings: Settings,
     specs: Sequence[AppSpec],
     *,
-    fetch: bool = True,
     actor: str = "reconcile",
     only: Iterable[str] = (),
     fetched: Mapping[str, str] | None = None,
@@ -30,7 +29,7 @@ def run(
 
     Apps are checked side by side; what is to be done is done one after the other, in `after` order, and a rollback
     stops the train. `only`: names of the apps to treat; none = all. `fetched`: recipes were fetched before, with these
-    problems by URL.
+    problems by URL, or local tags decide; None: they are fetched first.
 
     Raises:
         Interrupted: asked to stop between two steps.
@@ -46,7 +45,7 @@ def run(
         return reports
     problems = fetched
     if problems is None:
-        problems = fetch_all(ports, [spec.recipe.url for spec in chosen]) if fetch else {}
+        problems = fetch_all(ports, [spec.recipe.url for spec in chosen])
     quiet = _check_all(contexts, world, problems, settings.daemon.checks)
     reports = []
     train: str | None = None

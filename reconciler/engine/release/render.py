@@ -57,7 +57,8 @@ def render_release(context: Context, version: str, commit: str, extras: Extras =
         env = render.environment(spec, _env(context, files, ".env.sample"), _env(context, files, "abra.sh"))
         entry = previous_overlay.add if extras.previous else previous_overlay.remove
         env["COMPOSE_FILE"] = entry(env.get("COMPOSE_FILE", ""), previous_overlay.PREVIOUS_FILE)
-        return render.render(spec, version, commit, files, over, env, ports.yaml.compose)
+        content = render.RecipeContent(version=version, commit=commit, files=files, overlays=over)
+        return render.render(spec, content, env, ports.yaml.compose)
     except (ComposeError, InterpolationError) as exc:
         raise RecipeError(str(exc)) from exc
     except (TypeError, AttributeError, KeyError, IndexError, ValueError, RecursionError) as exc:

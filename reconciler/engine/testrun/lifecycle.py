@@ -24,10 +24,10 @@ from reconciler.engine.testrun import realms, teardown, variables
 from reconciler.engine.testrun import session as sessions
 from reconciler.engine.testrun.environment import RunEnvironment
 from reconciler.engine.testrun.plan import RunPlan
+from reconciler.engine.testrun.realms import Lease
 from reconciler.engine.testrun.session import RunSession
 from reconciler.model.app import AppSpec
 from reconciler.model.errors import DeadlineError, Interrupted, RecipeError, ReconcilerError
-from reconciler.model.realm import Credentials
 from reconciler.model.testrun import Run, RunMode, RunResult
 from reconciler.state.runs import RunHandle
 
@@ -63,8 +63,8 @@ def run(
         if plan.problem:
             raise RecipeError(plan.problem)
         environment.refs.checkout(request.spec.recipe.url, plan.head.commit, handle.checkout)
-        with _lend_realm(environment, plan, opened) as (credentials, file, gone):
-            session = _begin_session(environment, plan, opened, handle, credentials, file)
+        with _lend_realm(environment, plan, opened) as (lease, gone):
+            session = _begin_session(environment, plan, opened, handle, lease)
             begun.append(session)
             stopped = _play(session, play, clean, after, began)
         for text in gone:
@@ -114,20 +114,18 @@ def _judge_confidence(plan: RunPlan) -> Literal["full", "lower"]:
 
 
 @contextmanager
-def _lend_realm(
-    environment: RunEnvironment, plan: RunPlan, run: Run
-) -> Iterator[tuple[Credentials | None, str, list[str]]]:
+def _lend_realm(environment: RunEnvironment, plan: RunPlan, run: Run) -> Iterator[tuple[Lease | None, list[str]]]:
     """A realm of the run's own if it needs one. A deletion that fails is the reaper's; it costs no verdict."""
     gone: list[str] = []
     if "keycloak" not in plan.tests.needs:
-        yield None, "", gone
+        yield None, gone
         return
     held = ExitStack()
     made = held.enter_context(realms.lease(environment.realm_context(), plan.request.spec.name))
     realm = made.credentials.realm
     environment.ports.progress(run.run, f"using the live Keycloak: realm {realm}")
     try:
-        yield made.credentials, made.file, gone
+        yield made, gone
     finally:
         try:
             held.close()
@@ -137,20 +135,22 @@ def _lend_realm(
 
 
 def _begin_session(
-    environment: RunEnvironment, plan: RunPlan, run: Run, handle: RunHandle, credentials: Credentials | None, file: str
+    environment: RunEnvironment, plan: RunPlan, run: Run, handle: RunHandle, lease: Lease | None
 ) -> RunSession:
-    if environment.settings.runs.user:
-        file = handle.hand_over(environment.settings.runs.user, file)
-    env = variables.for_deploys(plan, run, credentials, file)
+    user = environment.settings.runs.user
+    if user:
+        file = handle.hand_over(user, lease.file if lease else "")
+        lease = replace(lease, file=file) if lease else None
+    env = variables.for_deploys(plan, run, lease)
     context = Context(
         ports=_make_private(environment, handle, run, plan.tests.deadline),
         settings=environment.settings,
         spec=_choose_spec(environment, plan, run, env),
         actor=f"run {run.run}",
     )
-    if credentials is not None:
-        run = run.model_copy(update={"realm": credentials.realm})
-    return sessions.begin(environment, plan, context, run, handle, credentials, file)
+    if lease is not None:
+        run = run.model_copy(update={"realm": lease.credentials.realm})
+    return sessions.begin(environment, plan, context, run, handle, lease)
 
 
 def _choose_spec(environment: RunEnvironment, plan: RunPlan, run: Run, env: dict[str, str]) -> AppSpec:

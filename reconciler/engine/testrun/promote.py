@@ -71,7 +71,7 @@ def promote_if_due(session: RunSession) -> None:
     ports = session.environment.ports
     # Its own domain and stack, not the run's, which is gone by now; a realm's name is data like any other.
     own = session.report.run.model_copy(update={"domain": spec.domain, "stack": spec.stack_name})
-    env = variables.for_deploys(session.plan, own, session.credentials, session.credentials_file)
+    env = variables.for_deploys(session.plan, own, session.lease)
     context = Context(
         ports=replace(
             ports, store=session.handle.store, clock=LimitedClock.of(ports.clock, session.plan.tests.deadline)

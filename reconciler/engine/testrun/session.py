@@ -12,6 +12,7 @@ from reconciler.engine.testrun.check_runner import CheckRunner
 from reconciler.engine.testrun.deployer import Deployer
 from reconciler.engine.testrun.environment import RunEnvironment
 from reconciler.engine.testrun.plan import RunPlan
+from reconciler.engine.testrun.realms import Lease
 from reconciler.engine.testrun.report import RunReport
 from reconciler.model.errors import (
     ActError,
@@ -23,7 +24,6 @@ from reconciler.model.errors import (
     StateError,
 )
 from reconciler.model.journal import Failure, Step
-from reconciler.model.realm import Credentials
 from reconciler.model.testrun import Run, StageResult
 from reconciler.model.tests import Stage
 from reconciler.state.runs import RunHandle
@@ -53,8 +53,7 @@ class RunSession:
     report: RunReport
     deployer: Deployer
     checks: CheckRunner
-    credentials: Credentials | None = None
-    credentials_file: str = ""
+    lease: Lease | None = None
 
     @property
     def ports(self) -> Ports:
@@ -131,18 +130,17 @@ def begin(
     context: Context,
     run: Run,
     handle: RunHandle,
-    credentials: Credentials | None,
-    file: str,
+    lease: Lease | None,
 ) -> RunSession:
-    """Put a session together. `file`: where the credentials lie, '' without."""
+    """Put a session together. `lease`: of its realm, if it has one."""
     secrets = redact.secret_values(context.spec.env)
-    if credentials is not None:
-        secrets += [credentials.client_secret, credentials.password]
+    if lease is not None:
+        secrets += [lease.credentials.client_secret, lease.credentials.password]
     report = RunReport(handle=handle, run=run, progress=context.ports.progress, secrets=secrets)
     deployer = Deployer(context=context, report=report)
 
     def tell_checks(stage: Stage) -> dict[str, str]:
-        known = variables.describe_run(report.run, credentials, file)
+        known = variables.describe_run(report.run, lease)
         return variables.for_checks(context, report.run, handle, known, stage)
 
     checks = CheckRunner(
@@ -161,6 +159,5 @@ def begin(
         report=report,
         deployer=deployer,
         checks=checks,
-        credentials=credentials,
-        credentials_file=file,
+        lease=lease,
     )

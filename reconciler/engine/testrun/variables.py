@@ -4,37 +4,38 @@ from reconciler.core.release.interpolate import InterpolationError
 from reconciler.core.testrun import spec as testrun_spec
 from reconciler.engine.context import Context
 from reconciler.engine.testrun.plan import RunPlan
+from reconciler.engine.testrun.realms import Lease
 from reconciler.model.errors import (
     RecipeError,
 )
-from reconciler.model.realm import Credentials
 from reconciler.model.testrun import Run
 from reconciler.model.tests import Stage
 from reconciler.state.runs import RunHandle
 
 
-def describe_run(run: Run, credentials: Credentials | None, file: str) -> dict[str, str]:
-    """What a run knows of itself before anything is deployed. `file`: where the credentials lie."""
+def describe_run(run: Run, lease: Lease | None) -> dict[str, str]:
+    """What a run knows of itself before anything is deployed."""
     found = {"CI_WARM_RUN": run.run, "CI_WARM_DOMAIN": run.domain}
-    if credentials is None:
+    if lease is None:
         return found
+    credentials = lease.credentials
     return found | {
         "CI_WARM_REALM": credentials.realm,
         "CI_WARM_ISSUER": credentials.issuer,
-        "CI_WARM_CREDENTIALS": file,
+        "CI_WARM_CREDENTIALS": lease.file,
         "CI_WARM_CLIENT_ID": credentials.client_id,
     }
 
 
-def for_deploys(plan: RunPlan, run: Run, credentials: Credentials | None, file: str) -> dict[str, str]:
+def for_deploys(plan: RunPlan, run: Run, lease: Lease | None) -> dict[str, str]:
     """Variables of the test's deploys. The client's secret may go into the app, and into nothing that is shown.
 
     Raises:
         RecipeError: a value that cannot be read.
     """
-    more = {"CI_WARM_CLIENT_SECRET": credentials.client_secret} if credentials else {}
+    more = {"CI_WARM_CLIENT_SECRET": lease.credentials.client_secret} if lease else {}
     try:
-        return testrun_spec.environment(plan.tests, describe_run(run, credentials, file) | more)
+        return testrun_spec.environment(plan.tests, describe_run(run, lease) | more)
     except InterpolationError as exc:
         raise RecipeError(f"tests.env: {exc}") from exc
 
