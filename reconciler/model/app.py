@@ -141,7 +141,6 @@ class AppSpec(Strict):
     domain: str = Field("", description="canonicals default to warm-<name>.<domain suffix>")
     stack: str | None = Field(None, description="default: the domain with dots as underscores")
     stateful: bool = Field(description="true: data and version roll back together; false: version only")
-    driver: Literal["stack"] = "stack"
     after: tuple[str, ...] = ()
     env: Variables = Field(default_factory=dict)
     secrets: dict[str, SecretSpec] = Field(default_factory=dict)

@@ -8,12 +8,7 @@ from dataclasses import dataclass
 
 
 class ReconcilerError(Exception):
-    """Base of all typed errors.
-
-    `retry_after_s`: seconds after which trying again makes sense; None = not before an input changes.
-    """
-
-    retry_after_s: float | None = None
+    """Base of all typed errors."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,16 +40,12 @@ class UsageError(ReconcilerError):
 class ObserveError(ReconcilerError):
     """The world could not be looked at: status UNKNOWN, so nothing is done on it."""
 
-    retry_after_s = 10.0
-
 
 class ActError(ReconcilerError):
     """A change could not be made. `host_fault`: the host, not the app, is to blame.
 
     `permanent`: it will not go away by itself (no such image), unlike a registry that is offline.
     """
-
-    retry_after_s = 30.0
 
     def __init__(self, message: str, *, host_fault: bool = False, permanent: bool = False) -> None:
         self.host_fault = host_fault
@@ -73,13 +64,9 @@ class StateError(ReconcilerError):
 class RecipeError(ReconcilerError):
     """A recipe could not be fetched, read or rendered."""
 
-    retry_after_s = 60.0
-
 
 class LockBusy(ReconcilerError):  # noqa: N818 - "LockBusyError" says it twice
     """Somebody else holds the lock; `holder` tells who, as far as the record says."""
-
-    retry_after_s = 5.0
 
     def __init__(self, path: str, holder: str, message: str = "") -> None:
         self.path = path

@@ -6,11 +6,10 @@ from typing import NewType
 
 AppName = NewType("AppName", str)
 StackName = NewType("StackName", str)
-VersionText = NewType("VersionText", str)
-"""A recipe version as its tag spells it, e.g. `10.7.1+26.6.2`."""
-ImageRef = NewType("ImageRef", str)
-BundleId = NewType("BundleId", str)
-"""sha256 of a rendered release, hex."""
+RunName = NewType("RunName", str)
+"""A test run: `<recipe[:4]>-<6 hex>`; its stack and its pins go by it, not by an app."""
+RealmName = NewType("RealmName", str)
+"""A realm of the shared single sign-on: `<recipe>-<6 hex>`."""
 OpId = NewType("OpId", str)
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")

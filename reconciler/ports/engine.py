@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from reconciler.model.ids import AppName, StackName
+from reconciler.model.ids import AppName, RunName, StackName
 from reconciler.model.observed import ImageObs, Inventory, StackObs, VolumeObs, World
 from reconciler.model.release import Bundle
 from reconciler.ports.node import Holder
@@ -78,14 +78,14 @@ class Engine(Protocol):
     def pull(self, reference: str) -> ImageObs:
         """Fetch an image from its registry."""
 
-    def protect_images(self, app: AppName, pinned: Sequence[str]) -> None:
-        """Make exactly these images of the app survive pruning."""
+    def protect_images(self, owner: AppName | RunName, pinned: Sequence[str]) -> None:
+        """Make exactly these images of an app, or of a test run, survive pruning."""
 
     def observe_named(self, kind: NamedKind, names: Sequence[str]) -> frozenset[str]:
         """The secrets, networks or configs that exist among `names`."""
 
-    def create_secret(self, stack: StackName, name: str, value: bytes) -> None:
-        """Create a secret labelled as the stack's."""
+    def create_secret(self, app: AppName, stack: StackName, name: str, value: bytes) -> None:
+        """Create a secret labelled as the app's and the stack's."""
 
     def remove_unused_configs(self, stack: StackName) -> None:
         """Remove configs of ours in this stack that no service uses."""

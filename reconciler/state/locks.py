@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from reconciler.model.errors import LockBusy, StateError
-from reconciler.model.ids import AppName, is_name
+from reconciler.model.ids import AppName, RealmName, RunName, is_name
 from reconciler.model.lock import LockHolder
 from reconciler.ports.clock import Clock
 from reconciler.state import files
 
 R = TypeVar("R")
+LockOwner = AppName | RunName | RealmName
 _RECORD_BYTES = 511
 
 
@@ -51,19 +52,19 @@ class Locks:
         self.folder = folder
         self._now = now
 
-    def path(self, app: AppName) -> Path:
-        """The lock file of an app."""
-        if not is_name(app):
-            raise StateError(app, "is not an app name")
-        return self.folder / f"{app}.lock"
+    def path(self, owner: LockOwner) -> Path:
+        """The lock file of an app, a run or a realm."""
+        if not is_name(owner):
+            raise StateError(owner, "is not a name that a lock can have")
+        return self.folder / f"{owner}.lock"
 
-    def acquire(self, app: AppName, what: str) -> HeldLock:
+    def acquire(self, owner: LockOwner, what: str) -> HeldLock:
         """Never waits.
 
         Raises:
             LockBusy: somebody else holds it.
         """
-        return self._take(self.path(app), what)
+        return self._take(self.path(owner), what)
 
     def turn(self, name: Literal["daemon", "sweep", "upgrade"], what: str) -> HeldLock:
         """One of the host-wide locks: of the daemon, the sweep, and whoever upgrades a live app. Never waits.

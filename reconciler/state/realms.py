@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reconciler.core.host import realm_names
 from reconciler.model.errors import StateError
-from reconciler.model.ids import AppName
+from reconciler.model.ids import RealmName
 from reconciler.model.realm import Credentials
 from reconciler.state import files
 from reconciler.state.locks import HeldLock, Locks
@@ -35,7 +35,7 @@ class RealmStore:
 
     def acquire(self, realm: str, what: str) -> HeldLock:
         """The lock of a realm. LockBusy: its run is alive."""
-        return self._locks.acquire(AppName(realm), what)
+        return self._locks.acquire(RealmName(realm), what)
 
     def write(self, realm: str, credentials: Credentials) -> str:
         """Where the credentials lie, readable by us alone."""

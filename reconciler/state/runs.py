@@ -10,7 +10,7 @@ from pathlib import Path
 
 from reconciler.core.testrun import junit, spec, summary
 from reconciler.model.errors import ActError, LockBusy, StateError
-from reconciler.model.ids import AppName
+from reconciler.model.ids import RunName
 from reconciler.model.testrun import Run
 from reconciler.state import files, records
 from reconciler.state.locks import HeldLock, Locks
@@ -127,7 +127,7 @@ class RunStore:
         """Take the lock of a run that is on record, and make nothing. LockBusy: it is alive."""
         if not spec.is_run(run):
             raise StateError(run, "is not the name of a run")
-        return RunHandle(self.folder / run, self._gid, self._locks.acquire(AppName(run), what))
+        return RunHandle(self.folder / run, self._gid, self._locks.acquire(RunName(run), what))
 
     def _names(self) -> list[str]:
         found = [path.parent for path in self.folder.glob("*/run.json") if spec.is_run(path.parent.name)]
@@ -152,7 +152,7 @@ class RunStore:
     def is_alive(self, run: str) -> bool:
         """Say whether somebody holds its lock."""
         try:
-            self._locks.acquire(AppName(run), "ci-warm runs list").release()
+            self._locks.acquire(RunName(run), "ci-warm runs list").release()
         except LockBusy:
             return True
         return False
@@ -174,10 +174,10 @@ class RunStore:
     def _drop_stillborn(self, path: Path) -> None:
         """A run that died before its report was written has made nothing; one that is just starting has its lock."""
         with contextlib.suppress(LockBusy, OSError):
-            held = self._locks.acquire(AppName(path.name), "ci-warm runs reap")
+            held = self._locks.acquire(RunName(path.name), "ci-warm runs reap")
             if not (path / "run.json").exists():
                 shutil.rmtree(path, ignore_errors=True)
-                self._locks.path(AppName(path.name)).unlink(missing_ok=True)
+                self._locks.path(RunName(path.name)).unlink(missing_ok=True)
             held.release()
 
 

@@ -8,7 +8,7 @@ import pytest
 from reconciler.core.release.render import LABEL_BUNDLE
 from reconciler.demo import recipes
 from reconciler.model.errors import ActError
-from reconciler.model.ids import StackName
+from reconciler.model.ids import AppName, StackName
 from reconciler.model.release import Bundle
 from tests.lab import V1, V2, Lab, lab, until
 
@@ -103,7 +103,7 @@ def _prune(host: Lab) -> None:
 
     engine = host.build().ports.engine
     if isinstance(engine, EmbeddedEngine):
-        engine.prune_images()
+        engine.images.prune(engine.kept_images())
     elif isinstance(engine, SwarmEngine):
         engine.client.write("prune", "prune_images", {"dangling": False, "label": f"ci-warm.demo={host.mark}"})
 
@@ -119,8 +119,8 @@ def test_secrets_are_made_once(host: Lab) -> None:
     engine = host.build().ports.engine
     name = f"{host.stack}_token_v1"
     assert engine.observe_named("secret", [name]) == frozenset()
-    engine.create_secret(host.stack, name, b"hunter2hunter2")
-    engine.create_secret(host.stack, name, b"another value")
+    engine.create_secret(AppName("notes"), host.stack, name, b"hunter2hunter2")
+    engine.create_secret(AppName("notes"), host.stack, name, b"another value")
     assert engine.observe_named("secret", [name, "other"]) == {name}
 
 
@@ -235,7 +235,7 @@ def test_purging_leaves_nothing_of_the_stack_and_everything_of_others(host: Lab)
     other = StackName(f"other-{host.mark}")
     engine.create_volume(other, f"{other}_data")
     try:
-        engine.create_secret(host.stack, f"{host.stack}_word_v1", b"word")
+        engine.create_secret(AppName("notes"), host.stack, f"{host.stack}_word_v1", b"word")
         until(lambda: engine.purge(host.stack) == (), what="the stack is purged")
         assert engine.purge(host.stack) == ()
         assert engine.observe_stack(host.stack).services == ()

@@ -20,7 +20,7 @@ from reconciler.model.alert import Alert
 from reconciler.model.app import AppSpec
 from reconciler.model.errors import ActError, RecipeError
 from reconciler.model.history import HistoryLine
-from reconciler.model.ids import AppName, StackName
+from reconciler.model.ids import AppName, RunName, StackName
 from reconciler.model.observed import (
     ImageObs,
     Inventory,
@@ -289,16 +289,16 @@ class FakeEngine:
         self.fault("pull", "after")
         return ImageObs(pinned=pin(reference), created="")
 
-    def protect_images(self, app: AppName, pinned: Sequence[str]) -> None:
+    def protect_images(self, owner: AppName | RunName, pinned: Sequence[str]) -> None:
         self._called("protect_images")
-        self.pins[app] = list(pinned)
+        self.pins[owner] = list(pinned)
         self.fault("protect_images", "after")
 
     def observe_named(self, kind: NamedKind, names: Sequence[str]) -> frozenset[str]:
         self._called("observe_named")
         return frozenset(name for name in names if kind != "secret" or name in self.secrets)
 
-    def create_secret(self, stack: StackName, name: str, value: bytes) -> None:
+    def create_secret(self, app: AppName, stack: StackName, name: str, value: bytes) -> None:
         self._called("create_secret")
         self.secrets.add(name)
 

@@ -18,7 +18,7 @@ from reconciler.core.redact import Redactor
 from reconciler.core.release.render import add_labels
 from reconciler.model.base import Json
 from reconciler.model.errors import ActError, ObserveError
-from reconciler.model.ids import AppName, StackName
+from reconciler.model.ids import AppName, RunName, StackName
 from reconciler.model.observed import ImageObs, Inventory, StackObs, VolumeObs, World
 from reconciler.model.release import Bundle
 from reconciler.ports.engine import Deployed, Engine, Executed, NamedKind
@@ -197,21 +197,18 @@ class EmbeddedEngine(Engine):
         return self.images.pull(reference)
 
     @override
-    def protect_images(self, app: AppName, pinned: Sequence[str]) -> None:
+    def protect_images(self, owner: AppName | RunName, pinned: Sequence[str]) -> None:
         missing = [reference for reference in pinned if reference not in self.images.observe(pinned)]
         if missing:
             raise ActError(f"image {missing[0]} is not on the engine, so it cannot be kept", permanent=True)
-        path = self.root / "pins" / f"{app}.json"
+        path = self.root / "pins" / f"{owner}.json"
         if pinned:
             files.write_atomic(path, json.dumps(sorted(set(pinned))).encode())
         else:
             path.unlink(missing_ok=True)
 
-    def prune_images(self) -> list[str]:
-        """Remove every image that no service uses and no pin keeps, as `docker image prune --all` would."""
-        return self.images.prune(self._kept())
-
-    def _kept(self) -> set[str]:
+    def kept_images(self) -> set[str]:
+        """Images that a service uses or a pin keeps."""
         kept = {_read(folder / "service.json").get("image", "") for folder in self._folders()}
         for path in (self.root / "pins").glob("*.json"):
             kept |= set(json.loads(path.read_text()))
@@ -259,7 +256,7 @@ class EmbeddedEngine(Engine):
 
     @override
     def inventory(self) -> Inventory:
-        return self.images.inventory(self._kept())
+        return self.images.inventory(self.kept_images())
 
     @override
     def remove_image(self, image_id: str, references: Sequence[str]) -> bool:
@@ -274,7 +271,7 @@ class EmbeddedEngine(Engine):
         return frozenset(name for name in names if kind == "secret" and (self.root / "secrets" / name).exists())
 
     @override
-    def create_secret(self, stack: StackName, name: str, value: bytes) -> None:
+    def create_secret(self, app: AppName, stack: StackName, name: str, value: bytes) -> None:
         if not (self.root / "secrets" / name).exists():
             files.write_atomic(self.root / "secrets" / name, value)
 

@@ -5,7 +5,6 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -130,14 +129,6 @@ class ImageStore(Registry):
         found = path.exists()
         path.unlink(missing_ok=True)
         return found
-
-    def take_offline(self) -> None:
-        """Make the registry unreachable."""
-        shutil.move(self.root / "registry", self.root / "registry.away")
-
-    def take_online(self) -> None:
-        """Make it reachable again."""
-        shutil.move(self.root / "registry.away", self.root / "registry")
 
     @override
     def lookup(self, references: Sequence[str], *, details: bool = False) -> Mapping[str, ImageLookup]:

@@ -14,7 +14,7 @@ from reconciler.adapters.swarm.client import SwarmClient
 from reconciler.adapters.swarm.containers import Hastener
 from reconciler.model.base import Json
 from reconciler.model.errors import ActError, ObserveError
-from reconciler.model.ids import AppName, StackName
+from reconciler.model.ids import AppName, RunName, StackName
 from reconciler.model.observed import ImageObs, Inventory, StackObs, VolumeObs, World
 from reconciler.model.release import Bundle
 from reconciler.model.settings import Limits
@@ -160,8 +160,8 @@ class SwarmEngine(Engine):
         return images.pull(self.client, reference, self._host, self._limits.pull)
 
     @override
-    def protect_images(self, app: AppName, pinned: Sequence[str]) -> None:
-        images.protect(self.client, app, pinned)
+    def protect_images(self, owner: AppName | RunName, pinned: Sequence[str]) -> None:
+        images.protect(self.client, owner, pinned)
 
     @override
     def execute(self, stack: StackName, service: str, argv: Sequence[str], timeout_s: float) -> Executed:
@@ -195,9 +195,9 @@ class SwarmEngine(Engine):
         return frozenset(raw["Name"] if kind == "network" else raw["Spec"]["Name"] for raw in found) & frozenset(names)
 
     @override
-    def create_secret(self, stack: StackName, name: str, value: bytes) -> None:
+    def create_secret(self, app: AppName, stack: StackName, name: str, value: bytes) -> None:
         """Two at once: the second finds it made."""
-        labels = {parse.LABEL_STACK: stack, LABEL_APP: stack}
+        labels = {parse.LABEL_STACK: stack, LABEL_APP: app}
         try:
             self.client.write(f"create secret {name}", "create_secret", name, value, labels)
         except ActError as exc:

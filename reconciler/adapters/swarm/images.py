@@ -8,7 +8,7 @@ from reconciler.adapters.registry import parse_reference
 from reconciler.adapters.swarm.client import SwarmClient
 from reconciler.model.base import Json
 from reconciler.model.errors import ActError
-from reconciler.model.ids import AppName
+from reconciler.model.ids import AppName, RunName
 from reconciler.model.observed import ImageObs
 
 LABEL_PIN = "ci-warm.pin"
@@ -64,30 +64,30 @@ def pull(client: SwarmClient, reference: str, host: str | None, timeout_s: float
     return found
 
 
-def protect(client: SwarmClient, app: AppName, pinned: Sequence[str]) -> None:
+def protect(client: SwarmClient, owner: AppName | RunName, pinned: Sequence[str]) -> None:
     """Keep a created, never started container per image, so that no pruning takes it; drop those of other images."""
-    label = {"label": f"{LABEL_PIN}={app}"}
+    label = {"label": f"{LABEL_PIN}={owner}"}
     existing = client.read("pins", "containers", all=True, filters=label)
     have = {(raw.get("Labels") or {}).get(LABEL_PIN_IMAGE): raw["Id"] for raw in existing}
     for reference in dict.fromkeys(pinned):
         if reference not in have:
-            _create_pin(client, app, reference)
+            _create_pin(client, owner, reference)
     for kept, container in have.items():
         if kept not in pinned:
             client.write("remove pin", "remove_container", container)
 
 
-def _create_pin(client: SwarmClient, app: AppName, reference: str) -> None:
+def _create_pin(client: SwarmClient, owner: AppName | RunName, reference: str) -> None:
     image = observe(client, [reference]).get(reference)
     if image is None:
         raise ActError(f"image {reference} is not on the engine, so it cannot be kept", permanent=True)
-    name = f"ci-warm-pin-{app}-{hashlib.sha256(reference.encode()).hexdigest()[:12]}"
+    name = f"ci-warm-pin-{owner}-{hashlib.sha256(reference.encode()).hexdigest()[:12]}"
     # A tmpfs over each declared volume, or the engine would make an anonymous volume for it.
     mounts = [{"Type": "tmpfs", "Target": target} for target in image.volumes]
     body = {
         "Image": reference,
         "Cmd": ["/ci-warm-pin"],
-        "Labels": {LABEL_PIN: app, LABEL_PIN_IMAGE: reference},
+        "Labels": {LABEL_PIN: owner, LABEL_PIN_IMAGE: reference},
         "HostConfig": {"NetworkMode": "none", "Mounts": mounts},
     }
     try:

@@ -124,17 +124,8 @@ def _journal_shape(change: Change, *, stateful: bool, snapshot_first: bool = Fal
 
 def train_hold(stopped_by: str) -> Hold:
     """The hold of every later upgrade in a pass in which one was rolled back."""
-    return _train(f"{stopped_by} was rolled back in this pass")
-
-
-def turn_hold(holder: str) -> Hold:
-    """The hold of an upgrade while another process upgrades an app."""
-    return _train(f"one live upgrade at a time: {holder}")
-
-
-def _train(detail: str) -> Hold:
     return Hold(
         reason=HoldReason.TRAIN_STOPPED,
-        detail=detail,
+        detail=f"{stopped_by} was rolled back in this pass",
         clears_when="the next pass",
     )

@@ -76,33 +76,23 @@ def _take(context: Context, planned: PlannedApp, train: str | None) -> Outcome:
     holds = planned.plan.holds
     if not holds and train is not None and isinstance(action, Upgrade):
         holds = (plan.train_hold(train),)
-    if not holds:
-        try:
-            turn = context.ports.locks.turn("upgrade", f"ci-warm {context.actor}: {context.app}")
-        except LockBusy as exc:
-            holds = (plan.turn_hold(str(exc)),)
-        else:
-            try:
-                taken = _prepare_and_begin(context, facts, action, upgrade)
-            finally:
-                turn.release()
-            if isinstance(taken, Outcome):
-                return taken
-            holds = (taken,)
-    origin = facts.known.release.version if facts.known else None
-    result = held(holds[0].reason, origin, action.target)
+    if holds:
+        return _report_hold(context, facts, holds, action.target)
+    return _in_turn(context, lambda: _prepare_and_begin(context, facts, action, upgrade))
+
+
+def _report_hold(context: Context, facts: AppFacts, holds: tuple[Hold, ...], target: str) -> Outcome:
+    result = held(holds[0].reason, facts.origin, target)
     return Outcome(app=context.app, result=result, holds=holds, evidence=tuple(hold.detail for hold in holds))
 
 
-def _prepare_and_begin(
-    context: Context, facts: AppFacts, action: Upgrade | Deploy, upgrade: UpgradeFacts
-) -> Outcome | Hold:
-    """Everything harmless first; a Hold if that did not work out, and then the app was not touched."""
+def _prepare_and_begin(context: Context, facts: AppFacts, action: Upgrade | Deploy, upgrade: UpgradeFacts) -> Outcome:
+    """Everything harmless first; a hold if that did not work out, and then the app was not touched."""
     prepared = stage_release(context, facts, upgrade)
     if isinstance(prepared, Hold):
         if prepared.reason is HoldReason.HOST:
             report.count_host_fault(context, prepared.detail)
-        return prepared
+        return _report_hold(context, facts, (prepared,), action.target)
     return driver.begin(context, _journal_of_release(context, facts, action, prepared))
 
 

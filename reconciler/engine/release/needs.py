@@ -39,4 +39,4 @@ def create_secrets(context: Context, bundle: Bundle) -> None:
     for name in bundle.secrets.values():
         key = secret_key(spec.stack_name, declared, name)
         if name not in existing and key is not None:
-            engine.create_secret(spec.stack_name, name, context.ports.secrets.value(spec, key))
+            engine.create_secret(context.app, spec.stack_name, name, context.ports.secrets.value(spec, key))

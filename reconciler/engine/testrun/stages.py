@@ -11,7 +11,6 @@ from reconciler.engine.testrun import teardown
 from reconciler.engine.testrun.check_runner import time_left
 from reconciler.engine.testrun.session import Ended, RunSession, Skip
 from reconciler.model.errors import ActError, RecipeError
-from reconciler.model.ids import AppName
 from reconciler.model.journal import Failure, Step
 from reconciler.model.release import Bundle
 from reconciler.model.snapshot import SnapshotManifest
@@ -153,7 +152,7 @@ def restore(session: RunSession) -> Ended:
         return failure
     volumes = ports.engine.observe_volumes([*wanted.whole, *wanted.parts])
     op_id = f"{session.report.run.run}-restore"
-    app = AppName(session.context.app)
+    app = session.context.app
     session.ports.snapshots.restore(app, [volumes[name] for name in wanted.whole if name in volumes], op_id)
     session.ports.snapshots.set_aside([volumes[name] for name in wanted.parts], op_id)
     failure = unjournaled.deploy(session.context, bundle)

@@ -18,7 +18,7 @@ from reconciler.engine.ports import Ports
 from reconciler.engine.testrun.environment import RunEnvironment
 from reconciler.model.app import AppSpec
 from reconciler.model.errors import ActError, Interrupted, LockBusy, ObserveError, ReconcilerError, StateError
-from reconciler.model.ids import HOST, AppName, StackName
+from reconciler.model.ids import HOST, RunName, StackName
 from reconciler.model.testrun import Run, RunMode, RunResult
 from reconciler.state.runs import RunHandle
 
@@ -50,7 +50,7 @@ def remove_stack(ports: Ports, run: Run, specs: Sequence[AppSpec], patience: Pat
         try:
             left = ports.engine.purge(StackName(run.stack))
             if not left:
-                ports.engine.protect_images(AppName(run.run), [])
+                ports.engine.protect_images(RunName(run.run), [])
                 return ()
             patient = patience.removing
         except (ActError, ObserveError, OSError) as exc:
