@@ -201,17 +201,17 @@ def undeploy() -> None:
             volumes = [f"{stack}_data"]
 
             def gone() -> bool:
-                return not [h for h in engine.holders(stack, volumes) if h.state != "exited"]  # noqa: B023
+                return not [h for h in host.containers.holders(stack, volumes) if h.state != "exited"]  # noqa: B023
 
             began = time.monotonic()
             engine.undeploy(stack)
             until(gone)
             ours.append(time.monotonic() - began)
-            engine.remove_dead(engine.holders(stack, volumes))
+            host.containers.remove_dead(engine.holders(stack, volumes))
             host.reconcile()
             began = time.monotonic()
             subprocess.run(["docker", "stack", "rm", stack], check=True, capture_output=True)
-            until(lambda: not engine.holders(stack, volumes))  # noqa: B023
+            until(lambda: not host.containers.holders(stack, volumes))  # noqa: B023
             theirs.append(time.monotonic() - began)
     say("undeploy until nothing can write", f"{statistics.median(ours):.2f} s", "goal 0.5 s")
     say("  docker stack rm until the volume is free", f"{statistics.median(theirs):.2f} s")

@@ -15,9 +15,11 @@ from reconciler.engine.ports import Ports
 from reconciler.model.app import AppSpec
 from reconciler.model.errors import UsageError
 from reconciler.model.settings import Settings
+from reconciler.node.local import LocalNode
 from reconciler.node.snapshots.store import FolderSnapshots
 from reconciler.ports.effects import no_effect
 from reconciler.ports.engine import Engine
+from reconciler.ports.node import Containers
 from reconciler.ports.registry import Registry
 from reconciler.state import files, specs
 from reconciler.state.alerts import AlertStore
@@ -109,13 +111,13 @@ def assemble(
     snapshots = FolderSnapshots(state, effect)
     sweeps = SweepStore(state / "sweeps", gid)
     sweeps.prepare()
-    engine, registry = engine_of(settings, state)
+    engine, containers, registry = engine_of(settings, state)
     recipes = GitRecipes(state / "recipes", settings.git, clock.monotonic)
     runs = RunStore(state / "runs", gid, clock.now)
     runs.prepare()
     ports = Ports(
         engine=engine,
-        snapshots=snapshots,
+        node=LocalNode(containers=containers, snapshots=snapshots),
         registry=registry,
         recipes=recipes,
         canonicals=CanonicalStore(state, gid),
@@ -160,18 +162,19 @@ def prepare_state(state: Path, gid: int | None) -> None:
     files.make_folder(state / "alerts", files.PUBLIC_DIR, gid)
 
 
-def engine_of(settings: Settings, state: Path) -> tuple[Engine, Registry]:
-    """The engine that the settings name, with the registry that belongs to it."""
+def engine_of(settings: Settings, state: Path) -> tuple[Engine, Containers, Registry]:
+    """The engine that the settings name, its containers here, and the registry that belongs to it."""
     if settings.engine == "embedded":
         from reconciler.adapters.embedded.engine import EmbeddedEngine
 
         embedded = EmbeddedEngine(state / "engine")
         embedded.prepare()
-        return embedded, embedded.images
+        return embedded, embedded, embedded.images
     from reconciler.adapters.registry import HttpRegistry
     from reconciler.adapters.swarm.engine import SwarmEngine
 
-    return SwarmEngine(settings.docker_host, settings.limits), HttpRegistry(settings.registries)
+    swarm = SwarmEngine(settings.docker_host, settings.limits)
+    return swarm, swarm, HttpRegistry(settings.registries)
 
 
 def realm_context(app: App) -> "RealmContext":
@@ -216,7 +219,6 @@ def run_environment(app: App) -> "RunEnvironment":
     from reconciler.adapters.checks import CommandChecks
     from reconciler.adapters.git_refs import GitRefs
     from reconciler.engine.testrun.environment import RunEnvironment
-    from reconciler.node.volume_files import VolumeFiles
 
     return RunEnvironment(
         ports=app.ports,
@@ -225,9 +227,8 @@ def run_environment(app: App) -> "RunEnvironment":
         runs=app.runs,
         refs=GitRefs(app.recipes),
         metadata=specs.RecipeYaml(),
-        snapshots_at=FolderSnapshots,
+        node_at=lambda state: LocalNode(containers=app.ports.node.containers, snapshots=FolderSnapshots(state)),
         checks=CommandChecks(app.clock.wait),
-        backups=VolumeFiles(),
         realm_context=lambda: realm_context(app),
         usages=lambda paths: host.usages([app.state, *map(Path, paths)]),
     )

@@ -32,6 +32,7 @@ from reconciler.model.ids import AppName, StackName
 from reconciler.model.testrun import Run, RunMode
 from reconciler.ports.effects import no_effect
 from reconciler.ports.engine import Engine
+from reconciler.ports.node import Containers
 from reconciler.state.alerts import AlertStore
 
 V1, V2, V3 = "1.0.0+5.0.0", "1.0.1+5.0.1", "1.0.2+5.0.2"
@@ -147,6 +148,11 @@ class Lab:
     def build(self, effect: Callable[[str], None] = no_effect) -> composition.App:
         """The program as a fresh process would build it."""
         return composition.build(self.home / "etc" / "config.yaml", self.state, effect=effect)
+
+    @property
+    def containers(self) -> Containers:
+        """The containers of this host."""
+        return self.build().ports.node.containers
 
     def reconcile(self, effect: Callable[[str], None] = no_effect) -> str:
         """One pass; its result line."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from reconciler.ports.clock import Clock
 from reconciler.ports.effects import Effect, no_effect
 from reconciler.ports.engine import Engine
-from reconciler.ports.node import Snapshots
+from reconciler.ports.node import Node
 from reconciler.ports.prober import Prober
 from reconciler.ports.recipes import Recipes
 from reconciler.ports.registry import Registry
@@ -29,7 +29,7 @@ class Ports:
     """
 
     engine: Engine
-    snapshots: Snapshots
+    node: Node
     registry: Registry
     recipes: Recipes
     overlays: HostOverlays

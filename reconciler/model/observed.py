@@ -84,7 +84,7 @@ class TaskObs:
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerObs:
-    """One container of this node that belongs to a task; `health` is healthy, unhealthy, starting or ''."""
+    """One container of the engine that was asked; `health` is healthy, unhealthy, starting or ''."""
 
     id: str
     task_id: str
@@ -112,13 +112,17 @@ class StackObs:
 
 @dataclass(frozen=True, kw_only=True)
 class VolumeObs:
-    """One volume; `path` is where its data lies on this node, '' when not reachable from here."""
+    """One volume; `path` is where its data lies on `node`, '' when not reachable from here.
+
+    `node`: id of the node that holds it; '' where the engine has no such thing or did not say.
+    """
 
     name: str
     driver: str
     options: Mapping[str, str]
     labels: Mapping[str, str]
     path: str
+    node: str = ""
 
     @property
     def restorable(self) -> bool:

@@ -8,7 +8,6 @@ from typing import Literal, Protocol
 from reconciler.model.ids import AppName, RunName, StackName
 from reconciler.model.observed import ImageObs, Inventory, StackObs, VolumeObs, World
 from reconciler.model.release import Bundle
-from reconciler.ports.node import Holder
 
 NamedKind = Literal["secret", "network", "config"]
 
@@ -16,14 +15,6 @@ NamedKind = Literal["secret", "network", "config"]
 @dataclass(frozen=True, kw_only=True)
 class Deployed:
     """What the deploy tool said; proves nothing. `output`: stdout and stderr together, secrets masked."""
-
-    code: int
-    output: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Executed:
-    """How a command in a container ended. `output`: both streams, cut at 64 KiB."""
 
     code: int
     output: str
@@ -43,7 +34,7 @@ class Engine(Protocol):
         """The whole world, in a constant number of calls."""
 
     def observe_stack(self, stack: StackName) -> StackObs:
-        """One stack with its tasks and this node's containers."""
+        """One stack with its tasks and the containers within reach."""
 
     def hasten(self, seen: StackObs) -> None:
         """Stop now, each with its own grace, what of this look is to stop anyway; never waits, never raises."""
@@ -53,12 +44,6 @@ class Engine(Protocol):
 
     def undeploy(self, stack: StackName) -> None:
         """Remove the stack's services and stop their containers with their own grace; nothing else. Idempotent."""
-
-    def holders(self, stack: StackName, volumes: Sequence[str]) -> tuple[Holder, ...]:
-        """All containers, in any state, of the stack or mounting one of the volumes."""
-
-    def remove_dead(self, holders: Sequence[Holder]) -> None:
-        """Remove stopped containers of the stack; never a running or foreign one."""
 
     def remove_services(self, stack: StackName, names: Sequence[str]) -> None:
         """Remove single services of the stack and stop their containers with their own grace."""
@@ -89,12 +74,6 @@ class Engine(Protocol):
 
     def remove_unused_configs(self, stack: StackName) -> None:
         """Remove configs of ours in this stack that no service uses."""
-
-    def execute(self, stack: StackName, service: str, argv: Sequence[str], timeout_s: float) -> Executed:
-        """Run a command in a running container of the service on this node. ActError: there is none, or no end."""
-
-    def logs(self, stack: StackName, lines: int) -> Mapping[str, str]:
-        """Service -> what its newest containers on this node said last, dead ones too."""
 
     def remove_volumes(self, stack: StackName, names: Sequence[str]) -> None:
         """Remove volumes labelled as the stack's; others, mounted and absent ones are left alone."""

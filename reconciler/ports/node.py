@@ -1,11 +1,11 @@
 """What must run where a volume lies, as Protocols. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from reconciler.model.ids import AppName
+from reconciler.model.ids import AppName, StackName
 from reconciler.model.observed import VolumeObs
 from reconciler.model.snapshot import SnapshotManifest
 
@@ -78,3 +78,43 @@ class BackupFiles(Protocol):
 
     def give(self, volume: Path, paths: Sequence[str], source: Path) -> None:
         """Put them back, replacing what is there. ActError if that cannot be done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Executed:
+    """How a command in a container ended. `output`: both streams, cut at 64 KiB."""
+
+    code: int
+    output: str
+
+
+class Containers(Protocol):
+    """The containers of one node."""
+
+    def holders(self, stack: StackName, volumes: Sequence[str]) -> tuple[Holder, ...]:
+        """All containers, in any state, of the stack or mounting one of the volumes."""
+
+    def remove_dead(self, holders: Sequence[Holder]) -> None:
+        """Remove stopped containers of the stack; never a running or foreign one."""
+
+    def execute(self, stack: StackName, service: str, argv: Sequence[str], timeout_s: float) -> Executed:
+        """Run a command in a running container of the service. ActError: there is none, or no end."""
+
+    def logs(self, stack: StackName, lines: int) -> Mapping[str, str]:
+        """Service -> what its newest containers said last, dead ones too."""
+
+
+class Node(Protocol):
+    """The node that holds a volume: whatever must run where the data lies is asked of it."""
+
+    @property
+    def containers(self) -> Containers:
+        """Its containers, in any state."""
+
+    @property
+    def snapshots(self) -> Snapshots:
+        """Snapshots of its volumes."""
+
+    @property
+    def files(self) -> BackupFiles:
+        """Single paths of its volumes."""

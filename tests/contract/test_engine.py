@@ -63,12 +63,12 @@ def test_undeploying_keeps_the_data_and_leaves_no_writer(host: Lab) -> None:
     host.first()
     engine = host.build().ports.engine
     volume = f"{host.stack}_data"
-    [holder] = engine.holders(host.stack, [volume])
+    [holder] = host.containers.holders(host.stack, [volume])
     assert (holder.state, holder.owned, holder.of_stack) == ("running", True, True)
     engine.undeploy(host.stack)
-    until(lambda: not [h for h in engine.holders(host.stack, [volume]) if h.state == "running"])
-    engine.remove_dead(engine.holders(host.stack, [volume]))
-    assert engine.holders(host.stack, [volume]) == ()
+    until(lambda: not [h for h in host.containers.holders(host.stack, [volume]) if h.state == "running"])
+    host.containers.remove_dead(host.containers.holders(host.stack, [volume]))
+    assert host.containers.holders(host.stack, [volume]) == ()
     assert engine.observe_stack(host.stack).services == ()
     assert (host.data() / "notes.txt").exists()
     engine.undeploy(host.stack)  # nothing there: fine
@@ -80,7 +80,7 @@ def test_an_app_that_ignores_sigterm_is_gone_after_its_grace(host: Lab) -> None:
     host.first()
     engine = host.build().ports.engine
     engine.undeploy(host.stack)
-    assert not [h for h in engine.holders(host.stack, [f"{host.stack}_data"]) if h.state == "running"]
+    assert not [h for h in host.containers.holders(host.stack, [f"{host.stack}_data"]) if h.state == "running"]
 
 
 def test_pinned_images_survive_every_pruning(host: Lab) -> None:
@@ -89,7 +89,7 @@ def test_pinned_images_survive_every_pruning(host: Lab) -> None:
     app = host.build()
     engine, pinned = app.ports.engine, bundle(host).images["app"]
     engine.undeploy(host.stack)
-    engine.remove_dead(engine.holders(host.stack, []))
+    host.containers.remove_dead(host.containers.holders(host.stack, []))
     _prune(host)
     assert pinned in engine.observe_images([pinned])
     engine.protect_images(app.specs[0].app, [])
@@ -217,7 +217,7 @@ def test_only_the_stacks_own_volumes_are_removed(host: Lab) -> None:
         engine.undeploy(host.stack)
 
         def gone() -> bool:
-            engine.remove_dead(engine.holders(host.stack, [own]))
+            host.containers.remove_dead(host.containers.holders(host.stack, [own]))
             engine.remove_volumes(host.stack, [own, f"{other}_data", "never-was"])
             return not engine.observe_volumes([own])
 
@@ -249,21 +249,19 @@ def test_purging_leaves_nothing_of_the_stack_and_everything_of_others(host: Lab)
 def test_a_command_runs_inside_and_its_end_is_told(host: Lab) -> None:
     host.release(V1)
     host.first()
-    engine = host.build().ports.engine
-    ended = engine.execute(host.stack, "app", ["/bin/sh", "-c", "echo said; echo $VERSION >&2; exit 3"], 20)
+    ended = host.containers.execute(host.stack, "app", ["/bin/sh", "-c", "echo said; echo $VERSION >&2; exit 3"], 20)
     assert ended.code == 3 and {"said", "5.0.0"} <= set(ended.output.split())
     with pytest.raises(ActError):
-        engine.execute(host.stack, "nobody", ["/bin/sh", "-c", "true"], 20)
+        host.containers.execute(host.stack, "nobody", ["/bin/sh", "-c", "true"], 20)
 
 
 def test_the_last_words_of_each_service_are_kept_when_it_died(host: Lab) -> None:
     host.release(V1, FAIL="before")
-    engine = host.build().ports.engine
     said: list[str] = []
 
     def effect(name: str) -> None:
         if name == "settle:after":
-            said.append(engine.logs(host.stack, 20).get("app", ""))
+            said.append(host.containers.logs(host.stack, 20).get("app", ""))
 
     assert host.reconcile(effect) == f"deploy-failed:{V1}"
     assert "failing before the migration, as told" in said[0]

@@ -37,9 +37,10 @@ from reconciler.model.recipe import ImageLookup, Tags
 from reconciler.model.release import Bundle
 from reconciler.model.settings import Settings
 from reconciler.model.snapshot import SnapshotManifest
+from reconciler.node.local import LocalNode
 from reconciler.node.snapshots.store import FolderSnapshots
-from reconciler.ports.engine import Deployed, Executed, NamedKind
-from reconciler.ports.node import Holder
+from reconciler.ports.engine import Deployed, NamedKind
+from reconciler.ports.node import Executed, Holder
 from reconciler.state.alerts import AlertStore
 from reconciler.state.canonicals import CanonicalStore
 from reconciler.state.history import HistoryFile
@@ -475,7 +476,7 @@ class Host:
         snapshots.engine = self.engine
         return Ports(
             engine=self.engine,
-            snapshots=snapshots,
+            node=LocalNode(containers=self.engine, snapshots=snapshots),
             registry=self.registry,
             recipes=self.recipes,
             overlays=HostOverlays(),

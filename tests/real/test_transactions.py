@@ -193,7 +193,7 @@ def test_a_lost_volume_is_a_hold_and_not_an_empty_app(host: Lab) -> None:
     engine = host.build().ports.engine
     assert isinstance(engine, SwarmEngine)
     engine.undeploy(host.stack)
-    engine.remove_dead(engine.holders(host.stack, []))
+    host.containers.remove_dead(host.containers.holders(host.stack, []))
     docker("volume", "rm", f"{host.stack}_data")
     assert host.reconcile() == f"held-volumes-changed:{V2}"
     assert engine.observe_volumes([f"{host.stack}_data"]) == {}

@@ -21,15 +21,15 @@ from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.ids import AppName, RunName, StackName
 from reconciler.model.observed import ImageObs, Inventory, StackObs, VolumeObs, World
 from reconciler.model.release import Bundle
-from reconciler.ports.engine import Deployed, Engine, Executed, NamedKind
-from reconciler.ports.node import Holder
+from reconciler.ports.engine import Deployed, Engine, NamedKind
+from reconciler.ports.node import Containers, Executed, Holder
 from reconciler.state import files
 
 _POLL_S = 0.01
 _START_S = 10.0
 
 
-class EmbeddedEngine(Engine):
+class EmbeddedEngine(Engine, Containers):
     """All methods as in `ports.Engine`. `root` holds services/, volumes/, images/, registry/, secrets/, pins/."""
 
     def __init__(self, root: Path) -> None:

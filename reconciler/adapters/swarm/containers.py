@@ -1,6 +1,6 @@
 """Stops what Swarm has already told to stop: its agent takes about 3.4 s to hear of it. Effects: containers' ends.
 
-Only containers of this node whose task is to shut down, each with its own grace: as the agent would do.
+Only containers of the engine that is asked whose task is to shut down, each with its own grace: as the agent would do.
 """
 
 import threading

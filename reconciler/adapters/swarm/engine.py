@@ -1,6 +1,7 @@
 """The engine on a real Swarm. Effects: the engine, and `docker stack deploy` for the compose part."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,14 +19,14 @@ from reconciler.model.ids import AppName, RunName, StackName
 from reconciler.model.observed import ImageObs, Inventory, StackObs, VolumeObs, World
 from reconciler.model.release import Bundle
 from reconciler.model.settings import Limits
-from reconciler.ports.engine import Deployed, Engine, Executed, NamedKind
-from reconciler.ports.node import Holder
+from reconciler.ports.engine import Deployed, Engine, NamedKind
+from reconciler.ports.node import Containers, Executed, Holder
 
 LABEL_APP = "ci-warm.app"
 _DEAD = frozenset({"exited", "dead", "created"})
 
 
-class SwarmEngine(Engine):
+class SwarmEngine(Engine, Containers):
     """One Swarm manager. All methods as in `ports.Engine`."""
 
     def __init__(self, host: str | None, limits: Limits) -> None:
@@ -60,7 +61,7 @@ class SwarmEngine(Engine):
             engine=f"docker {info.get('ServerVersion', '?')}",
             node_id=info["Swarm"].get("NodeID", ""),
             stacks=parse.stacks(services, tasks),
-            volumes={volume.name: volume for volume in volumes},
+            volumes={volume.name: replace(volume, node=info["Swarm"].get("NodeID", "")) for volume in volumes},
             taken_ports=parse.taken_ports(services, tasks),
         )
 

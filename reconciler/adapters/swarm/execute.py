@@ -1,4 +1,4 @@
-"""A command in a running container of this node. Effects: the engine, whatever the command does."""
+"""A command in a running container of the engine that is asked. Effects: the engine, whatever the command does."""
 
 import threading
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from reconciler.adapters.swarm.client import SwarmClient
 from reconciler.core.redact import LONGEST
 from reconciler.model.errors import ActError
 from reconciler.model.ids import StackName
-from reconciler.ports.engine import Executed
+from reconciler.ports.node import Executed
 
 
 def execute(client: SwarmClient, stack: StackName, service: str, argv: Sequence[str], timeout_s: float) -> Executed:

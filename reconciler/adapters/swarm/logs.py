@@ -1,4 +1,4 @@
-"""The last words of a stack's containers on this node, dead ones too. Effects: reads the engine."""
+"""The last words of a stack's containers on the engine that is asked, dead ones too. Effects: reads the engine."""
 
 from reconciler.adapters.swarm import parse
 from reconciler.adapters.swarm.client import SwarmClient

@@ -25,7 +25,7 @@ _NOWHERE = "node.id==ci-warm-halts-this"
 
 
 def take_down(client: SwarmClient, stack: StackName, found: Sequence[Json], *, kill: bool = False) -> None:
-    """Remove these services of the stack and stop this node's containers of them.
+    """Remove these services of the stack and stop the containers of them within reach.
 
     Skips the agent's fixed delay of about 3 s: containers are stopped here, each with its own grace. `kill`: with
     none. A service that cannot be removed keeps no other.

@@ -49,7 +49,7 @@ def find_move(context: Context) -> str | None:
 
 def has_lost_its_snapshot(context: Context, canonical: Canonical) -> bool:
     """Look whether the snapshot on disk is the canonical's."""
-    manifest = context.ports.snapshots.observe(context.app)
+    manifest = context.ports.node.snapshots.observe(context.app)
     return status.has_lost_its_snapshot(canonical, manifest.id if manifest else None)
 
 
@@ -76,7 +76,9 @@ def needs_restore(context: Context, canonical: Canonical) -> bool:
     if ports.canonicals.use(context.app) is not None:
         return True
     found = ports.engine.observe_volumes(canonical.volumes)
-    return set(found) != set(canonical.volumes) or not ports.snapshots.is_untouched(context.app, list(found.values()))
+    return set(found) != set(canonical.volumes) or not ports.node.snapshots.is_untouched(
+        context.app, list(found.values())
+    )
 
 
 def restore(context: Context, canonical: Canonical) -> Failure | None:
@@ -139,7 +141,7 @@ def remove_volumes(context: Context) -> None:
         ActError: a container still holds one.
     """
     names = list_volumes(context)
-    holders = blocking(context.ports.engine.holders(context.stack, names))
+    holders = blocking(context.ports.node.containers.holders(context.stack, names))
     if holders:
         raise ActError(f"the volumes are held by {holders[0].name}", host_fault=True)
     context.ports.engine.remove_volumes(context.stack, names)
@@ -167,7 +169,7 @@ def finish_promotion(context: Context) -> None:
     pending = ports.canonicals.promotion(app)
     if pending is None:
         return
-    left = promotions.after_crash(pending, ports.snapshots.observe(app))
+    left = promotions.after_crash(pending, ports.node.snapshots.observe(app))
     if left is promotions.Leftover.FINISH:
         ports.canonicals.put_canonical(pending.candidate)
     ports.canonicals.end_promotion(app)

@@ -39,7 +39,7 @@ def describe(context: Context, world: World) -> Row:
     ports, spec = context.ports, context.spec
     try:
         canonical, use = ports.canonicals.canonical(context.app), ports.canonicals.use(context.app)
-        manifest = ports.snapshots.observe(context.app)
+        manifest = ports.node.snapshots.observe(context.app)
     except StateError as exc:
         return Row(
             app=spec.name,

@@ -52,7 +52,7 @@ def plan_canonical(
         data.finish_promotion(context)
     canonicals = context.ports.canonicals
     canonical = canonicals.canonical(context.app)
-    manifest = context.ports.snapshots.observe(context.app)
+    manifest = context.ports.node.snapshots.observe(context.app)
     here = [name for name in (canonical.volumes if canonical else ()) if name in world.volumes]
     judged = status.judge(
         status.CanonicalFacts(

@@ -60,8 +60,8 @@ def restore(context: Context, bundle: Bundle, wanted: str, op_id: str) -> Failur
     failure = _run(context, bundle, Step.BACK_RESTORE, lambda at: restore_step.restore(at, op_id, names, wanted))
     if failure is None:
         found = context.ports.engine.observe_volumes(names)
-        context.ports.snapshots.forget_aside([volume for volume in found.values() if volume.path])
-        context.ports.snapshots.remember(context.app, list(found.values()))
+        context.ports.node.snapshots.forget_aside([volume for volume in found.values() if volume.path])
+        context.ports.node.snapshots.remember(context.app, list(found.values()))
     return failure
 
 

@@ -19,11 +19,11 @@ def drill(context: Context) -> DrillRecord | None:
         StateError: the snapshot's manifest is unreadable.
     """
     ports = context.ports
-    manifest = ports.snapshots.observe(context.app)
+    manifest = ports.node.snapshots.observe(context.app)
     if manifest is None:
         return None
     now = ports.clock.now()
-    found = DrillRecord(app=context.app, snapshot=manifest.id, at=now, problems=ports.snapshots.drill(context.app))
+    found = DrillRecord(app=context.app, snapshot=manifest.id, at=now, problems=ports.node.snapshots.drill(context.app))
     ports.store.put_drill(found)
     if found.problems:
         condition = DrillFailed(app=context.app, snapshot=manifest.id)
@@ -38,7 +38,7 @@ def due(ports: Ports, settings: Settings, specs: Sequence[AppSpec]) -> AppSpec |
     waiting = []
     for spec in specs if settings.drill_every > 0 else ():
         try:
-            manifest, last = ports.snapshots.observe(spec.app), ports.store.drill(spec.app)
+            manifest, last = ports.node.snapshots.observe(spec.app), ports.store.drill(spec.app)
         except StateError:
             continue  # the pass over that app says so
         if manifest is None:

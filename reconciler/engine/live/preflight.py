@@ -137,7 +137,7 @@ def _find_strangers(context: Context, rendered: Rendered) -> list[str]:
     """Containers of others that hold the volumes: undeploying would wait for them in vain."""
     if not context.spec.stateful:
         return []
-    holders = context.ports.engine.holders(context.stack, list(rendered.volumes.values()))
+    holders = context.ports.node.containers.holders(context.stack, list(rendered.volumes.values()))
     return [
         f"container {holder.name} ({holder.state}) of somebody else mounts the app's volumes"
         for holder in blocking(holders)
@@ -163,10 +163,10 @@ def find_way_back_problems(context: Context, known: KnownGood | None) -> list[st
         if context.spec.stateful:
             problems.append("the fallback has no snapshot, so its data cannot come back")
         return problems
-    manifest = context.ports.snapshots.observe(context.app)
+    manifest = context.ports.node.snapshots.observe(context.app)
     if manifest is None or manifest.id != known.fallback.snapshot:
         return [*problems, f"the snapshot {known.fallback.snapshot} is not there"]
-    problems += context.ports.snapshots.verify(context.app)
+    problems += context.ports.node.snapshots.verify(context.app)
     _, complaint = find_room_problem(context, [volume.volume for volume in manifest.volumes])
     return [*problems, *([complaint] if complaint else [])]
 
@@ -179,7 +179,7 @@ def find_room_problem(context: Context, volumes: Sequence[str]) -> tuple[Room | 
     """
     existing = context.ports.engine.observe_volumes(volumes)
     try:
-        room = context.ports.snapshots.room(context.app, list(existing.values()))
+        room = context.ports.node.snapshots.room(context.app, list(existing.values()))
     except ActError as exc:
         return None, str(exc)
     need = int(room.used * context.settings.limits.reserve)

@@ -159,7 +159,7 @@ def _redeploy(context: Context, facts: AppFacts, reason: str) -> Outcome:
 
 def _way_to_data(context: Context, known: KnownGood) -> str:
     """What an operator can do about data that is gone."""
-    manifest = context.ports.snapshots.observe(context.app)
+    manifest = context.ports.node.snapshots.observe(context.app)
     if manifest is not None and manifest.version == known.release.version:
         return f"ci-warm snapshot restore {context.app} brings back those of {manifest.created_at:%Y-%m-%d %H:%M} UTC"
     if known.fallback is not None and known.fallback.snapshot is not None:

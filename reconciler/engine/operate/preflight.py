@@ -40,7 +40,7 @@ def check_way_back(context: Context) -> WayBack:
     return WayBack(
         app=context.app,
         rollback_to=known.fallback.release.version if known and known.fallback else None,
-        snapshot=context.ports.snapshots.observe(context.app),
+        snapshot=context.ports.node.snapshots.observe(context.app),
         images=tuple(
             (name, image)
             for name, release in releases.items()

@@ -40,7 +40,7 @@ def create(context: Context, *, wait_s: float = 0.0) -> SnapshotManifest:
             op_id=name,
             volumes=(),
         )
-        return ports.snapshots.create(
+        return ports.node.snapshots.create(
             manifest,
             [volumes[key] for key in sorted(volumes)],
             before_exchange=lambda: drop_fallback(ports, context.app),
@@ -58,7 +58,7 @@ def restore(context: Context, confirm: Callable[[str], bool], *, wait_s: float =
     ports = context.ports
     known = _require_at_rest(context)
     with app_lock.hold(context, "snapshot restore", wait_s):
-        manifest = ports.snapshots.observe(context.app)
+        manifest = ports.node.snapshots.observe(context.app)
         if manifest is None:
             raise UsageError(f"{context.app} has no snapshot")
         if manifest.version != known.release.version:
@@ -72,7 +72,7 @@ def restore(context: Context, confirm: Callable[[str], bool], *, wait_s: float =
         for name in names:
             if name not in volumes:
                 volumes[name] = ports.engine.create_volume(context.stack, name)
-        ports.snapshots.restore(context.app, list(volumes.values()), f"manual-{ports.clock.now():%Y%m%dT%H%M%SZ}")
+        ports.node.snapshots.restore(context.app, list(volumes.values()), f"manual-{ports.clock.now():%Y%m%dT%H%M%SZ}")
     return manifest
 
 
@@ -90,7 +90,7 @@ def _require_at_rest(context: Context) -> KnownGood:
 
 
 def _refuse_if_in_use(context: Context, volumes: Sequence[str]) -> None:
-    holders = blocking(context.ports.engine.holders(context.stack, volumes))
+    holders = blocking(context.ports.node.containers.holders(context.stack, volumes))
     if holders:
         names = ", ".join(f"{holder.name} ({holder.state})" for holder in holders)
         raise ActError(f"refused, nothing touched: the volumes are in use by {names}")

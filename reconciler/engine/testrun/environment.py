@@ -11,7 +11,7 @@ from reconciler.model.errors import UsageError
 from reconciler.model.host import Usage
 from reconciler.model.settings import Settings
 from reconciler.ports.checks import Checks
-from reconciler.ports.node import BackupFiles, Snapshots
+from reconciler.ports.node import Node
 from reconciler.ports.recipes import Refs
 from reconciler.state.runs import RunStore
 from reconciler.state.specs import RecipeYaml
@@ -19,7 +19,10 @@ from reconciler.state.specs import RecipeYaml
 
 @dataclass(frozen=True, kw_only=True)
 class RunEnvironment:
-    """The host as runs see it. `realm_context` raises UsageError where no Keycloak is named."""
+    """The host as runs see it. `realm_context` raises UsageError where no Keycloak is named.
+
+    `node_at`: the node that holds the volumes, with snapshots below another folder.
+    """
 
     ports: Ports
     settings: Settings
@@ -28,9 +31,8 @@ class RunEnvironment:
     refs: Refs
     metadata: RecipeYaml
     checks: Checks
-    backups: BackupFiles
     realm_context: Callable[[], RealmContext]
-    snapshots_at: Callable[[Path], Snapshots]
+    node_at: Callable[[Path], Node]
     usages: Callable[[Sequence[str]], Sequence[Usage]]
 
     @property

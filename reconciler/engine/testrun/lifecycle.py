@@ -162,7 +162,7 @@ def _choose_spec(environment: RunEnvironment, plan: RunPlan, run: Run, env: dict
 def _make_private(environment: RunEnvironment, handle: RunHandle, run: Run, deadline_s: float) -> Ports:
     """A cold run has records of its own, gone with it; a quick one works on its canonical's snapshot."""
     own = replace(environment.ports, store=handle.store, clock=LimitedClock.of(environment.ports.clock, deadline_s))
-    return own if run.mode is RunMode.QUICK else replace(own, snapshots=environment.snapshots_at(handle.state))
+    return own if run.mode is RunMode.QUICK else replace(own, node=environment.node_at(handle.state))
 
 
 def _play(

@@ -188,7 +188,7 @@ def check_room(environment: RunEnvironment, spec: AppSpec) -> None:
     Raises:
         ActError: there is too little room.
     """
-    manifest = environment.ports.snapshots.observe(spec.app)
+    manifest = environment.ports.node.snapshots.observe(spec.app)
     data = sum(volume.data_bytes for volume in manifest.volumes) if manifest else 0
     need = max(environment.settings.runs.min_free, int(data * environment.settings.runs.reserve))
     short = [

@@ -171,7 +171,7 @@ def _take_snapshot(session: RunSession, context: Context, bundle: Bundle) -> Fai
         failure = unjournaled.snapshot(context, bundle, name)
         if failure is not None:
             return failure  # whether the exchange came about is for `warm.recover` to see
-        ports.snapshots.remember(context.app, list(ports.engine.observe_volumes(volumes).values()))
+        ports.node.snapshots.remember(context.app, list(ports.engine.observe_volumes(volumes).values()))
         ports.effect("promote:saved")
     canonicals.put_canonical(new)
     ports.effect("promote:recorded")

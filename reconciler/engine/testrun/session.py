@@ -115,7 +115,7 @@ class RunSession:
     def _keep_last_words(self, stage: Stage) -> list[str]:
         """Keep what the app's containers said, which go with the stack; gives the last line of each service."""
         try:
-            said = self.ports.engine.logs(self.context.stack, _LINES)
+            said = self.ports.node.containers.logs(self.context.stack, _LINES)
             for service, text in said.items():
                 self.handle.say("containers", f"--- {stage}: {service}\n{self.report.mask(text)}\n")
         except (ReconcilerError, OSError):

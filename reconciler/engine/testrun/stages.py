@@ -91,7 +91,7 @@ def _back_up(session: RunSession, wanted: backup_labels.BackupPlan) -> Failure |
         try:
             total = _archive(session, wanted)
             for name, paths in wanted.parts.items():
-                total += session.environment.backups.take(
+                total += session.ports.node.files.take(
                     _find_data(session, name), paths, _make_parts_folder(session, name, fresh=True)
                 )
         except ActError as exc:
@@ -132,7 +132,7 @@ def _archive(session: RunSession, wanted: backup_labels.BackupPlan) -> int:
         op_id=session.report.run.run,
         volumes=(),
     )
-    done = session.ports.snapshots.create(
+    done = session.ports.node.snapshots.create(
         manifest, [volumes[name] for name in sorted(volumes)], before_exchange=lambda: None
     )
     return sum(volume.data_bytes for volume in done.volumes)
@@ -153,8 +153,8 @@ def restore(session: RunSession) -> Ended:
     volumes = ports.engine.observe_volumes([*wanted.whole, *wanted.parts])
     op_id = f"{session.report.run.run}-restore"
     app = session.context.app
-    session.ports.snapshots.restore(app, [volumes[name] for name in wanted.whole if name in volumes], op_id)
-    session.ports.snapshots.set_aside([volumes[name] for name in wanted.parts], op_id)
+    session.ports.node.snapshots.restore(app, [volumes[name] for name in wanted.whole if name in volumes], op_id)
+    session.ports.node.snapshots.set_aside([volumes[name] for name in wanted.parts], op_id)
     failure = unjournaled.deploy(session.context, bundle)
     if failure is not None:
         return failure
@@ -166,9 +166,7 @@ def _give_back(session: RunSession, wanted: backup_labels.BackupPlan, bundle: Bu
     if failure is not None:
         return failure
     for name, paths in wanted.parts.items():
-        session.environment.backups.give(
-            _find_data(session, name), paths, _make_parts_folder(session, name, fresh=False)
-        )
+        session.ports.node.files.give(_find_data(session, name), paths, _make_parts_folder(session, name, fresh=False))
     return _run_hooks(session, wanted.restore_after, "restore.post-hook") or unjournaled.verify(session.context, bundle)
 
 
@@ -182,7 +180,7 @@ def _run_hooks(session: RunSession, hooks: Sequence[backup_labels.Hook], name: s
 
 def _run_hook(session: RunSession, hook: backup_labels.Hook, name: str) -> Failure | None:
     patience = min(_HOOK_S, time_left(session.context))
-    said = session.ports.engine.execute(session.context.stack, hook.service, hook.argv, patience)
+    said = session.ports.node.containers.execute(session.context.stack, hook.service, hook.argv, patience)
     if said.code == 0:
         return None
     return failed(Step.SNAPSHOT, f"{name} of service {hook.service} ended with {said.code}", said.output)

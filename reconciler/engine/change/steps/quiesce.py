@@ -22,11 +22,11 @@ def quiesce(
     ports, patience = at.ports, at.limits.quiesce
     deadline = ports.clock.monotonic() + patience
     while True:
-        found = blocking(ports.engine.holders(at.stack, volumes), change)
+        found = blocking(ports.node.containers.holders(at.stack, volumes), change)
         if not found:
             return DONE
         try:
-            ports.engine.remove_dead([holder for holder in found if holder.of_stack])
+            ports.node.containers.remove_dead([holder for holder in found if holder.of_stack])
         except ActError as exc:
             return at.fail(str(exc), host=True)
         if ports.clock.monotonic() > deadline:

@@ -53,7 +53,7 @@ def _tidy(at: StepContext, volumes: Sequence[str], *, went_well: bool) -> None:
     try:
         if went_well:
             found = ports.engine.observe_volumes(volumes)
-            ports.snapshots.forget_aside([volume for volume in found.values() if volume.path])
+            ports.node.snapshots.forget_aside([volume for volume in found.values() if volume.path])
             ports.engine.remove_unused_configs(at.stack)
         releases = [known.release, *([known.fallback.release] if known.fallback else [])] if known else []
         ports.engine.protect_images(app, sorted({image for release in releases for image in release.images.values()}))

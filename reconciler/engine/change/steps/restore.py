@@ -14,11 +14,11 @@ def restore(at: StepContext, op_id: str, names: Sequence[str], wanted: str | Non
     """
     ports = at.ports
     try:
-        manifest = ports.snapshots.observe(at.app)
+        manifest = ports.node.snapshots.observe(at.app)
         if manifest is None or manifest.id != wanted:
             found = manifest.id if manifest else "none"
             return at.fail("the snapshot to restore is not there", f"wanted {wanted}, found {found}")
-        holders = blocking(ports.engine.holders(at.stack, names))
+        holders = blocking(ports.node.containers.holders(at.stack, names))
         if holders:
             return at.fail("a container holds the volumes", holders[0].name, host=True)
         archived = [volume.volume for volume in manifest.volumes]
@@ -26,9 +26,9 @@ def restore(at: StepContext, op_id: str, names: Sequence[str], wanted: str | Non
         for name in archived:
             if name not in volumes:
                 volumes[name] = ports.engine.create_volume(at.stack, name)
-        ports.snapshots.restore(at.app, [volumes[name] for name in archived], op_id)
+        ports.node.snapshots.restore(at.app, [volumes[name] for name in archived], op_id)
         new = [volume for name, volume in sorted(volumes.items()) if name not in archived]
-        ports.snapshots.set_aside(new, op_id)
+        ports.node.snapshots.set_aside(new, op_id)
     except (ActError, StateError, OSError) as exc:
         return at.fail(str(exc), host=True)
     return DONE

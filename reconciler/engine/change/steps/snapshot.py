@@ -19,7 +19,7 @@ def snapshot(at: StepContext, op_id: str, names: Sequence[str], prior: Release |
     """
     ports = at.ports
     volumes = ports.engine.observe_volumes(names)
-    holders = blocking(ports.engine.holders(at.stack, list(volumes)))
+    holders = blocking(ports.node.containers.holders(at.stack, list(volumes)))
     if holders:
         return at.fail("a container holds the volumes", holders[0].name, host=True)
     manifest = SnapshotManifest(
@@ -35,7 +35,7 @@ def snapshot(at: StepContext, op_id: str, names: Sequence[str], prior: Release |
         volumes=(),
     )
     try:
-        done = ports.snapshots.create(
+        done = ports.node.snapshots.create(
             manifest, [volumes[name] for name in sorted(volumes)], before_exchange=lambda: drop_fallback(ports, at.app)
         )
     except (ActError, StateError) as exc:
