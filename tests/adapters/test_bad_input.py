@@ -56,7 +56,7 @@ def test_every_problem_of_every_file_is_told(tmp_path: Path) -> None:
         ("health: {path: no-slash}", "String should match pattern"),
         ("secrets: {db: {version: 'V 1'}}", "String should match pattern"),
         ("stack: ../../etc", "must be a name"),
-        ("driver: shell", "Input should be 'stack'"),
+        ("kind: shell", "Input should be 'live' or 'canonical'"),
         ("env: {A: &x 1, B: *x}", "aliases are not allowed"),
     ],
 )
