@@ -1,7 +1,7 @@
 """Records what a real Engine says while a deploy goes well or wrong: `python -m tests.record_payloads [NAME...]`.
 
 Writes tests/payloads/<name>.json: what was sent, what stood before, and every look that differs from the one before,
-with its seconds. `tests/core/test_settle_recorded.py` replays them. Needs a swarm and a static busybox.
+with its seconds. `tests/core/change/test_settle_recorded.py` replays them. Needs a swarm and a static busybox.
 """
 
 import json

@@ -13,7 +13,7 @@ from tests.nix import installed
 
 PROJECT = Path(__file__).parents[2]
 CHOICE = ["-m", "not (long or swarm or root)", "-p", "no:cacheprovider", "-q"]
-QUICK = ["tests/core", "tests/adapters/test_state_files.py", "tests/adapters/test_example_specs.py", "tests/engine"]
+QUICK = ["tests/core", "tests/state/test_state_files.py", "tests/adapters/test_example_specs.py", "tests/engine"]
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from reconciler.model.journal import ServiceMark
 from reconciler.model.observed import StackObs
 from reconciler.model.settling import Failed, Fault, Moving, Settled, Settling
 
-PAYLOADS = Path(__file__).parent.parent / "payloads"
+PAYLOADS = Path(__file__).parents[2] / "payloads"
 # name -> (what it must come to, the reason, by when in seconds of the recording)
 EXPECTED: dict[str, tuple[type[Settling], str, float]] = {
     "good": (Settled, "", 5),

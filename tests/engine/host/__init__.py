@@ -1,0 +1,1 @@
+"""What `engine/host` does to a whole host in memory."""

@@ -1,0 +1,1 @@
+"""What `engine/live` does to a whole host in memory."""

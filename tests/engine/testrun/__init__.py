@@ -1,0 +1,1 @@
+"""What `engine/testrun` does to a whole host in memory."""

@@ -1,0 +1,1 @@
+"""Our own files: written, read, damaged."""
