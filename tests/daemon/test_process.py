@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 
 from reconciler.demo.story import free_port
+from tests.daemon.scenes import QUICK, deployed
 from tests.lab import V1, V2, Lab, lab, until
-
-QUICK = {"interval": "1s", "jitter": "0s", "watch": "100ms", "event_gap": "100ms"}
 
 
 @pytest.fixture
@@ -25,10 +24,6 @@ def host(tmp_path: Path) -> Iterator[Lab]:
         made.set(daemon=QUICK, fetch_every="1s", monitor={"listen": f"unix:{tmp_path}/http.sock"})
         made.release(V1)
         yield made
-
-
-def deployed(host: Lab, version: str = V1) -> None:
-    until(lambda: (host.state / host.name / "last_good").exists() and host.known() == version, 30, f"{version} runs")
 
 
 def ask(host: Lab, path: str) -> tuple[int, bytes]:

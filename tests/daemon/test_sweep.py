@@ -15,7 +15,7 @@ import pytest
 from reconciler.adapters import units
 from reconciler.core.host import sweep_report
 from tests.builders import NOW
-from tests.daemon.test_process import QUICK, deployed
+from tests.daemon.scenes import QUICK, deployed
 from tests.lab import V1, Lab, lab, until
 
 

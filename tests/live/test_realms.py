@@ -18,9 +18,9 @@ from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.ids import AppName, StackName
 from tests.lab import until
 from tests.live import images
+from tests.live.ingress import Ingress
 from tests.live.keycloak import QUICK, Keycloak
 from tests.live.site import PREFIX, Site, site
-from tests.live.test_traefik import Ingress
 
 pytestmark = [
     pytest.mark.swarm,

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.nix.test_vm import wrong
+from tests.nix.evaluation import wrong
 from tests.systemd.host import cache as cached
 from tests.systemd.host import mirror
 

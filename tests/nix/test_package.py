@@ -14,7 +14,7 @@ import pytest
 
 from tests.lab import V1, V2, Lab, lab, until
 from tests.nix import installed
-from tests.runs.test_canonicals import state, whole
+from tests.runs.scenes import state, whole
 
 FAST = {"interval": "1s", "jitter": "0s", "watch": "100ms", "event_gap": "100ms"}
 QUICK = {"min_healthy": "100ms", "successes": 1}

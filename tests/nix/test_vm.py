@@ -3,11 +3,9 @@
 Evaluated with the stand-ins of nix/eval, as the strings are put together only then.
 """
 
-import ast
 import json
 import re
 import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,38 +15,13 @@ import pytest
 
 from reconciler.adapters import units
 from tests.nix import sandbox
-
-PROJECT = Path(__file__).parents[2]
-DRIVER = ("machine", "subtest")
+from tests.nix.evaluation import PROJECT, wrong
 
 
 @cache
 def vm() -> dict[str, Any]:
     found: dict[str, Any] = nixeval.loads(f"import {PROJECT}/nix/eval/vm.nix")
     return found
-
-
-def wrong(script: str, folder: Path) -> list[str]:
-    """What compiler, linter and type checker say of a script for the test driver."""
-    path = folder / "script.py"
-    path.write_text(f"from tests.nix.driver_stub import {', '.join(DRIVER)}\n{script}")
-    try:
-        ast.parse(script)
-    except SyntaxError as exc:
-        return [f"{exc.msg}, line {exc.lineno}"]
-    lint = [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "--quiet", "--select", "F", str(path)]
-    types = [
-        sys.executable,
-        "-m",
-        "mypy",
-        "--strict",
-        "--no-error-summary",
-        "--cache-dir",
-        str(folder / "c"),
-        str(path),
-    ]
-    ran = [subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True) for argv in (lint, types)]
-    return [text for one in ran for text in [one.stdout + one.stderr] if one.returncode]
 
 
 def test_the_script_of_the_vm_test_is_right_python(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,33 +12,12 @@ from reconciler.adapters.swarm.engine import SwarmEngine
 from reconciler.demo.recipes import Version
 from reconciler.model.canonical import Canonical
 from tests.lab import V1, V2, V3, Lab, until
-from tests.runs.test_cold import commit
+from tests.runs.scenes import commit, slow, started, state, whole
 
 
 def volume(host: Lab) -> Path:
     """Where the canonical's data lies."""
     return host.data()
-
-
-def state(host: Lab) -> dict[str, Any]:
-    """The canonical as `canonical list` tells it."""
-    ran = host.command("canonical", "list", "--json")
-    assert ran.returncode == 0, ran.stderr
-    [row] = json.loads(ran.stdout)
-    return dict(row)
-
-
-def whole(host: Lab) -> str:
-    """The version that the record names; it, its snapshot and the idle data must belong together."""
-    app = host.build()
-    name = app.specs[0].app
-    canonical = app.ports.canonicals.canonical(name)
-    manifest = app.snapshots.observe(name)
-    if canonical is None:
-        return ""
-    assert manifest is not None and manifest.id == canonical.snapshot and manifest.version == canonical.version
-    assert app.snapshots.verify(name) == ()
-    return canonical.version
 
 
 def drop_volume(host: Lab) -> None:
@@ -202,18 +180,6 @@ def test_without_a_canonical_a_quick_run_is_a_cold_one_and_says_so(host: Lab) ->
     ran = host.command("quick", host.name)
     assert ran.returncode == 0, ran.stderr
     assert "there is no canonical yet: a full cold run instead" in ran.stderr and "mode=cold" in ran.stdout
-
-
-def slow(host: Lab) -> None:
-    commit(host, {"ci/slow.sh": "#!/bin/sh\nsleep 300\n"})
-    host.release(V3, SCHEMA="3")
-    host.write_spec(tests={"checks": [{"name": "slow", "run": ["ci/slow.sh"]}]})
-
-
-def started(host: Lab, *args: str) -> "subprocess.Popen[bytes]":
-    child = subprocess.Popen(host.argv(*args), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    until(lambda: any((host.state / "runs").glob("*/custom.log")), 60, "the custom checks began")
-    return child
 
 
 def test_two_quick_runs_queue_or_are_refused(warm: Lab) -> None:

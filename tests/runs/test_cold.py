@@ -18,6 +18,7 @@ from reconciler.demo.recipes import Version
 from reconciler.model.errors import ActError
 from reconciler.model.tests import Stage
 from tests.lab import V1, V2, V3, Lab, until
+from tests.runs.scenes import commit
 
 BACKED_UP = {
     "embedded": "cp $MOUNT_DATA/notes.txt $MOUNT_DATA/dump.txt",
@@ -27,17 +28,6 @@ RESTORED = {
     "embedded": "cp $MOUNT_DATA/dump.txt $MOUNT_DATA/notes.txt",
     "swarm": "cp /data/dump.txt /data/notes.txt",
 }
-
-
-def commit(host: Lab, files: dict[str, str], *, modes: tuple[str, ...] = ()) -> None:
-    """Put files beside the recipe's compose.yml; they come with the next release or commit."""
-    for name, body in files.items():
-        path = host.recipe.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(body)
-        path.chmod(0o755 if name in modes or name.endswith(".sh") else 0o644)
-    host.recipe.git("add", "--all")
-    host.recipe.git("commit", "--quiet", "--allow-empty", "--message", "Add files")
 
 
 def labelled(host: Lab, labels: dict[str, str]) -> str:

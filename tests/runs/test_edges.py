@@ -31,8 +31,7 @@ from reconciler.state import files
 from reconciler.state.alerts import AlertStore
 from reconciler.state.runs import RunHandle, RunStore
 from tests.lab import V1, V2, V3, Lab, until
-from tests.runs.test_canonicals import slow, started, state, whole
-from tests.runs.test_cold import commit
+from tests.runs.scenes import commit, slow, started, state, whole
 
 
 def test_a_teardown_that_goes_wrong_stays_for_the_reaper(small: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from reconciler.demo.story import free_port
 from tests.lab import V1, V2, V3, Lab, until
-from tests.runs.test_canonicals import slow, started, whole
+from tests.runs.scenes import slow, started, whole
 
 
 def report(host: Lab) -> dict[str, Any]:

@@ -1,0 +1,32 @@
+"""What tests of Nix texts share."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[2]
+DRIVER = ("machine", "subtest")
+
+
+def wrong(script: str, folder: Path) -> list[str]:
+    """What compiler, linter and type checker say of a script for the test driver."""
+    path = folder / "script.py"
+    path.write_text(f"from tests.nix.driver_stub import {', '.join(DRIVER)}\n{script}")
+    try:
+        ast.parse(script)
+    except SyntaxError as exc:
+        return [f"{exc.msg}, line {exc.lineno}"]
+    lint = [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "--quiet", "--select", "F", str(path)]
+    types = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--no-error-summary",
+        "--cache-dir",
+        str(folder / "c"),
+        str(path),
+    ]
+    ran = [subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True) for argv in (lint, types)]
+    return [text for one in ran for text in [one.stdout + one.stderr] if one.returncode]
