@@ -8,6 +8,7 @@ from reconciler.model.app import AppSpec, HealthSpec
 from reconciler.model.ids import AppName, StackName
 from reconciler.model.journal import Failure, ServiceMark, Step
 from reconciler.model.settings import Limits, Settings
+from reconciler.model.settling import Fault
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +86,7 @@ def failed(step: Step, reason: str, *evidence: str, host: bool = False) -> Failu
         step=step,
         reason=_plain(reason)[:500],
         evidence=tuple(_plain(text)[:2000] for text in evidence if text),
-        fault="host" if host else "app",
+        fault=Fault.HOST if host else Fault.APP,
     )
 
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from reconciler.model.base import Record
 from reconciler.model.release import Release
+from reconciler.model.settling import Fault
 
 
 class Change(StrEnum):
@@ -52,7 +53,7 @@ class Failure(Record):
     step: Step
     reason: str
     evidence: tuple[str, ...] = ()
-    fault: Literal["app", "host"] = "app"
+    fault: Fault = Fault.APP
 
 
 class Journal(Record):

@@ -48,13 +48,31 @@ class CheckResult(Record):
     elapsed_seconds: float = 0.0
 
 
+class StageOutcome(StrEnum):
+    """How a stage ended. `skipped`: declared, with the reason; `not-run`: not asked for, or an earlier one failed."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    NOT_RUN = "not-run"
+    ERROR = "error"
+
+
+class SkipCause(StrEnum):
+    """Why a stage was left out, for programs."""
+
+    NONE = ""
+    BROKEN_BASE = "broken-base"
+    EARLIER_STAGE = "earlier-stage"
+
+
 class StageResult(Record):
     """One stage. `skipped`: declared, with the reason; `not-run`: not asked for, or an earlier one failed."""
 
     stage: Stage
-    result: Literal["passed", "failed", "skipped", "not-run", "error"]
+    result: StageOutcome
     reason: str = ""
-    cause: Literal["", "broken-base", "earlier-stage"] = Field("", description="why it was left out, for programs")
+    cause: SkipCause = Field(SkipCause.NONE, description="why it was left out, for programs")
     evidence: tuple[str, ...] = ()
     checks: tuple[CheckResult, ...] = ()
     elapsed_seconds: float = 0.0

@@ -6,7 +6,7 @@ from enum import StrEnum
 from reconciler.model.app import AppSpec, Kind
 from reconciler.model.canonical import Promotion
 from reconciler.model.snapshot import SnapshotManifest
-from reconciler.model.testrun import Run, RunMode, RunResult, Source
+from reconciler.model.testrun import Run, RunMode, RunResult, Source, StageOutcome
 from reconciler.model.tests import Stage
 
 
@@ -62,4 +62,4 @@ def withdraws(run: Run, stages: Sequence[Stage]) -> bool:
     Only a stage that failed says so; a run that never came to one, or was cut off, says nothing about the release.
     """
     whole = set(run.asked) >= set(stages) and run.head.kind == "release"
-    return run.result is RunResult.RED and whole and any(stage.result == "failed" for stage in run.stages)
+    return run.result is RunResult.RED and whole and any(stage.result is StageOutcome.FAILED for stage in run.stages)

@@ -20,6 +20,7 @@ from reconciler.model.journal import Change, Journal, Step
 from reconciler.model.memory import Memory, Quarantine
 from reconciler.model.release import Fallback, KnownGood
 from reconciler.model.result import Result, ResultKind
+from reconciler.model.settling import Fault
 
 ABSENT = "absent"
 """Reason of a heal that brings the whole app back, not single services."""
@@ -116,7 +117,7 @@ def remember(journal: Journal, memory: Memory, now: datetime) -> Memory:
         return updated.model_copy(update={"host_faults": None})
     if failure is not None and failure.step is Step.OPENED:
         return memory
-    if failure is not None and (transaction.is_abort(journal) or failure.fault == "host"):
+    if failure is not None and (transaction.is_abort(journal) or failure.fault is Fault.HOST):
         faults = backoff.after_fault(memory.host_faults, failure.reason, now)
         # Nothing was learnt about the release, so the approval still stands.
         return memory.model_copy(update={"host_faults": faults})

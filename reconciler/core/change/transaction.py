@@ -11,6 +11,7 @@ The journal names the step that is about to be done. Every step may run twice. T
 from enum import StrEnum
 
 from reconciler.model.journal import Change, Failure, Journal, Step
+from reconciler.model.settling import Fault
 
 _FORWARD = (Step.UNDEPLOY, Step.QUIESCE, Step.SNAPSHOT, Step.DEPLOY, Step.SETTLE, Step.VERIFY, Step.COMMIT)
 _BACK_WITH_DATA = (Step.BACK_UNDEPLOY, Step.BACK_QUIESCE, Step.BACK_RESTORE)
@@ -104,7 +105,7 @@ def resume(journal: Journal, *, candidate_stands: bool) -> tuple[Step, Failure |
         return Step.BACK_DEPLOY, None
     if step in _CANDIDATE_STEPS and candidate_stands:
         return Step.SETTLE, None
-    return step, Failure(step=step, reason=INTERRUPTED, evidence=(f"stopped at step {step}",), fault="host")
+    return step, Failure(step=step, reason=INTERRUPTED, evidence=(f"stopped at step {step}",), fault=Fault.HOST)
 
 
 def is_abort(journal: Journal) -> bool:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import PurePath
 
 from reconciler.model.canonical import Greens
-from reconciler.model.sweep import Sweep, SweepItem
+from reconciler.model.sweep import ItemOutcome, Sweep, SweepItem, SweepOutcome
 from reconciler.model.testrun import Source
 
 _NIXOS = {
@@ -42,7 +42,7 @@ def skip(newest: Source | None, greens: Greens, *, behind: bool, every: bool) ->
 
 def open_report(before: Sweep | None, date: str, now: datetime) -> Sweep:
     """A report to work on: what an earlier try of the same night finished stays done."""
-    kept = tuple(item for item in before.items if item.result == "done") if before else ()
+    kept = tuple(item for item in before.items if item.result is ItemOutcome.DONE) if before else ()
     # Whether the engine answers and the live apps are well is only true of the moment it was seen.
     kept = tuple(item for item in kept if item.name == "before" or item.name.startswith(f"{COLD} "))
     return Sweep(date=date, started_at=before.started_at if before else now, items=kept)
@@ -50,7 +50,7 @@ def open_report(before: Sweep | None, date: str, now: datetime) -> Sweep:
 
 def is_done(report: Sweep, name: str) -> bool:
     """Say whether that part came to a good end."""
-    return any(item.name == name and item.result == "done" for item in report.items)
+    return any(item.name == name and item.result is ItemOutcome.DONE for item in report.items)
 
 
 def add_item(report: Sweep, item: SweepItem) -> Sweep:
@@ -62,7 +62,11 @@ def add_item(report: Sweep, item: SweepItem) -> Sweep:
 def close_report(report: Sweep, now: datetime) -> Sweep:
     """The report of a sweep that came to its end; one that never began its work was skipped."""
     kinds = {item.result for item in report.items}
-    result = "failed" if "failed" in kinds else "skipped" if kinds == {"skipped"} else "done"
+    result = SweepOutcome.DONE
+    if ItemOutcome.FAILED in kinds:
+        result = SweepOutcome.FAILED
+    elif kinds == {ItemOutcome.SKIPPED}:
+        result = SweepOutcome.SKIPPED
     return report.model_copy(update={"finished_at": now, "result": result})
 
 

@@ -3,7 +3,7 @@
 from xml.etree import ElementTree
 
 from reconciler.core.testrun import summary
-from reconciler.model.testrun import Run, RunResult, StageResult
+from reconciler.model.testrun import Run, RunResult, StageOutcome, StageResult
 
 _CONTROL = {code: None for code in range(32) if code not in (9, 10, 13)}
 
@@ -39,11 +39,11 @@ def document(run: Run) -> bytes:
 def _stage(suite: ElementTree.Element, run: Run, stage: StageResult) -> None:
     case = _case(suite, run.app, stage.stage, stage.elapsed_seconds)
     text = "\n".join(stage.evidence)
-    if stage.result == "failed":
+    if stage.result is StageOutcome.FAILED:
         _mark(case, "failure", stage.reason, text)
-    elif stage.result == "error":
+    elif stage.result is StageOutcome.ERROR:
         _mark(case, "error", stage.reason, text)
-    elif stage.result in ("skipped", "not-run"):
+    elif stage.result in (StageOutcome.SKIPPED, StageOutcome.NOT_RUN):
         _mark(case, "skipped", stage.reason or stage.result, text)
     for check in stage.checks:
         one = _case(suite, f"{run.app}.{stage.stage}", check.name, check.elapsed_seconds)

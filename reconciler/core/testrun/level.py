@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from reconciler.model.testrun import RunResult, StageResult
+from reconciler.model.testrun import RunResult, SkipCause, StageOutcome, StageResult
 
 
 def reached(stages: Sequence[StageResult]) -> int:
@@ -20,7 +20,7 @@ def cap(stages: Sequence[StageResult]) -> int:
     """The highest level that the stages which ran could reach: what was not asked for ends the row."""
     level = 0
     for stage in stages:
-        if stage.result == "not-run" and stage.cause != "earlier-stage":
+        if stage.result is StageOutcome.NOT_RUN and stage.cause is not SkipCause.EARLIER_STAGE:
             break
         level += stage.result != "skipped"
     return level
@@ -33,6 +33,6 @@ def result(stages: Sequence[StageResult], deploys: int, expected: int) -> RunRes
         return RunResult.RED
     if "error" in kinds:
         return RunResult.ERROR
-    if any(stage.cause == "broken-base" for stage in stages):
+    if any(stage.cause is SkipCause.BROKEN_BASE for stage in stages):
         return RunResult.PARTIAL
     return RunResult.GREEN if "passed" in kinds else RunResult.PARTIAL

@@ -16,7 +16,7 @@ from reconciler.model.errors import ActError, Interrupted, LockBusy, ObserveErro
 from reconciler.model.ids import HOST
 from reconciler.model.published import AppStatus
 from reconciler.model.settings import Settings
-from reconciler.model.sweep import Sweep, SweepItem
+from reconciler.model.sweep import ItemOutcome, Sweep, SweepItem, SweepOutcome
 from reconciler.state.locks import HeldLocks, wait_until_free
 from reconciler.state.sweeps import SweepStore
 
@@ -69,14 +69,14 @@ def run(
     clock = first.ports.clock
     date = sweep_report.night(clock.now())
     before = reports.read(date)
-    if before is not None and before.finished_at is not None and before.result == "done" and not order.again:
+    if before is not None and before.finished_at is not None and before.result is SweepOutcome.DONE and not order.again:
         return before, False
     began = clock.monotonic()
     page = _Page(reports, sweep_report.open_report(None if order.again else before, date, clock.now()))
     try:
         quiet = _await_tests(first, first.settings.sweep.wait)
     except LockBusy as exc:
-        page.add(SweepItem(name=TESTS, result="skipped", detail=f"a test is in flight: {exc}"))
+        page.add(SweepItem(name=TESTS, result=ItemOutcome.SKIPPED, detail=f"a test is in flight: {exc}"))
     else:
         try:
             desired = _before_tests(first, load, command, page)
@@ -147,13 +147,13 @@ def _run_timed(ports: Ports, name: str, work: Callable[[], str]) -> SweepItem:
     ports.progress("sweep", name)
     began = ports.clock.monotonic()
     try:
-        detail, result = work(), "done"
+        detail, result = work(), ItemOutcome.DONE
     except Interrupted:
         raise
     except (ReconcilerError, OSError) as exc:
-        detail, result = str(exc), "failed"
+        detail, result = str(exc), ItemOutcome.FAILED
     spent = round(ports.clock.monotonic() - began, 3)
-    return SweepItem.model_validate({"name": name, "result": result, "detail": detail, "elapsed_seconds": spent})
+    return SweepItem(name=name, result=result, detail=detail, elapsed_seconds=spent)
 
 
 def _run_before(argv: Sequence[str], settings: Settings, command: CommandBefore, date: str) -> str:
@@ -196,7 +196,11 @@ def _run_pass(load: Callable[[], Desired], found: list[AppStatus], loaded: list[
 
 def _alert(ports: Ports, report: Sweep) -> None:
     """One alert for everything that is red."""
-    red = [f"{item.name}: {item.detail}" for item in report.items if item.result == "failed" or item.name == TESTS]
+    red = [
+        f"{item.name}: {item.detail}"
+        for item in report.items
+        if item.result is ItemOutcome.FAILED or item.name == TESTS
+    ]
     if not red:
         ports.alerts.resolve(HOST, [], reason=SweepRed.REASON)
         return

@@ -16,8 +16,8 @@ from reconciler.model.app import AppSpec, Kind
 from reconciler.model.errors import ActError, Interrupted, ReconcilerError, StateError
 from reconciler.model.ids import AppName
 from reconciler.model.settings import Settings
-from reconciler.model.sweep import Sweep, SweepItem
-from reconciler.model.testrun import Run
+from reconciler.model.sweep import ItemOutcome, Sweep, SweepItem
+from reconciler.model.testrun import Run, RunResult, StageOutcome
 
 
 class Tests(Protocol):
@@ -49,7 +49,7 @@ def play(night: Night, report: Sweep, add: Callable[[SweepItem], None]) -> None:
     enrolled = [spec for spec in night.specs if spec.kind is Kind.CANONICAL]
     if not enrolled:
         detail = "no recipe is enrolled: no spec has kind: canonical (sweep.cold: false, if that is as it should be)"
-        add(SweepItem(name=sweep_report.COLD, result="failed", detail=detail))
+        add(SweepItem(name=sweep_report.COLD, result=ItemOutcome.FAILED, detail=detail))
         return
     waiting = [spec for spec in enrolled if not sweep_report.is_done(report, sweep_report.item_name(spec.name))]
     ended = len(enrolled) - len(waiting)
@@ -73,27 +73,35 @@ def _one(night: Night, date: str, spec: AppSpec) -> SweepItem:
     try:
         reason = _find_skip_reason(night, spec)
         if reason is not None:
-            return SweepItem(name=name, result="skipped", detail=reason)
+            return SweepItem(name=name, result=ItemOutcome.SKIPPED, detail=reason)
         run = night.tests.run(spec.app, f"{date}-{spec.name}.log", max(0.0, night.deadline - clock.monotonic()))
     except Interrupted:
         raise
     except (ReconcilerError, OSError) as exc:
-        result, detail, run_name = "failed", str(exc), ""
+        result, detail, run_name = ItemOutcome.FAILED, str(exc), ""
     else:
-        result, detail, run_name = _told(run)
+        result, detail, run_name = _describe(run)
     spent = round(clock.monotonic() - began, 3)
-    return SweepItem.model_validate(
-        {"name": name, "result": result, "detail": detail, "elapsed_seconds": spent, "run": run_name}
-    )
+    return SweepItem(name=name, result=result, detail=detail, elapsed_seconds=spent, run=run_name)
 
 
-def _told(run: Run) -> tuple[str, str, str]:
-    bad = next((stage for stage in run.stages if stage.result in ("failed", "error")), None)
+def _describe(run: Run) -> tuple[ItemOutcome, str, str]:
+    bad = next((stage for stage in run.stages if stage.result in (StageOutcome.FAILED, StageOutcome.ERROR)), None)
     text = summary.result_line(run).removeprefix("RUN RESULT: ")
-    why = f"; {bad.stage}: {bad.reason}" if bad else f"; {run.notes[-1]}" if run.result != "green" and run.notes else ""
+    why = (
+        f"; {bad.stage}: {bad.reason}"
+        if bad
+        else f"; {run.notes[-1]}"
+        if run.result is not RunResult.GREEN and run.notes
+        else ""
+    )
     promoted = "; promoted" if run.promoted else f"; not promoted: {run.promotion}" if run.promotion else ""
-    good = run.result == "green" and not run.leftovers
-    return "done" if good else "failed", f"{text}, level {run.level} of {run.level_cap}{why}{promoted}", run.run
+    good = run.result is RunResult.GREEN and not run.leftovers
+    return (
+        ItemOutcome.DONE if good else ItemOutcome.FAILED,
+        f"{text}, level {run.level} of {run.level_cap}{why}{promoted}",
+        run.run,
+    )
 
 
 def _find_skip_reason(night: Night, spec: AppSpec) -> str | None:

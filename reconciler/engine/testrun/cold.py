@@ -11,6 +11,7 @@ from reconciler.engine.testrun.plan import RunPlan
 from reconciler.engine.testrun.session import RunSession
 from reconciler.model.errors import ActError, RecipeError
 from reconciler.model.journal import Failure
+from reconciler.model.settling import Fault
 from reconciler.model.testrun import Run
 from reconciler.model.tests import Stage
 
@@ -54,7 +55,7 @@ def _install_unasked(session: RunSession) -> None:
     session.report.note("install was not asked for: it is done without its checks and does not count")
     ended = stages.install(session)
     if isinstance(ended, Failure):
-        if ended.fault == "host":
+        if ended.fault is Fault.HOST:
             raise ActError(f"install: {ended.reason}", host_fault=True)
         raise RecipeError(f"install: {ended.reason}")
 

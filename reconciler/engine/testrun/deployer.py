@@ -17,6 +17,7 @@ from reconciler.model.errors import (
 )
 from reconciler.model.journal import Failure, Step
 from reconciler.model.release import Bundle
+from reconciler.model.settling import Fault
 from reconciler.model.testrun import Source
 
 
@@ -36,7 +37,7 @@ class Deployer:
     ) -> Failure | None:
         """Render and deploy a commit, in place if something stands; a fault of the host is tried once more."""
         failure = self._try(source, extras, head=head, known=known)
-        if failure is not None and failure.fault == "host":
+        if failure is not None and failure.fault is Fault.HOST:
             self.report.note(f"the host was at fault at first ({failure.reason}); tried once more")
             failure = self._try(source, extras, head=head, known=known)
         return failure if failure is not None else self._check_standing(source, head=head)

@@ -20,6 +20,7 @@ from reconciler.engine.testrun.session import Ended, RunSession, Skip
 from reconciler.model.canonical import Canonical
 from reconciler.model.errors import ActError, LockBusy
 from reconciler.model.journal import Failure
+from reconciler.model.settling import Fault
 from reconciler.model.testrun import Run, RunMode, RunResult, Source
 from reconciler.model.tests import Stage
 
@@ -113,7 +114,7 @@ def _deploy_known_good(session: RunSession, canonical: Canonical) -> Ended:
     # What was good when it was promoted and no longer comes up says nothing about the head.
     if not isinstance(ended, Failure):
         return ended
-    return ended.model_copy(update={"fault": "host", "reason": f"known-good does not come up: {ended.reason}"})
+    return ended.model_copy(update={"fault": Fault.HOST, "reason": f"known-good does not come up: {ended.reason}"})
 
 
 def _clean(session: RunSession) -> Sequence[str]:

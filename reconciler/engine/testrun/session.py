@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import assert_never
 
 from reconciler.core import redact
 from reconciler.engine.context import Context, failed
@@ -24,7 +24,8 @@ from reconciler.model.errors import (
     StateError,
 )
 from reconciler.model.journal import Failure, Step
-from reconciler.model.testrun import Run, StageResult
+from reconciler.model.settling import Fault
+from reconciler.model.testrun import Run, SkipCause, StageOutcome, StageResult
 from reconciler.model.tests import Stage
 from reconciler.state.runs import RunHandle
 
@@ -36,7 +37,7 @@ class Skip:
     """A stage that is left out, and everybody may know why."""
 
     reason: str
-    cause: Literal["", "broken-base"] = ""
+    cause: SkipCause = SkipCause.NONE
 
 
 Ended = Failure | Skip | None
@@ -68,11 +69,12 @@ class RunSession:
     def run_stage(self, stage: Stage, work: Callable[[], Ended]) -> None:
         """Do a stage if it was asked for and nothing before it failed."""
         run = self.report.run
-        broken = next((s.stage for s in run.stages if s.result in ("failed", "error")), None)
+        broken = next((s.stage for s in run.stages if s.result in (StageOutcome.FAILED, StageOutcome.ERROR)), None)
         if stage not in run.asked or broken is not None:
-            reason, cause = (f"after {broken}", "earlier-stage") if broken else ("not asked for", "")
-            found = {"stage": stage, "result": "not-run", "reason": reason, "cause": cause}
-            self.report.add_stage(StageResult.model_validate(found), self.deployer.deploys)
+            reason = f"after {broken}" if broken else "not asked for"
+            cause = SkipCause.EARLIER_STAGE if broken else SkipCause.NONE
+            left_out = StageResult(stage=stage, result=StageOutcome.NOT_RUN, reason=reason, cause=cause)
+            self.report.add_stage(left_out, self.deployer.deploys)
             return
         self.report.progress(run.run, f"stage {stage}")
         began = self.ports.clock.monotonic()
@@ -96,21 +98,26 @@ class RunSession:
 
     def _finish(self, stage: Stage, ended: Ended, began: float) -> None:
         spent = round(self.ports.clock.monotonic() - began, 3)
-        shared = {"stage": stage, "elapsed_seconds": spent, "checks": tuple(self.checks.results)}
+        found = self._describe_end(stage, ended)
+        shared = {"elapsed_seconds": spent, "checks": tuple(self.checks.results)}
+        self.report.add_stage(found.model_copy(update=shared), self.deployer.deploys)
+
+    def _describe_end(self, stage: Stage, ended: Ended) -> StageResult:
         match ended:
             case Skip(reason=reason, cause=cause):
-                found: dict[str, object] = {"result": "skipped", "reason": reason, "cause": cause}
+                return StageResult(stage=stage, result=StageOutcome.SKIPPED, reason=reason, cause=cause)
             case Failure():
                 evidence = (*(self.report.mask(text) for text in ended.evidence), *self._keep_last_words(stage))
-                found = {
-                    "result": "error" if ended.fault == "host" else "failed",
-                    "reason": self.report.mask(ended.reason),
-                    "evidence": evidence,
-                }
+                outcome = StageOutcome.ERROR if ended.fault is Fault.HOST else StageOutcome.FAILED
+                return StageResult(
+                    stage=stage, result=outcome, reason=self.report.mask(ended.reason), evidence=evidence
+                )
             case None:
                 standing = self.deployer.standing
-                found = {"result": "passed", "reason": standing.version if standing else ""}
-        self.report.add_stage(StageResult.model_validate({**shared, **found}), self.deployer.deploys)
+                version = standing.version if standing else ""
+                return StageResult(stage=stage, result=StageOutcome.PASSED, reason=version)
+            case never:
+                assert_never(never)
 
     def _keep_last_words(self, stage: Stage) -> list[str]:
         """Keep what the app's containers said, which go with the stack; gives the last line of each service."""

@@ -13,7 +13,9 @@ from reconciler.engine.testrun.session import Ended, RunSession, Skip
 from reconciler.model.errors import ActError, RecipeError
 from reconciler.model.journal import Failure, Step
 from reconciler.model.release import Bundle
+from reconciler.model.settling import Fault
 from reconciler.model.snapshot import SnapshotManifest
+from reconciler.model.testrun import SkipCause, StageOutcome
 from reconciler.model.tests import Stage
 
 _TRIES = 3
@@ -27,7 +29,7 @@ def install(session: RunSession) -> Ended:
     if base is None:
         return session.deployer.deploy(session.plan.head, session.plan.head_extras, head=True)
     ended = session.deployer.deploy(base, session.plan.base_extras, head=False)
-    if not isinstance(ended, Failure) or ended.fault == "host":
+    if not isinstance(ended, Failure) or ended.fault is Fault.HOST:
         return ended
     # What does not deploy any more says nothing about the head, which is installed in its place.
     session.report.note(f"the base does not deploy: {base.version}: {ended.reason}")
@@ -44,7 +46,10 @@ def install(session: RunSession) -> Ended:
 def upgrade(session: RunSession) -> Ended:
     """In place, to the head."""
     if session.report.run.base is None:
-        return Skip(reason=session.report.run.base_reason, cause="broken-base" if session.deployer.base_broken else "")
+        return Skip(
+            reason=session.report.run.base_reason,
+            cause=SkipCause.BROKEN_BASE if session.deployer.base_broken else SkipCause.NONE,
+        )
     return session.deployer.deploy(session.plan.head, session.plan.head_extras, head=True)
 
 
@@ -143,7 +148,9 @@ def restore(session: RunSession) -> Ended:
     wanted = _read_backup_plan(session)
     if wanted is None:
         return NO_BACKUP
-    if not any(stage.stage is Stage.BACKUP and stage.result == "passed" for stage in session.report.run.stages):
+    if not any(
+        stage.stage is Stage.BACKUP and stage.result is StageOutcome.PASSED for stage in session.report.run.stages
+    ):
         return Skip(reason="there is no backup of this run")
     ports, bundle = session.ports, _require_standing(session)
     session.report.tell(deploys_expected=session.report.run.deploys_expected + 1)
