@@ -350,7 +350,7 @@ def test_a_stop_that_comes_in_a_signal_handler_never_waits_for_a_lock() -> None:
         signal.signal(signal.SIGUSR1, old)
 
 
-def test_a_folder_as_deep_as_the_sea_does_not_keep_other_wishes_from_being_read(tmp_path: Path) -> None:
+def test_a_folder_as_deep_as_the_sea_does_not_keep_other_requests_from_being_read(tmp_path: Path) -> None:
     folder = RequestQueue(tmp_path / "requests", None)
     folder.prepare()
     deep = tmp_path / "requests" / "d.json"

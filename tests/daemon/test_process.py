@@ -128,7 +128,7 @@ def test_a_new_spec_is_taken_up_and_a_wrong_setting_is_not(host: Lab) -> None:
         host.set(interval=None)
 
 
-def test_wishes_are_judged_and_hostile_ones_thrown_out(host: Lab) -> None:
+def test_requests_are_judged_and_hostile_ones_thrown_out(host: Lab) -> None:
     host.set(daemon=QUICK | {"interval": "1h"}, fetch_every="1h")
     spool = host.state / "requests"
     with host.daemon():

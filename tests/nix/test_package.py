@@ -70,12 +70,12 @@ def test_a_cold_canonical_is_seeded_by_the_daemon(host: Lab) -> None:
     assert host.alerts() == []
 
 
-def test_a_wish_to_test_is_granted_and_done(host: Lab) -> None:
+def test_a_request_to_test_is_granted_and_done(host: Lab) -> None:
     assert host.command("canonical", "seed", host.name).returncode == 0
     with host.daemon() as daemon:
         until(lambda: (host.state / "requests").is_dir() or daemon.poll() is not None, 30, "the daemon listens")
-        wish = {"schema_version": 1, "action": "test", "app": host.name, "comment": "!testme --quick", "by": "forge"}
-        (host.state / "requests" / ".wish").write_text(json.dumps(wish))
+        asked = {"schema_version": 1, "action": "test", "app": host.name, "comment": "!testme --quick", "by": "forge"}
+        (host.state / "requests" / ".wish").write_text(json.dumps(asked))
         (host.state / "requests" / ".wish").rename(host.state / "requests" / "wish.json")
         runs = host.state / "runs"
         until(lambda: any('"green"' in p.read_text() for p in runs.glob("*/run.json") if "quick" in p.read_text()), 60)

@@ -74,8 +74,8 @@ def test_what_was_touched_by_hand_is_noticed_and_put_back_before_a_test(warm: La
 
 def test_a_cold_one_is_asked_for_once_and_seeded(host: Lab) -> None:
     assert [host.reconcile() for _ in range(2)] == ["seeding", "seeding:inflight"]
-    wish = json.loads((host.state / "requests" / f"seed-{host.name}.json").read_text())
-    assert (wish["action"], wish["app"]) == ("seed", host.name)
+    asked = json.loads((host.state / "requests" / f"seed-{host.name}.json").read_text())
+    assert (asked["action"], asked["app"]) == ("seed", host.name)
     ran = host.command("canonical", "seed", host.name)
     assert ran.returncode == 0 and f"promoted: {V2} is the canonical now" in ran.stdout
     assert host.reconcile() == "noop-idle"
@@ -109,8 +109,8 @@ def test_the_daemon_tests_what_a_comment_asks_for(small: Lab) -> None:
     with small.daemon():
         until(requests.exists, 30)
         for number, comment in enumerate(("!testmexyz", "!testme --quick")):
-            wish = {"schema_version": 1, "action": "test", "app": small.name, "comment": comment, "by": "forge"}
-            (requests / f"{number}.tmp").write_text(json.dumps(wish))
+            asked = {"schema_version": 1, "action": "test", "app": small.name, "comment": comment, "by": "forge"}
+            (requests / f"{number}.tmp").write_text(json.dumps(asked))
             (requests / f"{number}.tmp").rename(requests / f"{number}.json")
         until(lambda: f"quick-green:{V3}" in small.history(), 60, "the quick run")
     assert small.history() == [f"cold-green:{V2}", f"quick-green:{V3}"]

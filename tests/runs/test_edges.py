@@ -353,9 +353,9 @@ def test_waiting_for_a_place_asks_nobody(small: Lab) -> None:
     assert waiting.wait(60) == 0
 
 
-def test_a_wish_of_a_hostile_hand_starts_nothing(small: Lab) -> None:
+def test_a_request_of_a_hostile_hand_starts_nothing(small: Lab) -> None:
     requests = small.state / "requests"
-    wishes = [
+    asked = [
         {"action": "test", "app": small.name, "comment": "!testme", "ref": "--upload-pack=x"},
         {"action": "test", "app": "nobody", "comment": "!testme"},
         {"action": "test", "app": small.name, "comment": "!testmexyz"},
@@ -365,10 +365,10 @@ def test_a_wish_of_a_hostile_hand_starts_nothing(small: Lab) -> None:
     assert small.test().promoted
     with small.daemon() as daemon:
         until(requests.exists, 30)
-        for number, wish in enumerate(wishes):
-            (requests / f"{number}.tmp").write_text(json.dumps({"schema_version": 1, **wish}))
+        for number, one in enumerate(asked):
+            (requests / f"{number}.tmp").write_text(json.dumps({"schema_version": 1, **one}))
             (requests / f"{number}.tmp").rename(requests / f"{number}.json")
-        until(lambda: sum(line.get("event") == "wish" for line in small.log()) == len(wishes), 30)
+        until(lambda: sum(line.get("event") == "request" for line in small.log()) == len(asked), 30)
         assert not any(line.get("event") == "run_started" for line in small.log())
         daemon.send_signal(signal.SIGTERM)
     assert len(small.history()) == 1

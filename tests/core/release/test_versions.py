@@ -117,8 +117,8 @@ def test_vanished_tags_downgrade_nothing() -> None:
 
 
 def test_an_exact_pin_may_go_backwards() -> None:
-    wish = TrackPolicy(track="1.0.0+1.0", prerelease=False, cooldown_s=0)
-    assert choose(tags("1.0.0+1.0", "2.0.0+1.0"), {}, wish, v("2.0.0+1.0"), NOW).candidate == v("1.0.0+1.0")
+    policy = TrackPolicy(track="1.0.0+1.0", prerelease=False, cooldown_s=0)
+    assert choose(tags("1.0.0+1.0", "2.0.0+1.0"), {}, policy, v("2.0.0+1.0"), NOW).candidate == v("1.0.0+1.0")
 
 
 def test_the_newest_release_that_is_old_enough_wins() -> None:
@@ -126,14 +126,14 @@ def test_the_newest_release_that_is_old_enough_wins() -> None:
         **memory({"1.0.1+1.0": "c" * 40}, age_s=7200).tags,
         **memory({"1.0.2+1.0": "c" * 40}, age_s=60).tags,
     }
-    wish = TrackPolicy(track="latest", prerelease=False, cooldown_s=3600)
-    found = choose(tags("1.0.0+1.0", "1.0.1+1.0", "1.0.2+1.0"), seen, wish, v("1.0.0+1.0"), NOW)
+    policy = TrackPolicy(track="latest", prerelease=False, cooldown_s=3600)
+    found = choose(tags("1.0.0+1.0", "1.0.1+1.0", "1.0.2+1.0"), seen, policy, v("1.0.0+1.0"), NOW)
     assert (found.candidate, found.too_young) == (v("1.0.1+1.0"), v("1.0.2+1.0"))
 
 
 def test_an_approved_version_goes_before_a_newer_one() -> None:
-    wish = TrackPolicy(track="latest", prerelease=False, cooldown_s=0, approved=frozenset({"2.0.0+1.0"}))
-    found = choose(tags("1.0.0+1.0", "2.0.0+1.0", "3.0.0+1.0"), {}, wish, v("1.0.0+1.0"), NOW)
+    policy = TrackPolicy(track="latest", prerelease=False, cooldown_s=0, approved=frozenset({"2.0.0+1.0"}))
+    found = choose(tags("1.0.0+1.0", "2.0.0+1.0", "3.0.0+1.0"), {}, policy, v("1.0.0+1.0"), NOW)
     assert found.candidate == v("2.0.0+1.0")
 
 
