@@ -37,7 +37,7 @@ def script(package: str, name: str) -> Sequence[str]:
 def _as_started(argv0: str) -> tuple[str, ...]:
     found = argv0 if os.sep in argv0 or Path(argv0).exists() else shutil.which(argv0) or argv0
     path = Path(found).absolute()
-    if path.name == _MODULE or not path.exists():
+    if path.name == _MODULE or not (path.is_file() or (path / _MODULE).is_file()):
         return ()
     whole = str(path.resolve())
     # An archive is run by whoever runs it now: its own first line may name another interpreter.
