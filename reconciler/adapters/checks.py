@@ -69,7 +69,7 @@ class CommandChecks:
                 stderr=subprocess.STDOUT, cwd=job.folder,
                 env={**kept, **who.environment, **job.environment, MARK: mark},
                 start_new_session=True, preexec_fn=process.die_with_parent, user=who.user,
-                group=who.group, extra_groups=who.extra_groups,
+                group=who.group, extra_groups=who.extra_groups, umask=process.OPEN_UMASK,
             )  # fmt: skip
         except OSError as exc:
             log.close()

@@ -25,6 +25,11 @@ KEPT = (
     "SSL_CERT_FILE",
     "TMPDIR",
 )
+_PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
+PROXIES = (*_PROXIES, *(name.upper() for name in _PROXIES))
+"""How git and docker reach the outside. Not among KEPT: a check asks the app on this host, past every proxy."""
+OPEN_UMASK = 0o022
+"""For commands of the operator: ours, 0077, would make what they leave behind readable for root alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,19 +43,19 @@ class Ran:
 
 def run(
     argv: Sequence[str], *, timeout_s: float, env: Mapping[str, str] | None = None, cwd: Path | None = None,
-    redactor: Redactor | None = None, stdin: bytes | None = None,
+    redactor: Redactor | None = None, stdin: bytes | None = None, umask: int = -1,
 ) -> Ran:  # fmt: skip
-    """Run a program to its end; a deadline kills its whole process group.
+    """Run a program to its end; a deadline kills its whole process group. `umask`: -1 leaves ours.
 
     Raises:
         ActError: it cannot be started, or did not end in time.
     """
-    base = {name: os.environ[name] for name in KEPT if name in os.environ} | {"LC_ALL": "C.UTF-8"}
+    base = {name: os.environ[name] for name in (*KEPT, *PROXIES) if name in os.environ} | {"LC_ALL": "C.UTF-8"}
     try:
         child = subprocess.Popen(
             list(argv), stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, env=base | dict(env or {}), cwd=cwd, start_new_session=True,
-            preexec_fn=die_with_parent,
+            preexec_fn=die_with_parent, umask=umask,
         )  # fmt: skip
     except OSError as exc:
         raise ActError(f"{argv[0]} cannot be started: {exc.strerror}", host_fault=True) from exc
