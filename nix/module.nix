@@ -1,7 +1,8 @@
-{ config
-, lib
-, pkgs
-, ...
+{
+  config,
+  lib,
+  pkgs,
+  ...
 }:
 let
   inherit (lib) mkOption types;
@@ -22,7 +23,9 @@ let
   validated = pkgs.runCommand "ci-warm-config-validated" { } ''
     mkdir -p etc/apps
     cp ${settingsFile} etc/config.yaml
-    ${lib.concatStringsSep "\n" (lib.mapAttrsToList (name: file: "cp ${file} etc/apps/${name}.yaml") appFiles)}
+    ${lib.concatStringsSep "\n" (
+      lib.mapAttrsToList (name: file: "cp ${file} etc/apps/${name}.yaml") appFiles
+    )}
     ${lib.getExe cfg.package} --config "$PWD/etc/config.yaml" validate
     touch $out
   '';
@@ -209,7 +212,9 @@ in
         message = "A Swarm refuses virtualisation.docker.liveRestore; set it to false.";
       }
       {
-        assertion = lib.all (file: !(lib.hasPrefix "/nix/store/" file)) (map toString (lib.attrValues cfg.credentials));
+        assertion = lib.all (file: !(lib.hasPrefix "/nix/store/" file)) (
+          map toString (lib.attrValues cfg.credentials)
+        );
         message = "services.ci-warm.credentials must not lie in the world-readable store; write their paths as strings.";
       }
       {
@@ -217,12 +222,10 @@ in
         message = "services.ci-warm.sweep.before is set, but services.ci-warm.sweep.enable is false.";
       }
     ]
-    ++ lib.mapAttrsToList
-      (name: spec: {
-        assertion = spec.kind == "canonical" || spec.domain != null;
-        message = "services.ci-warm.apps.${name} is live and needs a domain.";
-      })
-      enabledApps;
+    ++ lib.mapAttrsToList (name: spec: {
+      assertion = spec.kind == "canonical" || spec.domain != null;
+      message = "services.ci-warm.apps.${name} is live and needs a domain.";
+    }) enabledApps;
 
     warnings =
       lib.optional (enabledApps == { }) "services.ci-warm is enabled without any app."
@@ -244,7 +247,9 @@ in
     environment.etc = {
       "ci-warm/config.yaml".source = settingsFile;
     }
-    // lib.mapAttrs' (name: file: lib.nameValuePair "ci-warm/apps/${name}.yaml" { source = file; }) appFiles;
+    // lib.mapAttrs' (
+      name: file: lib.nameValuePair "ci-warm/apps/${name}.yaml" { source = file; }
+    ) appFiles;
     environment.systemPackages = [ cfg.package ];
     system.checks = [ validated ];
 

@@ -8,10 +8,23 @@ let
     meta.mainProgram = name;
   };
 in
-lib.genAttrs [ "ci-warm" "docker" "gitMinimal" "gnutar" "gzip" "nix" "nixos-rebuild" "openssh" "xz" ] package // {
+lib.genAttrs [
+  "ci-warm"
+  "docker"
+  "gitMinimal"
+  "gnutar"
+  "gzip"
+  "nix"
+  "nixos-rebuild"
+  "openssh"
+  "xz"
+] package
+// {
   formats.json = _: {
     type = lib.types.json;
     generate = name: value: package name // { inherit value; };
   };
-  runCommand = name: _: script: package name // { inherit script; };
+  runCommand =
+    name: _: script:
+    package name // { inherit script; };
 }
