@@ -67,13 +67,13 @@ def _answers(host: str) -> bool:
 
 @contextlib.contextmanager
 def private_dockerd(
-    folder: Path, name: str = "d", prefix: Sequence[str] = ()
+    folder: Path, name: str = "d", prefix: Sequence[str] = (), program: str = "dockerd"
 ) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     """A dockerd of our own: its socket, and the process."""
     sock = f"unix://{folder}/{name}.sock"
     log = (folder / f"{name}.log").open("wb")
     daemon = subprocess.Popen(
-        [*prefix, "dockerd", "--data-root", str(folder / f"{name}-data"), "--exec-root", str(folder / f"{name}-exec"),
+        [*prefix, program, "--data-root", str(folder / f"{name}-data"), "--exec-root", str(folder / f"{name}-exec"),
          "--pidfile", str(folder / f"{name}.pid"), "--host", sock, "--storage-driver", "overlay2"],
         stdout=log, stderr=log, start_new_session=True,
     )  # fmt: skip
