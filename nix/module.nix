@@ -10,6 +10,20 @@ let
   cfg = config.services.ci-warm;
   format = pkgs.formats.json { };
 
+  isLiveRestore =
+    flag:
+    lib.hasPrefix "--live-restore" flag
+    && !(lib.elem flag [
+      "--live-restore=false"
+      "--live-restore=0"
+    ]);
+
+  # The filter may stand in one word or in two.
+  keepsPins = lib.any (lib.hasInfix "label!=ci-warm.pin") docker.autoPrune.flags;
+  prunesVolumes =
+    docker.autoPrune.enable
+    && ((docker.autoPrune.allVolumes.enable or false) || lib.elem "--volumes" docker.autoPrune.flags);
+
   # What is null was not said: the program's own defaults hold.
   said = lib.filterAttrs (_: value: value != null);
 
@@ -19,16 +33,99 @@ let
   specOf = app: said (removeAttrs app [ "enable" ]) // { recipe = said app.recipe; };
   appFiles = lib.mapAttrs (name: app: format.generate "${name}.yaml" (specOf app)) enabledApps;
 
+  docker = config.virtualisation.docker;
+  dockerFlags = lib.splitString " " docker.extraOptions;
+  # A flag of the daemon wins over its settings.
+  dataRootFlag = builtins.match ".*--data-root[ =]+([^ ]+).*" docker.extraOptions;
+  dataRoot =
+    if dataRootFlag != null then
+      builtins.head dataRootFlag
+    else
+      docker.daemon.settings.data-root or "/var/lib/docker";
+
+  # The file has to be called so: Docker's own programs look for it in a folder.
+  registryFile = "config.json";
+  secretFiles =
+    cfg.credentials
+    // lib.optionalAttrs (cfg.registryCredentials != null) {
+      ${registryFile} = cfg.registryCredentials;
+    };
+  loadCredential = lib.mapAttrsToList (name: file: "${name}:${toString file}") secretFiles;
+  # systemd would read a space, a quote or a per cent sign its own way.
+  isPlainPath = file: builtins.match "/[a-zA-Z0-9/._@+=,~-]*" (toString file) != null;
+  isInStore = file: builtins.isPath file || lib.hasPrefix "/nix/store/" (toString file);
+  refusedFile =
+    option: file:
+    if builtins.isPath file then
+      "${option} is the path literal ${toString file}, which Nix would copy into its world-readable store; write it as a string: \"${toString file}\"."
+    else if isInStore file then
+      "${option} is \"${toString file}\" in the world-readable store; it must be the path of a file outside of it, as a string, such as \"/run/keys/secret\"."
+    else
+      "${option} is \"${toString file}\"; it must be an absolute path of letters, digits and -._@+=,~ only, such as \"/run/keys/secret\".";
+  filesGiven =
+    lib.mapAttrsToList (name: file: {
+      inherit file;
+      option = "services.ci-warm.credentials.${name}";
+    }) cfg.credentials
+    ++ lib.optional (cfg.registryCredentials != null) {
+      file = cfg.registryCredentials;
+      option = "services.ci-warm.registryCredentials";
+    };
+
+  declaredUsers = map (user: user.name) (lib.attrValues config.users.users);
+
+  # What the daemon takes from its settings only when it starts.
+  atStart = {
+    inherit (cfg.settings) domain_suffix;
+    monitor = cfg.settings.monitor or { };
+    group = cfg.settings.group or null;
+    paths = (cfg.settings.disk or { }).paths or [ ];
+  };
+
+  analyze = lib.getExe' pkgs.buildPackages.systemd "systemd-analyze";
+  checkTime = option: kind: value: right: ''
+    ${analyze} ${kind} -- ${lib.escapeShellArg value} >/dev/null || {
+      echo ${lib.escapeShellArg "${option} is \"${value}\", which systemd.time(7) does not know; right would be ${right}."} >&2
+      exit 1
+    }
+  '';
+
   # A mistake fails the rebuild and not the host that runs.
   validated = pkgs.runCommand "ci-warm-config-validated" { } ''
+    ${checkTime "services.ci-warm.sweep.dates" "calendar" cfg.sweep.dates "\"*-*-* 02:30:00\""}
+    ${checkTime "services.ci-warm.sweep.randomizedDelaySec" "timespan" cfg.sweep.randomizedDelaySec
+      "\"15min\""
+    }
     mkdir -p etc/apps
     cp ${settingsFile} etc/config.yaml
     ${lib.concatStringsSep "\n" (
       lib.mapAttrsToList (name: file: "cp ${file} etc/apps/${name}.yaml") appFiles
     )}
-    ${lib.getExe cfg.package} --config "$PWD/etc/config.yaml" validate
+    ${lib.getExe cfg.package} --config "$PWD/etc/config.yaml" validate || {
+      echo 'config.yaml is services.ci-warm.settings, apps/<name>.yaml is services.ci-warm.apps.<name>.' >&2
+      exit 1
+    }
     touch $out
   '';
+
+  # One manager needs these for overlay networks and published ports; nixpkgs' docker module names its others.
+  swarmModules = [
+    "ip_vs"
+    "ip_vs_rr"
+    "nf_conntrack_netlink"
+    "nf_tables"
+    "nft_chain_nat"
+    "nft_compat"
+    "overlay"
+    "vxlan"
+    "xt_addrtype"
+    "xt_conntrack"
+    "xt_ipvs"
+    "xt_mark"
+    "xt_MASQUERADE"
+    "xt_REDIRECT"
+    "xt_tcpudp"
+  ];
 
   session = config.environment.sessionVariables;
   nixPath = if session ? NIX_PATH then { inherit (session) NIX_PATH; } else { };
@@ -143,7 +240,19 @@ in
       default = { };
       example = lib.literalExpression ''{ wildcard = "/run/keys/wildcard.pem"; }'';
       description = ''
-        Secret files for the daemon. A spec names them as {file}`/run/credentials/ci-warm.service/<name>`.
+        Secret files for the daemon and the sweep, as strings: a path literal would be copied into the world-readable
+        store. A spec names them as {file}`/run/credentials/ci-warm.service/<name>`.
+      '';
+    };
+
+    registryCredentials = mkOption {
+      type = types.nullOr types.path;
+      default = null;
+      example = "/run/keys/docker-config.json";
+      description = ''
+        File with the logins to image registries, in the form of Docker's {file}`config.json`; as a string, like
+        {option}`services.ci-warm.credentials`. It is read anew when the daemon is started, and takes the place of
+        {file}`/etc/ci-warm/docker/config.json`.
       '';
     };
 
@@ -151,19 +260,20 @@ in
       type = types.listOf types.str;
       default = [ ];
       example = [ "alice" ];
-      description = "Users who may read alerts, history and status without root.";
+      description = "Users, declared in {option}`users.users`, who may read alerts, history and status without root.";
     };
 
     extraPackages = mkOption {
       type = types.listOf types.package;
       default = [ ];
-      example = lib.literalExpression "[ pkgs.openssh ]";
-      description = "Programs on the PATH of the daemon and the sweep, beside Docker and git.";
+      example = lib.literalExpression "[ pkgs.curl ]";
+      description = "Programs on the PATH of the daemon and the sweep, beside Docker, git and ssh.";
     };
 
     volumesPath = mkOption {
       type = types.path;
-      default = "/var/lib/docker/volumes";
+      default = "${dataRoot}/volumes";
+      defaultText = lib.literalExpression ''"''${config.virtualisation.docker.daemon.settings.data-root}/volumes"'';
       example = "/data/docker/volumes";
       description = "Where Docker keeps volumes: the only place beside its own state that the daemon may write to.";
     };
@@ -173,19 +283,19 @@ in
         type = types.bool;
         default = true;
         example = false;
-        description = "Whether a timer starts the nightly sweep.";
+        description = "Whether a timer starts the nightly sweep. By hand it can be started all the same.";
       };
       dates = mkOption {
-        type = types.str;
+        type = types.singleLineStr;
         default = "*-*-* 02:30:00";
         example = "Mon..Fri 01:00";
         description = "When, as in {manpage}`systemd.time(7)`.";
       };
-      randomizedDelay = mkOption {
-        type = types.str;
+      randomizedDelaySec = mkOption {
+        type = types.singleLineStr;
         default = "15min";
         example = "0";
-        description = "Spread of the start.";
+        description = "Spread of the start, a time span of {manpage}`systemd.time(7)`.";
       };
       before = mkOption {
         type = types.listOf types.str;
@@ -196,7 +306,10 @@ in
           "--flake"
           "/etc/nixos"
         ];
-        description = "What the sweep runs first, as a list of arguments. The sweep survives the switch it runs itself.";
+        description = ''
+          What the sweep runs first, as a list of arguments. The sweep survives the switch it runs itself. It is
+          hardened: what changes the system itself has to run in a unit of its own, as what nixos-rebuild starts does.
+        '';
       };
     };
   };
@@ -204,45 +317,81 @@ in
   config = lib.mkIf cfg.enable {
     assertions = [
       {
-        assertion = config.virtualisation.docker.enable;
-        message = "services.ci-warm needs virtualisation.docker.enable = true.";
+        assertion = docker.enable;
+        message = "services.ci-warm needs virtualisation.docker.enable = true: only Docker's own engine, run by root, has a Swarm. Neither podman nor virtualisation.docker.rootless is a substitute.";
       }
       {
-        assertion = !config.virtualisation.docker.liveRestore;
-        message = "A Swarm refuses virtualisation.docker.liveRestore; set it to false.";
+        assertion = !docker.liveRestore && !(docker.daemon.settings.live-restore or false);
+        message = "virtualisation.docker.liveRestore (virtualisation.docker.daemon.settings.live-restore) is true, which a Swarm refuses; set it to false.";
       }
       {
-        assertion = lib.all (file: !(lib.hasPrefix "/nix/store/" file)) (
-          map toString (lib.attrValues cfg.credentials)
-        );
-        message = "services.ci-warm.credentials must not lie in the world-readable store; write their paths as strings.";
+        assertion = !(lib.any isLiveRestore dockerFlags);
+        message = "virtualisation.docker.extraOptions is \"${docker.extraOptions}\": a Swarm refuses --live-restore; take it out.";
+      }
+      {
+        assertion = isPlainPath cfg.volumesPath && toString cfg.volumesPath != "/";
+        message = "services.ci-warm.volumesPath is \"${toString cfg.volumesPath}\"; it must be the folder of Docker's volumes, such as \"/var/lib/docker/volumes\", of letters, digits and -._@+=,~ only.";
+      }
+      {
+        assertion = !(cfg.credentials ? ${registryFile}) || cfg.registryCredentials == null;
+        message = "services.ci-warm.credentials.\"${registryFile}\" and services.ci-warm.registryCredentials would be the same file; give the first another name.";
       }
       {
         assertion = cfg.sweep.before == [ ] || cfg.sweep.enable;
-        message = "services.ci-warm.sweep.before is set, but services.ci-warm.sweep.enable is false.";
+        message = "services.ci-warm.sweep.before is set, but services.ci-warm.sweep.enable is false; set it to true, or before to [ ].";
+      }
+      {
+        assertion = cfg.sweep.before == [ ] || builtins.head cfg.sweep.before != "";
+        message = "services.ci-warm.sweep.before begins with \"\"; its first word must be a program, such as \"nixos-rebuild\".";
+      }
+      {
+        assertion = !prunesVolumes;
+        message = "virtualisation.docker.autoPrune removes volumes, and with them the data of every canonical that is idle; set virtualisation.docker.autoPrune.allVolumes.enable to false and take --volumes out of its flags.";
       }
     ]
+    ++ map (given: {
+      assertion = isPlainPath given.file && !(isInStore given.file);
+      message = refusedFile given.option given.file;
+    }) filesGiven
+    ++ lib.mapAttrsToList (name: _: {
+      assertion = builtins.match "[a-zA-Z0-9_][a-zA-Z0-9._-]*" name != null;
+      message = "services.ci-warm.credentials.\"${name}\": a name is made of letters, digits, dots, dashes and underscores.";
+    }) cfg.credentials
+    ++ map (name: {
+      assertion = lib.elem name declaredUsers;
+      message = "services.ci-warm.operators names \"${name}\", who is no user of this host; declare users.users.${name}.";
+    }) cfg.operators
     ++ lib.mapAttrsToList (name: spec: {
       assertion = spec.kind == "canonical" || spec.domain != null;
-      message = "services.ci-warm.apps.${name} is live and needs a domain.";
+      message = "services.ci-warm.apps.${name} is live and needs a domain, such as \"${name}.example.net\".";
     }) enabledApps;
 
     warnings =
       lib.optional (enabledApps == { }) "services.ci-warm is enabled without any app."
-      ++ lib.optional config.virtualisation.docker.autoPrune.enable ''
+      ++ lib.optional (docker.autoPrune.enable && !keepsPins) ''
         virtualisation.docker.autoPrune removes the stopped containers by which ci-warm keeps images for a rollback.
         Add `--filter=label!=ci-warm.pin` to its flags, or leave pruning to ci-warm.
+      ''
+      ++ lib.optional (docker.rootless.enable && docker.rootless.setSocketVariable) ''
+        virtualisation.docker.rootless.setSocketVariable names another engine to everybody who logs in: run ci-warm by
+        hand with DOCKER_HOST=unix:///run/docker.sock, where the Swarm is.
       '';
+
+    # Nothing can be loaded later, and a Swarm loads them when its first service starts.
+    boot.kernelModules = lib.mkIf config.security.lockKernelModules swarmModules;
 
     virtualisation.docker.liveRestore = lib.mkDefault false;
 
-    services.ci-warm.settings = lib.mkIf (cfg.sweep.before != [ ]) {
-      sweep = {
-        inherit (cfg.sweep) before;
-        system = lib.mkDefault "/run/current-system";
-        wanted_system = lib.mkDefault "/nix/var/nix/profiles/system";
-      };
-    };
+    services.ci-warm.settings = lib.mkMerge [
+      (lib.mkIf (cfg.sweep.before != [ ]) {
+        sweep = {
+          inherit (cfg.sweep) before;
+          system = lib.mkDefault "/run/current-system";
+          wanted_system = lib.mkDefault "/nix/var/nix/profiles/system";
+        };
+      })
+      (lib.mkIf (dataRoot != "/var/lib/docker") { disk.paths = lib.mkDefault [ dataRoot ]; })
+    ];
 
     environment.etc = {
       "ci-warm/config.yaml".source = settingsFile;
@@ -260,21 +409,29 @@ in
     systemd.services.ci-warm = {
       wantedBy = [ "multi-user.target" ];
       reloadTriggers = [ settingsFile ] ++ lib.attrValues appFiles;
+      restartTriggers = [ (builtins.toJSON atStart) ];
       path = [
-        config.virtualisation.docker.package
+        docker.package
         pkgs.gitMinimal
+        config.programs.ssh.package
       ]
       ++ cfg.extraPackages;
+      environment =
+        config.networking.proxy.envVars
+        // lib.optionalAttrs (cfg.registryCredentials != null) {
+          DOCKER_CONFIG = "/run/credentials/ci-warm.service";
+        };
       serviceConfig = {
-        ReadWritePaths = [ "-${cfg.volumesPath}" ];
-        LoadCredential = lib.mapAttrsToList (name: file: "${name}:${toString file}") cfg.credentials;
+        ReadWritePaths = [ "-${toString cfg.volumesPath}" ];
+        LoadCredential = loadCredential;
       };
     };
-    # What nixos-rebuild needs, as for any unit that runs it.
+    # What nixos-rebuild needs, as for any unit that runs it. Builds are nix-daemon's: this unit is too narrow for them.
     systemd.services.ci-warm-sweep = {
       path = [
-        config.virtualisation.docker.package
+        docker.package
         config.nix.package
+        config.programs.ssh.package
         config.system.build.nixos-rebuild
         pkgs.gitMinimal
         pkgs.gnutar
@@ -282,18 +439,35 @@ in
         pkgs.xz
       ]
       ++ cfg.extraPackages;
-      environment = config.nix.envVars // config.networking.proxy.envVars // nixPath;
-    };
-    systemd.timers.ci-warm-sweep = lib.mkIf cfg.sweep.enable {
-      wantedBy = [ "timers.target" ];
-      timerConfig = {
-        # The empty one takes the package's own date away.
-        OnCalendar = [
-          ""
-          cfg.sweep.dates
-        ];
-        RandomizedDelaySec = cfg.sweep.randomizedDelay;
+      environment =
+        config.nix.envVars
+        // lib.optionalAttrs config.nix.enable { NIX_REMOTE = "daemon"; }
+        // config.networking.proxy.envVars
+        // nixPath
+        // lib.optionalAttrs (cfg.registryCredentials != null) {
+          DOCKER_CONFIG = "/run/credentials/ci-warm.service";
+        };
+      serviceConfig = lib.mkIf (loadCredential != [ ]) {
+        LoadCredential = loadCredential;
+        # Specs know one place of a secret, and a unit sees no credentials but its own.
+        BindReadOnlyPaths = [ "/run/credentials/ci-warm-sweep.service:/run/credentials/ci-warm.service" ];
       };
     };
+    # The package ships the timer, so that only a mask ends it: without our part it would start at the package's hour.
+    systemd.timers.ci-warm-sweep =
+      if cfg.sweep.enable then
+        {
+          wantedBy = [ "timers.target" ];
+          timerConfig = {
+            # The empty one takes the package's own date away.
+            OnCalendar = [
+              ""
+              cfg.sweep.dates
+            ];
+            RandomizedDelaySec = cfg.sweep.randomizedDelaySec;
+          };
+        }
+      else
+        { enable = false; };
   };
 }

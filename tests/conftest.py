@@ -67,7 +67,7 @@ def _answers(host: str) -> bool:
 
 @contextlib.contextmanager
 def private_dockerd(
-    folder: Path, name: str = "d", prefix: Sequence[str] = ()
+    folder: Path, name: str = "d", prefix: Sequence[str] = (), program: str = "dockerd"
 ) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     """A dockerd of our own: its socket, and the process."""
     sock = f"unix://{folder}/{name}.sock"
@@ -75,7 +75,7 @@ def private_dockerd(
     daemon = subprocess.Popen(
         [
             *prefix,
-            "dockerd",
+            program,
             "--data-root",
             str(folder / f"{name}-data"),
             "--exec-root",

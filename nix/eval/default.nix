@@ -33,15 +33,21 @@ in
   files = builtins.mapAttrs (_: file: file.source.value) evaluated.environment.etc;
   checks = map (check: check.script or check.name) evaluated.system.checks;
   services = builtins.mapAttrs (_: service: {
-    inherit (service) wantedBy serviceConfig unitConfig;
+    inherit (service)
+      wantedBy
+      serviceConfig
+      unitConfig
+      restartTriggers
+      ;
     inherit (service) environment;
     path = map toString service.path;
     reloadTriggers = map (trigger: trigger.name) service.reloadTriggers;
   }) evaluated.systemd.services;
   timers = builtins.mapAttrs (_: timer: {
-    inherit (timer) wantedBy timerConfig;
+    inherit (timer) enable wantedBy timerConfig;
   }) evaluated.systemd.timers;
   packages = map (package: package.name) evaluated.systemd.packages;
   members = evaluated.users.groups.ci-warm.members or null;
   inherit (evaluated.virtualisation.docker) liveRestore;
+  inherit (evaluated.boot) kernelModules;
 }

@@ -40,6 +40,26 @@ let
   genAttrs = names: call: listToAttrs (map (name: nameValuePair name (call name)) names);
   unique = foldl' (seen: x: if elem x seen then seen else seen ++ [ x ]) [ ];
   hasPrefix = prefix: text: substring 0 (stringLength prefix) text == prefix;
+  escapeRegex =
+    let
+      special = [
+        "\\"
+        "."
+        "*"
+        "+"
+        "?"
+        "("
+        ")"
+        "["
+        "]"
+        "{"
+        "}"
+        "^"
+        "$"
+        "|"
+      ];
+    in
+    builtins.replaceStrings special (map (char: "\\${char}") special);
   isDerivation = x: isAttrs x && (x.type or "") == "derivation";
   isOption = x: isAttrs x && (x._kind or "") == "option";
 
@@ -223,6 +243,9 @@ let
     bool = type "boolean" isBool;
     int = type "integer" isInt;
     str = type "string" isString;
+    singleLineStr = type "(optionally newline-terminated) single-line string" (
+      x: isString x && match "[^\r\n]*\n?" x != null
+    );
     path = type "absolute path" (
       x: (isString x || isPath x || isDerivation x) && hasPrefix "/" (toString x)
     );
@@ -344,6 +367,12 @@ let
           attrNames set
         )
       );
+    optionalAttrs = condition: set: if condition then set else { };
+    hasInfix = part: text: length (builtins.split (escapeRegex part) text) > 1;
+    splitString = separator: text: filter isString (builtins.split (escapeRegex separator) text);
+    escapeShellArg = text: "'${builtins.replaceStrings [ "'" ] [ "'\\''" ] (toString text)}'";
+    getExe' = package: name: "${package}/bin/${name}";
+    inherit elem;
     optional = condition: x: if condition then [ x ] else [ ];
     getExe = package: "${package}/bin/${package.meta.mainProgram}";
     literalExpression = text: text;

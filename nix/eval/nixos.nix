@@ -7,6 +7,8 @@ let
   anything = of (types.attrsOf types.json) { };
   unit = {
     wantedBy = strings;
+    enable = of types.bool true;
+    restartTriggers = strings;
     reloadTriggers = of (types.listOf types.package) [ ];
     unitConfig = anything;
   };
@@ -23,6 +25,13 @@ in
     environment.systemPackages = of (types.listOf types.package) [ ];
     environment.sessionVariables = anything;
     networking.proxy.envVars = anything;
+    boot.kernelModules = strings;
+    security.lockKernelModules = of types.bool false;
+    programs.ssh.package = of types.package {
+      type = "derivation";
+      outPath = "/nix/store/openssh";
+    };
+    nix.enable = of types.bool true;
     nix.envVars = anything;
     nix.package = of types.package {
       type = "derivation";
@@ -50,11 +59,30 @@ in
         };
       }
     )) { };
+    users.users = of (types.attrsOf (
+      types.submodule (
+        { name, ... }:
+        {
+          options.name = of types.str name;
+          options.isNormalUser = of types.bool false;
+          options.extraGroups = strings;
+          options.openssh.authorizedKeys.keys = strings;
+        }
+      )
+    )) { };
     users.groups = of (types.attrsOf (types.submodule { options.members = strings; })) { };
     virtualisation.docker = {
       enable = of types.bool false;
       liveRestore = of types.bool true;
-      autoPrune.enable = of types.bool false;
+      daemon.settings = anything;
+      extraOptions = of types.str "";
+      rootless.enable = of types.bool false;
+      rootless.setSocketVariable = of types.bool false;
+      autoPrune = {
+        enable = of types.bool false;
+        flags = strings;
+        allVolumes.enable = of types.bool false;
+      };
       package = of types.package {
         type = "derivation";
         outPath = "/nix/store/docker";

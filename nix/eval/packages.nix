@@ -20,6 +20,7 @@ lib.genAttrs [
   "xz"
 ] package
 // {
+  buildPackages.systemd = package "systemd";
   formats.json = _: {
     type = lib.types.json;
     generate = name: value: package name // { inherit value; };

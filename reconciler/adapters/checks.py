@@ -82,6 +82,7 @@ class CommandChecks(Checks):
                 user=who.user,
                 group=who.group,
                 extra_groups=who.extra_groups,
+                umask=process.OPEN_UMASK,
             )
         except OSError as exc:
             log.close()

@@ -25,6 +25,11 @@ KEPT = (
     "SSL_CERT_FILE",
     "TMPDIR",
 )
+_PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
+PROXIES = (*_PROXIES, *(name.upper() for name in _PROXIES))
+"""How git and docker reach the outside. Not among KEPT: a check asks the app on this host, past every proxy."""
+OPEN_UMASK = 0o022
+"""For commands of the operator: ours, 0077, would make what they leave behind readable for root alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +41,7 @@ class Ran:
     raw: bytes
 
 
-def run(
+def run(  # noqa: PLR0913 - what a program has
     argv: Sequence[str],
     *,
     timeout_s: float,
@@ -44,13 +49,14 @@ def run(
     cwd: Path | None = None,
     redactor: Redactor | None = None,
     stdin: bytes | None = None,
+    umask: int = -1,
 ) -> Ran:
-    """Run a program to its end; a deadline kills its whole process group.
+    """Run a program to its end; a deadline kills its whole process group. `umask`: -1 leaves ours.
 
     Raises:
         ActError: it cannot be started, or did not end in time.
     """
-    base = {name: os.environ[name] for name in KEPT if name in os.environ} | {"LC_ALL": "C.UTF-8"}
+    base = {name: os.environ[name] for name in (*KEPT, *PROXIES) if name in os.environ} | {"LC_ALL": "C.UTF-8"}
     try:
         child = subprocess.Popen(
             list(argv),
@@ -61,6 +67,7 @@ def run(
             cwd=cwd,
             start_new_session=True,
             preexec_fn=die_with_parent,
+            umask=umask,
         )
     except OSError as exc:
         raise ActError(f"{argv[0]} cannot be started: {exc.strerror}", host_fault=True) from exc

@@ -99,10 +99,11 @@ class HttpRegistry(Registry):
         import requests
         import urllib3
 
+        from reconciler.adapters import proxied
+
         found: dict[str, ImageLookup] = {}
         offline = ""
-        with requests.Session() as session:
-            session.trust_env = False
+        with proxied.Session() as session:
             for text, reference in wanted:
                 if offline:  # one time-out per registry is enough
                     found[text] = ImageLookup(reference=text, exists=None, error=offline)

@@ -79,7 +79,9 @@ class Relay:
             "alert": message.alert.model_dump(mode="json", by_alias=True),
         }
         try:
-            ran = process.run(argv, timeout_s=self._settings.timeout, stdin=json.dumps(data).encode())
+            ran = process.run(
+                argv, timeout_s=self._settings.timeout, stdin=json.dumps(data).encode(), umask=process.OPEN_UMASK
+            )
         except ActError as exc:
             return str(exc)
         return "" if ran.code == 0 else f"{argv[0]} ended with {ran.code}: {ran.output[-200:]}"

@@ -32,6 +32,7 @@ class SweepCommand:
                 stderr=fd,
                 start_new_session=True,
                 env=os.environ | {"HOME": pwd.getpwuid(os.geteuid()).pw_dir},
+                umask=process.OPEN_UMASK,
             )
         except OSError as exc:
             raise ActError(f"{argv[0]} cannot be started: {exc.strerror}", host_fault=True) from exc

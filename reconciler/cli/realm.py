@@ -85,8 +85,10 @@ def _run(argv: list[str], environment: dict[str, str]) -> int:
     """In our own process group, so that Ctrl-C reaches it; we go on afterwards and clean up."""
     import signal
 
+    from reconciler.adapters import process
+
     try:
-        child = subprocess.Popen(argv, env=os.environ | environment)
+        child = subprocess.Popen(argv, env=os.environ | environment, umask=process.OPEN_UMASK)
     except OSError as exc:
         typer.echo(f"error: {argv[0]} cannot be started: {exc.strerror}", err=True)
         return 127

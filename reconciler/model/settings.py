@@ -6,6 +6,7 @@ from pydantic import Field
 
 from reconciler.model.base import Seconds, Strict
 
+_SUFFIX = r"^([a-z0-9]([a-z0-9.-]{0,200}[a-z0-9])?)?$"
 NOTE_PATTERNS = (
     r"manual(ly)?\s+(migrat|step|interven)\w*",
     r"breaking\s+changes?",
@@ -76,9 +77,7 @@ class RunSettings(Strict):
     """Test runs: `cold`, `quick` and the sweep's."""
 
     max_tests: int = Field(1, ge=1, le=64, description="runs at the same time on this host, whoever starts them")
-    domain_suffix: str = Field(
-        "", pattern=r"^([a-z0-9]([a-z0-9.-]{0,200}[a-z0-9])?)?$", description="default: domain_suffix of the settings"
-    )
+    domain_suffix: str = Field("", pattern=_SUFFIX, description="default: domain_suffix of the settings")
     user: str = Field("", description="Unix user that checks run as; '' = the user that runs ci-warm")
     min_free: int = Field(1 << 30, ge=0, description="bytes that must be free before a run starts")
     reserve: float = Field(2.1, ge=1, description="free room needed, times the canonical's data")
@@ -127,7 +126,7 @@ class Settings(Strict):
 
     engine: Literal["swarm", "embedded"] = "swarm"
     docker_host: str | None = Field(None, description="default: DOCKER_HOST or the local socket")
-    domain_suffix: str = Field("", description="canonicals without a domain get warm-<name>.<suffix>")
+    domain_suffix: str = Field("", pattern=_SUFFIX, description="canonicals without a domain get warm-<name>.<suffix>")
     group: str = Field("ci-warm", description="group that may read what is published, if it exists")
     notes_patterns: tuple[str, ...] = NOTE_PATTERNS
     fetch_every: Seconds = Field(600.0, ge=0, description="the daemon fetches this often; commands always do")

@@ -68,6 +68,15 @@ def test_what_is_not_taken_is_tried_again_and_blocks_nothing(host: Lab) -> None:
     assert relay(host).returncode == 0 and len(told(host)) == 1
 
 
+def test_what_the_command_writes_is_not_for_root_alone(host: Lab) -> None:
+    made = host.home / "outbox"
+    host.set(relay={"command": ["mkdir", str(made)]})
+    host.release(V2, FAIL="after")
+    host.reconcile()
+    assert relay(host).returncode == 0
+    assert made.stat().st_mode & 0o777 == 0o755
+
+
 def test_apprise_delivers_to_a_real_server(host: Lab) -> None:
     heard: list[dict[str, Any]] = []
 

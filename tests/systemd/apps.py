@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
 from typing import Any
 
 from reconciler.demo import recipes
@@ -47,11 +46,7 @@ class Notes:
 
     def write(self, path: str, text: str) -> None:
         """A file on the host."""
-        subprocess.run(
-            ["docker", "exec", "-i", self.machine.name, "sh", "-c", f"mkdir -p $(dirname {path}) && cat >{path}"],
-            input=text.encode(),
-            check=True,
-        )
+        self.machine.write(path, text)
 
     def settings(self, **changes: Any) -> None:
         """Write the settings."""

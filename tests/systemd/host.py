@@ -3,20 +3,20 @@
 import contextlib
 import hashlib
 import os
-import re
 import secrets
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from tests.conftest import missing
 from tests.lab import until
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
-SUITE, PYTHON = "bookworm", "3.11"
 PACKAGES = (
     "systemd",
     "systemd-sysv",
@@ -34,6 +34,27 @@ PACKAGES = (
     "libcap2-bin",
 )
 _SLIM = ("doc", "man", "locale", "info")
+_CAPABILITIES = """
+    CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE
+    NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN
+    SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE
+    MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ
+"""
+"""By their numbers in the kernel, as far as Engine 20.10 knows them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """A Debian release: its Python, its systemd, and what its Docker needs beside PACKAGES."""
+
+    name: str
+    python: str
+    systemd: str
+    more: tuple[str, ...] = ()
+
+
+BOOKWORM = Suite(name="bookworm", python="3.11", systemd="252")
+TRIXIE = Suite(name="trixie", python="3.13", systemd="257", more=("docker-cli",))
 
 
 def cache() -> Path:
@@ -44,19 +65,44 @@ def cache() -> Path:
 
 
 def mirror() -> str:
-    """The Debian mirror that this machine uses."""
-    for path in [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]:
-        text = path.read_text() if path.is_file() else ""
-        found = re.search(r"^(?:URIs:\s*|deb\s+(?:\[[^\]]*\]\s*)?)(\S+/debian/?)(?:\s|$)", text, re.M)
-        if found:
-            return found[1]
-    return "http://deb.debian.org/debian"
+    """The Debian mirror that this machine's apt uses."""
+    form = "$(ORIGIN) $(LABEL) $(REPO_URI)"
+    ran = subprocess.run(
+        ["apt-get", "indextargets", "--format", form, "Identifier: Packages"], capture_output=True, text=True
+    )
+    found = [line.split()[2] for line in ran.stdout.splitlines() if line.startswith("Debian Debian ")]
+    if not found:
+        missing("apt knows no Debian mirror (apt-get update)")
+    return found[0]
 
 
-def root_archive() -> Path:
+def debian(suite: str, packages: Sequence[str], target: Path, *options: str) -> None:
+    """Make a Debian, as a tar file or a folder. Old indexes are fine: nothing here is exposed to anybody."""
+    slim = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _SLIM]
+    subprocess.run(
+        [
+            "mmdebstrap",
+            "--quiet",
+            "--variant=minbase",
+            "--mode=root",
+            '--aptopt=Acquire::Check-Valid-Until "false"',
+            f"--include={','.join(packages)}",
+            *slim,
+            *options,
+            suite,
+            str(target),
+            mirror(),
+        ],
+        check=True,
+        timeout=900,
+    )
+
+
+def root_archive(suite: Suite) -> Path:
     """A Debian tree as a tar file."""
-    key = hashlib.sha256(repr((SUITE, PACKAGES, (HERE / "init.sh").read_text())).encode()).hexdigest()[:12]
-    path = cache() / f"host-{SUITE}-{key}.tar"
+    packages = (*PACKAGES, *suite.more)
+    key = hashlib.sha256(repr((suite.name, packages, (HERE / "init.sh").read_text())).encode()).hexdigest()[:12]
+    path = cache() / f"host-{suite.name}-{key}.tar"
     if not path.exists():
         made = path.with_suffix(f".{os.getpid()}.part")
         socket = "[Socket]\\nListenStream=/lab/docker.sock\\n"
@@ -66,32 +112,15 @@ def root_archive() -> Path:
             '--customize-hook=mkdir -p "$1/etc/systemd/system/docker.socket.d" "$1/lab"',
             f"--customize-hook=printf '{socket}' >\"$1/etc/systemd/system/docker.socket.d/lab.conf\"",
         ]
-        slim = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _SLIM]
-        subprocess.run(
-            [
-                "mmdebstrap",
-                "--quiet",
-                "--variant=minbase",
-                "--mode=root",
-                f"--include={','.join(PACKAGES)}",
-                *slim,
-                *hooks,
-                "--format=tar",
-                SUITE,
-                str(made),
-                mirror(),
-            ],
-            check=True,
-            timeout=900,
-        )
+        debian(suite.name, packages, made, *hooks, "--format=tar")
         made.rename(path)
     return path
 
 
-def libraries() -> Path:
+def libraries(python: str) -> Path:
     """What ci-warm needs, for the Python of that Debian; as in the lock file."""
     lock = PROJECT / "requirements.lock"
-    path = cache() / f"python{PYTHON}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+    path = cache() / f"python{python}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
     if not path.exists():
         made = Path(tempfile.mkdtemp(dir=cache()))
         subprocess.run(
@@ -105,7 +134,7 @@ def libraries() -> Path:
                 "--require-hashes",
                 "--only-binary=:all:",
                 "--python-version",
-                PYTHON,
+                python,
                 "--target",
                 str(made),
                 "-r",
@@ -119,22 +148,36 @@ def libraries() -> Path:
     return path
 
 
-class SystemHost:
-    """One running host. `lab` is a folder of this machine that the host sees as /lab."""
+def capabilities() -> list[str]:
+    """All that a container can be given here: --privileged asks for more than some machines have."""
+    status = Path("/proc/self/status").read_text()
+    have = int(status.partition("CapBnd:")[2].split()[0], 16)
+    return [name for number, name in enumerate(_CAPABILITIES.split()) if have >> number & 1]
 
-    def __init__(self, lab: Path) -> None:
+
+class SystemHost:
+    """One running host. `lab` is a folder of this machine that the host sees as /lab; `on`: the engine it runs on."""
+
+    def __init__(self, lab: Path, suite: Suite = BOOKWORM, on: str | None = None) -> None:
         self.lab = lab
+        self.suite = suite
+        self._docker = ["docker", *(["--host", on] if on else [])]
         self.name = f"ci-warm-host-{secrets.token_hex(4)}"
         self.engine = f"unix://{lab}/docker.sock"
 
     def sh(self, command: str, *, check: bool = True) -> str:
         """Run a shell command on the host; what it printed."""
-        ran = subprocess.run(
-            ["docker", "exec", self.name, "sh", "-c", command], capture_output=True, text=True, timeout=300
-        )
+        argv = [*self._docker, "exec", self.name, "sh", "-c", command]
+        ran = subprocess.run(argv, capture_output=True, text=True, timeout=300)
         if check:
             assert ran.returncode == 0, f"{command}: {ran.stdout}{ran.stderr}"
         return ran.stdout.strip()
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file on the host."""
+        script = f"mkdir -p $(dirname {path}) && cat >{path}"
+        argv = [*self._docker, "exec", "-i", self.name, "sh", "-c", script]
+        subprocess.run(argv, input=text.encode(), check=True)
 
     def show(self, unit: str, key: str) -> str:
         """A property of a unit."""
@@ -146,20 +189,27 @@ class SystemHost:
         program = self.lab / "ci-warm"
         program.write_text('#!/bin/sh\nexec env PYTHONPATH=/opt/ci-warm:/opt/lib python3 -m reconciler "$@"\n')
         program.chmod(0o755)
+        libs = libraries(self.suite.python)
         binds = [
             f"{self.lab}:/lab",
             f"{PROJECT / 'reconciler'}:/opt/ci-warm/reconciler:ro",
-            f"{libraries()}:/opt/lib:ro",
+            f"{libs}:/opt/lib:ro",
             f"{program}:/usr/bin/ci-warm:ro",
             f"{HERE / 'switch.py'}:/opt/switch.py:ro",
             f"{self.name}:/var/lib/docker",
         ]
         options = [option for bind in binds for option in ("--volume", bind)]
         tmpfs = [option for path in ("/run:exec", "/run/lock", "/tmp:exec") for option in ("--tmpfs", path)]
-        # All capabilities that a container can be given here: --privileged asks for more than some machines have.
-        subprocess.run(
+        # Each by its name: engines since 28 refuse a capability to be dropped where ALL is added.
+        rights = [option for name in capabilities() for option in ("--cap-add", name)]
+        free = [
+            option
+            for what in ("seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined")
+            for option in ("--security-opt", what)
+        ]
+        ran = subprocess.run(
             [
-                "docker",
+                *self._docker,
                 "run",
                 "--detach",
                 "--tty",
@@ -169,16 +219,10 @@ class SystemHost:
                 "host",
                 *options,
                 *tmpfs,
-                "--cap-add",
-                "ALL",
                 "--cap-drop",
-                "SYS_RESOURCE",
-                "--security-opt",
-                "seccomp=unconfined",
-                "--security-opt",
-                "apparmor=unconfined",
-                "--security-opt",
-                "systempaths=unconfined",
+                "ALL",
+                *rights,
+                *free,
                 "--device-cgroup-rule",
                 "a *:* rwm",
                 "--cgroupns",
@@ -191,18 +235,20 @@ class SystemHost:
                 "/init.sh",
                 version,
             ],
-            check=True,
             capture_output=True,
+            text=True,
             timeout=120,
         )
+        assert ran.returncode == 0, ran.stderr
         self.up()
 
     def image(self) -> str:
         """The image on the engine here, imported if it is not."""
-        archive = root_archive()
+        archive = root_archive(self.suite)
         reference = f"ci-warm-test/{archive.stem}:1"
-        if subprocess.run(["docker", "image", "inspect", reference], capture_output=True).returncode != 0:
-            subprocess.run(["docker", "import", str(archive), reference], check=True, capture_output=True, timeout=300)
+        image = [*self._docker, "image"]
+        if subprocess.run([*image, "inspect", reference], capture_output=True).returncode != 0:
+            subprocess.run([*image, "import", str(archive), reference], check=True, capture_output=True, timeout=300)
         return reference
 
     def up(self) -> None:
@@ -214,8 +260,8 @@ class SystemHost:
 
     def crash(self) -> None:
         """Power off without a goodbye, and boot again."""
-        subprocess.run(["docker", "kill", self.name], check=True, capture_output=True)
-        subprocess.run(["docker", "start", self.name], check=True, capture_output=True)
+        subprocess.run([*self._docker, "kill", self.name], check=True, capture_output=True)
+        subprocess.run([*self._docker, "start", self.name], check=True, capture_output=True)
         self.up()
 
     def journal(self, unit: str = "ci-warm") -> str:
@@ -228,19 +274,19 @@ class SystemHost:
 
     def remove(self) -> None:
         """Leave nothing behind."""
-        subprocess.run(["docker", "rm", "--force", "--volumes", self.name], capture_output=True)
-        subprocess.run(["docker", "volume", "rm", "--force", self.name], capture_output=True)
+        subprocess.run([*self._docker, "rm", "--force", "--volumes", self.name], capture_output=True)
+        subprocess.run([*self._docker, "volume", "rm", "--force", self.name], capture_output=True)
+        subprocess.run([*self._docker, "image", "rm", "--force", self.image()], capture_output=True)
 
 
 @contextlib.contextmanager
-def system_host() -> Iterator[SystemHost]:
-    """A booted host with a Swarm on it."""
-    made = SystemHost(Path(tempfile.mkdtemp(prefix="ciw-")))
+def system_host(suite: Suite = BOOKWORM, on: str | None = None, folder: Path | None = None) -> Iterator[SystemHost]:
+    """A booted host with a Swarm on it. `folder`: where its lab is made, if the engine sees no other."""
+    made = SystemHost(Path(tempfile.mkdtemp(prefix="ciw-", dir=folder)), suite, on)
     try:
         made.boot()
         made.sh("docker swarm init --advertise-addr 127.0.0.1")
         yield made
     finally:
         made.remove()
-        subprocess.run(["docker", "image", "rm", "--force", made.image()], capture_output=True)
         shutil.rmtree(made.lab, ignore_errors=True)

@@ -5,16 +5,14 @@ import json
 import pytest
 
 from tests.lab import HEALTH, V1, V2, V3, until
+from tests.systemd import judged
 from tests.systemd.apps import DATA, Notes
 
 pytestmark = [pytest.mark.swarm, pytest.mark.long, pytest.mark.timeout(600), pytest.mark.xdist_group("systemd")]
 
 
-def test_the_units_are_sound_and_the_daemon_is_hardened(host: Notes) -> None:
-    at = "/etc/systemd/system"
-    host.sh(f"systemd-analyze verify --man=no --recursive-errors=yes {at}/ci-warm* 2>&1")
-    host.sh(f"systemd-analyze security --offline=true --threshold=25 {at}/ci-warm.service")
-    host.sh("systemd-analyze calendar '*-*-* 02:30:00'")
+def test_the_units_are_sound_and_hardened(host: Notes) -> None:
+    judged.units(host)
 
 
 def test_installed_as_documented_it_deploys_upgrades_and_says_so(host: Notes) -> None:
@@ -33,19 +31,109 @@ def test_installed_as_documented_it_deploys_upgrades_and_says_so(host: Notes) ->
     host.doctor()
 
 
-def test_the_marquee_with_everything_a_volume_can_hold_under_the_hardening(host: Notes) -> None:
+def plant(host: Notes) -> str:
+    """Put everything into the volume that one can hold; how it looks."""
     host.sh(
         f"cd {DATA} && echo x >odd && chown 1234:4321 odd && setfattr -n user.colour -v red odd && "
         "cp /bin/true setuid && chmod 6755 setuid && mknod dev c 1 3 && chmod 640 dev && "
         "echo x >acl && setfacl -m u:77:r acl && cp /bin/true cap && setcap cap_net_raw+ep cap && "
         "touch -d '2001-02-03 04:05:06' odd setuid dev acl cap"
     )
-    before = host.listing()
+    return host.listing()
+
+
+def test_the_marquee_with_everything_a_volume_can_hold_under_the_hardening(host: Notes) -> None:
+    before = plant(host)
     host.release(V2, SCHEMA="2", FAIL="after")
     until(lambda: host.history()[-1] == f"rolled-back:{V2}->{V1}", 90)
     assert host.listing() == before
     assert host.answer() == "5.0.0" and host.known() == V1
     assert "-rollback.json" in host.sh("ls /var/lib/ci-warm/alerts")
+    host.doctor()
+
+
+def test_the_sweep_restores_all_of_it_under_its_own_hardening(host: Notes) -> None:
+    before = plant(host)
+    host.sh("systemctl stop ci-warm")
+    host.settings(sweep={"cold": False})
+    host.release(V2, SCHEMA="2", FAIL="after")
+    host.sh("systemctl start ci-warm-sweep", check=False)
+    assert host.history()[-1] == f"rolled-back:{V2}->{V1}"
+    assert host.listing() == before and host.answer() == "5.0.0"
+    host.sh("systemctl reset-failed; systemctl start ci-warm")
+    host.doctor()
+
+
+def test_the_sweep_finds_credentials_where_specs_look_for_them(host: Notes) -> None:
+    judged.sweep_with_credentials(host)
+
+
+def before_sweep(host: Notes, *argv: str) -> str:
+    """What a command before the sweep says, and whether the sweep ended well."""
+    host.settings(sweep={"before": argv, "cold": False})
+    host.sh("rm -rf /var/lib/ci-warm/sweeps; systemctl start ci-warm-sweep", check=False)
+    said = host.sh("cat /var/lib/ci-warm/sweeps/*-before.log")
+    result = host.machine.show("ci-warm-sweep", "Result")
+    host.sh("systemctl reset-failed ci-warm-sweep", check=False)
+    return f"{said} {result}".strip()
+
+
+def test_a_command_before_the_sweep_leaves_what_others_can_read(host: Notes) -> None:
+    assert before_sweep(host, "git", "init", "--quiet", "/etc/made") == "success"
+    assert host.sh("stat -c %a /etc/made /etc/made/.git/config") == "755\n644"
+    host.sh("rm -r /etc/made")
+
+
+def test_a_command_that_changes_the_system_itself_needs_a_unit_of_its_own(host: Notes) -> None:
+    assert "Read-only file system" in before_sweep(host, "touch", "/usr/made")
+    assert before_sweep(host, "systemd-run", "--wait", "--quiet", "touch", "/usr/made") == "success"
+    host.sh("rm /usr/made")
+
+
+def test_proxies_that_lead_nowhere_harm_nothing_that_is_on_this_host(host: Notes) -> None:
+    proxies = "".join(f"Environment={name}=http://127.0.0.1:9\n" for name in ("http_proxy", "https_proxy", "all_proxy"))
+    host.drop_in("ci-warm.service", f"[Service]\n{proxies}")
+    host.drop_in("ci-warm-sweep.service", f"[Service]\n{proxies}")
+    host.sh("systemctl restart ci-warm")
+    host.release(V2, SCHEMA="2")
+    host.until_known(V2)
+    assert before_sweep(host, "env").count("=http://127.0.0.1:9\n") >= 3
+    assert host.machine.show("ci-warm-sweep", "Result") == "success"
+    host.doctor()
+
+
+CHECK = """#!/bin/sh
+set -e
+test "$(id -un)" = nobody
+test "$(umask)" = 0022
+unshare --user true
+python3 -c 'import mmap; mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)'
+"""
+
+
+def test_checks_of_the_sweep_run_as_another_user_and_may_be_browsers(host: Notes) -> None:
+    host.sh("systemctl stop ci-warm")
+    path = host.recipe.folder / "ci" / "browses.sh"
+    path.parent.mkdir()
+    path.write_text(CHECK)
+    path.chmod(0o755)
+    host.release(V2, SCHEMA="2")
+    spec = {
+        "name": "canon",
+        "kind": "canonical",
+        "recipe": {"url": "file:///lab/recipe"},
+        "stateful": True,
+        "domain": "warm-notes.example.test",
+        "health": {**HEALTH, "port": 8098},
+        "env": {"PUBLISHED_PORT": "8098"},
+        "tests": {"checks": [{"name": "browses", "run": ["ci/browses.sh"]}]},
+    }
+    host.settings(runs={"min_free": 0, "domain_suffix": "example.test", "user": "nobody"})
+    host.write("/etc/ci-warm/apps/canon.yaml", json.dumps(spec))
+    host.sh("systemctl start ci-warm-sweep", check=False)
+    assert host.machine.show("ci-warm-sweep", "Result") == "success", host.machine.journal("ci-warm-sweep")
+    assert f"cold-green:{V2}" in host.history()
+    host.sh("systemctl start ci-warm")
     host.doctor()
 
 

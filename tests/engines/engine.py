@@ -1,0 +1,56 @@
+"""A Docker Engine of another Debian release, as the engine that tests run their containers on. Effects: root, mounts.
+
+Its tree is made once and cached; its dockerd runs in namespaces of its own, and is ended by its process. What tests
+mount into containers has to be in `shared`.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import missing, private_dockerd
+from tests.systemd.host import cache, debian
+
+HERE = Path(__file__).parent
+SUITE, VERSION = "forky", "28"
+"""A Debian, and the engine that it has."""
+PACKAGES = ("docker.io", "iptables", "iproute2", "ca-certificates", "procps", "kmod")
+MOBY = "CI_WARM_TEST_MOBY"
+"""Names a dockerd of moby v2, the next engine, which no Debian has yet: `CGO_ENABLED=0 go install` makes one of
+github.com/moby/moby/v2/cmd/dockerd in minutes. It gets the rest of SUITE's engine."""
+
+
+def tree() -> Path:
+    """A Debian tree with an engine; made if it is not there yet."""
+    path = cache() / f"engine-{SUITE}-{hashlib.sha256(repr(PACKAGES).encode()).hexdigest()[:12]}"
+    if not path.exists():
+        made = Path(tempfile.mkdtemp(dir=cache()))
+        debian(SUITE, PACKAGES, made, "--format=directory")
+        with contextlib.suppress(OSError):
+            made.rename(path)
+    return path
+
+
+@contextlib.contextmanager
+def running(version: str, shared: Sequence[Path]) -> Iterator[tuple[str, Path]]:
+    """Start an engine, VERSION or "moby": its address, and a folder that it shares beside those given."""
+    if os.geteuid() != 0 or shutil.which("mmdebstrap") is None:
+        missing("another engine needs root and mmdebstrap (apt-get install mmdebstrap)")
+    program = "dockerd" if version == VERSION else os.environ.get(MOBY, "")
+    if not program:
+        pytest.skip(f"{MOBY} names no dockerd of moby v2")
+    folder = Path(tempfile.mkdtemp(prefix="ciw-"))  # socket paths must be short
+    places = [str(path) for path in (folder, *shared, *([Path(program).parent] if "/" in program else []))]
+    prefix = ["unshare", "--mount", "--net", "sh", str(HERE / "pivot.sh"), str(tree()), *places, "--"]
+    with private_dockerd(folder, prefix=prefix, program=program) as (host, _):
+        ask = ["docker", "--host", host, "version", "--format", "{{.Server.Version}}"]
+        found = subprocess.run(ask, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+        assert version == "moby" or found.startswith(f"{version}."), f"Debian {SUITE} has Docker {found} now"
+        yield host, folder
