@@ -1,0 +1,1 @@
+"""Decisions about a change: its order, its results, what it teaches."""
