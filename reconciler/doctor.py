@@ -1,7 +1,7 @@
 """The independent checker: reads what lies on disk and says which invariant it breaks. Effects: reads.
 
 Shares no code with the writers on purpose (an import contract holds it): a bug there must not hide itself here.
-Invariants are those of docs/reliability.md; severities are error, warning and note (a note is no finding).
+Invariants are those of docs/invariants.md; severities are error, warning and note (a note is no finding).
 """
 
 import hashlib

@@ -66,8 +66,11 @@ class AlertStore:
         return due or ours != (before.evidence, before.notes, before.op_id, before.clears_when)
 
     def _new_path(self, alert: Alert) -> Path:
-        stamp = alert.first_at.strftime("%Y%m%dT%H%M%S.%fZ")
-        return self.folder / f"{stamp}-{alert.app}-{alert.reason}.json"
+        """A name of its own, also where two conditions of one reason are found at the same instant."""
+        at = alert.first_at
+        while (path := self.folder / f"{at:%Y%m%dT%H%M%S.%fZ}-{alert.app}-{alert.reason}.json").exists():
+            at += timedelta(microseconds=1)
+        return path
 
     def resolve(self, app: str, keep: Sequence[str], *, spare: str | None = None, reason: str | None = None) -> None:
         """Move open conditions of the app whose fingerprint is not in `keep` to seen/ as resolved.

@@ -161,16 +161,19 @@ def alert(journal: Journal, now: datetime) -> Alert | None:
 
 
 def _choose_condition(journal: Journal) -> Condition:
+    """What the alert is about; the same as what the result line says."""
     app, version, commit = journal.app, journal.target.version, journal.target.commit
-    if journal.kind is Change.HEAL:
-        return NotWell(app=app, kind=UNHEALTHY, version=version)
-    if journal.back_failure is not None:
-        return RollbackFailed(app=app, version=version, commit=commit)
-    if transaction.is_abort(journal):
-        return ChangeAborted(app=app, version=version, commit=commit)
-    if journal.kind is Change.DEPLOY:
-        return FirstDeployFailed(app=app, version=version, commit=commit)
-    return ReleaseRolledBack(app=app, version=version, commit=commit)
+    match _choose_kind(journal):
+        case ResultKind.UNHEALTHY:
+            return NotWell(app=app, kind=UNHEALTHY, version=version)
+        case ResultKind.ROLLBACK_FAILED:
+            return RollbackFailed(app=app, version=version, commit=commit)
+        case ResultKind.ABORTED:
+            return ChangeAborted(app=app, version=version, commit=commit)
+        case ResultKind.DEPLOY_FAILED:
+            return FirstDeployFailed(app=app, version=version, commit=commit)
+        case _:
+            return ReleaseRolledBack(app=app, version=version, commit=commit)
 
 
 def stalled_alert(journal: Journal, now: datetime) -> Alert:

@@ -17,7 +17,7 @@ _FORWARD = (Step.UNDEPLOY, Step.QUIESCE, Step.SNAPSHOT, Step.DEPLOY, Step.SETTLE
 _BACK_WITH_DATA = (Step.BACK_UNDEPLOY, Step.BACK_QUIESCE, Step.BACK_RESTORE)
 _BACK_TO_PRIOR = (Step.BACK_DEPLOY, Step.BACK_SETTLE, Step.BACK_VERIFY)
 _DATA_STEPS = frozenset(_BACK_WITH_DATA)
-_CANDIDATE_STEPS = frozenset({Step.DEPLOY, Step.SETTLE, Step.VERIFY})
+_CANDIDATE_STEPS = frozenset({Step.DEPLOY, Step.SETTLE, Step.VERIFY, Step.COMMIT})
 
 
 def forward(journal: Journal) -> tuple[Step, ...]:

@@ -28,7 +28,7 @@ def messages(
     # Acknowledged is not over: whoever was told hears of the end when it ends.
     over = [(name, alert) for name, alert in archived if "resolved" in (alert.resolution or "")]
     found += [_message(name, alert, "resolved") for name, alert in over if name in delivered]
-    return [message for message in found if delivered.get(message.key) != message.mark]
+    return sorted((m for m in found if delivered.get(m.key) != m.mark), key=lambda message: message.key)
 
 
 def _message(name: str, alert: Alert, end: str) -> Message:

@@ -3,7 +3,7 @@
 from reconciler.core.change import lost_tasks
 from reconciler.core.live import drift
 from reconciler.core.release.facts import AppFacts
-from reconciler.model.observed import ServiceMode, StackObs
+from reconciler.model.observed import ServiceMode, ServiceObs, StackObs
 from reconciler.model.status import Assessment, Status
 
 
@@ -49,17 +49,27 @@ def assess(facts: AppFacts) -> Assessment:
 
 
 def _down(stack: StackObs) -> tuple[str | None, bool]:
-    """Why the services are not all up, judged by tasks alone (None if they are); and whether they are on the way."""
-    for service in stack.services:
-        if service.mode.is_job:
-            continue
-        tasks = stack.tasks_of(service)
-        up = sum(1 for task in tasks if task.state == "running" and task.desired_state == "running")
-        wanted = service.desired if service.mode is ServiceMode.GLOBAL else service.replicas
-        done = service.restart_condition in ("none", "on-failure") and any(task.state == "complete" for task in tasks)
-        if up < wanted and not done:
-            errors = [task for task in tasks if task.error]
-            last = max(errors, key=lambda task: task.at).error if errors else "no error on record"
-            coming = not errors and any(task.desired_state in ("running", "ready") for task in tasks)
-            return f"service {service.name} has {up}/{wanted} tasks running: {last}", coming
-    return None, False
+    """Why the services are not all up, judged by tasks alone (None if they are); and whether some are on the way.
+
+    The order of services says nothing. While one is on its way the others may only be waiting for it.
+    """
+    short = [found for service in stack.services if (found := _find_shortage(service, stack)) is not None]
+    if not short:
+        return None, False
+    return "; ".join(text for text, _ in short), any(coming for _, coming in short)
+
+
+def _find_shortage(service: ServiceObs, stack: StackObs) -> tuple[str, bool] | None:
+    """What one service lacks, and whether it is on its way; None: nothing."""
+    if service.mode.is_job:
+        return None
+    tasks = stack.tasks_of(service)
+    up = sum(1 for task in tasks if task.state == "running" and task.desired_state == "running")
+    wanted = service.desired if service.mode is ServiceMode.GLOBAL else service.replicas
+    done = service.restart_condition in ("none", "on-failure") and any(task.state == "complete" for task in tasks)
+    if up >= wanted or done:
+        return None
+    errors = [task for task in tasks if task.error]
+    last = max(errors, key=lambda task: task.at).error if errors else "no error on record"
+    coming = not errors and any(task.desired_state in ("running", "ready") for task in tasks)
+    return f"service {service.name} has {up}/{wanted} tasks running: {last}", coming

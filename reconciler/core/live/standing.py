@@ -92,7 +92,7 @@ def find_conditions(end: PassEnd) -> Iterator[Standing]:
     if not outcome.changed and not outcome.ok:
         kind = outcome.result.word
         yield Standing(
-            condition=NotWell(app=facts.spec.app, kind=kind, version=facts.running or ""),
+            condition=NotWell(app=facts.spec.app, kind=kind, version=facts.origin or facts.running or ""),
             evidence=outcome.evidence,
             origin=facts.running,
         )
@@ -163,7 +163,7 @@ def _is_stalled(_alert: Alert, end: PassEnd) -> bool:
 
 
 def _is_unmanaged(_alert: Alert, end: PassEnd) -> bool:
-    return end.facts.known is None and not end.outcome.changed
+    return end.facts.known is None and not end.outcome.changed and bool(end.facts.stack.services)
 
 
 def _has_no_release(_alert: Alert, end: PassEnd) -> bool:

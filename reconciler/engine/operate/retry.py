@@ -1,7 +1,11 @@
 """An operator wants failed releases tried again. Effects: `memory.json`, `journal.json`, alerts."""
 
+from reconciler.core.conditions import ChangeAborted, ChangeStalled, FirstDeployFailed, ReleaseRolledBack
 from reconciler.engine.context import Context
 from reconciler.engine.operate import app_lock
+
+_ENDED = (ReleaseRolledBack, FirstDeployFailed, ChangeAborted, ChangeStalled)
+"""What a human's word ends; whatever else is told of the app stands until a pass sees it gone."""
 
 
 def retry(context: Context, *, wait_s: float = 0.0) -> int:
@@ -17,5 +21,6 @@ def retry(context: Context, *, wait_s: float = 0.0) -> int:
         journal = ports.store.journal(app)
         if journal is not None and (journal.stalled or journal.resumes):
             ports.store.put_journal(journal.model_copy(update={"stalled": False, "resumes": 0}))
-        ports.alerts.resolve(app, [])
+        for condition in _ENDED:
+            ports.alerts.resolve(app, [], reason=condition.REASON)
     return len(memory.quarantine)

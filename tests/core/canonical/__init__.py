@@ -1,1 +1,1 @@
-"""Tests of core canonical."""
+"""Decisions of `core/canonical`."""

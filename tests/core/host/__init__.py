@@ -1,1 +1,1 @@
-"""Tests of core host."""
+"""Decisions of `core/host`."""

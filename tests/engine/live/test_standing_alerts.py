@@ -8,6 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from reconciler.engine.context import Context
+from reconciler.engine.operate import retry
 from reconciler.model.alert import Alert
 from tests.fakes.world import Behaviour, Host
 
@@ -130,3 +132,49 @@ def test_a_hold_that_gets_another_reason_keeps_its_one_alert(host: Host) -> None
     host.reconcile()
     [alert] = host.alerts()
     assert alert.reason == "held-major" and any(text.startswith("tag-moved: ") for text in alert.evidence)
+
+
+def test_retry_ends_only_what_a_humans_word_ends(host: Host) -> None:
+    host.prober.broken = True
+    assert host.result() == f"unhealthy:{V1}"
+    retry.retry(Context(ports=host.ports(), settings=host.settings, spec=host.specs[0]))
+    assert [alert.reason for alert in host.alerts()] == ["unhealthy"] and resolved(host) == {}
+
+
+def test_lost_volumes_are_one_condition_with_services_and_without(host: Host) -> None:
+    host.engine.volumes.clear()
+    for running in host.engine.services.values():
+        running.spec = {**running.spec, "x": 1}
+    assert host.result() == f"held-volumes-changed:{V1}"
+    host.engine.services.clear()
+    host.clock.seconds += 60
+    assert host.result() == f"held-volumes-changed:{V1}"
+    assert [alert.fingerprint for alert in host.alerts()] == [f"notes|held-volumes-changed|{V1}"]
+
+
+def test_a_first_deploy_whose_way_back_fails_is_told_as_what_it_is(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    host.release(V1, Behaviour(fails="after"))
+
+    def stick() -> None:
+        host.engine.lingering = 10**6
+
+    host.engine.on_undeploy = stick
+    assert host.result() == f"deploy-failed:{V1}"
+    host.engine.lingering = 0
+    host.engine.on_undeploy = lambda: None
+    host.clock.seconds += 60
+    host.reconcile()
+    assert [alert.reason for alert in host.alerts()] == ["deploy-failed"]
+
+
+def test_services_that_nobody_knew_are_no_longer_told_of_when_they_are_gone(host: Host) -> None:
+    for path in host.root.rglob("known_good.json"):
+        path.unlink()
+    for running in host.engine.services.values():
+        running.spec = {**running.spec, "deploy": {"labels": {}}}
+    assert host.result() == "unmanaged:unknown-version"
+    host.engine.services.clear()
+    host.recipes.releases.clear()
+    assert host.result() == "no-release"
+    assert "unmanaged" not in [alert.reason for alert in host.alerts()]
