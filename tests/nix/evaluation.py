@@ -1,6 +1,7 @@
 """What tests of Nix texts share."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -30,3 +31,12 @@ def wrong(script: str, folder: Path) -> list[str]:
     ]
     ran = [subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True) for argv in (lint, types)]
     return [text for one in ran for text in [one.stdout + one.stderr] if one.returncode]
+
+
+def write_host_flake(folder: Path) -> Path:
+    """The flake of the host that docs/nixos.md shows, as a file."""
+    found = re.search(r"^```nix\n(.*?)^```", (PROJECT / "docs" / "nixos.md").read_text(), re.S | re.M)
+    assert found is not None
+    flake = folder / "flake.nix"
+    flake.write_text(found[1])
+    return flake

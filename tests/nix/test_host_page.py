@@ -1,24 +1,19 @@
 """The host of docs/nixos.md: evaluated, and its files read by the program."""
 
 import json
-import re
 from pathlib import Path
 
 import nixeval  # type: ignore[import-untyped] # a wheel of the snix evaluator without types
 import pytest
 
 from reconciler.state import specs
-from tests.nix.evaluation import PROJECT
+from tests.nix.evaluation import PROJECT, write_host_flake
 
 pytestmark = pytest.mark.repository
 
 
 def test_the_host_of_the_page_evaluates_and_its_specs_are_right(tmp_path: Path) -> None:
-    text = (PROJECT / "docs" / "nixos.md").read_text()
-    found = re.search(r"^```nix\n(.*?)^```", text, re.S | re.M)
-    assert found is not None
-    flake = tmp_path / "flake.nix"
-    flake.write_text(found[1])
+    flake = write_host_flake(tmp_path)
     host = nixeval.loads(f"import {PROJECT}/nix/eval/host.nix {{ flake = import {flake}; }}")["ci"]
     assert host["failed"] == [] and host["warnings"] == []
     for name, content in host["files"].items():

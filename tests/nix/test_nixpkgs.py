@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from functools import cache
@@ -17,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.nix.evaluation import wrong
+from tests.nix.evaluation import write_host_flake, wrong
 from tests.systemd.host import cache as cached
 from tests.systemd.host import mirror
 
@@ -149,17 +148,11 @@ def test_a_small_host(tree: Tree) -> None:
     assert host["toplevel"].endswith(".drv") and "X-Reload-Triggers" in host["daemon"]
 
 
-def test_the_host_of_the_documents(tree: Tree) -> None:
-    example = PROJECT / "nix" / "example.nix"
-    if not example.exists():
-        pytest.skip("nix/example.nix, the host of the documents, is not there")
-    host = tree.read("example", "--arg", "host", f"import {example}")
+def test_the_host_of_the_documents(tree: Tree, tmp_path: Path) -> None:
+    flake = write_host_flake(tmp_path)
+    outputs = (
+        f"let outputs = (import {flake}).outputs {{ self = outputs; nixpkgs.lib.nixosSystem = system: system; "
+        "ci-warm.nixosModules.default = { }; }; in { imports = outputs.nixosConfigurations.ci.modules; }"
+    )
+    host = tree.read("example", "--arg", "host", outputs)
     assert host["failed"] == [] and host["toplevel"].endswith(".drv")
-
-
-def test_says_what_it_was_seen_on(tree: Tree, capsys: pytest.CaptureFixture[str]) -> None:
-    versions = tree.read("versions")
-    with capsys.disabled():
-        text = ", ".join(f"{name} {version}" for name, version in versions.items())
-        lacks = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in tree.missing.items() if names)
-        sys.stdout.write(f"\n{NIXPKGS}: {text}. Stood in, as this tree lacks them: {lacks or 'nothing'}\n")
