@@ -372,7 +372,7 @@ in
         virtualisation.docker.autoPrune removes the stopped containers by which ci-warm keeps images for a rollback.
         Add `--filter=label!=ci-warm.pin` to its flags, or leave pruning to ci-warm.
       ''
-      ++ lib.optional (docker.rootless.enable && docker.rootless.setSocketVariable) ''
+      ++ lib.optional ((docker.rootless.enable or false) && docker.rootless.setSocketVariable) ''
         virtualisation.docker.rootless.setSocketVariable names another engine to everybody who logs in: run ci-warm by
         hand with DOCKER_HOST=unix:///run/docker.sock, where the Swarm is.
       '';

@@ -1,0 +1,125 @@
+"""What is held, and what is not."""
+
+from reconciler.model.errors import ActError, ObserveError
+from reconciler.model.observed import World
+from tests.fakes.world import Behaviour, Host
+
+V1, V2, V3 = "1.0.0+5.0.0", "1.0.1+5.0.1", "1.0.2+5.0.2"
+
+
+def test_only_a_look_taken_under_the_lock_is_acted_on(host: Host) -> None:
+    stale = host.engine.look()
+    host.release(V2, Behaviour(schema=2))
+    assert host.result() == f"upgraded:{V1}->{V2}"
+    host.engine.changes.clear()
+    looks = [World(at=stale.at, engine="fake", node_id="n1", stacks={}, volumes=stale.volumes)]
+    real = host.engine.look
+    host.engine.look = lambda: looks.pop() if looks else real()  # type: ignore[method-assign]
+    assert host.result() == "noop-healthy"
+    assert host.engine.changes == []
+
+
+def test_a_mended_spec_is_the_way_out_of_an_app_that_does_not_answer(host: Host) -> None:
+    host.engine.images["registry.test/notes:5.0.0"].fails = "unhealthy"
+    assert host.result() == f"unhealthy:{V1}"
+    host.specs[0] = host.specs[0].model_copy(update={"env": {"FIXED": "1"}})
+    host.engine.on_undeploy = lambda: host.engine.images.update({"registry.test/notes:5.0.0": Behaviour()})
+    assert host.result() == f"reconfigured:{V1}"
+    assert host.alerts() == []
+
+
+def test_changed_settings_do_not_wait_behind_a_held_release(host: Host) -> None:
+    host.release("2.0.0+6.0.0")
+    assert host.result() == f"held-major:{V1}->2.0.0+6.0.0"
+    host.specs[0] = host.specs[0].model_copy(update={"env": {"GREETING": "hi"}})
+    assert host.result() == f"reconfigured:{V1}"
+    assert host.result() == f"held-major:{V1}->2.0.0+6.0.0"
+
+
+def test_another_stack_name_is_held_before_anything_happens(host: Host) -> None:
+    host.specs[0] = host.specs[0].model_copy(update={"domain": "new.example.test"})
+    host.engine.changes.clear()
+    assert host.result() == "held-stack-changed"
+    assert host.engine.changes == []
+    assert "set stack: notes_example_test" in str(host.alerts()[0].evidence)
+
+
+def test_a_manual_rollback_is_refused_while_its_snapshot_is_damaged(host: Host) -> None:
+    from reconciler.engine.context import Context
+    from reconciler.engine.live.reconcile import roll_back
+    from reconciler.engine.release.facts import collect_facts
+
+    host.release(V2, Behaviour(schema=2))
+    host.result()
+    tar = host.root / "state" / "notes" / "snapshot" / "volumes" / "notes_example_test_data.tar"
+    tar.write_bytes(b"gone")
+    host.engine.changes.clear()
+    context = Context(ports=host.ports(), settings=host.settings, spec=host.specs[0])
+    facts = collect_facts(context, host.engine.look(), None)
+    assert str(roll_back(context, facts, "why not").result) == f"rollback-refused:{V2}"
+    assert host.engine.changes == []
+    assert host.result() == "noop-healthy"
+
+
+def test_an_error_in_one_app_leaves_the_others_and_the_status_alone(host: Host) -> None:
+    other = host.specs[0].model_copy(update={"name": "other", "domain": "other.example.test"})
+    host.specs.append(other)
+    host.release(V2)
+    calls: list[str] = []
+
+    def once(call: str, when: str) -> None:
+        if call == "protect_images" and when == "after" and not calls:
+            calls.append(call)
+            raise OSError(28, "No space left on device")
+
+    host.engine.fault = once
+    results = [str(report.outcome.result) for report in host.reconcile()]
+    assert results[0] == "error"
+    assert results[1].startswith("deployed:")
+    assert (host.root / "state" / "status.json").exists()
+    assert [alert.reason for alert in host.alerts()] == ["error"]
+
+
+def test_an_engine_error_while_pruning_orphans_is_no_failure(host: Host) -> None:
+    host.specs[0] = host.specs[0].model_copy(update={"stateful": False})
+
+    def fails(call: str, when: str) -> None:
+        if call == "remove_services":
+            raise ActError("500", host_fault=True)
+
+    host.engine.fault = fails
+    host.release(V2)
+    assert host.result() == f"upgraded:{V1}->{V2}"
+
+
+def test_unknown_while_gating_changes_nothing(host: Host) -> None:
+    host.release(V2)
+
+    def fails(call: str, when: str) -> None:
+        if call == "observe_images":
+            raise ObserveError("time-out")
+
+    host.engine.fault = fails
+    host.engine.changes.clear()
+    assert host.result() == "unknown"
+    assert host.engine.changes == []
+
+
+def test_an_unhealthy_app_says_why_a_newer_release_is_not_taken(host: Host) -> None:
+    from reconciler.engine.context import Context
+    from reconciler.engine.live.plan import plan_app
+
+    host.prober.broken = True
+    host.release(V2)
+    context = Context(ports=host.ports(), settings=host.settings, spec=host.specs[0])
+    seen = plan_app(context, host.engine.look())
+    assert [hold.reason for hold in seen.plan.holds] == ["prior-unhealthy"]
+    assert "approve" in seen.plan.holds[0].clears_when
+    assert host.result() == f"unhealthy:{V1}"
+
+
+def test_a_pin_to_a_version_that_is_not_there_is_told(host: Host) -> None:
+    recipe = host.specs[0].recipe.model_copy(update={"track": "9.9.9+9"})
+    host.specs[0] = host.specs[0].model_copy(update={"recipe": recipe})
+    assert host.result() == "noop-healthy"
+    assert ["9.9.9+9" in str(alert.evidence) for alert in host.alerts()] == [True]
