@@ -184,7 +184,7 @@ def test_a_signal_ends_the_command_and_the_realm_goes(sso: Sso) -> None:
 
 def test_a_token_that_ran_out_in_the_middle_of_a_batch_is_renewed(sso: Sso) -> None:
     keeper = sso.keeper()
-    admin = keeper.realms._connected()  # type: ignore[attr-defined]
+    admin = keeper.realms._connect()  # type: ignore[attr-defined]
     admin.update_realm("master", {"accessTokenLifespan": 1})
     try:
         keeper = sso.keeper()
@@ -195,7 +195,7 @@ def test_a_token_that_ran_out_in_the_middle_of_a_batch_is_renewed(sso: Sso) -> N
         keeper.realms.create("notes-aaaaaa", keeper.store.owner)
         assert keeper.realms.delete("notes-aaaaaa")
     finally:
-        sso.keeper().realms._connected().update_realm("master", {"accessTokenLifespan": 60})  # type: ignore[attr-defined]
+        sso.keeper().realms._connect().update_realm("master", {"accessTokenLifespan": 60})  # type: ignore[attr-defined]
 
 
 def test_a_name_that_is_taken_is_told_apart(sso: Sso) -> None:
