@@ -12,15 +12,13 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import urllib.error
-import urllib.request
 import zipfile
 from pathlib import Path
 
 from tests.systemd.host import cache, mirror
 
 SUITE = "bookworm"
-MAVEN = "https://repo1.maven.org/maven2/org/keycloak/keycloak-quarkus-dist"
+DEPENDENCY_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
 _SLIM = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "locale", "info")]
 
 POSTGRES_ENTRYPOINT = """#!/bin/bash
@@ -108,31 +106,19 @@ def built(reference: str, dockerfile: str, context: dict[str, Path | str]) -> st
     return reference
 
 
-def checksum(url: str) -> tuple[str, str]:
-    """The best checksum that lies beside a file: mirrors do not always have all that its makers published."""
-    for kind in ("sha512", "sha256", "sha1"):
-        try:
-            with urllib.request.urlopen(f"{url}.{kind}", timeout=60) as answer:
-                return kind, answer.read().decode().split()[0]
-        except urllib.error.HTTPError as exc:
-            if exc.code != 404:
-                raise
-    raise urllib.error.URLError(f"{url} has no checksum beside it")
-
-
-def downloaded(url: str, name: str) -> Path:
-    """A file from the web with the checksum that lies beside it."""
+def from_maven(artifact: str, name: str) -> Path:
+    """An artifact as Maven fetches it here, which refuses one whose checksum differs."""
     path = cache() / name
     if not path.exists():
-        kind, wanted = checksum(url)
-        made = path.with_suffix(f".{os.getpid()}.part")
-        total = hashlib.new(kind)
-        with urllib.request.urlopen(url, timeout=120) as answer, made.open("wb") as out:
-            while part := answer.read(1 << 20):
-                total.update(part)
-                out.write(part)
-        assert total.hexdigest() == wanted, f"{url}: checksum differs"
-        made.rename(path)
+        with tempfile.TemporaryDirectory(dir=cache()) as made:
+            subprocess.run(
+                ["mvn", "-q", "-B", "-C", DEPENDENCY_COPY, f"-Dartifact={artifact}", f"-DoutputDirectory={made}"],
+                check=True,
+                timeout=600,
+                cwd=made,
+            )
+            [copied] = Path(made).iterdir()
+            copied.rename(path)
     return path
 
 
@@ -140,7 +126,7 @@ def keycloak(prefix: str, version: str) -> str:
     """Keycloak as its makers publish it, built for PostgreSQL."""
     base = imported("ci-warm-live/jre:17", debian("jre", ["openjdk-17-jre-headless", "ca-certificates"]))
     dist = f"keycloak-{version}"
-    archive = downloaded(f"{MAVEN}/{version}/keycloak-quarkus-dist-{version}.tar.gz", f"{dist}.tar.gz")
+    archive = from_maven(f"org.keycloak:keycloak-quarkus-dist:{version}:tar.gz", f"{dist}.tar.gz")
     dockerfile = (
         f"FROM {base}\nADD dist.tar.gz /opt/\n"
         f"RUN mv /opt/{dist} /opt/keycloak && /opt/keycloak/bin/kc.sh build --db=postgres --health-enabled=true\n"
