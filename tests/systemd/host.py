@@ -200,7 +200,7 @@ class SystemHost:
         ]
         options = [option for bind in binds for option in ("--volume", bind)]
         tmpfs = [option for path in ("/run:exec", "/run/lock", "/tmp:exec") for option in ("--tmpfs", path)]
-        # Each by its name: engines since 28 refuse a capability to be dropped where ALL is added.
+        # Each by its name: Engine 20.10 means by ALL also what the machine lacks, and 28 refuses to drop what it lacks.
         rights = [option for name in capabilities() for option in ("--cap-add", name)]
         free = [
             option
