@@ -4,7 +4,11 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
 from reconciler import doctor
+
+pytestmark = pytest.mark.repository
 
 ROOT = Path(__file__).parents[2]
 

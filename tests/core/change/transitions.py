@@ -1,13 +1,12 @@
 """Builds docs/transitions.md from the code, so that the page cannot tell another story than the program.
 
-`python -m tests.core.change.transitions --write` writes the page anew; a test compares it with what is built here.
+`python -m tests.core.change.transitions >docs/transitions.md` writes the page anew; a test compares it with what is built here.
 """
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
-from pathlib import Path
 from typing import Any
 
 from reconciler.core.change import outcome, transaction
@@ -18,8 +17,7 @@ from reconciler.model.memory import Memory
 from reconciler.model.result import Result, ResultKind, held
 from tests.builders import NOW, journal, memory, release
 
-PAGE = Path(__file__).parents[3] / "docs" / "transitions.md"
-COMMAND = "python -m tests.core.change.transitions --write"
+COMMAND = "python -m tests.core.change.transitions >docs/transitions.md"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,6 +314,4 @@ def _id(step: Step) -> str:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] != ["--write"]:
-        raise SystemExit(f"usage: {COMMAND}")
-    PAGE.write_text(build())
+    sys.stdout.write(build())
