@@ -1,6 +1,6 @@
 """Builds docs/transitions.md from the code, so that the page cannot tell another story than the program.
 
-`python -m tests.core.change.transitions >docs/transitions.md` writes the page anew; a test compares it with what is built here.
+`python -m tests.core.change.transitions >docs/transitions.md` writes the page anew; a test compares both.
 """
 
 import sys
