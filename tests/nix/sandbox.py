@@ -62,6 +62,8 @@ def source(into: Path) -> Path:
         if (PROJECT / name).is_file() and any(Path(name).is_relative_to(path) for path in kept):
             (into / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(PROJECT / name, into / name)
+            # As the store has it, whatever the umask of this checkout.
+            (into / name).chmod(0o755 if (PROJECT / name).stat().st_mode & 0o100 else 0o644)
     return into
 
 
