@@ -56,6 +56,7 @@ def has_lost_its_snapshot(canonical: Canonical, snapshot: str | None) -> bool:
 def judge(seen: CanonicalFacts) -> CanonicalAssessment:
     """Decide. Who used it and holds no lock any more is dead, unless it was somebody by hand."""
     use, canonical = seen.use, seen.canonical
+    # First of all what a run left deployed: as long as it writes, nothing else that we see of the data lasts.
     if use is not None and use.by != MANUAL and (seen.services or canonical is None):
         return CanonicalAssessment(status=Status.INTERRUPTED, reason=f"{use.by} died with it", act=Act.RECOVER)
     if seen.services:
@@ -67,6 +68,7 @@ def judge(seen: CanonicalFacts) -> CanonicalAssessment:
                 status=Status.ABSENT, reason="cold, and the recipe has no release", act=Act.NO_RELEASE
             )
         return CanonicalAssessment(status=Status.ABSENT, reason="cold: nothing was promoted yet", act=Act.SEED)
+    # Volumes carry the stack's name: seeded anew under another one, the known-good data would be orphaned.
     if canonical.stack != seen.stack:
         reason = f"the spec names stack {seen.stack}, its data belongs to stack {canonical.stack}"
         return CanonicalAssessment(status=Status.UNKNOWN, reason=reason, act=Act.MOVED)

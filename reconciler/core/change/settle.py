@@ -203,6 +203,7 @@ def _unfinished(want: Expected, marks: Mapping[str, ServiceMark], stack: StackOb
         service = stack.service(name)
         if service is None:
             return f"service {name}"
+        # An update that began before our deploy says nothing of it: the engine keeps the last one's state for ever.
         update = service.update
         if (
             update is not None
@@ -218,11 +219,13 @@ def _unfinished(want: Expected, marks: Mapping[str, ServiceMark], stack: StackOb
             # The engine does not count a task that waits for its restart, so its own figure may say 0.
             coming = sum(task.desired_state in (RUNNING, "ready") for task in own)
             wanted = max(service.desired, coming, 1)
+        # A migration that ended well is done; the main service that ended is an app that is not there.
         one_shot = service.mode.is_job or (service.restart_condition in ("none", "on-failure") and name != want.main)
         have = len(running) + (len(done) if one_shot else 0)
         if have < wanted:
             states = ", ".join(sorted({task.state for task in own if task.state in _COMING})) or "no task yet"
             return f"service {name} {have}/{wanted} ({states})"
+        # While a task of the old release still runs, it may answer probes and write to the volumes.
         stale = [
             t for t in stack.tasks_of(service) if t not in own and t.state == RUNNING and t.desired_state == RUNNING
         ]

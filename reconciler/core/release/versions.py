@@ -122,12 +122,14 @@ def choose(
         (v for v in map(parse, tags.annotated) if v and in_track(v, policy.track, prerelease=policy.prerelease)),
         reverse=True,
     )
+    # A pin is an operator's own word, so it alone may lead below what runs; the gate still judges the way there.
     exact = not (policy.track == "latest" or policy.track.endswith(".x"))
     newer = [v for v in wanted if running is None or exact or v > running]
     if not newer:
         if running is not None and running.text not in tags.annotated:
             evidence.append(f"tag {running.text}, which runs, is no longer in the repository; nothing is downgraded")
         return Choice(candidate=running, evidence=tuple(evidence))
+    # What was approved goes before what is newer: an operator looked at that release and at no other.
     approved = next((v for v in newer if v.text in policy.approved), None)
     ripe = [v for v in newer if age_s(seen.get(v.text), now) >= policy.cooldown_s]
     best = approved or (ripe[0] if ripe else newer[0])

@@ -30,6 +30,7 @@ def collect_upgrade_facts(context: Context, facts: AppFacts, assessment: Assessm
     if reconfigures and facts.known is not None:
         commit = facts.known.release.commit  # the release that runs, wherever its tag points now
     rendered, problem = _render(context, version, commit, facts.recipe_problem if not commit else None)
+    # Data of a stack that we have no known-good release for: nothing says that the release which wrote it was well.
     leftover = _find_leftover(context, facts, rendered)
     return UpgradeFacts(
         version=version,
@@ -43,6 +44,7 @@ def collect_upgrade_facts(context: Context, facts: AppFacts, assessment: Assessm
         images_new=images.lookup_new(context, rendered) if rendered else (),
         images_prior=images.lookup_release(context, facts.known.release) if facts.known else (),
         missing=_find_missing(context, facts, rendered) if rendered else (),
+        # New settings are often the cure of an app that fails; waiting for it to be well first would lock it out.
         prior_healthy=(assessment.status is not Status.FAILED or reconfigures) and not leftover,
         prior_detail=_describe_prior(leftover, assessment),
         changes_release=not reconfigures,
