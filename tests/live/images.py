@@ -19,6 +19,7 @@ from tests.systemd.host import cache, mirror
 
 SUITE = "bookworm"
 DEPENDENCY_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
+# Not man: the JRE links into its folders.
 _SLIM = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "locale", "info")]
 
 POSTGRES_ENTRYPOINT = """#!/bin/bash

@@ -19,7 +19,7 @@ from typing import Any
 import nixeval  # type: ignore[import-untyped] # a wheel of the snix evaluator without types
 
 from tests.nix import installed
-from tests.systemd.host import cache, mirror
+from tests.systemd.host import cache, debian
 
 PROJECT = Path(__file__).parents[2]
 SUITE, PYTHON = "trixie", "3.13"
@@ -73,22 +73,7 @@ def tree() -> Path:
     path = cache() / f"sandbox-{SUITE}-{hashlib.sha256(repr(wanted).encode()).hexdigest()[:12]}"
     if not path.exists():
         made = path.with_suffix(f".{os.getpid()}.part")
-        subprocess.run(
-            [
-                "mmdebstrap",
-                "--quiet",
-                "--variant=minbase",
-                "--mode=root",
-                f"--include={','.join(wanted)}",
-                "--dpkgopt=path-exclude=/usr/share/doc/*",
-                "--dpkgopt=path-exclude=/usr/share/man/*",
-                SUITE,
-                str(made),
-                mirror(),
-            ],
-            check=True,
-            timeout=600,
-        )
+        debian(SUITE, wanted, made, "--format=directory")
         made.rename(path)
     return path
 

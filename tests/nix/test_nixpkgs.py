@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import missing
 from tests.nix.evaluation import write_host_flake, wrong
 from tests.systemd.host import cache as cached
 from tests.systemd.host import mirror
@@ -45,7 +46,7 @@ def nix() -> list[str]:
     if shutil.which("nix-instantiate"):
         return ["nix-instantiate"]
     if shutil.which("mmdebstrap") is None or os.geteuid() != 0:
-        pytest.skip("no nix-instantiate here, and no mmdebstrap with root to take Debian's")
+        missing("there is no nix-instantiate, and no mmdebstrap with root to take Debian's")
     tree = cached() / "nix-trixie"
     if not tree.exists():
         made = tree.with_suffix(f".{os.getpid()}.part")

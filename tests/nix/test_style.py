@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import missing
 from tests.systemd.host import cache
 
 PROJECT = Path(__file__).parents[2]
@@ -59,7 +60,7 @@ def test_each_of_them_is_seen(text: str, what: str) -> None:
 )
 def test_formatted_and_nothing_unused(crate: str, argv: list[str]) -> None:
     if shutil.which("cargo") is None:
-        pytest.skip("no cargo here to build the formatter with")
+        missing("there is no cargo to build the formatter with")
     root = cache() / "cargo"
     if not (root / "bin" / argv[0]).exists():
         command = ["cargo", "install", "--quiet", "--locked", "--root", str(root), crate]

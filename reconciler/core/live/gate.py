@@ -168,12 +168,13 @@ def _prior(spec: AppSpec, candidate: UpgradeFacts, *, approved: bool) -> Iterato
         )
 
 
+def _unavailable(images: Sequence[ImageLookup]) -> list[str]:
+    """What could not be started: neither on the engine nor known to be in its registry."""
+    return [f"{i.reference} ({i.error or 'not found'})" for i in images if not i.local and i.exists is not True]
+
+
 def _preflight(candidate: UpgradeFacts) -> Iterator[Hold]:
-    gone = [
-        f"{i.reference} ({i.error or 'not found'})"
-        for i in candidate.images_new
-        if not i.local and i.exists is not True
-    ]
+    gone = _unavailable(candidate.images_new)
     if gone:
         yield Hold(
             reason=HoldReason.PREFLIGHT,
@@ -181,11 +182,7 @@ def _preflight(candidate: UpgradeFacts) -> Iterator[Hold]:
             clears_when="the image is in its registry and the registry answers",
         )
     # A rollback must not need the network, so a registry that could serve the prior image is no way back by itself.
-    lost = [
-        f"{i.reference} ({i.error or 'not found'})"
-        for i in candidate.images_prior
-        if not i.local and i.exists is not True
-    ]
+    lost = _unavailable(candidate.images_prior)
     if lost:
         yield Hold(
             reason=HoldReason.PREFLIGHT,
