@@ -181,7 +181,7 @@ def _preflight(candidate: UpgradeFacts) -> Iterator[Hold]:
             detail=f"new image cannot be pulled: {', '.join(gone)}",
             clears_when="the image is in its registry and the registry answers",
         )
-    # A rollback must not need the network, so a registry that could serve the prior image is no way back by itself.
+    # A rollback must not need the network: what only a registry has is pulled before anything is touched.
     lost = _unavailable(candidate.images_prior)
     if lost:
         yield Hold(
