@@ -119,6 +119,25 @@ def test_a_momentary_green_is_not_enough() -> None:
     assert isinstance(run(looks), Failed)
 
 
+EVERYWHERE = ServiceMode.GLOBAL
+UNFINISHED_GLOBAL = [
+    ("no task yet, and the engine's own figure is 0", [service(mode=EVERYWHERE, replicas=0, desired=0)], "0/1"),
+    ("on one node of two", [service(mode=EVERYWHERE, replicas=0, desired=2), task()], "1/2"),
+    (
+        "one waits for its restart, which the engine's own figure leaves out",
+        [service(mode=EVERYWHERE, replicas=0, desired=1), task(), task("ready", id="second", desired_state="ready")],
+        "1/2",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "parts", "have"), UNFINISHED_GLOBAL, ids=[row[0] for row in UNFINISHED_GLOBAL])
+def test_a_global_service_is_waited_for_on_every_node(name: str, parts: list[Any], have: str) -> None:
+    verdict = run(steady(*parts))
+    assert isinstance(verdict, Moving)
+    assert verdict.waiting_for.startswith(f"service app {have} (")
+
+
 def test_an_update_under_way_is_waited_for() -> None:
     assert run(steady(service(update=update("updating")), task()), marks=MARK) == Moving(
         waiting_for="the update of service app"
