@@ -212,6 +212,13 @@ def test_the_policy_refuses_what_the_spec_does_not_allow(service: str, allowance
     assert allowance in {name for name, _ in found.policy}
 
 
+@pytest.mark.parametrize("body", ["{external: true, name: host}", "{external: {name: host}}"])
+def test_the_hosts_own_network_is_refused_under_any_key(body: str) -> None:
+    text = f"services: {{app: {{image: x, networks: [lan]}}}}\nnetworks: {{lan: {body}}}\n"
+    _, found = rendered({**FILES, "compose.yml": text.encode()})
+    assert ("host-network", "networks.lan") in found.policy
+
+
 def test_merging_agrees_with_the_deploy_tool() -> None:
     """A differential test: our one document against what the CLI makes of the same files."""
     probe = (
