@@ -14,6 +14,7 @@ from reconciler.adapters.swarm import services as swarm_services
 from reconciler.adapters.swarm.client import SwarmClient
 from reconciler.adapters.swarm.containers import Hastener
 from reconciler.model.base import Json
+from reconciler.model.disturbance import NodeObs
 from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.ids import AppName, RunName, StackName
 from reconciler.model.observed import ImageObs, Inventory, StackObs, VolumeObs, World
@@ -50,32 +51,35 @@ class SwarmEngine(Engine, Containers):
 
     @override
     def look(self) -> World:
-        """Four calls, however many apps."""
+        """Five calls, however many apps."""
         info = self._manager()
         services = self.client.read("services", "services", status=True)
         tasks = self.client.read("tasks", "tasks")
         listed = self.client.read("volumes", "volumes").get("Volumes") or []
         volumes = [parse.volume(raw, local=self.client.is_local) for raw in listed]
+        nodes = self._nodes()
         return World(
             at=datetime.now(UTC),
             engine=f"docker {info.get('ServerVersion', '?')}",
             node_id=info["Swarm"].get("NodeID", ""),
-            stacks=parse.stacks(services, tasks),
+            stacks=parse.stacks(services, tasks, nodes),
             volumes={volume.name: replace(volume, node=info["Swarm"].get("NodeID", "")) for volume in volumes},
             taken_ports=parse.taken_ports(services, tasks),
+            nodes=nodes,
         )
+
+    def _nodes(self) -> tuple[NodeObs, ...]:
+        return tuple(parse.node(raw) for raw in self.client.read("nodes", "nodes"))
 
     @override
     def observe_stack(self, stack: StackName) -> StackObs:
-        """Three filtered calls."""
+        """Three filtered calls, and one for the nodes."""
         label = parse.of_stack(stack)
         services = self.client.read("services", "services", filters=label, status=True)
         tasks = self.client.read("tasks", "tasks", filters=label)
         containers = self.client.read("containers", "containers", all=True, filters=label)
         seen = parse.stacks(services, tasks).get(stack, StackObs())
-        return StackObs(
-            services=seen.services, tasks=seen.tasks, containers=tuple(parse.container(raw) for raw in containers)
-        )
+        return replace(seen, containers=tuple(parse.container(raw) for raw in containers), nodes=self._nodes())
 
     @override
     def hasten(self, seen: StackObs) -> None:

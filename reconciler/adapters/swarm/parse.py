@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from reconciler.core.release.digest import digest
 from reconciler.model.base import Json
+from reconciler.model.disturbance import NodeObs
 from reconciler.model.ids import StackName
 from reconciler.model.observed import (
     NOT_THERE,
@@ -130,6 +131,17 @@ def task(raw: Json) -> TaskObs:
         node_id=raw.get("NodeID", ""),
         grace_s=_grace_s(raw["Spec"]),
         slot=str(raw.get("Slot") or raw.get("NodeID", "")),
+        created_at=instant(raw.get("CreatedAt")),
+    )
+
+
+def node(raw: Json) -> NodeObs:
+    """One `GET /nodes` entry."""
+    return NodeObs(
+        id=raw["ID"],
+        changed_at=instant(raw.get("UpdatedAt")),
+        takes_tasks=(raw.get("Status") or {}).get("State") == "ready"
+        and (raw.get("Spec") or {}).get("Availability") == "active",
     )
 
 
@@ -158,7 +170,9 @@ def volume(raw: Json, *, local: bool) -> VolumeObs:
     )
 
 
-def stacks(services: Sequence[Json], tasks: Sequence[Json]) -> dict[StackName, StackObs]:
+def stacks(
+    services: Sequence[Json], tasks: Sequence[Json], nodes: tuple[NodeObs, ...] = ()
+) -> dict[StackName, StackObs]:
     """Group everything that belongs to a stack."""
     found = [service(raw) for raw in services]
     owner = {one.id: one.stack for one in found}
@@ -172,6 +186,6 @@ def stacks(services: Sequence[Json], tasks: Sequence[Json]) -> dict[StackName, S
         if stack:
             by_stack_tasks.setdefault(stack, []).append(task(raw))
     return {
-        name: StackObs(services=tuple(ones), tasks=tuple(by_stack_tasks.get(name, ())))
+        name: StackObs(services=tuple(ones), tasks=tuple(by_stack_tasks.get(name, ())), nodes=nodes)
         for name, ones in by_stack.items()
     }

@@ -47,6 +47,7 @@ def act(context: Context, planned: PlannedApp, train: str | None) -> Outcome:
         Interrupted: asked to stop; a journal may stay for the next start.
     """
     action, facts = planned.plan.action, planned.facts
+    _end_watch(context, planned)
     match action:
         case Nothing(result=result, ok=ok):
             evidence = (planned.assessment.reason, *planned.assessment.evidence)
@@ -66,6 +67,15 @@ def act(context: Context, planned: PlannedApp, train: str | None) -> Outcome:
             return _in_turn(context, lambda: roll_back(context, facts, reason))
         case Upgrade() | Deploy():
             return _take(context, planned, train)
+
+
+def _end_watch(context: Context, planned: PlannedApp) -> None:
+    """Write down that the bake watch is over, once a pass after its end saw the app well."""
+    known, now = planned.facts.known, context.ports.clock.now()
+    if known is None or known.baked or now < known.ends_watch(context.spec.upgrade.bake):
+        return
+    if planned.assessment.status in (Status.IN_SYNC, Status.OUT_OF_SYNC):
+        context.ports.store.put_known_good(known.model_copy(update={"baked": True}))
 
 
 def _take(context: Context, planned: PlannedApp, train: str | None) -> Outcome:
@@ -126,6 +136,7 @@ def _journal(context: Context, change: Change, **fields: object) -> Journal:
         desired="",
         started_at=now,
         actor=context.actor,
+        bake_s=context.spec.upgrade.bake,
     )
     return base.model_copy(update=fields)
 
