@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.demo.story import free_port
-from tests.lab import until
+from tests.waiting import until
 
 IN_CI = os.environ.get("CI") == "true"
 

@@ -7,7 +7,7 @@ from reconciler.adapters.swarm.containers import Hastener
 from reconciler.model.errors import ActError
 from reconciler.model.observed import ContainerObs, StackObs, TaskObs
 from tests.builders import NOW
-from tests.lab import until
+from tests.waiting import until
 
 
 class Client:

@@ -16,11 +16,11 @@ from reconciler.demo import recipes
 from reconciler.engine.testrun.realms import RealmContext
 from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.ids import AppName, StackName
-from tests.lab import until
 from tests.live import images
 from tests.live.ingress import Ingress
 from tests.live.keycloak import QUICK, Keycloak
 from tests.live.site import PREFIX, Site, site
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.swarm,

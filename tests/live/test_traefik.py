@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import until
 from tests.live import images
 from tests.live.ingress import Ingress
 from tests.live.site import PREFIX, site
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.swarm,

@@ -22,7 +22,7 @@ from reconciler.demo import recipes
 from reconciler.model.ids import StackName
 from reconciler.model.observed import TaskObs
 from reconciler.model.settings import Limits
-from tests.lab import until
+from tests.waiting import until
 
 pytestmark = [pytest.mark.swarm, pytest.mark.usefixtures("swarm")]
 _LIMIT = 5

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.conftest import missing
-from tests.lab import until
+from tests.waiting import until
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
