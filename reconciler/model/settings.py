@@ -84,6 +84,8 @@ class RunSettings(Strict):
     keep_failed: Seconds = Field(86400.0, ge=0, description="how long --keep-on-failure keeps a red run up")
     keep_reports: int = Field(200, ge=1, description="reports of finished runs that stay on disk")
     inflight: Seconds = Field(900.0, gt=0, description="a canonical that is being seeded is not asked for again")
+    teardown: Seconds = Field(120.0, ge=0, description="a run goes on removing its own stack, or waits for the engine")
+    reap: Seconds = Field(20.0, ge=0, description="the reaper goes on removing one dead run; it comes again")
     check_output: int = Field(4 << 20, ge=1024, description="bytes of a check's output that its log keeps")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler import app as composition
+from reconciler.adapters.clock import SystemClock
 from reconciler.engine.host import one_pass
 from reconciler.engine.testrun import cold, quick
 from reconciler.engine.testrun import plan as testrun_plan
@@ -46,9 +47,9 @@ class Program:
     def daemon_log(self) -> Path:
         return self.home / "daemon.log"
 
-    def build(self, effect: Callable[[str], None] = no_effect) -> composition.App:
+    def build(self, effect: Callable[[str], None] = no_effect, clock: SystemClock | None = None) -> composition.App:
         """The program as a fresh process would build it."""
-        return composition.build(self.config, self.state, effect=effect)
+        return composition.build(self.config, self.state, effect=effect, clock=clock)
 
     @property
     def containers(self) -> Containers:
@@ -78,9 +79,16 @@ class Program:
         """
         return _killed(self.reconcile, at)
 
-    def test(self, mode: str = "cold", effect: Callable[[str], None] = no_effect, **asked: Any) -> Run:
-        """A test run of the canonical in this process."""
-        app = self.build(effect)
+    def test(
+        self,
+        mode: str = "cold",
+        effect: Callable[[str], None] = no_effect,
+        *,
+        app: composition.App | None = None,
+        **asked: Any,
+    ) -> Run:
+        """A test run of the canonical in this process; by `app`, if the test has put together its own."""
+        app = app or self.build(effect)
         environment = composition.run_environment(app)
         app.ports.recipes.fetch(app.spec(self.app).recipe.url)
         request = testrun_plan.RunRequest(spec=app.spec(self.app), mode=RunMode(mode), actor="test", **asked)

@@ -63,7 +63,7 @@ def test_a_check_that_cannot_be_its_user_is_the_hosts_fault_and_not_red(
     with pytest.raises(ActError, match="no such user") as found:
         checks.run(replace(asked, user="nobody-of-that-name"))
     assert found.value.host_fault
-    monkeypatch.setattr("reconciler.adapters.checks.subprocess.Popen", refused)
+    monkeypatch.setattr(subprocess, "Popen", refused)
     with pytest.raises(ActError, match="CAP_SETUID"):
         checks.run(replace(asked, user="nobody"))
     assert checks.run(asked).detail.endswith("cannot be started: Operation not permitted")

@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
 from reconciler import app as composition
-from reconciler.engine.clocks import LimitedClock
-from reconciler.model.errors import DeadlineError, Interrupted
+from reconciler.adapters.clock import SystemClock
+from reconciler.model.errors import Interrupted
 from tests.hosts.engine_host import V2, V3, EngineHost
 from tests.runs.scenes import whole
 
@@ -93,22 +94,27 @@ def test_a_red_run_takes_the_green_back(small: EngineHost) -> None:
     assert greens.releases == {} and greens.last is None
 
 
-def test_a_promotion_at_its_deadline_leaves_the_old_canonical_whole(
-    small: EngineHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class LeapingClock(SystemClock):
+    """Real time, until it leaps."""
+
+    leap_s = 0.0
+
+    @override
+    def monotonic(self) -> float:
+        return super().monotonic() + self.leap_s
+
+
+def test_a_promotion_at_its_deadline_leaves_the_old_canonical_whole(small: EngineHost) -> None:
     assert small.program.test().promoted
     before, data = small.observed.canonical(), small.observed.digest()
     small.release(V3, SCHEMA="3")
-    late: list[str] = []
-    real = LimitedClock.wait
+    clock = LeapingClock()
 
-    def wait(self: LimitedClock, seconds: float) -> None:
-        if late:
-            raise DeadlineError("the run took longer than its deadline")
-        real(self, seconds)
+    def effect(name: str) -> None:
+        if name == "promote:emptied":
+            clock.leap_s = 24 * 3600.0
 
-    monkeypatch.setattr(LimitedClock, "wait", wait)
-    run = small.program.test(effect=lambda name: late.append(name) if name == "promote:emptied" else None)
+    run = small.program.test(app=small.program.build(effect, clock))
     assert (run.result, run.promoted) == ("green", False)
     assert small.observed.left() == [] and (small.observed.canonical(), small.observed.digest()) == (before, data)
 

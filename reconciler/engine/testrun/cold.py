@@ -61,7 +61,9 @@ def _install_unasked(session: RunSession) -> None:
 
 
 def _clean(session: RunSession) -> Sequence[str]:
-    return teardown.remove_stack(unstoppable(session.environment.ports), session.report.run, session.environment.specs)
+    environment = session.environment
+    patience = teardown.own_patience(environment.settings.runs)
+    return teardown.remove_stack(unstoppable(environment.ports), session.report.run, environment.specs, patience)
 
 
 def _after(session: RunSession) -> None:

@@ -19,6 +19,7 @@ from reconciler.engine.testrun.environment import RunEnvironment
 from reconciler.model.app import AppSpec
 from reconciler.model.errors import ActError, Interrupted, LockBusy, ObserveError, ReconcilerError, StateError
 from reconciler.model.ids import HOST, RunName, StackName
+from reconciler.model.settings import RunSettings
 from reconciler.model.testrun import Run, RunMode, RunResult
 from reconciler.state.runs import RunHandle
 
@@ -34,12 +35,17 @@ class Patience:
     away: float
 
 
-OWN = Patience(removing=120.0, away=120.0)
-REAPER = Patience(removing=20.0, away=0.0)
-"""The reaper comes again; it must not keep passes waiting."""
+def own_patience(settings: RunSettings) -> Patience:
+    """How long a run goes on with its own stack."""
+    return Patience(removing=settings.teardown, away=settings.teardown)
 
 
-def remove_stack(ports: Ports, run: Run, specs: Sequence[AppSpec], patience: Patience = OWN) -> tuple[str, ...]:
+def _reapers_patience(settings: RunSettings) -> Patience:
+    # The reaper comes again, and passes wait while it works: an engine that is away now is left to the next time.
+    return Patience(removing=settings.reap, away=0.0)
+
+
+def remove_stack(ports: Ports, run: Run, specs: Sequence[AppSpec], patience: Patience) -> tuple[str, ...]:
     """Remove a cold run's stack whole; what is still there when patience ends, by name."""
     declared = {spec.stack_name for spec in specs}
     if run.mode is not RunMode.COLD or StackName(run.stack) in declared:
@@ -160,7 +166,7 @@ def _remove(environment: RunEnvironment, handle: RunHandle, run: Run) -> Run:
         )
     environment.checks.end(run.run)
     left = (
-        remove_stack(environment.ports, run, environment.specs, REAPER)
+        remove_stack(environment.ports, run, environment.specs, _reapers_patience(environment.settings.runs))
         if run.mode is RunMode.COLD
         else _canonical(environment, run)
     )
