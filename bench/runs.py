@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reconciler.demo import recipes
+from reconciler.demo.host import free_port
 from reconciler.demo.recipes import Version
-from reconciler.demo.story import free_port
 from reconciler.engine.canonical import operate
 from reconciler.engine.context import Context
 from tests.hosts.engine_host import V1, V2, EngineHost, engine_host

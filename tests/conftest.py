@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.demo.story import free_port
+from reconciler.demo.host import free_port
 from tests.waiting import until
 
 IN_CI = os.environ.get("CI") == "true"

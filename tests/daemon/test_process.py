@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.demo.story import free_port
+from reconciler.demo.host import free_port
 from tests.daemon.scenes import QUICK, deployed
 from tests.hosts.engine_host import V1, V2, EngineHost, engine_host
 from tests.waiting import until

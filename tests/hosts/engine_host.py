@@ -12,8 +12,8 @@ from typing import Any
 from reconciler.adapters.embedded.engine import EmbeddedEngine
 from reconciler.adapters.swarm.engine import SwarmEngine
 from reconciler.demo import recipes
+from reconciler.demo.host import clear_stack, free_port
 from reconciler.demo.recipes import Recipe, Version
-from reconciler.demo.story import clear_stack, free_port
 from reconciler.model.ids import AppName, StackName
 from reconciler.model.testrun import RunMode
 from reconciler.ports.engine import Engine

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.demo.story import free_port
+from reconciler.demo.host import free_port
 from tests.hosts.engine_host import V1, V2, V3, EngineHost
 from tests.runs.scenes import slow, started, whole
 from tests.waiting import until

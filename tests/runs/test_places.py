@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.adapters.run_processes import RunProcesses
-from reconciler.demo.story import free_port
+from reconciler.demo.host import free_port
 from reconciler.model.errors import LockBusy
 from reconciler.model.ids import AppName
 from tests.hosts.engine_host import V2, EngineHost

@@ -1,8 +1,9 @@
 """Runs one service of the embedded engine until it is removed: `python supervisor.py FOLDER`. Effects: processes.
 
-A program of its own with the standard library alone, so that it starts in milliseconds and outlives whoever
-started it. It reads `service.json`, keeps the wanted number of tasks up and publishes `tasks.json`. Its children
-die with it (parent-death signal), so a dead supervisor never leaves a writer behind.
+A program of its own with the standard library alone, so that it starts in milliseconds and outlives the process that
+started it; in one file, because out of an archive it is started as text (`program.script`). It reads `service.json`,
+keeps the wanted number of tasks up and publishes `tasks.json`. Its children die with it (parent-death signal), so a
+dead supervisor never leaves a writer behind.
 """
 
 import contextlib
