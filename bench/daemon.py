@@ -106,7 +106,7 @@ def _run_all(host: EngineHost, app: composition.App, engine: SwarmEngine, image:
             mode={"Replicated": {"Replicas": 1}},
         )
         if number % 10 == 0:  # a hundred at once would keep the engine from answering
-            until(lambda: _running(engine) >= number, 300, f"{number} services run")  # noqa: B023
+            until(lambda: _running(engine) >= number, 300, f"{number} services run")  # noqa: B023 - called at once
     world = engine.look()
     for spec in app.specs:
         services = {s.name: s.spec_fingerprint for s in world.stack(spec.stack_name).services}
