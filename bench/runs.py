@@ -42,7 +42,7 @@ def bulky(mib: int) -> str:
 
 
 def quick_against_cold(host: EngineHost, mib: int) -> None:
-    """To the verdict: what comes after the last stage is the same for nobody."""
+    """To the verdict: what comes after the last stage differs from run to run."""
     for tag, schema in ((V1, "1"), (V2, "1")):
         host.release(tag, SCHEMA=schema, compose=bulky(mib))
     assert host.program.test().promoted

@@ -108,14 +108,14 @@ def test_the_daemon_tells_by_itself(host: EngineHost) -> None:
     host.set(relay=merged, fetch_every="1s", daemon={"interval": "1s", "jitter": "0s"})
     host.release("2.0.0+6.0.0")
     with host.program.daemon():
-        until(lambda: told(host), 30, "somebody was told")
+        until(lambda: told(host), 30, "a receiver was told")
     assert told(host)[0]["title"] == "warning: notes held-major"
 
 
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({}, "nobody to tell"),
+        ({}, "no receiver of alerts"),
         ({"apprise_file": "/nonexistent"}, "/nonexistent"),
         ({"command": "mail me"}, "relay.command"),
         ({"apprise_file": "relative"}, "relay.apprise_file"),

@@ -121,7 +121,7 @@ def test_a_run_that_ends_without_a_report_is_an_alert_until_one_begins(host: Eng
     copied.write_text(f'#!/bin/sh\ncase "$*" in *seed*) exit 3;; esac\nexec {inner} "$@"\n')
     right, host.program.executable = host.program.executable, (str(copied),)
     with host.program.daemon():
-        until(lambda: [a.reason for a in host.observed.alerts()] == ["run-lost"], 30, "somebody is told")
+        until(lambda: [a.reason for a in host.observed.alerts()] == ["run-lost"], 30, "an alert tells of it")
         [alert] = host.observed.alerts()
         assert alert.app == host.name and "ended with 3 and no report" in alert.evidence[0]
         assert str(copied) in alert.evidence[0] and "canonical seed" in alert.evidence[0]

@@ -98,7 +98,7 @@ def test_a_write_that_fails_is_never_taken_for_done(tmp_path: Path) -> None:
 
 @pytest.mark.swarm
 def test_a_frozen_and_a_killed_engine_are_unknown_and_nothing_is_lost(tmp_path: Path) -> None:
-    """A dockerd of our own in its own network namespace, so that freezing it harms nobody."""
+    """A dockerd of our own in its own network namespace, so that freezing it harms no other test."""
     if os.geteuid() != 0:
         missing("this test needs root")
     folder = Path(tempfile.mkdtemp(prefix="cw"))  # socket paths must be short

@@ -76,4 +76,4 @@ def test_waiting_for_a_port_is_not_being_forgotten_and_waking_changes_no_spec(
         looked = engine.look()
         return any(task.state == "running" for task in looked.stack(waiting).tasks)
 
-    until(runs, 30, "it has the port once nobody else has")
+    until(runs, 30, "it has the port once no other task has")

@@ -48,7 +48,7 @@ def test_what_a_hand_took_after_a_killed_run_is_left_to_it(small: EngineHost) ->
     assert small.program.command("runs", "reap").returncode == 0
     assert (small.observed.data() / "mine").exists() and state(small)["status"] == "in-use"
     refused = small.program.command("quick", small.name)
-    assert refused.returncode == 75 and "somebody uses it since" in refused.stderr
+    assert refused.returncode == 75 and "an operator uses it since" in refused.stderr
     assert small.program.command("canonical", "undeploy", small.name).returncode == 0
 
 
@@ -59,7 +59,7 @@ def test_services_without_a_mark_are_somebodys(small: EngineHost) -> None:
     (small.observed.data() / "mine").write_text("work by hand")
     assert small.program.reconcile() == "in-use"
     refused = small.program.command("quick", small.name)
-    assert refused.returncode == 75 and "nobody left a mark" in refused.stderr
+    assert refused.returncode == 75 and "no mark says who uses it" in refused.stderr
     assert (small.observed.data() / "mine").exists()
 
 

@@ -80,7 +80,7 @@ def test_a_cold_one_is_asked_for_once_and_seeded(host: EngineHost) -> None:
     ran = host.program.command("canonical", "seed", host.name)
     assert ran.returncode == 0 and f"promoted: {V2} is the canonical now" in ran.stdout
     assert host.program.reconcile() == "noop-idle"
-    # Lost again, it is asked for again without anybody's doing.
+    # Lost again, it is asked for again without an operator's doing.
     shutil.rmtree(host.state / host.name / "snapshot")
     assert host.program.reconcile() == "seeding"
     assert host.program.command("canonical", "seed", host.name).returncode == 0
@@ -336,7 +336,7 @@ def test_a_restore_copies_only_what_changed(small: EngineHost) -> None:
     app.snapshots.restore(name, volumes, "one")
     app.snapshots.forget_aside(volumes)
     assert small.observed.digest() == before and (root / "notes.txt").stat().st_ino == inode
-    assert not app.snapshots.is_untouched(name, volumes)  # nobody said so yet
+    assert not app.snapshots.is_untouched(name, volumes)  # not marked as untouched yet
     app.snapshots.remember(name, volumes)
     assert app.snapshots.is_untouched(name, volumes)
     (root / "notes.txt").touch()

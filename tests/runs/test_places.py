@@ -35,7 +35,7 @@ def test_all_places_for_tests_are_all(small: EngineHost) -> None:
 
 def test_waiting_for_a_place_asks_nobody(small: EngineHost) -> None:
     """A queued run has made its plan: it starts no process while it waits, and goes when its turn comes."""
-    held = small.program.build().ports.locks.slot(1, "somebody else")
+    held = small.program.build().ports.locks.slot(1, "another test")
     waiting = subprocess.Popen(small.program.argv("cold", small.name, "--wait", "60"), stdout=subprocess.DEVNULL)
     until(lambda: any(small.state.glob("recipes/*.git/HEAD")), 20)
     time.sleep(1.5)  # what is looked for is that nothing happens

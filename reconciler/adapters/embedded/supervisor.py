@@ -305,7 +305,7 @@ def main() -> None:
     """Take the service's lock and serve; a second supervisor of the same service ends at once."""
     folder = Path(sys.argv[1])
     lock = (folder / "supervisor.lock").open("a+")
-    for _ in range(50):  # somebody who asks whether we run holds it shared for an instant
+    for _ in range(50):  # a process that asks whether we run holds it shared for an instant
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             break

@@ -128,7 +128,7 @@ class SwarmEngine(Engine, Containers):
 
     @override
     def deploy(self, bundle: Bundle, workdir: Path) -> Deployed:
-        """The CLI keeps an image that somebody edited by hand, so that is set straight first."""
+        """The CLI keeps an image that was edited by hand, so that is set straight first."""
         for raw in swarm_services.services(self.client, StackName(bundle.stack)):
             spec = raw["Spec"]
             wanted = bundle.images.get(spec["Name"].removeprefix(f"{bundle.stack}_"))

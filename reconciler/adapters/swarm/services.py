@@ -148,7 +148,7 @@ def _remove(client: SwarmClient, raw: Json) -> None:
 
 
 def _halt(client: SwarmClient, raw: Json) -> None:
-    for _ in range(5):  # an update out of sequence means somebody was faster: read again
+    for _ in range(5):  # an update out of sequence means another writer was faster: read again
         if not halted(raw["Spec"]):
             return
         try:

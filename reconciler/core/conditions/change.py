@@ -85,7 +85,7 @@ class ChangeStalled(Condition):
     @property
     def clears_when(self) -> str:
         """Only a human ends it."""
-        return f"the cause is gone and somebody says ci-warm retry {self.app}"
+        return f"the cause is gone and the operator says ci-warm retry {self.app}"
 
     @property
     def key(self) -> tuple[str, ...]:

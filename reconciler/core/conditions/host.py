@@ -80,7 +80,7 @@ class SpecWrong(HostCondition):
 
 @dataclass(frozen=True, kw_only=True)
 class ChangeOrphaned(HostCondition):
-    """A change is under way for an app that is no longer declared: nobody would ever finish it."""
+    """A change is under way for an app that is no longer declared: no pass would ever finish it."""
 
     REASON: ClassVar[str] = "orphan"
 

@@ -9,7 +9,7 @@ from reconciler.model.alert import Severity
 
 @dataclass(frozen=True, kw_only=True)
 class RunLost(Condition):
-    """A test run ended without a report, so nobody would ever hear of it."""
+    """A test run ended without a report, so no other line tells of it."""
 
     REASON: ClassVar[str] = "run-lost"
 

@@ -78,7 +78,7 @@ def finish(handle: RunHandle, run: Run) -> Run:
 
 
 class Fate(StrEnum):
-    """What the reaper came to with one run. `ended`: somebody finished it meanwhile."""
+    """What the reaper came to with one run. `ended`: another process finished it meanwhile."""
 
     REMOVED = "removed"
     ALIVE = "alive"
@@ -89,7 +89,7 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Reaped:
-    """What the reaper did. `alive`: runs that hold their lock; `kept`: red ones that somebody wants to look at."""
+    """What the reaper did. `alive`: runs that hold their lock; `kept`: red ones that the operator wants to look at."""
 
     removed: Sequence[str]
     alive: Sequence[str]
@@ -122,7 +122,7 @@ def _reap_one(environment: RunEnvironment, run: Run, *, asked_for: bool) -> tupl
     handle = None
     try:
         handle = environment.runs.reopen(run.run, "ci-warm runs reap")
-        # Somebody may have finished it between the look and the lock.
+        # Another process may have finished it between the look and the lock.
         fresh = environment.runs.report(run.run)
         if fresh is None or fresh.torn_down:
             return Fate.ENDED, ()
@@ -143,7 +143,7 @@ def _reap_one(environment: RunEnvironment, run: Run, *, asked_for: bool) -> tupl
 
 
 def _tell(environment: RunEnvironment, left: Sequence[str]) -> None:
-    """What cannot be removed stays until somebody helps, so somebody is told; once, for all of it."""
+    """What cannot be removed stays until the operator helps, so the operator is told; once, for all of it."""
     alerts, now = environment.ports.alerts, environment.ports.clock.now()
     try:
         if not left:
