@@ -23,7 +23,8 @@ from reconciler.core.release import render
 from reconciler.engine.host.daemon import TICK
 from reconciler.model.memory import Memory, TagSeen
 from reconciler.model.release import KnownGood, Release
-from tests.lab import HEALTH, V1, Lab, lab, until
+from tests.hosts.engine_host import HEALTH, V1, EngineHost, engine_host
+from tests.waiting import until
 
 IDLE_S = float(os.environ.get("IDLE_S", "300"))
 
@@ -50,7 +51,7 @@ def idle(count: int = 100) -> None:
     """A hundred running apps, each probed in every pass, nothing to do: memory and processor of `ci-warm run`."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Fine)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    with tempfile.TemporaryDirectory() as made, lab(Path(made) / "lab", "swarm", stateful=False) as host:
+    with tempfile.TemporaryDirectory() as made, engine_host(Path(made) / "host", "swarm", stateful=False) as host:
         image = host.release(V1)
         (host.home / "etc" / "apps" / f"{host.name}.yaml").unlink()
         for number in range(count):
@@ -63,18 +64,18 @@ def idle(count: int = 100) -> None:
                 "health": {**HEALTH, "port": server.server_port, "path": "/"},
             }
             (host.home / "etc" / "apps" / f"{name}.yaml").write_text(json.dumps(spec))
-        app = host.build()
+        app = host.program.build()
         engine = app.ports.engine
         assert isinstance(engine, SwarmEngine)
         _run_all(host, app, engine, image)
-        with host.daemon() as process:
-            until(lambda: any(line["event"] == "pass" for line in host.log()), 120, "the first pass")
+        with host.program.daemon() as process:
+            until(lambda: any(line["event"] == "pass" for line in host.observed.log()), 120, "the first pass")
             until(lambda: json.loads((host.state / "status.json").read_text())["apps"], 60)
             results = {entry["result"] for entry in json.loads((host.state / "status.json").read_text())["apps"]}
             before, began = _cpu_s(process.pid), time.monotonic()
             process_waits(process, IDLE_S)
             spent = (_cpu_s(process.pid) - before) / (time.monotonic() - began)
-            passes = [line["elapsed_s"] for line in host.log() if line["event"] == "pass"]
+            passes = [line["elapsed_s"] for line in host.observed.log() if line["event"] == "pass"]
             say(f"idle daemon, {count} running apps: of one core", f"{100 * spent:.2f} %", "goal 0.5 %")
             say("  memory", f"{_rss_mib(process.pid):.0f} MiB", "goal 80 MiB")
             say(f"  passes, longest (s); results {results}", f"{len(passes)}, {max(passes):.2f}")
@@ -90,7 +91,7 @@ def process_waits(process: "subprocess.Popen[bytes]", seconds: float) -> None:
     raise AssertionError("the daemon ended")
 
 
-def _run_all(host: Lab, app: composition.App, engine: SwarmEngine, image: str) -> None:
+def _run_all(host: EngineHost, app: composition.App, engine: SwarmEngine, image: str) -> None:
     """Services that run, and records that say so: deploying a hundred apps one by one is not what is measured."""
     app.ports.recipes.fetch(host.recipe.url)
     commit = app.ports.recipes.tags(host.recipe.url).annotated[V1]
@@ -105,7 +106,7 @@ def _run_all(host: Lab, app: composition.App, engine: SwarmEngine, image: str) -
             mode={"Replicated": {"Replicas": 1}},
         )
         if number % 10 == 0:  # a hundred at once would keep the engine from answering
-            until(lambda: _running(engine) >= number, 300, f"{number} services run")  # noqa: B023
+            until(lambda: _running(engine) >= number, 300, f"{number} services run")  # noqa: B023 - called at once
     world = engine.look()
     for spec in app.specs:
         services = {s.name: s.spec_fingerprint for s in world.stack(spec.stack_name).services}
@@ -127,17 +128,17 @@ def _running(engine: SwarmEngine) -> int:
 
 def heal() -> None:
     """A service removed by hand, and no timer near: from the removal to the app that answers."""
-    with tempfile.TemporaryDirectory() as made, lab(Path(made) / "lab", "swarm") as host:
+    with tempfile.TemporaryDirectory() as made, engine_host(Path(made) / "host", "swarm") as host:
         host.set(daemon={"interval": "1h"})
         host.release(V1)
-        with host.daemon():
+        with host.program.daemon():
             until(lambda: (host.state / host.name / "last_good").exists(), 60)
-            until(lambda: host.log()[-1]["event"] == "pass", 30)
+            until(lambda: host.observed.log()[-1]["event"] == "pass", 30)
             subprocess.run(["docker", "service", "rm", f"{host.stack}_app"], check=True, capture_output=True)
             began = time.monotonic()
-            until(lambda: len(host.history()) == 2, 60)
+            until(lambda: len(host.observed.history()) == 2, 60)
             took = time.monotonic() - began
-        line = list(host.build().history.lines())[-1]
+        line = list(host.program.build().history.lines())[-1]
         say(
             "service removed by hand: to healed, of which deploying",
             f"{took:.2f} s, {line.elapsed_seconds:.2f} s",
@@ -147,11 +148,11 @@ def heal() -> None:
 
 def soak(passes: int = 10_000) -> None:
     """The daemon's own pass, ten thousand times on the embedded engine: memory, threads, file descriptors."""
-    with tempfile.TemporaryDirectory() as made, lab(Path(made) / "lab", "embedded") as host:
+    with tempfile.TemporaryDirectory() as made, engine_host(Path(made) / "host", "embedded") as host:
         host.release(V1)
         with daemon_app.daemon(host.home / "etc" / "config.yaml", host.state) as daemon:
             daemon._problems = {}
-            host.build().ports.recipes.fetch(host.recipe.url)
+            host.program.build().ports.recipes.fetch(host.recipe.url)
             sys.stdout.flush()
             quiet = os.dup(1)
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -30,7 +30,8 @@ from reconciler.model.release import KnownGood, Release
 from reconciler.model.settings import GitSettings, Settings
 from reconciler.model.snapshot import SnapshotManifest
 from reconciler.node.snapshots.store import FolderSnapshots
-from tests.lab import V1, V2, lab, until
+from tests.hosts.engine_host import V1, V2, engine_host
+from tests.waiting import until
 
 REPEATS = 3
 
@@ -194,24 +195,24 @@ def undeploy() -> None:
     """One service that ends at once when asked: what undeploying costs beyond that, against `stack rm`."""
     ours, theirs = [], []
     for number in range(REPEATS):
-        with tempfile.TemporaryDirectory() as made, lab(Path(made) / f"l{number}", "swarm") as host:
+        with tempfile.TemporaryDirectory() as made, engine_host(Path(made) / f"l{number}", "swarm") as host:
             host.release(V1)
-            host.reconcile()
-            engine, stack = host.build().ports.engine, host.stack
+            host.program.reconcile()
+            engine, stack = host.program.build().ports.engine, host.stack
             volumes = [f"{stack}_data"]
 
             def gone() -> bool:
-                return not [h for h in host.containers.holders(stack, volumes) if h.state != "exited"]  # noqa: B023
+                return not [h for h in host.program.containers.holders(stack, volumes) if h.state != "exited"]  # noqa: B023 - called in this turn of the loop
 
             began = time.monotonic()
             engine.undeploy(stack)
             until(gone)
             ours.append(time.monotonic() - began)
-            host.containers.remove_dead(engine.holders(stack, volumes))
-            host.reconcile()
+            host.program.containers.remove_dead(engine.holders(stack, volumes))
+            host.program.reconcile()
             began = time.monotonic()
             subprocess.run(["docker", "stack", "rm", stack], check=True, capture_output=True)
-            until(lambda: not host.containers.holders(stack, volumes))  # noqa: B023
+            until(lambda: not host.program.containers.holders(stack, volumes))  # noqa: B023 - called at once
             theirs.append(time.monotonic() - began)
     say("undeploy until nothing can write", f"{statistics.median(ours):.2f} s", "goal 0.5 s")
     say("  docker stack rm until the volume is free", f"{statistics.median(theirs):.2f} s")
@@ -219,12 +220,12 @@ def undeploy() -> None:
 
 def verdict() -> None:
     """From the container's end to the way back; and a missing image from the pass's begin to the refusal."""
-    with tempfile.TemporaryDirectory() as made, lab(Path(made) / "l", "swarm") as host:
+    with tempfile.TemporaryDirectory() as made, engine_host(Path(made) / "l", "swarm") as host:
         host.release(V1)
-        host.reconcile()
+        host.program.reconcile()
         host.release(V2, FAIL="before")
         seen: dict[str, float] = {}
-        host.reconcile(lambda point: seen.update({point: seen.get(point, time.time())}))
+        host.program.reconcile(lambda point: seen.update({point: seen.get(point, time.time())}))
         label = f"label=com.docker.stack.namespace={host.stack}"
         events = subprocess.run(
             [
@@ -250,7 +251,7 @@ def verdict() -> None:
         image = host.release("1.0.2+5.0.2")
         subprocess.run(["docker", "rmi", image], check=True, capture_output=True)
         host.images.remove(image)
-        took = timed(lambda: host.reconcile())
+        took = timed(lambda: host.program.reconcile())
         say("missing image: refused, nothing stopped, whole pass", f"{took:.2f} s")
 
 

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reconciler.demo import recipes
+from reconciler.demo.host import free_port
 from reconciler.demo.recipes import Version
-from reconciler.demo.story import free_port
 from reconciler.engine.canonical import operate
 from reconciler.engine.context import Context
-from tests.lab import V1, V2, Lab, lab
+from tests.hosts.engine_host import V1, V2, EngineHost, engine_host
 
 QUICK = {"min_healthy": "100ms", "successes": 1}
 
@@ -41,18 +41,18 @@ def bulky(mib: int) -> str:
     return json.dumps(document)
 
 
-def quick_against_cold(host: Lab, mib: int) -> None:
-    """To the verdict: what comes after the last stage is the same for nobody."""
+def quick_against_cold(host: EngineHost, mib: int) -> None:
+    """To the verdict: what comes after the last stage differs from run to run."""
     for tag, schema in ((V1, "1"), (V2, "1")):
         host.release(tag, SCHEMA=schema, compose=bulky(mib))
-    assert host.test().promoted
+    assert host.program.test().promoted
     # A branch, so that the cold run does not move the canonical between the two.
     host.recipe.git("checkout", "--quiet", "-b", "feature")
     image = host.image("5.0.2", SCHEMA="2")
     host.recipe.commit(Version(tag="feature", image=image, compose=bulky(mib).replace("IMAGE", image)))
-    cold = host.test(ref="feature")
-    quick = host.test("quick", ref="feature")
-    again = host.test("quick", ref="feature")
+    cold = host.program.test(ref="feature")
+    quick = host.program.test("quick", ref="feature")
+    again = host.program.test("quick", ref="feature")
     assert {(run.version_before, run.version_after == V2) for run in (cold, quick, again)} == {(V2, False)}
     assert {cold.result, quick.result, again.result} == {"green"}
     to_verdict = [sum(stage.elapsed_seconds for stage in run.stages) for run in (cold, quick, again)]
@@ -62,9 +62,9 @@ def quick_against_cold(host: Lab, mib: int) -> None:
     show("the same, the canonical left dirty by a test before", f"{to_verdict[0] / to_verdict[2]:.1f}x", ">= 3x")
 
 
-def taking(host: Lab) -> None:
+def taking(host: EngineHost) -> None:
     """What taking a canonical costs beyond deploying it, after a test changed a little of its data."""
-    app = host.build()
+    app = host.program.build()
     context = Context(ports=app.ports, settings=app.settings, spec=app.specs[0], actor="bench")
     operate.undeploy(context, restore=True)
     plain = timed(lambda: operate.deploy(context, fresh=False))
@@ -76,7 +76,7 @@ def taking(host: Lab) -> None:
     show("giving it back with its data put back, beyond undeploying", f"{back - down:.2f} s", "0.3 s")
 
 
-def sweep(host: Lab, count: int) -> None:
+def sweep(host: EngineHost, count: int) -> None:
     """`count` recipes, each cold and promoted, one after the other."""
     host.release(V1, SCHEMA="1")
     spec = json.loads((host.home / "etc" / "apps" / f"{host.name}.yaml").read_text())
@@ -85,7 +85,7 @@ def sweep(host: Lab, count: int) -> None:
         other = {**spec, "name": f"{host.name}-{number}", "domain": f"c{number}-{host.mark}.example.test"}
         other |= {"env": {"PUBLISHED_PORT": str(port)}, "health": {**spec["health"], "port": port}}
         (host.home / "etc" / "apps" / f"{other['name']}.yaml").write_text(json.dumps(other))
-    took = timed(lambda: host.command("sweep", timeout=3600))
+    took = timed(lambda: host.program.command("sweep", timeout=3600))
     reports = [json.loads(path.read_text()) for path in (host.state / "runs").glob("*/run.json")]
     assert len(reports) == count and all(report["promoted"] for report in reports)
     spent = sum(report["elapsed_seconds"] for report in reports)
@@ -98,10 +98,10 @@ def main() -> None:
     mib = int(sys.argv[1]) if len(sys.argv) > 1 else 500
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 20
     with tempfile.TemporaryDirectory() as home:
-        with lab(Path(home) / "bulky", "swarm", extra={"kind": "canonical"}, health=QUICK) as host:
+        with engine_host(Path(home) / "bulky", "swarm", extra={"kind": "canonical"}, health=QUICK) as host:
             quick_against_cold(host, mib)
             taking(host)
-        with lab(Path(home) / "sweep", "swarm", extra={"kind": "canonical"}, health=QUICK) as host:
+        with engine_host(Path(home) / "sweep", "swarm", extra={"kind": "canonical"}, health=QUICK) as host:
             sweep(host, count)
 
 

@@ -48,7 +48,7 @@ python3Packages.buildPythonApplication (finalAttrs: {
     tzdata
   ];
 
-  # Whoever calls it by hand may have no git; one that is on the PATH goes first.
+  # An operator who calls it by hand may have no git; one that is on the PATH goes first.
   makeWrapperArgs = [
     "--suffix"
     "PATH"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.demo.story import free_port
-from tests.lab import until
+from reconciler.demo.host import free_port
+from tests.waiting import until
 
 IN_CI = os.environ.get("CI") == "true"
 

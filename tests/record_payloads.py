@@ -15,7 +15,7 @@ from typing import Any
 from reconciler.adapters.swarm import parse
 from reconciler.adapters.swarm.engine import SwarmEngine
 from reconciler.demo import recipes
-from reconciler.demo.story import clear_stack
+from reconciler.demo.host import clear_stack
 from reconciler.model.ids import StackName
 from reconciler.model.settings import Limits
 

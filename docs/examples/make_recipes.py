@@ -22,7 +22,7 @@ def releases(recipe: Path) -> list[tuple[str, str, str]]:
 
 
 def git(folder: Path, *args: str) -> None:
-    """Run git as somebody."""
+    """Run git with a name of its own."""
     names = {f"GIT_{who}_{what}": _NAME for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     subprocess.run(["git", "-C", str(folder), *args], check=True, env=os.environ | names, capture_output=True)
 

@@ -153,7 +153,7 @@ def _as_user(user: str) -> _Who:
 
 
 def _end(child: "subprocess.Popen[bytes]", mark: str, before: AbstractSet[int]) -> None:
-    """Nothing of a check goes on: its group, whoever left it with its mark, and whoever fell to us as an orphan."""
+    """Kill all of a check: its group, each process that left it with its mark, each orphan that fell to us."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()

@@ -26,7 +26,7 @@ class StopFlag(Stop):
 
     @override
     def set(self) -> None:
-        """Wake whoever waits, now and from now on."""
+        """Wake every waiter, now and from now on."""
         self._set = True
         with contextlib.suppress(BlockingIOError):
             os.write(self._writer, b"1")
@@ -43,7 +43,7 @@ class StopFlag(Stop):
             return self._set
         line = select.poll()
         line.register(self._reader, select.POLLIN)
-        # Nobody reads the pipe empty, so every waiter wakes.
+        # No waiter reads the pipe empty, so all of them wake.
         line.poll(seconds * 1000)
         return self._set
 

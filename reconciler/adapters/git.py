@@ -30,7 +30,7 @@ _Stamp = tuple[int, ...]
 
 
 def _refuses() -> str:
-    """A program that knows no password, wherever this system keeps it; '' asks nobody either."""
+    """A program that knows no password, wherever this system keeps it; '' stands for none at all."""
     return shutil.which("false") or ""
 
 

@@ -94,7 +94,7 @@ class Figures(Metrics):
 
 
 class StateCollector(Collector):
-    """What lies on disk, read when somebody asks: per app state, holds, quarantine, snapshots; alerts, queue, disk."""
+    """What lies on disk, read at each scrape: per app state, holds, quarantine, snapshots; alerts, queue, disk."""
 
     def __init__(
         self,

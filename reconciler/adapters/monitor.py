@@ -82,7 +82,7 @@ class _Handler(WSGIRequestHandler):
 
 
 class _TcpServer(socketserver.ThreadingMixIn, WSGIServer):
-    """A few clients at a time, each for a few seconds: nobody may use up the daemon's descriptors."""
+    """A few clients at a time, each for a few seconds: no client may use up the daemon's descriptors."""
 
     daemon_threads = True
 
@@ -158,7 +158,7 @@ def _server(listen: str, gid: int | None) -> WSGIServer:
         family = _Tcp6Server if "[" in name else _TcpServer
         return family((name.strip("[]"), int(port)), _Handler)
     path = Path(listen.removeprefix("unix:"))
-    # Only a socket that nobody answers on is taken over: anything else at that path is not ours.
+    # Only a socket on which no process answers is taken over: anything else at that path is not ours.
     if path.exists() and stat.S_ISSOCK(path.stat().st_mode) and not _answers(path):
         path.unlink()
     made = _UnixServer(str(path), _Handler)

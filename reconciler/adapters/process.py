@@ -98,7 +98,7 @@ def adopt_orphans() -> None:
 
 
 def end(child: "subprocess.Popen[bytes]") -> None:
-    """Kill the whole group; whoever left it and holds the pipes is not waited for."""
+    """Kill the whole group; a process that left it and holds the pipes is not waited for."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()

@@ -40,6 +40,6 @@ def _as_started(argv0: str) -> tuple[str, ...]:
     if path.name == _MODULE or not (path.is_file() or (path / _MODULE).is_file()):
         return ()
     whole = str(path.resolve())
-    # An archive is run by whoever runs it now: its own first line may name another interpreter.
+    # An archive is run by the interpreter that runs it now: its own first line may name another.
     starts_itself = path.is_file() and os.access(path, os.X_OK) and not zipfile.is_zipfile(path)
     return (whole,) if starts_itself else (sys.executable, whole)

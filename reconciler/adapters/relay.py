@@ -1,6 +1,6 @@
 """Sends alerts on: a command that gets each as JSON on stdin, and Apprise. Effects: processes, the network.
 
-What was delivered is remembered beside the alerts; what could not be is tried again, and nobody waits for it.
+What was delivered is remembered beside the alerts; what could not be is tried again, and no pass waits for it.
 """
 
 import json
@@ -30,11 +30,11 @@ class Relay:
         """Deliver what is due: what was sent, and what went wrong.
 
         Raises:
-            UsageError: the settings name nobody to tell, or a file of addresses that cannot be read.
+            UsageError: the settings name no receiver, or a file of addresses that cannot be read.
             StateError: what was delivered before is unreadable.
         """
         if not self._settings.command and not self._settings.apprise_file:
-            raise UsageError("the settings name nobody to tell; see relay.command and relay.apprise_file")
+            raise UsageError("the settings name no receiver of alerts; see relay.command and relay.apprise_file")
         before = self._read()
         now_open = [(path.name, alert) for path, alert in self._folder.open()]
         ended = [(path.name, alert) for path, alert in self._folder.archived()]

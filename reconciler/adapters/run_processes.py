@@ -1,4 +1,4 @@
-"""Test runs as processes of their own, so that a run that hangs or dies hurts nobody else.
+"""Test runs as processes of their own, so that a run that hangs or dies hurts no other.
 
 Effects: child processes of the daemon; they queue for a place by themselves.
 """
@@ -23,7 +23,7 @@ log = structlog.get_logger("ci-warm")
 _QUEUE_S = 6 * 3600
 _END_S = 30.0
 _MOST = 16
-"""Runs that wait or run at once; more are refused: whoever asks again is heard when some are done."""
+"""Runs that wait or run at once; more are refused; the same request is taken when some are done."""
 
 
 @dataclass(frozen=True, kw_only=True)

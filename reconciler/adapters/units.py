@@ -35,7 +35,7 @@ def install(folder: Path, program: str) -> list[Path]:
     for name, text in texts(program).items():
         path = folder / name
         if path.is_symlink() or (path.exists() and not path.is_file()):
-            raise UsageError(f"{path} is not a plain file (masked, or managed by somebody else); nothing is replaced")
+            raise UsageError(f"{path} is not a plain file (masked, or managed by another program); nothing is replaced")
         if not path.exists() or path.read_text() != text:
             files.write_atomic(path, text.encode(), 0o644)
             written.append(path)

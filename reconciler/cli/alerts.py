@@ -64,7 +64,7 @@ def show(name: NameArgument, json: JsonFlag = False) -> None:
 
 @group.command()
 def relay(json: JsonFlag = False) -> None:
-    """Tell whoever the settings name about new, changed and resolved alerts, each once. Exit 1 if one was not taken."""
+    """Tell the settings' receivers about new, changed and resolved alerts, each once. Exit 1 if one was not taken."""
     from reconciler.adapters.relay import Relay
     from reconciler.state import specs
 

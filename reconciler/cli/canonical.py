@@ -70,7 +70,7 @@ def seed(
         _, context = _open(recipe)
 
         def once() -> "Run | None":
-            # Somebody may have warmed it, or a release come, while this one queued.
+            # Another run may have warmed it, or a release come, while this one queued.
             if if_cold and canonical_operate.describe(context, built.ports.engine.look()).status != "cold":
                 return None
             # Planning starts processes: not while all places are taken.

@@ -111,7 +111,7 @@ def confirmer(*, yes: bool) -> "Callable[[str], bool]":
 
 
 def context(built: "App", name: str, who: str = "") -> "Context":
-    """The context of one app; `who` acts, or whoever is at the keyboard."""
+    """The context of one app; `who` acts; '' means the user at the keyboard."""
     from reconciler.engine.context import Context
 
     return Context(ports=built.ports, settings=built.settings, spec=built.spec(name), actor=who or actor())

@@ -11,7 +11,7 @@ _ASSIGNMENT = re.compile(
 )
 _URL_USER = re.compile(r"(://)[^/\s@]{1,512}@")
 LONGEST = 64 << 10
-"""Longer text is cut before it is masked: nobody reads it, and it may be made to be slow."""
+"""Longer text is cut before it is masked: no person reads it, and it may be made to be slow."""
 SHORTEST = 6
 LONG_LINE = 16
 

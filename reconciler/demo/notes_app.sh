@@ -4,7 +4,7 @@
 if [ "$FAIL" = before ]; then echo "failing before the migration, as told"; exit 3; fi
 mkdir -p /www
 if [ -d /data ]; then
-  if [ -n "$FENCE" ]; then # tests ask for it: whoever still runs when another one starts says so
+  if [ -n "$FENCE" ]; then # tests ask for it: a task that still runs when another one starts says so
     token=$(cat /proc/sys/kernel/random/uuid)
     echo "$token" >/data/.fence
     while sleep 0.1; do

@@ -53,7 +53,7 @@ class StepContext:
         return failed(self.step, reason, *evidence).model_copy(update={"fault": fault})
 
     def tell(self, text: str) -> None:
-        """Say to whoever watches what is being done."""
+        """Say on the terminal, if there is one, what is being done."""
         self.ports.progress(self.app, text)
 
 

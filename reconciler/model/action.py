@@ -17,7 +17,7 @@ class Nothing:
 
 @dataclass(frozen=True, kw_only=True)
 class Deploy:
-    """Bring up an app that is absent. `snapshot_first`: its volumes exist and nobody knows what wrote them."""
+    """Bring up an app that is absent. `snapshot_first`: its volumes exist and no record says what wrote them."""
 
     target: str
     known_good: bool

@@ -66,7 +66,7 @@ class RecipeError(ReconcilerError):
 
 
 class LockBusy(ReconcilerError):  # noqa: N818 - "LockBusyError" says it twice
-    """Somebody else holds the lock; `holder` tells who, as far as the record says."""
+    """Another process holds the lock; `holder` tells which, as far as the record says."""
 
     def __init__(self, path: str, holder: str, message: str = "") -> None:
         self.path = path

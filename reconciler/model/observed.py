@@ -60,7 +60,7 @@ NOT_THERE = frozenset(
     {"new", "allocated", "pending", "complete", "shutdown", "failed", "rejected", "remove", "orphaned"}
 )
 """States of a task of which nothing runs: not started yet, or ended. One of a global service has its node before
-anybody looked whether it fits."""
+Swarm looked whether it fits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +158,7 @@ class ImageObs:
 class World:
     """One look at the engine: a constant number of calls however many apps.
 
-    `taken_ports`: host ports of tasks that are on a node; None if a task is there of which nobody can say.
+    `taken_ports`: host ports of tasks that are on a node; None if a task is there of which it cannot be told.
     """
 
     at: datetime

@@ -1,4 +1,4 @@
-"""What somebody without privileges asks for. Pure."""
+"""What a process without privileges asks for. Pure."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from reconciler.model.base import Record
 
 
 class Request(Record):
-    """`requests/<name>.json`: what somebody without privileges asks for; the daemon judges it.
+    """`requests/<name>.json`: what a process without privileges asks for; the daemon judges it.
 
     `reconcile`: look at `app` (None = all) now, and fetch its recipe first. `seed`: warm the canonical `app`.
     `test`: what `comment` asks for (`!testme`, `!testme --quick`), for the canonical `app` at `ref`.

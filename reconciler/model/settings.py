@@ -59,7 +59,7 @@ class DiskSettings(Strict):
     high: int = Field(80, ge=1, le=100, description="percent in use: alert, and remove images that nothing needs")
     paths: tuple[str, ...] = Field(("/var/lib/docker",), description="file systems to watch, beside the state root's")
     every: Seconds = Field(300.0, gt=0, description="how often the daemon looks at it")
-    image_age: Seconds = Field(7 * 86400.0, ge=0, description="younger images stay, whoever needs them")
+    image_age: Seconds = Field(7 * 86400.0, ge=0, description="younger images stay, needed or not")
 
 
 class MonitorSettings(Strict):
@@ -76,7 +76,7 @@ class MonitorSettings(Strict):
 class RunSettings(Strict):
     """Test runs: `cold`, `quick` and the sweep's."""
 
-    max_tests: int = Field(1, ge=1, le=64, description="runs at the same time on this host, whoever starts them")
+    max_tests: int = Field(1, ge=1, le=64, description="runs at the same time on this host, started by any process")
     domain_suffix: str = Field("", pattern=_SUFFIX, description="default: domain_suffix of the settings")
     user: str = Field("", description="Unix user that checks run as; '' = the user that runs ci-warm")
     min_free: int = Field(1 << 30, ge=0, description="bytes that must be free before a run starts")
@@ -84,6 +84,8 @@ class RunSettings(Strict):
     keep_failed: Seconds = Field(86400.0, ge=0, description="how long --keep-on-failure keeps a red run up")
     keep_reports: int = Field(200, ge=1, description="reports of finished runs that stay on disk")
     inflight: Seconds = Field(900.0, gt=0, description="a canonical that is being seeded is not asked for again")
+    teardown: Seconds = Field(120.0, ge=0, description="a run goes on removing its own stack, or waits for the engine")
+    reap: Seconds = Field(20.0, ge=0, description="the reaper goes on removing one dead run; it comes again")
     check_output: int = Field(4 << 20, ge=1024, description="bytes of a check's output that its log keeps")
 
 

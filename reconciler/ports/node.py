@@ -50,7 +50,7 @@ class Snapshots(Protocol):
         """Delete data kept aside."""
 
     def remember(self, app: AppName, volumes: Sequence[VolumeObs]) -> None:
-        """The volumes equal the snapshot now, and nobody writes to them: what changes from now on can be told."""
+        """The volumes equal the snapshot now, and no container writes to them: what changes from now on can be told."""
 
     def is_untouched(self, app: AppName, volumes: Sequence[VolumeObs]) -> bool:
         """Say whether nothing in the volumes changed since `remember`; False also when that is not known."""

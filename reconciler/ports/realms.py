@@ -13,7 +13,7 @@ class Realms(Protocol):
         """Every realm with the mark of who made it; '' for those that we did not make."""
 
     def create(self, realm: str, owner: str) -> Credentials:
-        """Make a realm with a client and a user. ActError if the name is taken by somebody else's."""
+        """Make a realm with a client and a user. ActError if a realm that is not ours has the name."""
 
     def delete(self, realm: str) -> bool:
         """Remove it; False if it was gone already."""

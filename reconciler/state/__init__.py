@@ -1,1 +1,1 @@
-"""Our own files: concrete, each written by one atomic rename; whoever may read them needs neither Docker nor git."""
+"""Our own files: concrete, each written by one atomic rename; reading them needs neither Docker nor git."""

@@ -103,7 +103,7 @@ def group_id(name: str) -> int | None:
 
 
 def check_root(root: Path) -> None:
-    """Refuse a state root that somebody else could change.
+    """Refuse a state root that another user could change.
 
     Raises:
         StateError: a symlink, not a folder, not ours, or writable by group or world.

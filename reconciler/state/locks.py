@@ -62,15 +62,15 @@ class Locks:
         """Never waits.
 
         Raises:
-            LockBusy: somebody else holds it.
+            LockBusy: another process holds it.
         """
         return self._take(self.path(owner), what)
 
     def turn(self, name: Literal["daemon", "sweep", "upgrade"], what: str) -> HeldLock:
-        """One of the host-wide locks: of the daemon, the sweep, and whoever upgrades a live app. Never waits.
+        """One of the host-wide locks: of the daemon, the sweep, and the one for upgrades of live apps. Never waits.
 
         Raises:
-            LockBusy: somebody else holds it.
+            LockBusy: another process holds it.
 
         These lie beside the folder of the apps' locks, where no app's name can meet theirs.
         """
@@ -130,10 +130,10 @@ class Locks:
 
 
 def holder_pid(path: Path) -> int | None:
-    """The process that holds a lock; None if nobody does.
+    """The process that holds a lock; None if there is none.
 
     Raises:
-        StateError: somebody does, and left no readable name.
+        StateError: there is one that left no readable name.
     """
     try:
         fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -147,7 +147,7 @@ def holder_pid(path: Path) -> int | None:
         try:
             return LockHolder.model_validate_json(os.pread(fd, 4096, 0)).pid
         except ValueError as exc:
-            raise StateError(str(path), "is held by somebody who left no name") from exc
+            raise StateError(str(path), "is held by a process that left no name") from exc
     finally:
         os.close(fd)
     return None
@@ -158,15 +158,15 @@ def describe(raw: bytes) -> str:
     try:
         holder = LockHolder.model_validate_json(raw)
     except ValueError:
-        return "somebody who left no name"
+        return "a process that left no name"
     return f"{holder.what} (pid {holder.pid}, since {holder.since:%Y-%m-%d %H:%M:%S} UTC)"
 
 
 def wait_until_free(clock: Clock, wait_s: float, poll_s: float, take: Callable[[], R]) -> R:
-    """Try `take` until nobody is in the way any more.
+    """Try `take` until the lock is free.
 
     Raises:
-        LockBusy: after `wait_s` seconds somebody still is.
+        LockBusy: after `wait_s` seconds it still is not.
         Interrupted: asked to stop while waiting.
     """
     deadline = clock.monotonic() + wait_s

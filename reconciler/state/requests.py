@@ -69,7 +69,7 @@ class RequestQueue:
     def _drop(self, path: Path) -> None:
         with contextlib.suppress(FileNotFoundError):
             if path.is_dir() and not path.is_symlink():
-                # Not deleted: how deep it goes is up to whoever made it.
+                # Not deleted: how deep it goes is up to the process that made it.
                 path.rename(self.rejected / f"folder-{secrets.token_hex(6)}")
             else:
                 path.unlink()
@@ -85,7 +85,7 @@ class RequestQueue:
 
 
 class RequestSender:
-    """Leaves requests of our own: one per canonical, whoever takes it up."""
+    """Leaves requests of our own: one per canonical; the daemon takes it up."""
 
     def __init__(self, folder: Path, gid: int | None) -> None:
         self._queue = RequestQueue(folder, gid)

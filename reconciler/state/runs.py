@@ -150,7 +150,7 @@ class RunStore:
         return sorted(found, key=lambda run: run.started_at, reverse=True)
 
     def is_alive(self, run: str) -> bool:
-        """Say whether somebody holds its lock."""
+        """Say whether a process holds its lock."""
         try:
             self._locks.acquire(RunName(run), "ci-warm runs list").release()
         except LockBusy:
@@ -158,7 +158,7 @@ class RunStore:
         return False
 
     def unfinished(self) -> Sequence[Run]:
-        """Runs that are not torn down, whoever is at it."""
+        """Runs that are not torn down, those that still go on among them."""
         return [run for run in self.reports() if not run.torn_down]
 
     def prune(self, keep: int) -> None:

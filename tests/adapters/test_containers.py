@@ -7,7 +7,7 @@ from reconciler.adapters.swarm.containers import Hastener
 from reconciler.model.errors import ActError
 from reconciler.model.observed import ContainerObs, StackObs, TaskObs
 from tests.builders import NOW
-from tests.lab import until
+from tests.waiting import until
 
 
 class Client:
@@ -51,7 +51,7 @@ def test_only_what_is_to_stop_is_stopped_once_and_with_its_own_grace() -> None:
             ContainerObs(id="fresh", task_id="new", state="running"),
             ContainerObs(id="dead", task_id="gone", state="exited"),
             ContainerObs(id="stubborn", task_id="odd", state="running"),
-            ContainerObs(id="foreign", task_id="of nobody", state="running"),
+            ContainerObs(id="foreign", task_id="of no task", state="running"),
         ),
     )
     hastener = Hastener(client)

@@ -47,7 +47,7 @@ def test_an_example_spec_has_what_its_recipe_asks_for(name: str, tmp_path: Path)
 
 
 def test_what_the_operators_guide_says_of_the_examples_is_in_them() -> None:
-    """Traefik routes by labels with the certificate of the host; the admin's password is one that somebody knows."""
+    """Traefik routes by labels with the certificate of the host; the admin's password is one that is known."""
     settings = Settings.model_validate({"domain_suffix": "ci.example.net"})
     found = {spec.name: spec for spec in specs.read_specs([EXAMPLES / "specs"], settings)}
     assert found["traefik"].env["COMPOSE_FILE"] == "compose.yml:compose.wildcard.yml:compose.swarm.yml"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from reconciler.adapters.probe import HttpProber
-from reconciler.demo.story import free_port
+from reconciler.demo.host import free_port
 from reconciler.model.probe import Probe, ProbeAnswer
 
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import zipapp
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ MODULE = (sys.executable, "-m", "reconciler")
 
 
 @pytest.fixture(autouse=True)
-def _forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(program, "_started", ())
+def _nothing_remembered() -> Iterator[None]:
+    program.remember("")
+    yield
+    program.remember("")
 
 
 def made(path: Path, mode: int = 0o755) -> Path:

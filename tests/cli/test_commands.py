@@ -11,16 +11,17 @@ from typing import Any
 import pytest
 
 from reconciler.demo import recipes
-from tests.lab import V1, V2, Lab, lab, ourselves
+from tests.hosts.engine_host import V1, V2, EngineHost, engine_host
+from tests.hosts.program import as_installed
 
-PROGRAM = ourselves()
+PROGRAM = as_installed()
 CANARY = "canary-4711-secret"
 COMPOSE = recipes.compose("IMAGE", stateful=True).replace("GREETING=${GREETING:-hello}", "DB_PASSWORD=${DB_PASSWORD}")
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[Lab]:
-    with lab(tmp_path / "lab", "embedded", extra={"env": {"DB_PASSWORD": CANARY}}) as made:
+def host(tmp_path: Path) -> Iterator[EngineHost]:
+    with engine_host(tmp_path / "host", "embedded", extra={"env": {"DB_PASSWORD": CANARY}}) as made:
         made.release(V1, SCHEMA="1", compose=COMPOSE)
         yield made
 
@@ -35,14 +36,14 @@ class Ran:
         return json.loads(self.out)
 
 
-def ci_warm(host: Lab, *args: str, code: int = 0) -> Ran:
+def ci_warm(host: EngineHost, *args: str, code: int = 0) -> Ran:
     argv = [*PROGRAM, "--config", str(host.home / "etc" / "config.yaml"), "--state-dir", str(host.state), *args]
     ran = Ran(subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False))
     assert ran.code == code, (args, ran.code, ran.out, ran.err)
     return ran
 
 
-def test_a_whole_life(host: Lab) -> None:
+def test_a_whole_life(host: EngineHost) -> None:
     assert "fine: 1 specs (notes)" in ci_warm(host, "validate").out
     [planned] = ci_warm(host, "plan", "--json", code=20).json
     assert (planned["action"], planned["to"], planned["holds"]) == ("deploy", V1, [])
@@ -81,7 +82,7 @@ def test_a_whole_life(host: Lab) -> None:
     assert "held-major" in ci_warm(host, "reconcile").out, "an approval is used up"
 
 
-def test_a_failed_upgrade_is_exit_1_and_no_output_shows_the_secret(host: Lab) -> None:
+def test_a_failed_upgrade_is_exit_1_and_no_output_shows_the_secret(host: EngineHost) -> None:
     ci_warm(host, "reconcile")
     host.release(V2, SCHEMA="2", FAIL="after")
     assert f"rolled-back:{V2}->{V1}" in ci_warm(host, "reconcile", code=1).out
@@ -94,7 +95,7 @@ def test_a_failed_upgrade_is_exit_1_and_no_output_shows_the_secret(host: Lab) ->
     assert all(path.stat().st_mode & 0o077 == 0 for path in secret_files)
 
 
-def test_suspension_holds_and_ends(host: Lab) -> None:
+def test_suspension_holds_and_ends(host: EngineHost) -> None:
     ci_warm(host, "reconcile")
     host.release(V2)
     ci_warm(host, "suspend", "notes", "--reason", "holidays", "--until", "2h")
@@ -126,14 +127,14 @@ def test_suspension_holds_and_ends(host: Lab) -> None:
     ],
     ids=lambda args: " ".join(args)[:40],
 )
-def test_bad_usage_is_exit_2_with_one_clear_line(host: Lab, args: list[str]) -> None:
+def test_bad_usage_is_exit_2_with_one_clear_line(host: EngineHost, args: list[str]) -> None:
     ran = ci_warm(host, *args, code=2)
     assert ran.err.strip()
     assert "Traceback" not in ran.err
     assert not (host.state / "history.jsonl").exists()
 
 
-def test_a_bad_spec_stops_everything_before_it_begins(host: Lab) -> None:
+def test_a_bad_spec_stops_everything_before_it_begins(host: EngineHost) -> None:
     path = host.home / "etc" / "apps" / "zz.yaml"
     path.write_text("name: zz\nrecipe: {url: x}\nstateful: perhaps\nextra: 1\n")
     for command in ("validate", "reconcile", "plan"):
@@ -145,8 +146,8 @@ def test_a_bad_spec_stops_everything_before_it_begins(host: Lab) -> None:
     path.unlink()
 
 
-def test_a_busy_app_is_exit_75_and_names_its_holder(host: Lab) -> None:
-    app = host.build()
+def test_a_busy_app_is_exit_75_and_names_its_holder(host: EngineHost) -> None:
+    app = host.program.build()
     held = app.ports.locks.acquire(app.specs[0].app, "the other one")
     ran = ci_warm(host, "reconcile", code=75)
     assert "notes.lock is held by the other one (pid" in ran.err
@@ -167,10 +168,10 @@ def test_no_specs_at_all_is_loud(tmp_path: Path) -> None:
     assert "nothing to reconcile" in ran.stderr
 
 
-def test_sigterm_ends_at_a_safe_step_and_the_next_run_goes_on(host: Lab) -> None:
+def test_sigterm_ends_at_a_safe_step_and_the_next_run_goes_on(host: EngineHost) -> None:
     import signal
 
-    from tests.lab import until
+    from tests.waiting import until
 
     ci_warm(host, "reconcile")
     host.health["min_healthy"] = "8s"

@@ -10,28 +10,29 @@ from reconciler.demo import recipes
 from reconciler.model.errors import ActError
 from reconciler.model.ids import AppName, StackName
 from reconciler.model.release import Bundle
-from tests.lab import V1, V2, Lab, lab, until
+from tests.hosts.engine_host import V1, V2, EngineHost, engine_host
+from tests.waiting import until
 
 
 @pytest.fixture(params=["embedded", pytest.param("swarm", marks=pytest.mark.swarm)])
-def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
+def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EngineHost]:
     if request.param == "swarm":
         request.getfixturevalue("swarm")
-    with lab(tmp_path / "lab", request.param) as made:
+    with engine_host(tmp_path / "host", request.param) as made:
         yield made
 
 
-def bundle(host: Lab) -> Bundle:
-    app = host.build()
+def bundle(host: EngineHost) -> Bundle:
+    app = host.program.build()
     known = app.store.known_good(app.specs[0].app)
     assert known is not None
     return app.store.bundle(app.specs[0].app, known.release.bundle)
 
 
-def test_what_was_deployed_is_what_is_seen(host: Lab) -> None:
+def test_what_was_deployed_is_what_is_seen(host: EngineHost) -> None:
     host.release(V1)
-    host.first()
-    engine = host.build().ports.engine
+    host.deploy_first()
+    engine = host.program.build().ports.engine
     world = engine.look()
     seen = engine.observe_stack(host.stack)
     [service] = seen.services
@@ -46,10 +47,10 @@ def test_what_was_deployed_is_what_is_seen(host: Lab) -> None:
     assert world.volumes[f"{host.stack}_data"].restorable
 
 
-def test_deploying_the_same_again_changes_no_task(host: Lab) -> None:
+def test_deploying_the_same_again_changes_no_task(host: EngineHost) -> None:
     host.release(V1)
-    host.first()
-    app = host.build()
+    host.deploy_first()
+    app = host.program.build()
     before = app.ports.engine.observe_stack(host.stack)
     said = app.ports.engine.deploy(bundle(host), app.ports.workdir)
     assert said.code == 0, said.output
@@ -58,38 +59,38 @@ def test_deploying_the_same_again_changes_no_task(host: Lab) -> None:
     assert [s.spec_fingerprint for s in after.services] == [s.spec_fingerprint for s in before.services]
 
 
-def test_undeploying_keeps_the_data_and_leaves_no_writer(host: Lab) -> None:
+def test_undeploying_keeps_the_data_and_leaves_no_writer(host: EngineHost) -> None:
     host.release(V1)
-    host.first()
-    engine = host.build().ports.engine
+    host.deploy_first()
+    engine = host.program.build().ports.engine
     volume = f"{host.stack}_data"
-    [holder] = host.containers.holders(host.stack, [volume])
+    [holder] = host.program.containers.holders(host.stack, [volume])
     assert (holder.state, holder.owned, holder.of_stack) == ("running", True, True)
     engine.undeploy(host.stack)
-    until(lambda: not [h for h in host.containers.holders(host.stack, [volume]) if h.state == "running"])
-    host.containers.remove_dead(host.containers.holders(host.stack, [volume]))
-    assert host.containers.holders(host.stack, [volume]) == ()
+    until(lambda: not [h for h in host.program.containers.holders(host.stack, [volume]) if h.state == "running"])
+    host.program.containers.remove_dead(host.program.containers.holders(host.stack, [volume]))
+    assert host.program.containers.holders(host.stack, [volume]) == ()
     assert engine.observe_stack(host.stack).services == ()
-    assert (host.data() / "notes.txt").exists()
+    assert (host.observed.data() / "notes.txt").exists()
     engine.undeploy(host.stack)  # nothing there: fine
 
 
-def test_an_app_that_ignores_sigterm_is_gone_after_its_grace(host: Lab) -> None:
+def test_an_app_that_ignores_sigterm_is_gone_after_its_grace(host: EngineHost) -> None:
     compose = recipes.compose("IMAGE", stateful=True).replace('"5s"', '"1s"')
     host.release(V1, compose=compose, IGNORE_TERM="1")
-    host.first()
-    engine = host.build().ports.engine
+    host.deploy_first()
+    engine = host.program.build().ports.engine
     engine.undeploy(host.stack)
-    assert not [h for h in host.containers.holders(host.stack, [f"{host.stack}_data"]) if h.state == "running"]
+    assert not [h for h in host.program.containers.holders(host.stack, [f"{host.stack}_data"]) if h.state == "running"]
 
 
-def test_pinned_images_survive_every_pruning(host: Lab) -> None:
+def test_pinned_images_survive_every_pruning(host: EngineHost) -> None:
     host.release(V1)
-    host.first()
-    app = host.build()
+    host.deploy_first()
+    app = host.program.build()
     engine, pinned = app.ports.engine, bundle(host).images["app"]
     engine.undeploy(host.stack)
-    host.containers.remove_dead(host.containers.holders(host.stack, []))
+    host.program.containers.remove_dead(host.program.containers.holders(host.stack, []))
     _prune(host)
     assert pinned in engine.observe_images([pinned])
     engine.protect_images(app.specs[0].app, [])
@@ -97,26 +98,26 @@ def test_pinned_images_survive_every_pruning(host: Lab) -> None:
     assert pinned not in engine.observe_images([pinned])
 
 
-def _prune(host: Lab) -> None:
+def _prune(host: EngineHost) -> None:
     from reconciler.adapters.embedded.engine import EmbeddedEngine
     from reconciler.adapters.swarm.engine import SwarmEngine
 
-    engine = host.build().ports.engine
+    engine = host.program.build().ports.engine
     if isinstance(engine, EmbeddedEngine):
         engine.images.prune(engine.kept_images())
     elif isinstance(engine, SwarmEngine):
         engine.client.write("prune", "prune_images", {"dangling": False, "label": f"ci-warm.demo={host.mark}"})
 
 
-def test_an_image_that_nobody_has_is_a_permanent_error(host: Lab) -> None:
-    engine = host.build().ports.engine
+def test_an_image_that_nobody_has_is_a_permanent_error(host: EngineHost) -> None:
+    engine = host.program.build().ports.engine
     assert engine.observe_images(["127.0.0.1:1/nobody/has:this", "NOT a reference"]) == {}
     with pytest.raises(ActError):
         engine.pull("127.0.0.1:1/nobody/has:this")
 
 
-def test_secrets_are_made_once(host: Lab) -> None:
-    engine = host.build().ports.engine
+def test_secrets_are_made_once(host: EngineHost) -> None:
+    engine = host.program.build().ports.engine
     name = f"{host.stack}_token_v1"
     assert engine.observe_named("secret", [name]) == frozenset()
     engine.create_secret(AppName("notes"), host.stack, name, b"hunter2hunter2")
@@ -124,8 +125,8 @@ def test_secrets_are_made_once(host: Lab) -> None:
     assert engine.observe_named("secret", [name, "other"]) == {name}
 
 
-def test_volumes_that_are_not_there_are_not_seen_and_can_be_made(host: Lab) -> None:
-    engine = host.build().ports.engine
+def test_volumes_that_are_not_there_are_not_seen_and_can_be_made(host: EngineHost) -> None:
+    engine = host.program.build().ports.engine
     name = f"{host.stack}_data"
     assert engine.observe_volumes([name]) == {}
     made = engine.create_volume(host.stack, name)
@@ -142,73 +143,73 @@ def test_volumes_that_are_not_there_are_not_seen_and_can_be_made(host: Lab) -> N
     ],
     ids=["exits at once", "exits after migrating", "exits after it was seen running"],
 )
-def test_a_broken_release_is_rolled_back_with_its_reason(host: Lab, env: dict[str, str], reason: str) -> None:
+def test_a_broken_release_is_rolled_back_with_its_reason(host: EngineHost, env: dict[str, str], reason: str) -> None:
     host.health["min_healthy"] = "1s"
     host.write_spec()
     host.release(V1)
-    host.first()
-    before = host.notes()
+    host.deploy_first()
+    before = host.observed.notes()
     host.release(V2, **env)
-    outcome = host.outcome()
+    outcome = host.program.outcome()
     assert str(outcome.result) == f"rolled-back:{V2}->{V1}"
     assert reason in outcome.evidence[0]
-    assert (host.notes(), host.answer(), host.known()) == (before, "5.0.0", V1)
-    host.check()
+    assert (host.observed.notes(), host.observed.answer(), host.observed.known()) == (before, "5.0.0", V1)
+    host.observed.check()
 
 
-def test_an_unhealthy_container_is_named_before_the_deadline(host: Lab) -> None:
+def test_an_unhealthy_container_is_named_before_the_deadline(host: EngineHost) -> None:
     host.release(V1)
-    host.first()
+    host.deploy_first()
     host.release(V2, compose=recipes.compose("IMAGE", stateful=True, health=True))
-    outcome = host.outcome()
+    outcome = host.program.outcome()
     assert str(outcome.result) == f"rolled-back:{V2}->{V1}"
     assert "unhealthy" in outcome.evidence[0]
 
 
-def test_an_answer_that_is_wrong_is_rolled_back(host: Lab) -> None:
+def test_an_answer_that_is_wrong_is_rolled_back(host: EngineHost) -> None:
     host.health["deadline"] = "10s"
     host.write_spec()
     host.release(V1)
-    host.first()
+    host.deploy_first()
     host.release(V2, FAIL="unhealthy", SCHEMA="2")
-    outcome = host.outcome()
+    outcome = host.program.outcome()
     assert str(outcome.result) == f"rolled-back:{V2}->{V1}"
     assert "not healthy within 10 s" in outcome.evidence[0]
-    assert host.notes() == "first note\nsecond note\n"
-    host.check()
+    assert host.observed.notes() == "first note\nsecond note\n"
+    host.observed.check()
 
 
-def test_drift_is_healed_and_the_absent_come_back(host: Lab) -> None:
+def test_drift_is_healed_and_the_absent_come_back(host: EngineHost) -> None:
     host.release(V1)
-    host.first()
-    before = host.notes()
-    engine = host.build().ports.engine
+    host.deploy_first()
+    before = host.observed.notes()
+    engine = host.program.build().ports.engine
     engine.remove_services(host.stack, ["app"])
-    host.first()
-    assert host.reconcile() == "noop-healthy"
-    assert host.notes() == before
-    host.check()
+    host.deploy_first()
+    assert host.program.reconcile() == "noop-healthy"
+    assert host.observed.notes() == before
+    host.observed.check()
 
 
-def test_a_stateless_app_is_updated_in_place_and_rolled_back_by_version(tmp_path: Path, host: Lab) -> None:
-    with lab(tmp_path / "stateless", host.engine, stateful=False) as app:
+def test_a_stateless_app_is_updated_in_place_and_rolled_back_by_version(tmp_path: Path, host: EngineHost) -> None:
+    with engine_host(tmp_path / "stateless", host.engine, stateful=False) as app:
         app.release(V1)
-        assert app.reconcile() == f"deployed:{V1}"
-        service = app.build().ports.engine.observe_stack(app.stack).services[0].id
+        assert app.program.reconcile() == f"deployed:{V1}"
+        service = app.program.build().ports.engine.observe_stack(app.stack).services[0].id
         app.release(V2)
-        assert app.reconcile() == f"upgraded:{V1}->{V2}"
-        assert app.build().ports.engine.observe_stack(app.stack).services[0].id == service
+        assert app.program.reconcile() == f"upgraded:{V1}->{V2}"
+        assert app.program.build().ports.engine.observe_stack(app.stack).services[0].id == service
         app.release("1.0.2+5.0.2", FAIL="before")
-        outcome = app.outcome()
+        outcome = app.program.outcome()
         assert str(outcome.result) == f"rolled-back:1.0.2+5.0.2->{V2}", outcome.evidence
-        assert app.answer() == "5.0.1"
+        assert app.observed.answer() == "5.0.1"
         assert not (app.state / app.name / "snapshot").exists()
 
 
-def test_only_the_stacks_own_volumes_are_removed(host: Lab) -> None:
+def test_only_the_stacks_own_volumes_are_removed(host: EngineHost) -> None:
     host.release(V1)
-    host.first()
-    engine = host.build().ports.engine
+    host.deploy_first()
+    engine = host.program.build().ports.engine
     own, other = f"{host.stack}_data", StackName(f"other-{host.mark}")
     engine.create_volume(other, f"{other}_data")
     try:
@@ -217,7 +218,7 @@ def test_only_the_stacks_own_volumes_are_removed(host: Lab) -> None:
         engine.undeploy(host.stack)
 
         def gone() -> bool:
-            host.containers.remove_dead(host.containers.holders(host.stack, [own]))
+            host.program.containers.remove_dead(host.program.containers.holders(host.stack, [own]))
             engine.remove_volumes(host.stack, [own, f"{other}_data", "never-was"])
             return not engine.observe_volumes([own])
 
@@ -228,10 +229,10 @@ def test_only_the_stacks_own_volumes_are_removed(host: Lab) -> None:
     assert engine.observe_volumes([f"{other}_data"]) == {}
 
 
-def test_purging_leaves_nothing_of_the_stack_and_everything_of_others(host: Lab) -> None:
+def test_purging_leaves_nothing_of_the_stack_and_everything_of_others(host: EngineHost) -> None:
     host.release(V1)
-    host.first()
-    engine = host.build().ports.engine
+    host.deploy_first()
+    engine = host.program.build().ports.engine
     other = StackName(f"other-{host.mark}")
     engine.create_volume(other, f"{other}_data")
     try:
@@ -246,22 +247,24 @@ def test_purging_leaves_nothing_of_the_stack_and_everything_of_others(host: Lab)
         engine.remove_volumes(other, [f"{other}_data"])
 
 
-def test_a_command_runs_inside_and_its_end_is_told(host: Lab) -> None:
+def test_a_command_runs_inside_and_its_end_is_told(host: EngineHost) -> None:
     host.release(V1)
-    host.first()
-    ended = host.containers.execute(host.stack, "app", ["/bin/sh", "-c", "echo said; echo $VERSION >&2; exit 3"], 20)
+    host.deploy_first()
+    ended = host.program.containers.execute(
+        host.stack, "app", ["/bin/sh", "-c", "echo said; echo $VERSION >&2; exit 3"], 20
+    )
     assert ended.code == 3 and {"said", "5.0.0"} <= set(ended.output.split())
     with pytest.raises(ActError):
-        host.containers.execute(host.stack, "nobody", ["/bin/sh", "-c", "true"], 20)
+        host.program.containers.execute(host.stack, "nobody", ["/bin/sh", "-c", "true"], 20)
 
 
-def test_the_last_words_of_each_service_are_kept_when_it_died(host: Lab) -> None:
+def test_the_last_words_of_each_service_are_kept_when_it_died(host: EngineHost) -> None:
     host.release(V1, FAIL="before")
     said: list[str] = []
 
     def effect(name: str) -> None:
         if name == "settle:after":
-            said.append(host.containers.logs(host.stack, 20).get("app", ""))
+            said.append(host.program.containers.logs(host.stack, 20).get("app", ""))
 
-    assert host.reconcile(effect) == f"deploy-failed:{V1}"
+    assert host.program.reconcile(effect) == f"deploy-failed:{V1}"
     assert "failing before the migration, as told" in said[0]

@@ -55,7 +55,7 @@ def test_alerts_are_made_of_conditions_and_nowhere_else() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Alert"
     ]
-    assert [place.rpartition(":")[0] for place in made] == ["reconciler/core/conditions.py"]
+    assert [place.rpartition(":")[0] for place in made] == ["reconciler/core/conditions/condition.py"]
 
 
 def test_every_alert_has_its_row() -> None:

@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 from reconciler.adapters.swarm.events import SwarmEvents
-from tests.lab import until
+from tests.waiting import until
 
 
 def test_an_engine_that_takes_the_line_and_says_nothing_is_left_and_tried_again(tmp_path: Path) -> None:

@@ -24,12 +24,12 @@ from reconciler.model.errors import ObserveError, StateError
 from reconciler.model.host import Usage
 from reconciler.model.ids import AppName
 from reconciler.model.observed import Inventory, StoredImage
-from reconciler.model.probe import Probe, ProbeAnswer
+from reconciler.model.probe import Probe
 from reconciler.model.request import Request
 from reconciler.ports.run_starter import LostRun
 from reconciler.state.requests import RequestQueue
 from tests.builders import NOW, journal, spec
-from tests.engine.conftest import V1, host  # noqa: F401 - a fixture
+from tests.engine.conftest import V1
 from tests.fakes.world import Host
 
 V2 = "1.0.1+5.0.1"
@@ -121,7 +121,7 @@ def made(world: Host, ports: Ports, nothing: Nothing, reap: Callable[[], Reaped 
     )
 
 
-def test_images_that_a_test_brought_may_go_when_no_canonical_needs_them(host: Host) -> None:  # noqa: F811
+def test_images_that_a_test_brought_may_go_when_no_canonical_needs_them(host: Host) -> None:
     ports = host.ports()
     digest = "sha256:" + "a" * 64
     asked, pinned = "registry.test/notes:4", f"registry.test/notes@{digest}"
@@ -133,7 +133,7 @@ def test_images_that_a_test_brought_may_go_when_no_canonical_needs_them(host: Ho
     assert [removal.id for removal in image_gc.collect(ports, host.settings, host.specs).removed] == ["sha256:4"]
 
 
-def test_a_sign_of_life_only_while_the_work_moves(host: Host) -> None:  # noqa: F811
+def test_a_sign_of_life_only_while_the_work_moves(host: Host) -> None:
     words, stop = Words(), threading.Event()
     watchdog = Watchdog(words, host.clock.monotonic, stop)
     watchdog.expect(10)
@@ -149,7 +149,7 @@ def test_a_sign_of_life_only_while_the_work_moves(host: Host) -> None:  # noqa: 
     assert words.heard == ["alive", "notes: snapshot", "alive", "extend"]
 
 
-def test_a_pass_that_throws_is_told_and_the_next_one_runs(host: Host) -> None:  # noqa: F811
+def test_a_pass_that_throws_is_told_and_the_next_one_runs(host: Host) -> None:
     nothing, ports = Nothing(), host.ports()
     daemon = made(host, ports, nothing)
 
@@ -167,7 +167,7 @@ def test_a_pass_that_throws_is_told_and_the_next_one_runs(host: Host) -> None:  
     assert (daemon.passes, daemon.failed, host.alerts()) == (1, "", [])
 
 
-def test_a_full_disk_is_alerted_and_only_what_nothing_needs_goes(host: Host) -> None:  # noqa: F811
+def test_a_full_disk_is_alerted_and_only_what_nothing_needs_goes(host: Host) -> None:
     host.release(V2)
     assert host.result() == f"upgraded:{V1}->{V2}"
     pinned = host.ports().store.known_good(host.specs[0].app)
@@ -193,7 +193,7 @@ def test_a_full_disk_is_alerted_and_only_what_nothing_needs_goes(host: Host) -> 
     assert [alert.reason for alert in host.alerts()] == ["disk"]
 
 
-def test_nothing_goes_while_something_is_in_flight(host: Host) -> None:  # noqa: F811
+def test_nothing_goes_while_something_is_in_flight(host: Host) -> None:
     host.engine.stored = [StoredImage(id="sha256:3", references=(), size=1, tagged_at=NOW - timedelta(90), used=False)]
     ports = host.ports()
     held = ports.locks.acquire(host.specs[0].app, "a test")
@@ -264,17 +264,19 @@ def test_an_app_after_one_whose_file_is_wrong_still_runs() -> None:
     assert (list(chosen), problems) == (["2"], [])
 
 
-def test_wrong_state_of_one_app_is_its_own(tmp_path: Path, host: Host) -> None:  # noqa: F811
+def test_wrong_state_of_one_app_is_its_own(tmp_path: Path, host: Host) -> None:
     host.specs.append(spec(name="other", domain="other.test"))
     (host.root / "state" / "notes" / "known_good.json").write_text("[]")
     daemon = made(host, host.ports(), Nothing())
     daemon._turn({TICK})
-    results = {entry.app: entry.result for entry in host.ports().store.status().apps}  # type: ignore[union-attr]
+    status = host.ports().store.status()
+    assert status is not None
+    results = {entry.app: entry.result for entry in status.apps}
     assert results["notes"] == "held-state"
     assert results["other"].startswith("deployed:")
 
 
-def test_a_change_of_an_app_that_is_no_longer_declared_is_told(host: Host) -> None:  # noqa: F811
+def test_a_change_of_an_app_that_is_no_longer_declared_is_told(host: Host) -> None:
     ports = host.ports()
     ports.store.put_journal(journal())
     host.specs.clear()
@@ -284,17 +286,15 @@ def test_a_change_of_an_app_that_is_no_longer_declared_is_told(host: Host) -> No
     assert "a change is under way: notes" in image_gc.collect(ports, host.settings, []).skipped
 
 
-def test_a_mistake_that_one_app_brings_out_is_its_own(host: Host) -> None:  # noqa: F811
+def test_a_mistake_that_one_app_brings_out_is_its_own(host: Host) -> None:
     host.specs.append(spec(name="other", domain="other.test"))
     assert str(host.reconcile()[1].outcome.result).startswith("deployed:")
-    probe = host.prober.probe
 
-    def mistaken(asked: Probe) -> ProbeAnswer:
+    def be_mistaken(asked: Probe) -> None:
         if asked.host == "other.test":
             raise KeyError("a mistake of ours")
-        return probe(asked)
 
-    host.prober.probe = mistaken  # type: ignore[method-assign, assignment]
+    host.prober.on_probe = be_mistaken
     results = [str(report.outcome.result) for report in host.reconcile()]
     assert results == ["noop-healthy", "error"]
 
@@ -306,14 +306,14 @@ def test_a_ring_is_found_however_many_other_files_are_wrong() -> None:
     assert len(chosen) == 1 and "circle" in problems[0].message
 
 
-def test_a_record_that_is_torn_keeps_no_other_apps_pins_from_being_put_back(host: Host) -> None:  # noqa: F811
+def test_a_record_that_is_torn_keeps_no_other_apps_pins_from_being_put_back(host: Host) -> None:
     (host.root / "state" / "notes" / "known_good.json").write_text("[]")
     [problem] = image_gc.protect(host.ports(), host.specs)
     assert problem.startswith("notes: ")
 
 
 def test_a_volume_that_could_not_be_restored_holds_before_anything_stops(
-    host: Host,  # noqa: F811
+    host: Host,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     host.release(V2)
@@ -368,7 +368,7 @@ def test_a_folder_as_deep_as_the_sea_does_not_keep_other_requests_from_being_rea
         subprocess.run(["rm", "-rf", str(path)], check=True)
 
 
-def test_realms_of_dead_runs_are_reaped_and_counted(host: Host) -> None:  # noqa: F811
+def test_realms_of_dead_runs_are_reaped_and_counted(host: Host) -> None:
     nothing = Nothing()
     done = Reaped(removed=["notes-0a1b2c"], alive=["notes-1a1b2c"], foreign=["master", "acme"])
     made(host, host.ports(), nothing, lambda: done)._turn({DISK})

@@ -13,20 +13,21 @@ from typing import Any
 
 import pytest
 
-from reconciler.demo.story import free_port
+from reconciler.demo.host import free_port
 from tests.daemon.scenes import QUICK, deployed
-from tests.lab import V1, V2, Lab, lab, until
+from tests.hosts.engine_host import V1, V2, EngineHost, engine_host
+from tests.waiting import until
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[Lab]:
-    with lab(tmp_path / "lab", "embedded") as made:
+def host(tmp_path: Path) -> Iterator[EngineHost]:
+    with engine_host(tmp_path / "host", "embedded") as made:
         made.set(daemon=QUICK, fetch_every="1s", monitor={"listen": f"unix:{tmp_path}/http.sock"})
         made.release(V1)
         yield made
 
 
-def ask(host: Lab, path: str) -> tuple[int, bytes]:
+def ask(host: EngineHost, path: str) -> tuple[int, bytes]:
     """One request to the daemon's own socket."""
     line = http.client.HTTPConnection("localhost")
     line.sock = socket.socket(socket.AF_UNIX)
@@ -37,27 +38,27 @@ def ask(host: Lab, path: str) -> tuple[int, bytes]:
     return answer.status, answer.read()
 
 
-def quiet(host: Lab, passes: int) -> bool:
+def quiet(host: EngineHost, passes: int) -> bool:
     """That many passes came to their end since the log began."""
-    return len([line for line in host.log() if line["event"] == "pass"]) >= passes
+    return len([line for line in host.observed.log() if line["event"] == "pass"]) >= passes
 
 
-def test_deploys_upgrades_and_heals_on_its_own(host: Lab) -> None:
-    with host.daemon() as process:
+def test_deploys_upgrades_and_heals_on_its_own(host: EngineHost) -> None:
+    with host.program.daemon() as process:
         deployed(host)
         host.release(V2)
         deployed(host, V2)
-        host.build().ports.engine.remove_services(host.stack, ["app"])
-        until(lambda: len(host.history()) == 3, 30, "the app is healed")
-        assert host.history()[-1] == f"deployed:{V2}"  # its only service was gone
+        host.program.build().ports.engine.remove_services(host.stack, ["app"])
+        until(lambda: len(host.observed.history()) == 3, 30, "the app is healed")
+        assert host.observed.history()[-1] == f"deployed:{V2}"  # its only service was gone
         process.terminate()
         assert process.wait(20) == 0
-    assert host.answer() == "5.0.1"
-    host.check()
+    assert host.observed.answer() == "5.0.1"
+    host.observed.check()
 
 
-def test_a_converged_host_is_left_alone(host: Lab) -> None:
-    with host.daemon():
+def test_a_converged_host_is_left_alone(host: EngineHost) -> None:
+    with host.program.daemon():
         deployed(host)
         until(lambda: quiet(host, 3), 20)
         before = {path: path.stat().st_mtime_ns for path in host.state.rglob("*") if path.is_file()}
@@ -71,55 +72,55 @@ def test_a_converged_host_is_left_alone(host: Lab) -> None:
     assert moved - {"status.json"} <= {f"{host.name}.lock"}
 
 
-def test_a_stop_in_mid_upgrade_ends_at_a_safe_step_and_the_next_start_finishes(host: Lab) -> None:
-    with host.daemon():
+def test_a_stop_in_mid_upgrade_ends_at_a_safe_step_and_the_next_start_finishes(host: EngineHost) -> None:
+    with host.program.daemon():
         deployed(host)
         host.release(V2)
         until(lambda: (host.state / host.name / "journal.json").exists(), 20, "the upgrade begins")
-    assert [line["event"] for line in host.log()][-1] == "stopped"
-    with host.daemon() as process:
-        until(lambda: len(host.history()) >= 2, 60, "a terminal outcome")
+    assert [line["event"] for line in host.observed.log()][-1] == "stopped"
+    with host.program.daemon() as process:
+        until(lambda: len(host.observed.history()) >= 2, 60, "a terminal outcome")
         until(lambda: not (host.state / host.name / "journal.json").exists(), 60, "the journal is closed")
         process.terminate()
         assert process.wait(20) == 0
     # Stopped before the new version was deployed: back to the old one. After that: to the end.
     ended = {f"aborted:{V1}->{V2}": V1, f"upgraded:{V1}->{V2}": V2}
-    assert host.known() == ended[host.history()[1]]
-    host.check()
+    assert host.observed.known() == ended[host.observed.history()[1]]
+    host.observed.check()
 
 
-def test_a_second_signal_corrupts_nothing(host: Lab) -> None:
-    with host.daemon() as process:
+def test_a_second_signal_corrupts_nothing(host: EngineHost) -> None:
+    with host.program.daemon() as process:
         deployed(host)
         host.release(V2)
-        until(lambda: (host.state / host.name / "journal.json").exists() or host.known() == V2, 20)
+        until(lambda: (host.state / host.name / "journal.json").exists() or host.observed.known() == V2, 20)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
             process.send_signal(number)
         assert process.wait(30) == 0
-    assert host.reconcile().partition(":")[0] in ("noop-healthy", "upgraded", "aborted", "rolled-back")
-    host.check()
+    assert host.program.reconcile().partition(":")[0] in ("noop-healthy", "upgraded", "aborted", "rolled-back")
+    host.observed.check()
 
 
-def test_a_wrong_spec_keeps_what_was_good_and_says_so(host: Lab) -> None:
+def test_a_wrong_spec_keeps_what_was_good_and_says_so(host: EngineHost) -> None:
     spec = host.home / "etc" / "apps" / f"{host.name}.yaml"
     good = spec.read_text()
-    with host.daemon():
+    with host.program.daemon():
         deployed(host)
         spec.write_text("name: [\n")
-        [alert] = until(lambda: [a for a in host.alerts() if a.reason == "spec"], 20, "the alert")
+        [alert] = until(lambda: [a for a in host.observed.alerts() if a.reason == "spec"], 20, "the alert")
         assert str(spec) in alert.evidence[0]
         host.release(V2)
         deployed(host, V2)  # the spec as it was is still followed
         spec.write_text(good)
-        until(lambda: not [a for a in host.alerts() if a.reason == "spec"], 20, "the alert is resolved")
+        until(lambda: not [a for a in host.observed.alerts() if a.reason == "spec"], 20, "the alert is resolved")
 
 
-def test_a_new_spec_is_taken_up_and_a_wrong_setting_is_not(host: Lab) -> None:
-    with host.daemon() as process:
+def test_a_new_spec_is_taken_up_and_a_wrong_setting_is_not(host: EngineHost) -> None:
+    with host.program.daemon() as process:
         deployed(host)
         host.set(interval="never")
         process.send_signal(signal.SIGHUP)
-        until(lambda: [a for a in host.alerts() if a.reason == "spec"], 20, "the alert")
+        until(lambda: [a for a in host.observed.alerts() if a.reason == "spec"], 20, "the alert")
         second = json.loads((host.home / "etc" / "apps" / f"{host.name}.yaml").read_text())
         second |= {"name": "idle", "kind": "canonical", "domain": "idle.example.test"}
         (host.home / "etc" / "apps" / "idle.yaml").write_text(json.dumps(second))
@@ -128,10 +129,10 @@ def test_a_new_spec_is_taken_up_and_a_wrong_setting_is_not(host: Lab) -> None:
         host.set(interval=None)
 
 
-def test_requests_are_judged_and_hostile_ones_thrown_out(host: Lab) -> None:
+def test_requests_are_judged_and_hostile_ones_thrown_out(host: EngineHost) -> None:
     host.set(daemon=QUICK | {"interval": "1h"}, fetch_every="1h")
     spool = host.state / "requests"
-    with host.daemon():
+    with host.program.daemon():
         deployed(host)
         host.release(V2)
         secret = host.home / "secret"
@@ -150,8 +151,8 @@ def test_requests_are_judged_and_hostile_ones_thrown_out(host: Lab) -> None:
     assert secret.exists()
 
 
-def test_health_and_metrics(host: Lab) -> None:
-    with host.daemon():
+def test_health_and_metrics(host: EngineHost) -> None:
+    with host.program.daemon():
         deployed(host)
         until(lambda: quiet(host, 2), 20)
         code, body = ask(host, "/readyz")
@@ -174,17 +175,17 @@ def test_health_and_metrics(host: Lab) -> None:
         assert ask(host, "/etc/passwd")[0] == 404
 
 
-def test_a_second_daemon_is_refused(host: Lab) -> None:
-    with host.daemon():
+def test_a_second_daemon_is_refused(host: EngineHost) -> None:
+    with host.program.daemon():
         deployed(host)
-        second = subprocess.run(host.argv("run"), capture_output=True, text=True, timeout=60)
+        second = subprocess.run(host.program.argv("run"), capture_output=True, text=True, timeout=60)
         assert second.returncode == 75
         assert "daemon.lock is held by ci-warm run" in second.stderr
 
 
-def test_wrong_settings_at_the_start_are_refused(host: Lab) -> None:
+def test_wrong_settings_at_the_start_are_refused(host: EngineHost) -> None:
     host.set(daemon={"interval": "often"})
-    ran = subprocess.run(host.argv("run"), capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(host.program.argv("run"), capture_output=True, text=True, timeout=60)
     assert ran.returncode == 2
     assert "config.yaml" in ran.stderr and "daemon.interval" in ran.stderr
     host.set(daemon=QUICK)
@@ -210,10 +211,10 @@ class Manager:
         return [message[key] for message in self.heard if key in message]
 
 
-def test_the_service_manager_hears_what_is_done(host: Lab, tmp_path: Path) -> None:
+def test_the_service_manager_hears_what_is_done(host: EngineHost, tmp_path: Path) -> None:
     manager = Manager(tmp_path)
     environment = {"NOTIFY_SOCKET": str(manager.path), "WATCHDOG_USEC": "1500000"}
-    with host.daemon(**environment) as process:
+    with host.program.daemon(**environment) as process:
         until(lambda: manager.hears("READY"), 20, "READY")
         deployed(host)
         until(lambda: len(manager.hears("WATCHDOG")) >= 3, 20, "signs of life")
@@ -226,8 +227,8 @@ def test_the_service_manager_hears_what_is_done(host: Lab, tmp_path: Path) -> No
         assert manager.hears("STOPPING") == ["1"]
 
 
-def test_lines_for_the_journal_carry_their_priority(host: Lab) -> None:
-    with host.daemon(JOURNAL_STREAM="1:2"):
+def test_lines_for_the_journal_carry_their_priority(host: EngineHost) -> None:
+    with host.program.daemon(JOURNAL_STREAM="1:2"):
         deployed(host)
         lines = until(lambda: [x for x in (host.home / "daemon.log").read_text().splitlines() if '"result"' in x], 20)
     assert lines[0].startswith("<6>{")
@@ -235,10 +236,10 @@ def test_lines_for_the_journal_carry_their_priority(host: Lab) -> None:
     assert (parsed["priority"], parsed["app"], bool(parsed["run_id"])) == (6, "notes", True)
 
 
-def test_figures_on_a_loopback_port_and_in_a_file_for_the_node_exporter(host: Lab, tmp_path: Path) -> None:
+def test_figures_on_a_loopback_port_and_in_a_file_for_the_node_exporter(host: EngineHost, tmp_path: Path) -> None:
     port, textfile = free_port(), tmp_path / "ci-warm.prom"
     host.set(monitor={"listen": f"127.0.0.1:{port}", "textfile": str(textfile)})
-    with host.daemon():
+    with host.program.daemon():
         deployed(host)
         until(textfile.exists, 20)
         line = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
@@ -251,26 +252,28 @@ def test_figures_on_a_loopback_port_and_in_a_file_for_the_node_exporter(host: La
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:9000", "9000", "unix:relative", "127.0.0.1:99999"])
-def test_only_the_machine_itself_may_listen(host: Lab, listen: str) -> None:
+def test_only_the_machine_itself_may_listen(host: EngineHost, listen: str) -> None:
     host.set(monitor={"listen": listen})
-    ran = subprocess.run(host.argv("run"), capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(host.program.argv("run"), capture_output=True, text=True, timeout=60)
     host.set(monitor=None)
     assert ran.returncode == 2 and "monitor.listen" in ran.stderr
 
 
-def test_gc_says_what_would_go(host: Lab) -> None:
+def test_gc_says_what_would_go(host: EngineHost) -> None:
     host.set(disk={"image_age": "0s"})
     for tag in (V1, V2, "1.0.2+5.0.2"):
         if tag != V1:
             host.release(tag)
-        host.reconcile()
-    ran = subprocess.run(host.argv("gc", "--dry-run", "--json"), capture_output=True, text=True, timeout=60)
+        host.program.reconcile()
+    ran = subprocess.run(host.program.argv("gc", "--dry-run", "--json"), capture_output=True, text=True, timeout=60)
     answer = json.loads(ran.stdout)
     assert answer["dry_run"] and [removal["references"] for removal in answer["removed"]] == [[host.images[0]]]
-    assert len(host.build().ports.engine.inventory().images) == 3
-    subprocess.run(host.argv("gc"), check=True, timeout=60)
-    assert len(host.build().ports.engine.inventory().images) == 2
-    assert subprocess.run(host.argv("rollback", host.name, "--reason", "x", "--yes"), timeout=60).returncode == 0
+    assert len(host.program.build().ports.engine.inventory().images) == 3
+    subprocess.run(host.program.argv("gc"), check=True, timeout=60)
+    assert len(host.program.build().ports.engine.inventory().images) == 2
+    assert (
+        subprocess.run(host.program.argv("rollback", host.name, "--reason", "x", "--yes"), timeout=60).returncode == 0
+    )
 
 
 def test_an_app_that_stays_unwell_after_a_heal_is_one_alert_and_told_as_resolved_only_when_it_answers(
@@ -278,21 +281,21 @@ def test_an_app_that_stays_unwell_after_a_heal_is_one_alert_and_told_as_resolved
 ) -> None:
     told = tmp_path / "told"
     code = f"import json, sys; open({str(told)!r}, 'a').write(json.loads(sys.stdin.read())['title'] + '\\n')"
-    with lab(tmp_path / "lab", "embedded", health={"deadline": "2s", "progress": "2s"}) as host:
+    with engine_host(tmp_path / "host", "embedded", health={"deadline": "2s", "progress": "2s"}) as host:
         relay = {"command": [sys.executable, "-c", code], "every": "200ms"}
         host.set(daemon=QUICK, fetch_every="1h", relay=relay)
         host.release(V1)
-        with host.daemon():
+        with host.program.daemon():
             deployed(host)
-            unwell = host.data() / "unwell"
+            unwell = host.observed.data() / "unwell"
             unwell.touch()
-            host.build().ports.engine.remove_services(host.stack, ["app"])
-            until(lambda: f"unhealthy:{V1}" in host.history(), 30, "the heal has failed")
-            passes = len([line for line in host.log() if line["event"] == "pass"])
+            host.program.build().ports.engine.remove_services(host.stack, ["app"])
+            until(lambda: f"unhealthy:{V1}" in host.observed.history(), 30, "the heal has failed")
+            passes = len([line for line in host.observed.log() if line["event"] == "pass"])
             until(lambda: quiet(host, passes + 3), 30, "passes that look at the app as it is")
             until(told.exists, 10, "people are told")
             assert set(told.read_text().splitlines()) == {"critical: notes unhealthy"}
-            assert [alert.fingerprint for alert in host.alerts()] == [f"notes|unhealthy|{V1}"]
+            assert [alert.fingerprint for alert in host.observed.alerts()] == [f"notes|unhealthy|{V1}"]
             unwell.unlink()
             until(lambda: "resolved: notes unhealthy" in told.read_text(), 30, "people are told that it is over")
-        assert host.alerts() == []
+        assert host.observed.alerts() == []

@@ -60,7 +60,7 @@ class Crash(BaseException):
 
 @dataclass
 class Clock:
-    """Time that passes only when somebody waits."""
+    """Time that passes only when the program waits."""
 
     seconds: float = 0.0
     start: datetime = NOW
@@ -110,6 +110,8 @@ class FakeEngine:
     secrets: set[str] = field(default_factory=set)
     stored: list[StoredImage] = field(default_factory=list)
     lingering: int = 0
+    strangers: tuple[Holder, ...] = ()
+    stale_looks: list[World] = field(default_factory=list)
     forgets: bool = False
     forgotten: dict[str, tuple[Running, Bundle]] = field(default_factory=dict)
     on_undeploy: Callable[[], None] = lambda: None
@@ -140,6 +142,8 @@ class FakeEngine:
 
     def look(self) -> World:
         self._called("look")
+        if self.stale_looks:
+            return self.stale_looks.pop()
         stacks = {stack: self._stack(stack) for stack, _ in self.services}
         return World(
             at=self.clock.now(),
@@ -191,18 +195,19 @@ class FakeEngine:
         if self.lingering:
             self.lingering -= 1
             return (Holder(id="dying", state="running", owned=False, of_stack=True, name="dying"),)
-        return tuple(
+        ours = (
             Holder(id=task.id, state="running", owned=True, of_stack=owner == stack, name=name)
             for (owner, name), running in self.services.items()
             for task in running.tasks
             if task.state == "running" and owner == stack
         )
+        return (*ours, *self.strangers)
 
     def remove_dead(self, holders: Sequence[Holder]) -> None:
         self._called("remove_dead")
 
     def writers(self) -> bool:
-        """Somebody may be writing to a volume right now."""
+        """A task may be writing to a volume right now."""
         return bool(self.lingering) or any(running.tasks for running in self.services.values())
 
     def deploy(self, bundle: Bundle, workdir: Path) -> Deployed:
@@ -234,7 +239,7 @@ class FakeEngine:
         return Deployed(code=0, output="")
 
     def forget(self, name: str, bundle: Bundle) -> None:
-        """Let the only task of a service wait for a host port that nobody has."""
+        """Let the only task of a service wait for a host port that no task has."""
         running = self.services[StackName(bundle.stack), name]
         running.tasks.clear()
         self.forgotten[name] = (running, bundle)
@@ -398,12 +403,16 @@ class FakeProber:
 
     engine: FakeEngine
     broken: bool = False
+    any_task_is_fine: bool = False
+    on_probe: Callable[[Probe], None] = lambda _probe: None
 
     def probe(self, probe: Probe) -> ProbeAnswer:
+        self.on_probe(probe)
         for running in self.engine.services.values():
             up = any(task.state == "running" for task in running.tasks)
             fails = self.engine.images[str(running.spec["image"]).partition("@")[0]].fails
-            if up and fails not in ("unhealthy", "always") and not self.broken:
+            fine = self.any_task_is_fine or fails not in ("unhealthy", "always")
+            if up and fine and not self.broken:
                 return ProbeAnswer(ok=True, code=200, detail="HTTP 200")
         return ProbeAnswer(ok=False, code=503, detail="HTTP 503, wanted 200")
 
@@ -434,12 +443,12 @@ class GuardedSnapshots(FolderSnapshots):
         self, manifest: SnapshotManifest, volumes: Sequence[VolumeObs], *, before_exchange: Callable[[], None]
     ) -> SnapshotManifest:
         if self.engine.writers():
-            self.engine.violations.append("I4: snapshot while somebody may write")
+            self.engine.violations.append("I4: snapshot while a task may write")
         return super().create(manifest, volumes, before_exchange=before_exchange)
 
     def restore(self, app: AppName, volumes: Sequence[VolumeObs], op_id: str) -> None:
         if self.engine.writers():
-            self.engine.violations.append("I4: restore while somebody may write")
+            self.engine.violations.append("I4: restore while a task may write")
         super().restore(app, volumes, op_id)
 
 
@@ -459,7 +468,7 @@ class Host:
         self.settings = Settings()
         self.specs: list[AppSpec] = [spec(**spec_changes)]
         self.points: list[str] = []
-        self.crash_at: int | None = None
+        self.crash_at: int | str | None = None
         prepare_state(root / "state", None)
 
     def release(self, tag: str, behaviour: Behaviour | None = None, *, notes: str = "", **service: object) -> str:
@@ -476,7 +485,7 @@ class Host:
 
     def _effect(self, name: str) -> None:
         self.points.append(name)
-        if self.crash_at is not None and len(self.points) == self.crash_at:
+        if self.crash_at in (len(self.points), name):
             raise Crash(name)
 
     def ports(self) -> Ports:
@@ -507,8 +516,8 @@ class Host:
             effect=self._effect,
         )
 
-    def reconcile(self, crash_at: int | None = None, *, fetch: bool = True) -> list[Report]:
-        """One pass of a fresh process; `crash_at`: the effect point at which it dies."""
+    def reconcile(self, crash_at: int | str | None = None, *, fetch: bool = True) -> list[Report]:
+        """One pass of a fresh process; `crash_at`: the effect point at which it dies, by number or by name."""
         self.points, self.crash_at = [], crash_at
         return one_pass.run(self.ports(), self.settings, self.specs, fetched=None if fetch else {})
 

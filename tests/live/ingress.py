@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from reconciler.demo.story import free_port
+from reconciler.demo.host import free_port
 from tests.live.site import Site
 
 

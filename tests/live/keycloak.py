@@ -6,7 +6,7 @@ from typing import Any
 
 import requests
 
-from reconciler.demo.story import free_port
+from reconciler.demo.host import free_port
 from tests.live.site import Site
 
 QUICK = {

@@ -14,7 +14,7 @@ from typing import Any
 from reconciler import app as composition
 from reconciler import doctor
 from reconciler.adapters.swarm.engine import SwarmEngine
-from reconciler.demo.story import clear_stack
+from reconciler.demo.host import clear_stack
 from reconciler.engine.host import one_pass
 from reconciler.model.alert import Alert
 from reconciler.state.alerts import AlertStore

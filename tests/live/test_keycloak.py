@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import until
 from tests.live import images
 from tests.live.keycloak import Keycloak
 from tests.live.site import PREFIX, Site, site
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.swarm,

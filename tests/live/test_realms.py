@@ -7,20 +7,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from reconciler import app as composition
+from reconciler.adapters.keycloak import KeycloakRealms
 from reconciler.demo import recipes
 from reconciler.engine.testrun.realms import RealmContext
 from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.ids import AppName, StackName
-from tests.lab import until
 from tests.live import images
 from tests.live.ingress import Ingress
 from tests.live.keycloak import QUICK, Keycloak
 from tests.live.site import PREFIX, Site, site
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.swarm,
@@ -103,6 +106,12 @@ class Sso:
         """What realms need, as a command would have it."""
         return composition.realm_context(self.site.build())
 
+    def admin(self) -> Any:
+        """The client of the admin, as the adapter connects it."""
+        realms = self.keeper().realms
+        assert isinstance(realms, KeycloakRealms)
+        return realms._connect()
+
     def grant(self) -> list[str]:
         """The command line of what a run does."""
         return [sys.executable, "-c", GRANT, str(self.ingress.https), str(self.ingress.authority.ca)]
@@ -184,7 +193,7 @@ def test_a_signal_ends_the_command_and_the_realm_goes(sso: Sso) -> None:
 
 def test_a_token_that_ran_out_in_the_middle_of_a_batch_is_renewed(sso: Sso) -> None:
     keeper = sso.keeper()
-    admin = keeper.realms._connect()  # type: ignore[attr-defined]
+    admin = sso.admin()
     admin.update_realm("master", {"accessTokenLifespan": 1})
     try:
         keeper = sso.keeper()
@@ -195,7 +204,7 @@ def test_a_token_that_ran_out_in_the_middle_of_a_batch_is_renewed(sso: Sso) -> N
         keeper.realms.create("notes-aaaaaa", keeper.store.owner)
         assert keeper.realms.delete("notes-aaaaaa")
     finally:
-        sso.keeper().realms._connect().update_realm("master", {"accessTokenLifespan": 60})  # type: ignore[attr-defined]
+        sso.admin().update_realm("master", {"accessTokenLifespan": 60})
 
 
 def test_a_name_that_is_taken_is_told_apart(sso: Sso) -> None:
@@ -219,13 +228,10 @@ def test_a_wrong_password_is_one_clear_line_without_it(sso: Sso) -> None:
 
 def test_an_authority_that_is_not_trusted_is_refused(sso: Sso) -> None:
     keeper = sso.keeper()
-    from dataclasses import replace
-
-    from reconciler.adapters.keycloak import KeycloakRealms
-
-    trusting_nobody = replace(keeper.realms._server, verify=True)  # type: ignore[attr-defined]
+    assert isinstance(keeper.realms, KeycloakRealms)
+    trusting_none = replace(keeper.realms._server, verify=True)
     with pytest.raises(ObserveError, match=r"(?i)certificate"):
-        KeycloakRealms(trusting_nobody).owners()
+        KeycloakRealms(trusting_none).owners()
 
 
 def test_settings_that_name_nothing_useful(sso: Sso) -> None:

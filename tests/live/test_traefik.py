@@ -7,14 +7,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.lab import until
+from reconciler.model.ids import StackName
 from tests.live import images
 from tests.live.ingress import Ingress
 from tests.live.site import PREFIX, site
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.swarm,
@@ -31,7 +33,7 @@ A, B, BROKEN, C = "3.0.0+3.6.15", "3.0.1+3.7.13", "3.0.2+3.7.15", "3.0.3+3.7.15"
 def ingress(build: Callable[[Callable[[], str]], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingress]:
     """Traefik 3.6, enrolled, with a wildcard certificate of a private authority."""
     for tag in (A, B, C):
-        build(lambda tag=tag: images.traefik(PREFIX, tag.partition("+")[2]))  # type: ignore[misc]
+        build(partial(images.traefik, PREFIX, tag.partition("+")[2]))
     with site(tmp_path_factory.mktemp("traefik") / "site") as host:
         made = Ingress(host)
         made.publish(A)
@@ -82,12 +84,12 @@ def test_an_update_is_in_place_and_keeps_certificate_and_settings(
 ) -> None:
     secrets = ingress.secret_ids()
     engine = ingress.site.build().ports.engine
-    before = {service.name: service.id for service in engine.look().stack(ingress.stack).services}  # type: ignore[arg-type]
+    before = {service.name: service.id for service in engine.look().stack(StackName(ingress.stack)).services}
     ingress.publish(B)
     with watched(ingress) as gaps:
         assert ingress.reconcile() == f"upgraded:{A}->{B}"
     assert ingress.version() == "3.7.13"
-    after = {service.name: service.id for service in engine.look().stack(ingress.stack).services}  # type: ignore[arg-type]
+    after = {service.name: service.id for service in engine.look().stack(StackName(ingress.stack)).services}
     assert before == after, "the service itself was not removed"
     assert ingress.secret_ids() == secrets
     assert not (ingress.site.state / ingress.name / "snapshot").exists()

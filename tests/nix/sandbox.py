@@ -19,7 +19,7 @@ from typing import Any
 import nixeval  # type: ignore[import-untyped] # a wheel of the snix evaluator without types
 
 from tests.nix import installed
-from tests.systemd.host import cache, debian
+from tests.systemd.host import cache, debian, install_locked
 
 PROJECT = Path(__file__).parents[2]
 SUITE, PYTHON = "trixie", "3.13"
@@ -114,27 +114,7 @@ def libraries() -> Path:
         made = Path(tempfile.mkdtemp(dir=cache()))
         made.chmod(0o755)
         (made / "lock").write_text(text)
-        subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "--require-hashes",
-                "--no-deps",
-                "--only-binary=:all:",
-                "--python-version",
-                PYTHON,
-                "--target",
-                str(made),
-                "-r",
-                str(made / "lock"),
-            ],
-            check=True,
-            timeout=600,
-        )
+        install_locked(made / "lock", made, PYTHON, "--no-deps")
         made.rename(path)
     return path
 
@@ -158,7 +138,7 @@ def pytest_words(options: list[str]) -> list[str]:
 
 
 def say(text: str) -> None:
-    """A line for whoever reads what CI says."""
+    """A line for the log of CI."""
     sys.stdout.write(f"sandbox: {text}\n")
     sys.stdout.flush()
 

@@ -288,7 +288,7 @@ def test_a_file_that_changes_meanwhile_fails_the_snapshot(data: Path, tmp_path: 
 
     archive.copy_range = meddle
     try:
-        with pytest.raises(ActError, match="somebody still writes"):
+        with pytest.raises(ActError, match="a process still writes"):
             archive.write(data, tmp_path / "a.tar", tmp_path / "a.jsonl")
     finally:
         archive.copy_range = original

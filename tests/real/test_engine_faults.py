@@ -20,7 +20,8 @@ from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.ids import StackName
 from reconciler.model.settings import Limits
 from tests.conftest import missing, private_dockerd
-from tests.lab import V1, lab, until
+from tests.hosts.engine_host import V1, engine_host
+from tests.waiting import until
 
 GOOD_INFO = {"Swarm": {"LocalNodeState": "active", "ControlAvailable": True, "NodeID": "n"}, "ServerVersion": "20.10"}
 
@@ -97,7 +98,7 @@ def test_a_write_that_fails_is_never_taken_for_done(tmp_path: Path) -> None:
 
 @pytest.mark.swarm
 def test_a_frozen_and_a_killed_engine_are_unknown_and_nothing_is_lost(tmp_path: Path) -> None:
-    """A dockerd of our own in its own network namespace, so that freezing it harms nobody."""
+    """A dockerd of our own in its own network namespace, so that freezing it harms no other test."""
     if os.geteuid() != 0:
         missing("this test needs root")
     folder = Path(tempfile.mkdtemp(prefix="cw"))  # socket paths must be short
@@ -106,7 +107,7 @@ def test_a_frozen_and_a_killed_engine_are_unknown_and_nothing_is_lost(tmp_path: 
     try:
         subprocess.run(["ip", "-n", space, "link", "set", "lo", "up"], check=True)
         prefix = ["nsenter", f"--net=/run/netns/{space}"]
-        with private_dockerd(folder, prefix=prefix) as (host, daemon), lab(tmp_path / "lab", "swarm") as made:
+        with private_dockerd(folder, prefix=prefix) as (host, daemon), engine_host(tmp_path / "host", "swarm") as made:
             subprocess.run(["docker", "-H", host, "swarm", "init", "--advertise-addr", "127.0.0.1"], check=True)
             settings = {"engine": "swarm", "docker_host": host, "git": {"allow_file": True}, "limits": {"call": "2s"}}
             (made.home / "etc" / "config.yaml").write_text(json.dumps(settings))
@@ -114,13 +115,13 @@ def test_a_frozen_and_a_killed_engine_are_unknown_and_nothing_is_lost(tmp_path: 
             engine = SwarmEngine(host, Limits(call=2))
             assert engine.look().engine.startswith("docker ")
             daemon.send_signal(signal.SIGSTOP)
-            assert made.reconcile() == "unknown"
+            assert made.program.reconcile() == "unknown"
             daemon.send_signal(signal.SIGCONT)
             until(lambda: engine.look().node_id, 20)
             daemon.kill()
             daemon.wait()
-            assert made.reconcile() == "unknown"
-            assert [alert.reason for alert in made.alerts()] == ["engine-unknown"]
+            assert made.program.reconcile() == "unknown"
+            assert [alert.reason for alert in made.observed.alerts()] == ["engine-unknown"]
             assert not (made.state / made.name / "known_good.json").exists()
             (made.home / "etc" / "config.yaml").write_text('{"engine": "swarm", "git": {"allow_file": true}}')
     finally:
@@ -133,7 +134,7 @@ def test_an_engine_that_is_restarted_in_the_middle_of_a_run_leaves_nothing_of_it
     if os.geteuid() != 0:
         missing("this test needs root")
     folder = Path(tempfile.mkdtemp(prefix="cw"))
-    with _space() as prefix, lab(tmp_path / "lab", "swarm", extra={"kind": "canonical"}) as made:
+    with _space() as prefix, engine_host(tmp_path / "host", "swarm", extra={"kind": "canonical"}) as made:
         with private_dockerd(folder, prefix=prefix) as (host, daemon):
             argv = ["docker", "-H", host, "swarm", "init", "--advertise-addr", "127.0.0.1"]
             subprocess.run(argv, check=True, capture_output=True)
@@ -141,7 +142,7 @@ def test_an_engine_that_is_restarted_in_the_middle_of_a_run_leaves_nothing_of_it
             os.environ["DOCKER_HOST"], before = host, os.environ.get("DOCKER_HOST", "")
             try:
                 made.release(V1)
-                child = subprocess.Popen(made.argv("cold", made.name), stdout=subprocess.DEVNULL)
+                child = subprocess.Popen(made.program.argv("cold", made.name), stdout=subprocess.DEVNULL)
                 engine = SwarmEngine(host, Limits(call=2))
                 until(lambda: engine.look().stacks, 60, "the run's stack is there")
                 daemon.terminate()
@@ -151,8 +152,8 @@ def test_an_engine_that_is_restarted_in_the_middle_of_a_run_leaves_nothing_of_it
             with private_dockerd(folder, prefix=prefix) as (again, _):
                 assert again == host
                 child.wait(180)
-                until(lambda: made.command("runs", "reap").returncode == 0 and not made.left(), 120)
-                [report] = made.build().runs.reports()
+                until(lambda: made.program.command("runs", "reap").returncode == 0 and not made.observed.left(), 120)
+                [report] = made.program.build().runs.reports()
                 assert report.torn_down and engine.look().stacks == {}
                 made.images.clear()
         made.set(docker_host=None)

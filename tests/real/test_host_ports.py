@@ -9,22 +9,23 @@ import pytest
 from reconciler.adapters.swarm.engine import SwarmEngine
 from reconciler.core.change import lost_tasks
 from reconciler.model.ids import StackName
-from tests.lab import V1, Lab, lab, until
+from tests.hosts.engine_host import V1, EngineHost, engine_host
+from tests.waiting import until
 
 pytestmark = [pytest.mark.swarm, pytest.mark.usefixtures("swarm")]
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[Lab]:
+def host(tmp_path: Path) -> Iterator[EngineHost]:
     """The notes app has the port."""
-    with lab(tmp_path / "lab", "swarm") as made:
+    with engine_host(tmp_path / "host", "swarm") as made:
         made.release(V1)
-        assert made.reconcile() == f"deployed:{V1}"
+        assert made.program.reconcile() == f"deployed:{V1}"
         yield made
 
 
 @pytest.fixture
-def waiting(host: Lab) -> Iterator[StackName]:
+def waiting(host: EngineHost) -> Iterator[StackName]:
     """A stack whose one service wants the port too."""
     stack = StackName(f"waiting-{host.mark}")
     publish = f"mode=host,published={host.port},target=8080"
@@ -51,8 +52,10 @@ def waiting(host: Lab) -> Iterator[StackName]:
     subprocess.run(["docker", "service", "rm", f"{stack}_app"], check=True, capture_output=True)
 
 
-def test_waiting_for_a_port_is_not_being_forgotten_and_waking_changes_no_spec(host: Lab, waiting: StackName) -> None:
-    engine = host.build().ports.engine
+def test_waiting_for_a_port_is_not_being_forgotten_and_waking_changes_no_spec(
+    host: EngineHost, waiting: StackName
+) -> None:
+    engine = host.program.build().ports.engine
     assert isinstance(engine, SwarmEngine)
     until(lambda: lost_tasks.waiting(engine.observe_stack(waiting)), what="the service waits for the port")
     before = engine.observe_stack(waiting)
@@ -73,4 +76,4 @@ def test_waiting_for_a_port_is_not_being_forgotten_and_waking_changes_no_spec(ho
         looked = engine.look()
         return any(task.state == "running" for task in looked.stack(waiting).tasks)
 
-    until(runs, 30, "it has the port once nobody else has")
+    until(runs, 30, "it has the port once no other task has")

@@ -22,7 +22,7 @@ from reconciler.demo import recipes
 from reconciler.model.ids import StackName
 from reconciler.model.observed import TaskObs
 from reconciler.model.settings import Limits
-from tests.lab import until
+from tests.waiting import until
 
 pytestmark = [pytest.mark.swarm, pytest.mark.usefixtures("swarm")]
 _LIMIT = 5
@@ -104,16 +104,13 @@ def test_no_service_is_removed_while_swarm_deletes_tasks_of_it(swarm: str, stack
     until(lambda: client.read("containers", "containers", filters=label) == [], 10, "nothing runs")
 
 
-def test_what_a_killed_undeploy_left_running_is_stopped_with_its_own_grace(
-    swarm: str, stack: StackName, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_killed_undeploy_left_running_is_stopped_with_its_own_grace(swarm: str, stack: StackName) -> None:
     """Its service is gone; its task still says how long it may take."""
-    engine, label = SwarmEngine(swarm, Limits()), f"label=com.docker.stack.namespace={stack}"
+    engine, label = SwarmEngine(swarm, Limits(), stray_grace_s=0), f"label=com.docker.stack.namespace={stack}"
     mine = ("--filter", label, "--filter", f"label=com.docker.swarm.service.name={stack}_serves")
     container = until(lambda: docker("ps", "-q", *mine), 30, "the service runs")
     stray = docker("run", "--detach", "--label", label.removeprefix("label="), f"{stack}:1", *_SERVES)
     argv = ["docker", "wait", container]
-    monkeypatch.setattr(parse, "DEFAULT_GRACE_S", 0)
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as waiting:
         docker("service", "rm", f"{stack}_serves")
         began = time.monotonic()

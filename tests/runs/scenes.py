@@ -4,32 +4,33 @@ import json
 import subprocess
 from typing import Any
 
-from tests.lab import V3, Lab, until
+from tests.hosts.engine_host import V3, EngineHost
+from tests.waiting import until
 
 
-def slow(host: Lab) -> None:
+def slow(host: EngineHost) -> None:
     commit(host, {"ci/slow.sh": "#!/bin/sh\nsleep 300\n"})
     host.release(V3, SCHEMA="3")
     host.write_spec(tests={"checks": [{"name": "slow", "run": ["ci/slow.sh"]}]})
 
 
-def started(host: Lab, *args: str) -> "subprocess.Popen[bytes]":
-    child = subprocess.Popen(host.argv(*args), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def started(host: EngineHost, *args: str) -> "subprocess.Popen[bytes]":
+    child = subprocess.Popen(host.program.argv(*args), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until(lambda: any((host.state / "runs").glob("*/custom.log")), 60, "the custom checks began")
     return child
 
 
-def state(host: Lab) -> dict[str, Any]:
+def state(host: EngineHost) -> dict[str, Any]:
     """The canonical as `canonical list` tells it."""
-    ran = host.command("canonical", "list", "--json")
+    ran = host.program.command("canonical", "list", "--json")
     assert ran.returncode == 0, ran.stderr
     [row] = json.loads(ran.stdout)
     return dict(row)
 
 
-def whole(host: Lab) -> str:
+def whole(host: EngineHost) -> str:
     """The version that the record names; it, its snapshot and the idle data must belong together."""
-    app = host.build()
+    app = host.program.build()
     name = app.specs[0].app
     canonical = app.ports.canonicals.canonical(name)
     manifest = app.snapshots.observe(name)
@@ -40,7 +41,7 @@ def whole(host: Lab) -> str:
     return canonical.version
 
 
-def commit(host: Lab, files: dict[str, str], *, modes: tuple[str, ...] = ()) -> None:
+def commit(host: EngineHost, files: dict[str, str], *, modes: tuple[str, ...] = ()) -> None:
     """Put files beside the recipe's compose.yml; they come with the next release or commit."""
     for name, body in files.items():
         path = host.recipe.folder / name

@@ -8,15 +8,15 @@ import pytest
 from reconciler.engine.canonical import operate
 from reconciler.engine.context import Context
 from reconciler.model.errors import Interrupted
-from tests.lab import V2, V3, Lab
+from tests.hosts.engine_host import V2, V3, EngineHost
 from tests.runs.scenes import commit, slow, started, state
 
 
-def test_folders_that_changed_places_are_not_taken_for_unchanged(small: Lab) -> None:
-    assert small.test().promoted
-    app = small.build()
+def test_folders_that_changed_places_are_not_taken_for_unchanged(small: EngineHost) -> None:
+    assert small.program.test().promoted
+    app = small.program.build()
     name = app.specs[0].app
-    root = small.data()
+    root = small.observed.data()
     for folder, text in (("blue", "AAAA"), ("green", "BBBB")):
         (root / folder).mkdir()
         (root / folder / "x").write_text(text)
@@ -36,50 +36,50 @@ def test_folders_that_changed_places_are_not_taken_for_unchanged(small: Lab) -> 
     assert ((root / "blue" / "x").read_text(), (root / "green" / "x").read_text()) == ("AAAA", "BBBB")
 
 
-def test_what_a_hand_took_after_a_killed_run_is_left_to_it(small: Lab) -> None:
-    assert small.test().promoted
+def test_what_a_hand_took_after_a_killed_run_is_left_to_it(small: EngineHost) -> None:
+    assert small.program.test().promoted
     slow(small)
     child = started(small, "quick", small.name)
     child.kill()
     child.wait()
-    assert small.command("canonical", "undeploy", small.name, "--restore").returncode == 0
-    assert small.command("canonical", "deploy", small.name).returncode == 0
-    (small.data() / "mine").write_text("work by hand")
-    assert small.command("runs", "reap").returncode == 0
-    assert (small.data() / "mine").exists() and state(small)["status"] == "in-use"
-    refused = small.command("quick", small.name)
-    assert refused.returncode == 75 and "somebody uses it since" in refused.stderr
-    assert small.command("canonical", "undeploy", small.name).returncode == 0
+    assert small.program.command("canonical", "undeploy", small.name, "--restore").returncode == 0
+    assert small.program.command("canonical", "deploy", small.name).returncode == 0
+    (small.observed.data() / "mine").write_text("work by hand")
+    assert small.program.command("runs", "reap").returncode == 0
+    assert (small.observed.data() / "mine").exists() and state(small)["status"] == "in-use"
+    refused = small.program.command("quick", small.name)
+    assert refused.returncode == 75 and "an operator uses it since" in refused.stderr
+    assert small.program.command("canonical", "undeploy", small.name).returncode == 0
 
 
-def test_services_without_a_mark_are_somebodys(small: Lab) -> None:
-    assert small.test().promoted
-    assert small.command("canonical", "deploy", small.name).returncode == 0
+def test_services_without_a_mark_are_somebodys(small: EngineHost) -> None:
+    assert small.program.test().promoted
+    assert small.program.command("canonical", "deploy", small.name).returncode == 0
     (small.state / small.name / "use.json").unlink()
-    (small.data() / "mine").write_text("work by hand")
-    assert small.reconcile() == "in-use"
-    refused = small.command("quick", small.name)
-    assert refused.returncode == 75 and "nobody left a mark" in refused.stderr
-    assert (small.data() / "mine").exists()
+    (small.observed.data() / "mine").write_text("work by hand")
+    assert small.program.reconcile() == "in-use"
+    refused = small.program.command("quick", small.name)
+    assert refused.returncode == 75 and "no mark says who uses it" in refused.stderr
+    assert (small.observed.data() / "mine").exists()
 
 
-def test_a_stack_with_another_name_is_refused_and_not_empty_and_green(small: Lab) -> None:
-    assert small.test().promoted
-    before = small.canonical()
+def test_a_stack_with_another_name_is_refused_and_not_empty_and_green(small: EngineHost) -> None:
+    assert small.program.test().promoted
+    before = small.observed.canonical()
     small.write_spec(domain="elsewhere.example.test")
-    assert small.reconcile() == f"held-stack-changed:{V2}"
-    ran = small.command("quick", small.name)
+    assert small.program.reconcile() == f"held-stack-changed:{V2}"
+    ran = small.program.command("quick", small.name)
     assert ran.returncode == 1 and "the canonical's data belongs to stack" in ran.stderr
-    assert small.command("canonical", "deploy", small.name).returncode == 2
-    assert not small.test().promoted and small.canonical() == before
+    assert small.program.command("canonical", "deploy", small.name).returncode == 2
+    assert not small.program.test().promoted and small.observed.canonical() == before
     small.write_spec()
-    assert small.reconcile() == "noop-idle"
+    assert small.program.reconcile() == "noop-idle"
 
 
 @pytest.mark.damages
-def test_doctor_knows_runs_and_canonicals(small: Lab) -> None:
-    assert small.test().promoted
-    assert small.command("doctor", "--deep").returncode == 0
+def test_doctor_knows_runs_and_canonicals(small: EngineHost) -> None:
+    assert small.program.test().promoted
+    assert small.program.command("doctor", "--deep").returncode == 0
     path = small.state / small.name / "canonical.json"
     raw = json.loads(path.read_text())
     for changed, wanted in (
@@ -88,64 +88,64 @@ def test_doctor_knows_runs_and_canonicals(small: Lab) -> None:
         ({"images": {"app": "notes:latest"}}, "names an image that is not pinned"),
     ):
         path.write_text(json.dumps(raw | changed))
-        ran = small.command("doctor")
+        ran = small.program.command("doctor")
         assert ran.returncode == 1 and wanted in ran.stdout
     path.write_text(json.dumps(raw))
     next((small.state / "runs").glob("*/run.json")).write_text("{")
-    ran = small.command("doctor")
+    ran = small.program.command("doctor")
     assert ran.returncode == 1 and "run.json" in ran.stdout
 
 
-def test_a_snapshot_that_does_not_restore_is_an_alert_until_it_does(small: Lab) -> None:
-    assert small.test().promoted
+def test_a_snapshot_that_does_not_restore_is_an_alert_until_it_does(small: EngineHost) -> None:
+    assert small.program.test().promoted
     small.release(V3, SCHEMA="3")
-    assert small.test("quick").result == "green"
+    assert small.program.test("quick").result == "green"
     [tar] = (small.state / small.name / "snapshot" / "volumes").glob("*.tar")
     raw = tar.read_bytes()
     tar.write_bytes(raw.replace(b"first", b"worst"))
-    run = small.test("quick")
+    run = small.program.test("quick")
     assert run.result == "error" and run.leftovers
-    assert small.reconcile() == "noop-idle"
-    [alert] = small.alerts()
+    assert small.program.reconcile() == "noop-idle"
+    [alert] = small.observed.alerts()
     assert alert.reason == "restore-failed" and "ci-warm canonical seed" in alert.clears_when
     tar.write_bytes(raw)
-    assert small.test("quick").result == "green" and small.alerts() == []
+    assert small.program.test("quick").result == "green" and small.observed.alerts() == []
 
 
-def test_commands_for_live_apps_say_what_a_canonical_is(small: Lab) -> None:
+def test_commands_for_live_apps_say_what_a_canonical_is(small: EngineHost) -> None:
     for words in (("snapshot", "create"), ("snapshot", "restore", "--yes")):
-        ran = small.command(words[0], words[1], small.name, *words[2:])
+        ran = small.program.command(words[0], words[1], small.name, *words[2:])
         assert ran.returncode == 2 and "is a canonical; ci-warm canonical list|seed" in ran.stderr
 
 
 @pytest.mark.damages
-def test_an_unreadable_canonical_hides_no_other_app_in_a_plan(small: Lab) -> None:
-    assert small.test().promoted
+def test_an_unreadable_canonical_hides_no_other_app_in_a_plan(small: EngineHost) -> None:
+    assert small.program.test().promoted
     spec = json.loads((small.home / "etc" / "apps" / "notes.yaml").read_text())
     other = {**spec, "name": "other", "domain": "other.example.test"}
     (small.home / "etc" / "apps" / "other.yaml").write_text(json.dumps(other))
     (small.state / small.name / "canonical.json").write_text("{")
-    ran = small.command("plan")
+    ran = small.program.command("plan")
     assert ran.returncode == 1 and "notes: held-state" in ran.stdout and "other: seeding" in ran.stdout
 
 
-def test_a_quick_run_at_its_deadline_brings_the_canonical_down_and_its_data_back(small: Lab) -> None:
-    assert small.test().promoted
-    before, data = small.canonical(), small.digest()
+def test_a_quick_run_at_its_deadline_brings_the_canonical_down_and_its_data_back(small: EngineHost) -> None:
+    assert small.program.test().promoted
+    before, data = small.observed.canonical(), small.observed.digest()
     commit(small, {"ci/slow.sh": "#!/bin/sh\nsleep 300\n"})
     small.release(V3, SCHEMA="3")
     checks = [{"name": "slow", "run": ["ci/slow.sh"]}]
     small.write_spec(tests={"deadline": "3s", "checks": checks})
-    run = small.test("quick")
+    run = small.program.test("quick")
     assert run.result == "red" and run.leftovers == () and run.torn_down, run.leftovers
-    assert small.left() == [] and (small.canonical(), small.digest()) == (before, data)
+    assert small.observed.left() == [] and (small.observed.canonical(), small.observed.digest()) == (before, data)
     assert state(small)["status"] == "idle"
 
 
-def test_known_good_comes_up_in_the_surroundings_that_it_was_promoted_in(small: Lab) -> None:
+def test_known_good_comes_up_in_the_surroundings_that_it_was_promoted_in(small: EngineHost) -> None:
     commit(small, {"ci/compose.ci.yml": json.dumps({"services": {"app": {"environment": {"GREETING": "ci"}}}})})
     small.release(V3, SCHEMA="3")
-    assert small.test().promoted
+    assert small.program.test().promoted
     small.release("1.0.3+5.0.3", SCHEMA="3")
     seen: list[str] = []
 
@@ -154,66 +154,66 @@ def test_known_good_comes_up_in_the_surroundings_that_it_was_promoted_in(small: 
             paths = small.state.glob("engine/services/*/app/service.json")
             seen.extend(json.loads(path.read_text())["env"]["GREETING"] for path in paths)
 
-    assert small.test("quick", effect=effect).result == "green"
+    assert small.program.test("quick", effect=effect).result == "green"
     assert seen == ["ci", "ci"]
 
 
-def test_lending_answers_in_json_too(small: Lab) -> None:
-    assert small.test().promoted
-    up = json.loads(small.command("canonical", "deploy", small.name, "--json").stdout)
+def test_lending_answers_in_json_too(small: EngineHost) -> None:
+    assert small.program.test().promoted
+    up = json.loads(small.program.command("canonical", "deploy", small.name, "--json").stdout)
     assert (up["app"], up["version"]) == (small.name, V2)
-    down = json.loads(small.command("canonical", "undeploy", small.name, "--restore", "--json").stdout)
+    down = json.loads(small.program.command("canonical", "undeploy", small.name, "--restore", "--json").stdout)
     assert (down["app"], down["status"]) == (small.name, "idle")
 
 
-def test_a_canonical_whose_restore_failed_is_never_used_empty(small: Lab) -> None:
-    assert small.test().promoted
-    app = small.build()
+def test_a_canonical_whose_restore_failed_is_never_used_empty(small: EngineHost) -> None:
+    assert small.program.test().promoted
+    app = small.program.build()
     app.ports.engine.remove_volumes(small.stack, [f"{small.stack}_data"])
     [archive] = (small.state / small.name / "snapshot" / "volumes").glob("*.tar")
     whole_archive = archive.read_bytes()
     archive.write_bytes(whole_archive[:600])
     for _ in range(2):
-        small.reconcile()
-        assert [alert.reason for alert in small.alerts()] == ["restore-failed"]
+        small.program.reconcile()
+        assert [alert.reason for alert in small.observed.alerts()] == ["restore-failed"]
         assert state(small)["status"] == "dirty"
-    refused = small.command("canonical", "deploy", small.name)
+    refused = small.program.command("canonical", "deploy", small.name)
     assert refused.returncode == 1 and "restore" in refused.stderr
     assert app.ports.engine.observe_stack(small.stack).services == ()
     archive.write_bytes(whole_archive)
-    assert small.command("canonical", "deploy", small.name).returncode == 0
-    assert small.answer() == "5.0.1" and small.notes()
-    assert small.command("canonical", "undeploy", small.name).returncode == 0
+    assert small.program.command("canonical", "deploy", small.name).returncode == 0
+    assert small.observed.answer() == "5.0.1" and small.observed.notes()
+    assert small.program.command("canonical", "undeploy", small.name).returncode == 0
 
 
-def test_a_canonical_without_data_begins_each_use_with_nothing(small: Lab) -> None:
+def test_a_canonical_without_data_begins_each_use_with_nothing(small: EngineHost) -> None:
     small.write_spec(stateful=False)
-    assert small.test().promoted
-    (small.data() / "left").write_text("by a test")
-    assert small.command("quick", small.name).returncode == 0
-    assert not (small.data() / "left").exists()
+    assert small.program.test().promoted
+    (small.observed.data() / "left").write_text("by a test")
+    assert small.program.command("quick", small.name).returncode == 0
+    assert not (small.observed.data() / "left").exists()
 
 
-def test_a_request_to_stop_takes_a_lent_canonical_down_again(small: Lab) -> None:
-    assert small.test().promoted
+def test_a_request_to_stop_takes_a_lent_canonical_down_again(small: EngineHost) -> None:
+    assert small.program.test().promoted
 
     def effect(name: str) -> None:
         if name == "run:settle:before":
             raise Interrupted("asked to stop")
 
-    app = small.build(effect)
+    app = small.program.build(effect)
     context = Context(ports=app.ports, settings=app.settings, spec=app.spec(small.name), actor="test")
     with pytest.raises(Interrupted):
         operate.deploy(context, fresh=False)
     assert app.ports.engine.observe_stack(small.stack).services == ()
-    assert small.reconcile() == "noop-idle"
+    assert small.program.reconcile() == "noop-idle"
 
 
-def test_seeding_what_is_warm_by_then_does_nothing(small: Lab) -> None:
-    assert small.test().promoted
-    before = small.canonical()
-    ran = small.command("canonical", "seed", small.name, "--if-cold")
+def test_seeding_what_is_warm_by_then_does_nothing(small: EngineHost) -> None:
+    assert small.program.test().promoted
+    before = small.observed.canonical()
+    ran = small.program.command("canonical", "seed", small.name, "--if-cold")
     assert ran.returncode == 0 and ran.stdout == f"{small.name}: warm already\n"
-    ran = small.command("canonical", "seed", small.name, "--if-cold", "--json")
+    ran = small.program.command("canonical", "seed", small.name, "--if-cold", "--json")
     assert json.loads(ran.stdout) == {"app": small.name, "result": "warm"}
-    assert len(small.build().runs.reports()) == 1 and small.canonical() == before
+    assert len(small.program.build().runs.reports()) == 1 and small.observed.canonical() == before

@@ -15,11 +15,12 @@ from reconciler.model.errors import ActError
 from reconciler.model.tests import CheckSpec
 from reconciler.node.volume_files import VolumeFiles
 from reconciler.ports.checks import CheckJob
-from tests.lab import V3, Lab, until
+from tests.hosts.engine_host import V3, EngineHost
 from tests.runs.scenes import commit, started
+from tests.waiting import until
 
 
-def test_a_check_does_not_outlive_its_runner(small: Lab) -> None:
+def test_a_check_does_not_outlive_its_runner(small: EngineHost) -> None:
     mark = f"forever-{small.mark}"
     commit(small, {"ci/forever.sh": f"#!/bin/sh\nsh -c 'sleep 302; : {mark}'\n"})
     small.release(V3, SCHEMA="2")
@@ -28,7 +29,7 @@ def test_a_check_does_not_outlive_its_runner(small: Lab) -> None:
     until(lambda: _running(mark), 20)
     child.kill()
     child.wait()
-    assert small.command("runs", "reap").returncode == 0
+    assert small.program.command("runs", "reap").returncode == 0
     until(lambda: not _running(mark), 10, "the check is gone")
 
 
@@ -62,20 +63,20 @@ def test_a_check_that_cannot_be_its_user_is_the_hosts_fault_and_not_red(
     with pytest.raises(ActError, match="no such user") as found:
         checks.run(replace(asked, user="nobody-of-that-name"))
     assert found.value.host_fault
-    monkeypatch.setattr("reconciler.adapters.checks.subprocess.Popen", refused)
+    monkeypatch.setattr(subprocess, "Popen", refused)
     with pytest.raises(ActError, match="CAP_SETUID"):
         checks.run(replace(asked, user="nobody"))
     assert checks.run(asked).detail.endswith("cannot be started: Operation not permitted")
 
 
-def test_a_host_without_the_checks_user_is_an_error_and_not_red(small: Lab) -> None:
+def test_a_host_without_the_checks_user_is_an_error_and_not_red(small: EngineHost) -> None:
     commit(small, {"ci/fine.sh": "#!/bin/sh\nexit 0\n"})
     small.release(V3, SCHEMA="2")
     small.set(runs={"domain_suffix": f"t{small.mark}.test", "min_free": 0, "user": "nobody-of-that-name"})
     small.write_spec(tests={"checks": [{"name": "fine", "run": ["ci/fine.sh"]}]})
-    run = small.test()
+    run = small.program.test()
     assert (run.result, "there is no user" in " ".join(run.notes)) == ("error", True), run
-    assert small.left() == []
+    assert small.observed.left() == []
 
 
 def test_who_leaves_its_group_and_its_mark_is_ended_all_the_same(tmp_path: Path) -> None:
@@ -125,10 +126,10 @@ def test_a_backup_keeps_owners_and_modes_and_follows_no_link(as_root: None, tmp_
         desk.give(volume, ["out/dumps"], tmp_path)
 
 
-def test_operators_may_read_what_checks_leave(small: Lab) -> None:
+def test_operators_may_read_what_checks_leave(small: EngineHost) -> None:
     commit(small, {"ci/shot.sh": "#!/bin/sh\nmkdir $CI_WARM_ARTEFACTS/deep\necho x > $CI_WARM_ARTEFACTS/deep/shot\n"})
     small.release(V3, SCHEMA="2")
     small.write_spec(tests={"checks": [{"name": "shot", "run": ["ci/shot.sh"]}]})
-    assert small.command("cold", small.name).returncode == 0
+    assert small.program.command("cold", small.name).returncode == 0
     [shot] = (small.state / "runs").glob("*/artefacts/deep/shot")
     assert (shot.stat().st_mode & 0o777, shot.parent.stat().st_mode & 0o777) == (0o640, 0o750)

@@ -14,7 +14,7 @@ from reconciler.adapters.embedded.engine import EmbeddedEngine
 from reconciler.demo import recipes
 from reconciler.model.testrun import Run
 from tests.conftest import missing
-from tests.lab import Lab
+from tests.hosts.engine_host import EngineHost
 from tests.runs.conftest import QUICK
 
 pytestmark = pytest.mark.repository
@@ -25,7 +25,7 @@ IMAGES = {
 }
 
 
-class Example(Lab):
+class Example(EngineHost):
     """A host with one example recipe instead of the notes app's."""
 
     def enrol(self, name: str, **tests: Any) -> None:
@@ -62,7 +62,7 @@ class Example(Lab):
 def example(swarm: str, tmp_path: Path) -> Iterator[Example]:
     if shutil.which("curl") is None:
         missing("the examples' checks need curl (apt-get install curl)")
-    made = Example(home=tmp_path / "lab", engine="swarm", extra={"kind": "canonical"}, health={**QUICK, "path": "/"})
+    made = Example(home=tmp_path / "host", engine="swarm", extra={"kind": "canonical"}, health={**QUICK, "path": "/"})
     network = f"proxy-{made.mark}"
     subprocess.run(["docker", "network", "create", "--driver", "overlay", network], check=True, capture_output=True)
     try:
@@ -83,12 +83,12 @@ def test_specs_of_the_examples_are_good(tmp_path: Path) -> None:
 @pytest.mark.swarm
 def test_board_drops_a_service_and_changes_its_image(example: Example) -> None:
     example.enrol("board")
-    run: Run = example.test()
+    run: Run = example.program.test()
     assert run.result == "green", run.stages
     assert [s.result for s in run.stages] == ["passed"] * 5
     assert "prune-orphans: removed 'worker'" in run.notes
     assert (run.version_before, run.version_after) == ("0.8.1+3.5.0", "1.0.0+3.5.3")
-    assert (run.level, run.promoted, example.left()) == (5, True, [])
+    assert (run.level, run.promoted, example.observed.left()) == (5, True, [])
     folder = example.state / "runs" / run.run
     assert (folder / "artefacts" / "the-board.txt").read_text().strip() != ""
     assert "restore: " in (folder / "restore.log").read_text()
@@ -97,15 +97,15 @@ def test_board_drops_a_service_and_changes_its_image(example: Example) -> None:
 @pytest.mark.swarm
 def test_wikis_old_release_needs_its_previous_folder(example: Example) -> None:
     example.enrol("wiki")
-    run = example.test()
+    run = example.program.test()
     assert run.result == "green" and run.promoted, run.stages
     assert "ci/previous for 2.0.0+4.0 was applied to the base alone" in run.notes
-    without = example.test(base="2.0.0+4.0")
+    without = example.program.test(base="2.0.0+4.0")
     assert without.result == "green"
     example.write_spec(
         recipe={"url": f"file://{example.home / 'examples' / 'wiki'}"},
         overlays=[str(example.home / "overlay.yml")],
         tests={"previous": "ci/none"},
     )
-    broken = example.test(base="2.0.0+4.0")
+    broken = example.program.test(base="2.0.0+4.0")
     assert broken.result == "partial" and broken.stages[1].reason.startswith("the base does not deploy"), broken.stages

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 from reconciler.adapters.run_processes import RunProcesses
-from reconciler.demo.story import free_port
+from reconciler.demo.host import free_port
 from reconciler.model.errors import LockBusy
 from reconciler.model.ids import AppName
-from tests.lab import V2, Lab, until
+from tests.hosts.engine_host import V2, EngineHost
+from tests.waiting import until
 
 
-def test_all_places_for_tests_are_all(small: Lab) -> None:
-    locks = small.build().ports.locks
+def test_all_places_for_tests_are_all(small: EngineHost) -> None:
+    locks = small.program.build().ports.locks
     with pytest.raises(LockBusy):
         held = locks.all_slots(2, "sweep")
         try:
@@ -32,10 +33,10 @@ def test_all_places_for_tests_are_all(small: Lab) -> None:
     locks.all_slots(2, "sweep").release()
 
 
-def test_waiting_for_a_place_asks_nobody(small: Lab) -> None:
+def test_waiting_for_a_place_asks_nobody(small: EngineHost) -> None:
     """A queued run has made its plan: it starts no process while it waits, and goes when its turn comes."""
-    held = small.build().ports.locks.slot(1, "somebody else")
-    waiting = subprocess.Popen(small.argv("cold", small.name, "--wait", "60"), stdout=subprocess.DEVNULL)
+    held = small.program.build().ports.locks.slot(1, "another test")
+    waiting = subprocess.Popen(small.program.argv("cold", small.name, "--wait", "60"), stdout=subprocess.DEVNULL)
     until(lambda: any(small.state.glob("recipes/*.git/HEAD")), 20)
     time.sleep(1.5)  # what is looked for is that nothing happens
     children = subprocess.run(["pgrep", "-P", str(waiting.pid)], capture_output=True, check=False).stdout
@@ -44,7 +45,7 @@ def test_waiting_for_a_place_asks_nobody(small: Lab) -> None:
     assert waiting.wait(60) == 0
 
 
-def test_a_request_of_a_hostile_hand_starts_nothing(small: Lab) -> None:
+def test_a_request_of_a_hostile_hand_starts_nothing(small: EngineHost) -> None:
     requests = small.state / "requests"
     asked = [
         {"action": "test", "app": small.name, "comment": "!testme", "ref": "--upload-pack=x"},
@@ -53,19 +54,19 @@ def test_a_request_of_a_hostile_hand_starts_nothing(small: Lab) -> None:
         {"action": "seed"},
     ]
     small.set(daemon={"interval": "1s", "jitter": "0s"})
-    assert small.test().promoted
-    with small.daemon() as daemon:
+    assert small.program.test().promoted
+    with small.program.daemon() as daemon:
         until(requests.exists, 30)
         for number, one in enumerate(asked):
             (requests / f"{number}.tmp").write_text(json.dumps({"schema_version": 1, **one}))
             (requests / f"{number}.tmp").rename(requests / f"{number}.json")
-        until(lambda: sum(line.get("event") == "request" for line in small.log()) == len(asked), 30)
-        assert not any(line.get("event") == "run_started" for line in small.log())
+        until(lambda: sum(line.get("event") == "request" for line in small.observed.log()) == len(asked), 30)
+        assert not any(line.get("event") == "run_started" for line in small.observed.log())
         daemon.send_signal(signal.SIGTERM)
-    assert len(small.history()) == 1
+    assert len(small.observed.history()) == 1
 
 
-def test_a_keycloak_that_is_away_is_the_hosts_fault_and_leaves_nothing(small: Lab) -> None:
+def test_a_keycloak_that_is_away_is_the_hosts_fault_and_leaves_nothing(small: EngineHost) -> None:
     password = small.home / "password"
     password.write_text("secret-of-the-admin")
     live = {
@@ -78,12 +79,12 @@ def test_a_keycloak_that_is_away_is_the_hosts_fault_and_leaves_nothing(small: La
     (small.home / "etc" / "apps" / "sso.yaml").write_text(json.dumps(live))
     small.set(keycloak={"app": "sso", "password_file": str(password)})
     small.write_spec(tests={"needs": ["keycloak"]})
-    ran = small.command("cold", small.name)
+    ran = small.program.command("cold", small.name)
     assert ran.returncode == 1 and f"cold-error:{V2}" in ran.stdout and "list realms" in ran.stdout
-    assert "secret-of-the-admin" not in ran.stdout + ran.stderr and small.left() == []
-    assert small.history() == [f"cold-error:{V2}"]
+    assert "secret-of-the-admin" not in ran.stdout + ran.stderr and small.observed.left() == []
+    assert small.observed.history() == [f"cold-error:{V2}"]
     small.set(keycloak=None)
-    ran = small.command("cold", small.name)
+    ran = small.program.command("cold", small.name)
     assert ran.returncode == 2 and "tests.needs: the settings name no keycloak" in ran.stderr
     small.write_spec()
 

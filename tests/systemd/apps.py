@@ -7,8 +7,9 @@ from typing import Any
 
 from reconciler.demo import recipes
 from reconciler.demo.recipes import Recipe, Version
-from tests.lab import HEALTH, V1, until
+from tests.hosts.engine_host import HEALTH, V1
 from tests.systemd.host import SystemHost
+from tests.waiting import until
 
 SETTINGS: dict[str, Any] = {
     "git": {"allow_file": True},

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.conftest import missing
-from tests.lab import until
+from tests.waiting import until
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
@@ -77,7 +77,7 @@ def mirror() -> str:
 
 
 def debian(suite: str, packages: Sequence[str], target: Path, *options: str) -> None:
-    """Make a Debian, as a tar file or a folder. Old indexes are fine: nothing here is exposed to anybody."""
+    """Make a Debian, as a tar file or a folder. Old indexes are fine: nothing here is exposed to a network."""
     slim = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _SLIM]
     subprocess.run(
         [
@@ -123,29 +123,23 @@ def libraries(python: str) -> Path:
     path = cache() / f"python{python}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
     if not path.exists():
         made = Path(tempfile.mkdtemp(dir=cache()))
-        subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "--require-hashes",
-                "--only-binary=:all:",
-                "--python-version",
-                python,
-                "--target",
-                str(made),
-                "-r",
-                str(lock),
-            ],
-            check=True,
-            timeout=600,
-        )
+        install_locked(lock, made, python)
         with contextlib.suppress(OSError):
             made.rename(path)
     return path
+
+
+def install_locked(lock: Path, target: Path, python: str, *options: str) -> None:
+    """Put the wheels of a lock file into a folder, for another Python than this one."""
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+            *("--require-hashes", "--only-binary=:all:", "--python-version", python, *options),
+            *("--target", str(target), "-r", str(lock)),
+        ],
+        check=True,
+        timeout=600,
+    )
 
 
 def capabilities() -> list[str]:

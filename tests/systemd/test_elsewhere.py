@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.lab import V1, V2
+from tests.hosts.engine_host import V1, V2
 from tests.systemd import judged
 from tests.systemd.apps import Notes
 

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from tests.lab import HEALTH, V1, V2, V3, until
+from tests.hosts.engine_host import HEALTH, V1, V2, V3
 from tests.systemd import judged
 from tests.systemd.apps import DATA, Notes
+from tests.waiting import until
 
 pytestmark = [pytest.mark.swarm, pytest.mark.long, pytest.mark.timeout(600), pytest.mark.xdist_group("systemd")]
 

@@ -1,8 +1,9 @@
 """Runs one service of the embedded engine until it is removed: `python supervisor.py FOLDER`. Effects: processes.
 
-A program of its own with the standard library alone, so that it starts in milliseconds and outlives whoever
-started it. It reads `service.json`, keeps the wanted number of tasks up and publishes `tasks.json`. Its children
-die with it (parent-death signal), so a dead supervisor never leaves a writer behind.
+A program of its own with the standard library alone, so that it starts in milliseconds and outlives the process that
+started it; in one file, because out of an archive it is started as text (`program.script`). It reads `service.json`,
+keeps the wanted number of tasks up and publishes `tasks.json`. Its children die with it (parent-death signal), so a
+dead supervisor never leaves a writer behind.
 """
 
 import contextlib
@@ -305,7 +306,7 @@ def main() -> None:
     """Take the service's lock and serve; a second supervisor of the same service ends at once."""
     folder = Path(sys.argv[1])
     lock = (folder / "supervisor.lock").open("a+")
-    for _ in range(50):  # somebody who asks whether we run holds it shared for an instant
+    for _ in range(50):  # a process that asks whether we run holds it shared for an instant
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             break

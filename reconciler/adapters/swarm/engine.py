@@ -28,13 +28,14 @@ _DEAD = frozenset({"exited", "dead", "created"})
 
 
 class SwarmEngine(Engine, Containers):
-    """One Swarm manager. All methods as in `ports.Engine`."""
+    """One Swarm manager. All methods as in `ports.Engine`. `stray_grace_s`: see `services.stop`."""
 
-    def __init__(self, host: str | None, limits: Limits) -> None:
+    def __init__(self, host: str | None, limits: Limits, *, stray_grace_s: int = parse.DEFAULT_GRACE_S) -> None:
         self.client = SwarmClient(host, limits.call)
         self._hastener = Hastener(self.client)
         self._host = host
         self._limits = limits
+        self._stray_grace_s = stray_grace_s
 
     @override
     def check(self) -> None:
@@ -98,7 +99,7 @@ class SwarmEngine(Engine, Containers):
     def undeploy(self, stack: StackName) -> None:
         swarm_services.take_down(self.client, stack, swarm_services.services(self.client, stack))
         # Of a service that went before, and of none at all.
-        swarm_services.stop(self.client, stack, lambda _: True)
+        swarm_services.stop(self.client, stack, lambda _: True, stray_grace_s=self._stray_grace_s)
 
     @override
     def holders(self, stack: StackName, volumes: Sequence[str]) -> tuple[Holder, ...]:
@@ -131,7 +132,7 @@ class SwarmEngine(Engine, Containers):
 
     @override
     def deploy(self, bundle: Bundle, workdir: Path) -> Deployed:
-        """The CLI keeps an image that somebody edited by hand, so that is set straight first."""
+        """The CLI keeps an image that was edited by hand, so that is set straight first."""
         for raw in swarm_services.services(self.client, StackName(bundle.stack)):
             spec = raw["Spec"]
             wanted = bundle.images.get(spec["Name"].removeprefix(f"{bundle.stack}_"))

@@ -25,7 +25,7 @@ _FILTERS = {
 
 
 class SwarmEvents(Events):
-    """Only what concerns services, their containers and nodes wakes anybody."""
+    """Only what concerns services, their containers and nodes wakes the daemon."""
 
     def __init__(self, host: str | None, *, window_s: int = WINDOW_S, slack_s: int = _SLACK_S) -> None:
         self._client = SwarmClient(host, window_s + slack_s)

@@ -25,6 +25,7 @@ LABEL_STACK = "com.docker.stack.namespace"
 LABEL_TASK = "com.docker.swarm.task.id"
 LABEL_SERVICE_ID = "com.docker.swarm.service.id"
 DEFAULT_GRACE_S = 10
+"""Docker's own, where a task says nothing."""
 _NS = 1_000_000_000
 _MODES = {
     "Replicated": ServiceMode.REPLICATED,

@@ -59,8 +59,17 @@ def take_down(client: SwarmClient, stack: StackName, found: Sequence[Json], *, k
         raise first
 
 
-def stop(client: SwarmClient, stack: StackName, which: Callable[[Json], bool], *, kill: bool = False) -> None:
+def stop(
+    client: SwarmClient,
+    stack: StackName,
+    which: Callable[[Json], bool],
+    *,
+    kill: bool = False,
+    stray_grace_s: int = parse.DEFAULT_GRACE_S,
+) -> None:
     """Stop such running containers of the stack side by side, each with the grace that its task says.
+
+    `kill`: with none. `stray_grace_s`: for a container of which no task speaks.
 
     Raises:
         ActError: the engine did not confirm it.
@@ -78,7 +87,7 @@ def stop(client: SwarmClient, stack: StackName, which: Callable[[Json], bool], *
                 "stop container",
                 "stop",
                 container,
-                timeout=0 if kill else grace.get(task_of[container], parse.DEFAULT_GRACE_S),
+                timeout=0 if kill else grace.get(task_of[container], stray_grace_s),
             )
             for container in doomed
         ]
@@ -139,7 +148,7 @@ def _remove(client: SwarmClient, raw: Json) -> None:
 
 
 def _halt(client: SwarmClient, raw: Json) -> None:
-    for _ in range(5):  # an update out of sequence means somebody was faster: read again
+    for _ in range(5):  # an update out of sequence means another writer was faster: read again
         if not halted(raw["Spec"]):
             return
         try:

@@ -11,7 +11,7 @@ from reconciler.model.tests import Stage
 
 
 def find_unexplained(volumes: Sequence[str], live: str | None) -> str | None:
-    """Why a first promotion would lose somebody's data; None: it would not.
+    """Why a first promotion would lose data that is not ours; None: it would not.
 
     `volumes` are those of the stack once every run that died was cleaned up after; `live` is the version that this name
     had as a live app, whose snapshot lies where the canonical's will.
@@ -20,7 +20,7 @@ def find_unexplained(volumes: Sequence[str], live: str | None) -> str | None:
         return f"it was a live app at {live}, and its records and snapshot are there; give the canonical another name"
     if volumes:
         names = ", ".join(volumes)
-        return f"no record of ours explains the data in {names}; remove what nobody needs, or give another domain"
+        return f"no record of ours explains the data in {names}; remove what is not needed, or give another domain"
     return None
 
 

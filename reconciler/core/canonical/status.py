@@ -18,7 +18,7 @@ class Act(StrEnum):
     """The one next thing for a canonical."""
 
     NOTHING = "nothing"
-    IN_USE = "somebody has it"
+    IN_USE = "in use"
     NO_RELEASE = "no release"
     MOVED = "its stack has another name now"
     RECOVER = "recover"
@@ -54,13 +54,13 @@ def has_lost_its_snapshot(canonical: Canonical, snapshot: str | None) -> bool:
 
 
 def judge(seen: CanonicalFacts) -> CanonicalAssessment:
-    """Decide. Who used it and holds no lock any more is dead, unless it was somebody by hand."""
+    """Decide. A run that used it and holds no lock any more is dead; an operator needs no lock."""
     use, canonical = seen.use, seen.canonical
     # First of all what a run left deployed: as long as it writes, nothing else that we see of the data lasts.
     if use is not None and use.by != MANUAL and (seen.services or canonical is None):
         return CanonicalAssessment(status=Status.INTERRUPTED, reason=f"{use.by} died with it", act=Act.RECOVER)
     if seen.services:
-        who = "by hand (ci-warm canonical undeploy ends it)" if use is not None else "by somebody who left no mark"
+        who = "by hand (ci-warm canonical undeploy ends it)" if use is not None else "by a program that left no mark"
         return CanonicalAssessment(status=Status.UNMANAGED, reason=f"in use {who}", act=Act.IN_USE)
     if canonical is None:
         if not seen.released:

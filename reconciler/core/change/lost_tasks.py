@@ -1,4 +1,4 @@
-"""Tasks that Swarm waits with for a host port that nobody has any more. Pure.
+"""Tasks that Swarm waits with for a host port that no task has any more. Pure.
 
 Seen on Engine 20.10: a service that is created while tasks of its removed predecessor still end waits with "host-mode
 port already in use", and now and then its scheduler never looks at it again. Any change to the service wakes it.
@@ -35,7 +35,7 @@ def _waits(service: ServiceObs, stack: StackObs) -> bool:
 
 
 def free(stack: StackObs, taken: frozenset[int] | None) -> tuple[ServiceObs, ...]:
-    """Those of `waiting` whose ports nobody has. `taken` None: it cannot be told, so none."""
+    """Those of `waiting` whose ports are free. `taken` None: it cannot be told, so none."""
     if taken is None:
         return ()
     return tuple(service for service in waiting(stack) if service.host_ports and not service.host_ports & taken)

@@ -25,7 +25,7 @@ def messages(
     `delivered`: file name -> mark, as remembered.
     """
     found = [_message(name, alert, "") for name, alert in now_open]
-    # Acknowledged is not over: whoever was told hears of the end when it ends.
+    # Acknowledged is not over: a receiver that was told hears of the end when it ends.
     over = [(name, alert) for name, alert in archived if "resolved" in (alert.resolution or "")]
     found += [_message(name, alert, "resolved") for name, alert in over if name in delivered]
     return sorted((m for m in found if delivered.get(m.key) != m.mark), key=lambda message: message.key)

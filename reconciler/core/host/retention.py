@@ -44,7 +44,7 @@ def _why(image: StoredImage, ours: set[str]) -> str:
     if not image.references:
         return "dangling"
     tags = [reference for reference in image.references if "@" not in reference]
-    # One foreign name is enough to leave it alone: somebody else may count on it.
+    # One foreign name is enough to leave it alone: another program may count on it.
     if all(tag in ours for tag in tags) and any(keys(reference) & ours for reference in image.references):
         return "an older release of an app of ours"
     return ""

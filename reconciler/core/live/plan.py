@@ -20,7 +20,7 @@ from reconciler.model.status import Assessment, Status
 def choose_action(facts: AppFacts, assessment: Assessment, now: datetime) -> Action:  # noqa: C901 - a row per status
     """Pick the next action, before the gate is asked.
 
-    Raises nothing; a situation that nobody foresaw is `Nothing` with its own result line.
+    Raises nothing; a situation that was not foreseen is `Nothing` with its own result line.
     """
     known, candidate = facts.known, facts.candidate
     match assessment.status:
@@ -84,7 +84,7 @@ def _may_go_back(facts: AppFacts, known: KnownGood, now: datetime) -> str | None
 def list_options(facts: AppFacts, assessment: Assessment, first: Action) -> tuple[Action, ...]:
     """What the gate is asked about, best first; the first that is open is taken.
 
-    Changed settings need not wait behind a newer release that is held, and they, or a newer release that somebody
+    Changed settings need not wait behind a newer release that is held, and they, or a newer release that the operator
     approved, are the way out of a known-good that no longer answers.
     """
     known, candidate = facts.known, facts.candidate

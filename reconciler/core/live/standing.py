@@ -123,7 +123,7 @@ def _drill_of(end: PassEnd, drill: DrillRecord) -> str:
 
 
 def _still_held(alert: Alert, version: str, end: PassEnd) -> bool:
-    """A hold is over when the gate was asked about that version and no longer says so, or nobody wants the version."""
+    """A hold is over when the gate was asked about that version and no longer says so, or does not want it any more."""
     if end.upgrade is not None and end.upgrade.version == version:
         return alert.reason in {f"held-{hold.reason}" for hold in (*end.holds, *end.outcome.holds)}
     if end.facts.recipe_problem:

@@ -212,7 +212,7 @@ def volume_names(doc: Mapping[str, object], stack: str) -> tuple[dict[str, str],
 
 def policy(doc: Mapping[str, object]) -> list[tuple[str, str]]:
     """What the default policy forbids: (allowance that would permit it, where it stands)."""
-    # All of it, not the first: whoever reads the hold decides once about everything that the release asks for.
+    # All of it, not the first: the operator decides once about everything that the release asks for.
     found: list[tuple[str, str]] = []
     for name, service in sorted(services(doc).items()):
         found += _find_risks(f"services.{name}", service)

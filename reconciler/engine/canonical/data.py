@@ -29,14 +29,15 @@ def mark_in_use(context: Context, by: str) -> None:
 
 
 def find_user(context: Context) -> str | None:
-    """Who uses it though we hold its lock: somebody by hand, with our command or without; None: nobody."""
+    """Who uses it though we hold its lock: an operator, with our command or without; None: it is free."""
     ports = context.ports
     use = ports.canonicals.use(context.app)
     if (use is not None and use.by != MANUAL) or not ports.engine.observe_stack(context.stack).services:
         return None
     if use is None:
-        return f"services run in {context.stack}, and nobody left a mark; ci-warm canonical undeploy {context.app}"
-    return f"somebody uses it since {use.since:%Y-%m-%d %H:%M} UTC; ci-warm canonical undeploy {context.app} ends it"
+        unmarked = f"services run in {context.stack}, and no mark says who uses it"
+        return f"{unmarked}; ci-warm canonical undeploy {context.app}"
+    return f"an operator uses it since {use.since:%Y-%m-%d %H:%M} UTC; ci-warm canonical undeploy {context.app} ends it"
 
 
 def find_move(context: Context) -> str | None:
@@ -69,7 +70,7 @@ def borrow(context: Context, canonical: Canonical, by: str) -> bool | Failure:
 
 
 def needs_restore(context: Context, canonical: Canonical) -> bool:
-    """Say whether the volumes may differ from the snapshot: marked, gone, or touched by somebody else."""
+    """Say whether the volumes may differ from the snapshot: marked, gone, or touched by another program."""
     ports = context.ports
     if canonical.snapshot is None:
         return bool(list_volumes(context))
@@ -102,7 +103,7 @@ def restore(context: Context, canonical: Canonical) -> Failure | None:
 
 
 def _alert(context: Context, canonical: Canonical, failure: Failure) -> None:
-    """Nobody can use it until somebody does something."""
+    """No run can use it until the operator does something."""
     now = context.ports.clock.now()
     evidence = (f"{failure.step}: {failure.reason}", *failure.evidence)
     condition = RestoreFailed(app=context.app)
@@ -135,7 +136,7 @@ def undeploy(context: Context, canonical: Canonical | None) -> Failure | None:
 
 
 def remove_volumes(context: Context) -> None:
-    """Remove the volumes; without a canonical they are nobody's, with one its snapshot stands.
+    """Remove the volumes; without a canonical they are worth nothing, with one its snapshot stands.
 
     Raises:
         ActError: a container still holds one.
@@ -148,7 +149,7 @@ def remove_volumes(context: Context) -> None:
 
 
 def recover(context: Context) -> tuple[str, ...]:
-    """Bring a canonical back to idle and whole after somebody died with it; what could not be done, in words."""
+    """Bring a canonical back to idle and whole after a run died with it; what could not be done, in words."""
     ports, app = context.ports, context.app
     finish_promotion(context)
     canonical = ports.canonicals.canonical(app)
@@ -158,7 +159,7 @@ def recover(context: Context) -> tuple[str, ...]:
     if failure is None and canonical is not None:
         failure = restore(context, canonical)
     elif failure is None:
-        remove_volumes(context)  # a seed that died: what it wrote is nobody's known-good
+        remove_volumes(context)  # a seed that died: what it wrote was never known-good
         ports.canonicals.end_use(app)
     return (f"{failure.step}: {failure.reason}",) if failure is not None else ()
 

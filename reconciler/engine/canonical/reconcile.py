@@ -94,7 +94,7 @@ def _report_move(context: Context, planned: PlannedCanonical) -> Outcome:
 
 
 def _recover(context: Context, planned: PlannedCanonical) -> Outcome:
-    """Somebody died with it: its lock is ours, so nobody uses it."""
+    """A run died with it: its lock is ours, so no process uses it."""
     reason = planned.judged.reason
     left = data.recover(context)
     canonical = context.ports.canonicals.canonical(context.app)  # a promotion may have been finished
@@ -117,7 +117,7 @@ def _restore(context: Context, planned: PlannedCanonical) -> Outcome:
     canonical, reason = planned.canonical, planned.judged.reason
     if canonical is None:
         raise AssertionError("nothing to restore")
-    data.mark_in_use(context, "restore")  # until it went well nobody may take what is there for its data
+    data.mark_in_use(context, "restore")  # until it went well no run may take what is there for its data
     failure = data.undeploy(context, canonical) or data.restore(context, canonical)
     if failure is not None:
         evidence = (reason, f"{failure.step}: {failure.reason}", *failure.evidence)

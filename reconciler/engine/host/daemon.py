@@ -156,7 +156,7 @@ class Daemon:
             self.wake(REQUEST)
 
     def _beat(self) -> None:
-        """Signs of life, from a thread that nothing else can keep busy and on a clock that nobody sets."""
+        """Signs of life, from a thread that nothing else can keep busy and on a clock that cannot be set."""
         pause = min(_BEAT_S, (self._watchdog.notifier.watchdog_s or _BEAT_S * 3) / 3)
         while True:
             self._watchdog.beat()
@@ -170,7 +170,7 @@ class Daemon:
         self._fetched.wait(_FIRST_FETCH_S)
 
     def _fetch_all(self) -> None:
-        """Fetch what is wanted, beside the loop: a forge that hangs delays nobody's healing."""
+        """Fetch what is wanted, beside the loop: a forge that hangs delays no healing."""
         while True:
             wanted = {self._wanted.get()}
             while not self._wanted.empty():
@@ -188,7 +188,7 @@ class Daemon:
             self.wake(FETCHED)
 
     def _beside(self, what: str, work: Callable[[Desired], None]) -> None:
-        """Something that may take long and that nobody waits for; in a thread of the scheduler's."""
+        """Something that may take long and that the loop does not wait for; in a thread of the scheduler's."""
         try:
             work(self.state)
         except Exception as exc:  # noqa: BLE001 - what is done beside the loop must not end what it is for
@@ -219,7 +219,7 @@ class Daemon:
         settings = self.state.settings.daemon
         self._watchdog.expect(2 * settings.interval + _SLACK_S)
         try:
-            # Twice the interval: the scheduler goes by the wall clock, which somebody may have set back.
+            # Twice the interval: the scheduler goes by the wall clock, which may have been set back.
             reasons = {self._wakes.get(timeout=2 * settings.interval)}
         except queue.Empty:
             reasons = {TICK}

@@ -65,14 +65,14 @@ def tell_problems(state: Desired) -> None:
 
 
 def tell_lost(state: Desired, found: Sequence[LostRun]) -> None:
-    """A test run that nobody would ever hear of; the next one of that app that begins ends the alert."""
+    """A test run of which no report tells; the next one of that app that begins ends the alert."""
     for lost in found:
         alert = RunLost(app=lost.app).alert(state.ports.clock.now(), [lost.why])
         state.ports.alerts.raise_(alert, anew=True)
 
 
 def tell_orphans(state: Desired) -> None:
-    """A change that was begun for an app that is no longer declared: nobody would ever finish it."""
+    """A change that was begun for an app that is no longer declared: no pass would ever finish it."""
     store, declared = state.ports.store, {spec.app for spec in state.specs}
     now, left = state.ports.clock.now(), "has a change under way and is no longer declared, so it is left as it is"
     found = [

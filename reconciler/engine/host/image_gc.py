@@ -99,7 +99,7 @@ def is_under_way(store: RecordStore, app: AppName) -> bool:
 
 
 def protect(ports: Ports, specs: Sequence[AppSpec]) -> tuple[str, ...]:
-    """Pin every app's images again, in case somebody pruned the pins; what could not be pinned, in words."""
+    """Pin every app's images again, in case the pins were pruned; what could not be pinned, in words."""
     problems = []
     for spec in specs:
         try:

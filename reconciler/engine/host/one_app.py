@@ -58,7 +58,7 @@ def reconcile(context: Context, *, fetch_problem: str | None = None, train: str 
     Raises:
         Interrupted: asked to stop; a journal may stay for the next start.
     """
-    # The look is taken under the lock: what was seen before it may be somebody else's half-done work.
+    # The look is taken under the lock: what was seen before it may be another process's half-done work.
     return _run_locked(
         context, lambda: _act(context, plan_app(context, context.ports.engine.look(), fetch_problem), train)
     )

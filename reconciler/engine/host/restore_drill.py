@@ -50,7 +50,7 @@ def due(ports: Ports, settings: Settings, specs: Sequence[AppSpec]) -> AppSpec |
 
 
 def drill_one_due(ports: Ports, settings: Settings, specs: Sequence[AppSpec]) -> DrillRecord | None:
-    """Drill the one app that is due most, unless somebody works on it; None: nothing was done."""
+    """Drill the one app that is due most, unless another process works on it; None: nothing was done."""
     spec = due(ports, settings, specs)
     if spec is None:
         return None

@@ -53,7 +53,7 @@ def collect_upgrade_facts(context: Context, facts: AppFacts, assessment: Assessm
 
 
 def _was_tested(context: Context, version: str, commit: str) -> bool | None:
-    """Whether a full cold run was green with just this release; None: nobody asks for that."""
+    """Whether a full cold run was green with just this release; None: the spec does not ask for that."""
     if not context.spec.upgrade.after_green:
         return None
     green = context.ports.canonicals.greens(context.spec.recipe.url).releases.get(version)
@@ -141,7 +141,7 @@ def _find_strangers(context: Context, rendered: Rendered) -> list[str]:
         return []
     holders = context.ports.node.containers.holders(context.stack, list(rendered.volumes.values()))
     return [
-        f"container {holder.name} ({holder.state}) of somebody else mounts the app's volumes"
+        f"container {holder.name} ({holder.state}) of another stack mounts the app's volumes"
         for holder in blocking(holders)
         if not holder.of_stack
     ]

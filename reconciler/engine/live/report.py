@@ -124,7 +124,7 @@ def count_host_fault(context: Context, reason: str) -> None:
 
 
 def report_busy(context: Context, why: str) -> Report:
-    """Somebody else works on the app."""
+    """Another process works on the app."""
     kind = ResultKind.IN_USE if context.spec.kind is Kind.CANONICAL else ResultKind.BUSY
     return _plain(context, Result(kind=kind), (why,), ok=True)
 

@@ -25,7 +25,7 @@ def build_bundle(
     """Render a commit and have its images here. `head`: it carries its commit; `known`: service -> pinned image.
 
     Raises:
-        RecipeError: the recipe is to blame: it cannot be rendered, breaks the policy, or names an image nobody has.
+        RecipeError: the recipe is to blame: it cannot be rendered, breaks the policy, or an image of it is nowhere.
         ActError, ObserveError: an image could not be had, or the engine not be asked.
     """
     rendered = release_render.render_release(context, source.version, source.commit, extras)

@@ -1,4 +1,4 @@
-"""What a release expects on the engine and nobody made yet. Effects: reads; `create_secrets` makes secrets."""
+"""What a release expects on the engine and is not there yet. Effects: reads; `create_secrets` makes secrets."""
 
 from reconciler.engine.context import Context
 from reconciler.model.recipe import Rendered
@@ -6,7 +6,7 @@ from reconciler.model.release import Bundle
 
 
 def missing_externals(context: Context, rendered: Rendered | None) -> list[str]:
-    """External things that the release expects and nobody made."""
+    """External things that the release expects and are not there."""
     if rendered is None:
         return []
     engine, spec = context.ports.engine, context.spec
@@ -32,7 +32,7 @@ def secret_key(stack: str, declared: dict[str, str], name: str) -> str | None:
 
 
 def create_secrets(context: Context, bundle: Bundle) -> None:
-    """Create the secrets that the spec declares and nobody made yet."""
+    """Create the secrets that the spec declares and are not there yet."""
     engine, spec = context.ports.engine, context.spec
     existing = engine.observe_named("secret", list(bundle.secrets.values()))
     declared = {key: secret.version for key, secret in spec.secrets.items()}

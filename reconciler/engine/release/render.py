@@ -62,7 +62,7 @@ def render_release(context: Context, version: str, commit: str, extras: Extras =
     except (ComposeError, InterpolationError) as exc:
         raise RecipeError(str(exc)) from exc
     except (TypeError, AttributeError, KeyError, IndexError, ValueError, RecursionError) as exc:
-        # Recipes are untrusted: a shape nobody foresaw holds this app and no other.
+        # Recipes are untrusted: a shape that was not foreseen holds this app and no other.
         raise RecipeError(f"a compose file has an unexpected shape: {exc}") from exc
 
 

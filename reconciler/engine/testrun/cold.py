@@ -51,7 +51,7 @@ def _play(session: RunSession) -> None:
 
 
 def _install_unasked(session: RunSession) -> None:
-    """Later stages need something that stands, also when nobody wants to hear of installing."""
+    """Later stages need something that stands, also when installing was not asked for."""
     session.report.note("install was not asked for: it is done without its checks and does not count")
     ended = stages.install(session)
     if isinstance(ended, Failure):
@@ -61,7 +61,9 @@ def _install_unasked(session: RunSession) -> None:
 
 
 def _clean(session: RunSession) -> Sequence[str]:
-    return teardown.remove_stack(unstoppable(session.environment.ports), session.report.run, session.environment.specs)
+    environment = session.environment
+    patience = teardown.own_patience(environment.settings.runs)
+    return teardown.remove_stack(unstoppable(environment.ports), session.report.run, environment.specs, patience)
 
 
 def _after(session: RunSession) -> None:

@@ -18,7 +18,7 @@ from reconciler.model.tests import METADATA, Stage, TestSpec
 
 @dataclass(frozen=True, kw_only=True)
 class RunRequest:
-    """What somebody asks for. `ref` None: the latest release; `base`, `stages` None: as the metadata says."""
+    """What is asked for. `ref` None: the latest release; `base`, `stages` None: as the metadata says."""
 
     spec: AppSpec
     mode: RunMode = RunMode.COLD

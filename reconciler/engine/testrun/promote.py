@@ -32,7 +32,7 @@ _POLL_S = 0.2
 def record_green(session: RunSession) -> None:
     """Remember what passed in full: the next upgrade test starts there, and live apps may wait for it.
 
-    A branch that nobody merged is no base for anybody else.
+    A branch that is not merged is no base for other branches.
     """
     run, spec = session.report.run, session.plan.request.spec
     main = session.environment.refs.main(spec.recipe.url)
@@ -121,7 +121,7 @@ def _promote(session: RunSession, context: Context) -> Failure | None:
     except (ReconcilerError, OSError) as exc:
         failure = failed(Step.COMMIT, str(exc), host=True)
     finally:
-        # Whatever happened: idle and whole, the old one or the new one, also when somebody wants us to stop.
+        # Whatever happened: idle and whole, the old one or the new one, also when we are asked to stop.
         safe = replace(context, ports=unstoppable(ports))
         left = data.recover(safe)
         data.keep_images(safe, canonicals.canonical(context.app))

@@ -61,7 +61,7 @@ def lease(context: RealmContext, recipe: str) -> Iterator[Lease]:
             credentials = context.realms.create(realm, context.store.owner)
             yield Lease(credentials=credentials, file=context.store.write(realm, credentials))
         finally:
-            # Also when making it failed half way; but a realm of that name may be somebody else's.
+            # Also when making it failed half way; but a realm of that name may be another program's.
             if context.realms.owners().get(realm) == context.store.owner:
                 context.realms.delete(realm)
             context.store.forget(realm)
@@ -121,7 +121,7 @@ def reap(context: RealmContext, *, dry_run: bool = False) -> Reaped:
     for realm in seen.dead:
         try:
             held = context.store.acquire(realm, "ci-warm realm reap")
-        except LockBusy:  # it came to life between the two looks: somebody else reaps
+        except LockBusy:  # it came to life between the two looks: another process reaps
             alive.append(realm)
             continue
         try:

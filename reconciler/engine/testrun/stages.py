@@ -33,7 +33,8 @@ def install(session: RunSession) -> Ended:
         return ended
     # What does not deploy any more says nothing about the head, which is installed in its place.
     session.report.note(f"the base does not deploy: {base.version}: {ended.reason}")
-    left = teardown.remove_stack(session.ports, session.report.run, session.environment.specs)
+    patience = teardown.own_patience(session.environment.settings.runs)
+    left = teardown.remove_stack(session.ports, session.report.run, session.environment.specs, patience)
     if left:
         return failed(Step.UNDEPLOY, "the broken base could not be removed", *left, host=True)
     session.deployer.start_over()

@@ -19,6 +19,7 @@ from reconciler.engine.testrun.environment import RunEnvironment
 from reconciler.model.app import AppSpec
 from reconciler.model.errors import ActError, Interrupted, LockBusy, ObserveError, ReconcilerError, StateError
 from reconciler.model.ids import HOST, RunName, StackName
+from reconciler.model.settings import RunSettings
 from reconciler.model.testrun import Run, RunMode, RunResult
 from reconciler.state.runs import RunHandle
 
@@ -34,12 +35,17 @@ class Patience:
     away: float
 
 
-OWN = Patience(removing=120.0, away=120.0)
-REAPER = Patience(removing=20.0, away=0.0)
-"""The reaper comes again; it must not keep passes waiting."""
+def own_patience(settings: RunSettings) -> Patience:
+    """How long a run goes on with its own stack."""
+    return Patience(removing=settings.teardown, away=settings.teardown)
 
 
-def remove_stack(ports: Ports, run: Run, specs: Sequence[AppSpec], patience: Patience = OWN) -> tuple[str, ...]:
+def _reapers_patience(settings: RunSettings) -> Patience:
+    # The reaper comes again, and passes wait while it works: an engine that is away now is left to the next time.
+    return Patience(removing=settings.reap, away=0.0)
+
+
+def remove_stack(ports: Ports, run: Run, specs: Sequence[AppSpec], patience: Patience) -> tuple[str, ...]:
     """Remove a cold run's stack whole; what is still there when patience ends, by name."""
     declared = {spec.stack_name for spec in specs}
     if run.mode is not RunMode.COLD or StackName(run.stack) in declared:
@@ -72,7 +78,7 @@ def finish(handle: RunHandle, run: Run) -> Run:
 
 
 class Fate(StrEnum):
-    """What the reaper came to with one run. `ended`: somebody finished it meanwhile."""
+    """What the reaper came to with one run. `ended`: another process finished it meanwhile."""
 
     REMOVED = "removed"
     ALIVE = "alive"
@@ -83,7 +89,7 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Reaped:
-    """What the reaper did. `alive`: runs that hold their lock; `kept`: red ones that somebody wants to look at."""
+    """What the reaper did. `alive`: runs that hold their lock; `kept`: red ones that the operator wants to look at."""
 
     removed: Sequence[str]
     alive: Sequence[str]
@@ -116,7 +122,7 @@ def _reap_one(environment: RunEnvironment, run: Run, *, asked_for: bool) -> tupl
     handle = None
     try:
         handle = environment.runs.reopen(run.run, "ci-warm runs reap")
-        # Somebody may have finished it between the look and the lock.
+        # Another process may have finished it between the look and the lock.
         fresh = environment.runs.report(run.run)
         if fresh is None or fresh.torn_down:
             return Fate.ENDED, ()
@@ -137,7 +143,7 @@ def _reap_one(environment: RunEnvironment, run: Run, *, asked_for: bool) -> tupl
 
 
 def _tell(environment: RunEnvironment, left: Sequence[str]) -> None:
-    """What cannot be removed stays until somebody helps, so somebody is told; once, for all of it."""
+    """What cannot be removed stays until the operator helps, so the operator is told; once, for all of it."""
     alerts, now = environment.ports.alerts, environment.ports.clock.now()
     try:
         if not left:
@@ -160,7 +166,7 @@ def _remove(environment: RunEnvironment, handle: RunHandle, run: Run) -> Run:
         )
     environment.checks.end(run.run)
     left = (
-        remove_stack(environment.ports, run, environment.specs, REAPER)
+        remove_stack(environment.ports, run, environment.specs, _reapers_patience(environment.settings.runs))
         if run.mode is RunMode.COLD
         else _canonical(environment, run)
     )

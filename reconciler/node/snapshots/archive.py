@@ -49,7 +49,7 @@ def write(root: Path, archive: Path, index: Path) -> Written:
     """Archive the tree. Both files are durable when it returns.
 
     Raises:
-        ActError: the tree changed while it was read, so somebody still writes.
+        ActError: the tree changed while it was read, so a process still writes.
         OSError: no room or I/O error; what was written so far is the caller's to remove.
     """
     with ThreadPoolExecutor(max_workers=1) as hasher:
@@ -99,7 +99,7 @@ class _Writer:
             elif entry.size < SMALL:
                 body = os.pread(fd, entry.size, 0) if entry.size else b""
                 if len(body) != entry.size:
-                    raise ActError(f"{entry.path} got shorter while it was read: somebody still writes to the volume")
+                    raise ActError(f"{entry.path} got shorter while it was read: a process still writes to the volume")
                 entry.digest = hashlib.sha256(body).hexdigest()
                 self._put(header(entry, entry.size))
                 entry.offset = self._at
@@ -116,7 +116,7 @@ class _Writer:
             os.close(fd)
         self._data += entry.size
         if (after.st_size, after.st_mtime_ns) != (visit.found.st_size, visit.found.st_mtime_ns):
-            raise ActError(f"{entry.path} changed while it was read: somebody still writes to the volume")
+            raise ActError(f"{entry.path} changed while it was read: a process still writes to the volume")
 
     def _sparse(self, fd: int, entry: Entry) -> None:
         extents = tree.data_extents(fd, entry.size)
@@ -188,7 +188,7 @@ def copy_range(source: int, target: int, source_at: int, target_at: int, length:
             files.write_all(target, data)
             count = len(data)
         if count == 0:
-            raise ActError("a file got shorter while it was read: somebody still writes to the volume")
+            raise ActError("a file got shorter while it was read: a process still writes to the volume")
         source_at, target_at, length = source_at + count, target_at + count, length - count
 
 

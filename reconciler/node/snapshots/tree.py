@@ -124,7 +124,7 @@ def walk(root: Path) -> Iterator[Visit]:
     """Every entry below and including `root`, parents first, names in byte order.
 
     Raises:
-        ActError: something vanished meanwhile, so somebody still writes.
+        ActError: something vanished meanwhile, so a process still writes.
     """
     first = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     links: dict[tuple[int, int], str] = {}
@@ -159,7 +159,7 @@ def walk(root: Path) -> Iterator[Visit]:
                     fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
                     stack.append((fd, inner, _names(fd)))
             except FileNotFoundError as exc:
-                raise ActError(f"{inner} vanished while it was read: somebody still writes to the volume") from exc
+                raise ActError(f"{inner} vanished while it was read: a process still writes to the volume") from exc
     finally:
         for fd, _, _ in stack:
             os.close(fd)
@@ -237,7 +237,7 @@ def range_digest(fd: int, start: int, size: int) -> str:
     while start < end:
         count = os.preadv(fd, [buffer[: min(len(buffer), end - start)]], start)
         if count == 0:
-            raise ActError("a file got shorter while it was read: somebody still writes to the volume")
+            raise ActError("a file got shorter while it was read: a process still writes to the volume")
         total.update(buffer[:count])
         start += count
     return total.hexdigest()
@@ -255,7 +255,7 @@ def sparse_digest(fd: int, extents: tuple[tuple[int, int], ...], size: int, base
             count = min(start + length, (block + 1) * SPARSE_BLOCK) - at
             data = os.pread(fd, count, at if stored is None else stored + at - start)
             if len(data) != count:
-                raise ActError("a file got shorter while it was read: somebody still writes to the volume")
+                raise ActError("a file got shorter while it was read: a process still writes to the volume")
             shift = _collect(total, shift, block, at - block * SPARSE_BLOCK, data)
             at += count
         stored = None if stored is None else stored + length

@@ -33,7 +33,7 @@ class Stamp:
 
 
 def remember(data: Path, snapshot: str) -> None:
-    """The volume equals this snapshot now; nobody may be writing to it."""
+    """The volume equals this snapshot now; no container may be writing to it."""
     inodes: dict[str, int] = {}
     newest = 0
     for visit in tree.walk(data):

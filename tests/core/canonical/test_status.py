@@ -108,7 +108,7 @@ def test_each_situation_has_its_status_its_act_and_its_word(
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        pytest.param({"services": True}, "in use by somebody who left no mark", id="no mark"),
+        pytest.param({"services": True}, "in use by a program that left no mark", id="no mark"),
         pytest.param(
             {"services": True, "use": HAND}, "in use by hand (ci-warm canonical undeploy ends it)", id="by hand"
         ),
@@ -155,7 +155,7 @@ def mark(asked: int = 1, *, key: str = "k") -> InFlight:
 @pytest.mark.parametrize(
     ("left", "minutes", "in_flight"),
     [
-        pytest.param(None, 0, False, id="nobody asked"),
+        pytest.param(None, 0, False, id="never asked"),
         pytest.param(mark(), 0, True, id="asked just now"),
         pytest.param(mark(), 14.99, True, id="asked a quarter of an hour ago, all but"),
         pytest.param(mark(), 15, False, id="asked a quarter of an hour ago"),

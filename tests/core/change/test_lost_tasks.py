@@ -1,4 +1,4 @@
-"""When a task that waits for a host port counts as forgotten by the engine; never while somebody may have the port."""
+"""When a task that waits for a host port counts as forgotten by the engine; never while a task may have the port."""
 
 from typing import Any
 
@@ -17,8 +17,8 @@ PENDING = task("pending", error=WORDS)
 FORGOTTEN = stack(APP, PENDING)
 
 NOT_FORGOTTEN: list[tuple[str, Any, Any]] = [
-    ("somebody has the port", FORGOTTEN, frozenset({443})),
-    ("nobody can tell", FORGOTTEN, None),
+    ("a task has the port", FORGOTTEN, frozenset({443})),
+    ("it cannot be told", FORGOTTEN, None),
     ("another reason", stack(APP, task("pending", error="no suitable node (insufficient resources on 1 node)")), {}),
     ("another task of it runs", stack(APP, PENDING, task()), {}),
     ("another task of it starts", stack(APP, PENDING, task("preparing")), {}),

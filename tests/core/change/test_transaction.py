@@ -112,7 +112,8 @@ def test_resumes_by_what_the_world_says(step: Step, stands: bool, goes_on_at: St
 
 
 def test_being_stopped_is_no_verdict_on_the_release() -> None:
-    assert transaction.resume(journal(step=S.DEPLOY), candidate_stands=False)[1].fault == "host"  # type: ignore[union-attr]
+    _, failure = transaction.resume(journal(step=S.DEPLOY), candidate_stands=False)
+    assert failure is not None and failure.fault == "host"
     assert transaction.is_abort(journal(failure=fail(S.SNAPSHOT)))
     assert not transaction.is_abort(journal(failure=fail(S.SETTLE)))
     assert not transaction.is_abort(journal())

@@ -48,7 +48,7 @@ TOLD, END_TOLD = {A: "warning:1"}, {A: "resolved"}
         ),
         pytest.param([(A, alert(evidence=("other",)))], [], TOLD, [], id="other words alone are not told again"),
         pytest.param([], RESOLVED, TOLD, [(A, "resolved")], id="over, and it was told"),
-        pytest.param([], RESOLVED, {}, [], id="over before anybody was told"),
+        pytest.param([], RESOLVED, {}, [], id="over before it was told"),
         pytest.param([], RESOLVED, END_TOLD, [], id="over, and that was told"),
         pytest.param([], ACKED, TOLD, [], id="acknowledged is not over"),
         pytest.param([], ACKED_AND_OVER, TOLD, [(A, "resolved")], id="acknowledged, then over"),

@@ -54,10 +54,10 @@ SITUATIONS = [
     ),
     pytest.param({"stack": WAITS, "taken_ports": frozenset({80})}, Status.DRIFTED, id="waits for a port that is free"),
     pytest.param(
-        {"stack": WAITS, "taken_ports": frozenset({443})}, Status.FAILED, id="waits for a port that somebody has"
+        {"stack": WAITS, "taken_ports": frozenset({443})}, Status.FAILED, id="waits for a port that a task has"
     ),
     pytest.param(
-        {"stack": WAITS, "taken_ports": None}, Status.FAILED, id="waits for a port and nobody can say who has it"
+        {"stack": WAITS, "taken_ports": None}, Status.FAILED, id="waits for a port and it cannot be told who has it"
     ),
     pytest.param({"stack": STARTING}, Status.UNVERIFIED, id="its first task is on the way"),
     pytest.param({"stack": of("ready")}, Status.UNVERIFIED, id="its task is ready to start"),

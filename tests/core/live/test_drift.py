@@ -29,7 +29,7 @@ APP, DB = service(), service("db")
         pytest.param(
             (service(spec_fingerprint="spec-9", labels={"ci-warm.bundle": "c" * 64}), DB),
             ("service app was changed by hand (another release)",),
-            id="deployed by somebody else",
+            id="deployed by another program",
         ),
         pytest.param(
             (service(spec_fingerprint="spec-9", labels={}), DB),

@@ -218,7 +218,7 @@ ANEW = ("pull images", "quiesce", "deploy", "settle", "verify", "commit")
             Deploy(target=V1, known_good=False, snapshot_first=True),
             DATA,
             ("pull images", "quiesce", "snapshot", "deploy", "settle", "verify", "commit"),
-            id="first deploy on data that nobody explains",
+            id="first deploy on data that no record explains",
         ),
         pytest.param(Heal(drift=("x",)), DATA, ANEW, id="heal"),
         pytest.param(go_back(), DATA, (), id="a way back has no way forward"),

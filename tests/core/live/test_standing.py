@@ -93,10 +93,10 @@ ILL = [
     pytest.param(UNHEALTHY, end(Status.FAILED, outcome=outcome(K.UNHEALTHY, ok=False)), STANDS, id="ill: still ill"),
     pytest.param(UNHEALTHY, end(Status.IN_SYNC), OVER, id="ill: it answers"),
     pytest.param(UNHEALTHY, end(Status.OUT_OF_SYNC), OVER, id="ill: it answers, and a newer one is wanted"),
-    pytest.param(UNHEALTHY, end(Status.UNVERIFIED), STANDS, id="ill: it is starting, so nobody knows"),
+    pytest.param(UNHEALTHY, end(Status.UNVERIFIED), STANDS, id="ill: it is starting, so it is not known"),
     pytest.param(UNHEALTHY, end(Status.INTERRUPTED), STANDS, id="ill: a change is under way"),
     pytest.param(UNHEALTHY, end(Status.UNKNOWN), STANDS, id="ill: it could not be seen"),
-    pytest.param(UNHEALTHY, end(Status.DRIFTED, outcome=BUSY), STANDS, id="ill: somebody else works on it"),
+    pytest.param(UNHEALTHY, end(Status.DRIFTED, outcome=BUSY), STANDS, id="ill: another process works on it"),
     pytest.param(UNHEALTHY, end(Status.ABSENT), STANDS, id="ill: it is gone"),
     pytest.param(UNHEALTHY, end(Status.FAILED, outcome=UPGRADED), OVER, id="ill: a change that went well proved it"),
     pytest.param(UNHEALTHY, end(Status.OUT_OF_SYNC, outcome=ROLLED_BACK), STANDS, id="ill: a change failed"),
@@ -158,7 +158,7 @@ RELEASES = [
     pytest.param(
         ROLLBACK, end(candidate=V2, memory=memory(quarantine=QUARANTINE)), STANDS, id="rollback: in quarantine"
     ),
-    pytest.param(ROLLBACK, end(candidate=V2), OVER, id="rollback: somebody said retry"),
+    pytest.param(ROLLBACK, end(candidate=V2), OVER, id="rollback: the operator said retry"),
     pytest.param(
         ROLLBACK, end(candidate=V3, memory=memory(quarantine=QUARANTINE)), OVER, id="rollback: a newer one is wanted"
     ),
@@ -192,7 +192,7 @@ RELEASES = [
         STANDS,
         id="first deploy: quarantine",
     ),
-    pytest.param(FIRST, end(candidate=V2, known=None), OVER, id="first deploy: somebody said retry"),
+    pytest.param(FIRST, end(candidate=V2, known=None), OVER, id="first deploy: the operator said retry"),
     pytest.param(
         ABORTED, end(candidate=V2, memory=memory(host_faults=FAULTS)), STANDS, id="aborted: waits for the host"
     ),

@@ -15,7 +15,7 @@ V = "1.0.1+5.0.1"
     [
         pytest.param("", None, id="empty"),
         pytest.param("Fixes a typo.", None, id="nothing special"),
-        pytest.param("No migration needed.", None, id="a migration that nobody does by hand"),
+        pytest.param("No migration needed.", None, id="a migration that needs no hand"),
         pytest.param("See the manual for the migration.", None, id="a manual that is a book"),
         pytest.param("This breaks nothing and changes nothing.", None, id="two of the words, far apart"),
         pytest.param("Upgrade before Friday.", None, id="before and upgrade in another order"),

@@ -12,17 +12,8 @@ V1, V2, V3 = "1.0.0+5.0.0", "1.0.1+5.0.1", "1.0.2+5.0.2"
 
 def crash_at(host: Host, point: str) -> None:
     """Die at the first effect point of that name."""
-    probe = Host.__dict__["_effect"]
-
-    def effect(name: str) -> None:
-        probe(host, name)
-        if name == point:
-            raise Crash(name)
-
-    host._effect = effect  # type: ignore[method-assign]
     with pytest.raises(Crash):
-        host.reconcile()
-    del host._effect
+        host.reconcile(crash_at=point)
 
 
 def mount(host: Host, tag: str, *volumes: str, **top: Any) -> None:

@@ -72,13 +72,13 @@ def test_turning_stateful_off_does_not_make_a_rollback_forget_the_data(tmp_path:
 
 def test_a_strangers_container_on_the_volume_is_a_hold_before_anything_stops(host: Host) -> None:
     stranger = Holder(id="x", state="running", owned=False, of_stack=False, name="backup")
-    host.engine.holders = lambda *_: (stranger,)  # type: ignore[method-assign]
+    host.engine.strangers = (stranger,)
     host.release(V2, Behaviour(schema=2))
     host.engine.changes.clear()
     assert host.result() == f"held-preflight:{V1}->{V2}"
     assert host.engine.changes == []
     dead = Holder(id="x", state="exited", owned=False, of_stack=False, name="backup")
-    host.engine.holders = lambda *_: (dead,)  # type: ignore[method-assign]
+    host.engine.strangers = (dead,)
     assert host.result() == f"upgraded:{V1}->{V2}"
 
 

@@ -1,7 +1,5 @@
 """Changes that were interrupted."""
 
-from typing import Any
-
 from reconciler.model.memory import Suspension
 from tests.engine.live.scenes import crash_at
 from tests.fakes.world import Behaviour, Host
@@ -34,16 +32,10 @@ def test_a_change_that_was_only_opened_is_gated_anew(host: Host) -> None:
 
 def test_a_journal_is_judged_by_the_settings_it_was_opened_with(host: Host) -> None:
     asked: list[str] = []
-    answer = host.prober.probe
-
-    def probe(probe: Any) -> Any:
-        asked.append(probe.host)
-        return answer(probe)
-
     host.release(V2, Behaviour(schema=2))
     crash_at(host, "verify:before")
     host.specs[0] = host.specs[0].model_copy(update={"domain": "new.example.test", "stack": "notes_example_test"})
-    host.prober.probe = probe  # type: ignore[method-assign]
+    host.prober.on_probe = lambda probe: asked.append(probe.host)
     assert host.result() == f"upgraded:{V1}->{V2}"
     assert set(asked) == {"notes.example.test"}
 

@@ -68,7 +68,7 @@ def _await_ports(at: StepContext, wanted: frozenset[int]) -> None:
     """Wait a moment for host ports that the stack's own ending tasks may still have.
 
     Swarm would wait with the new tasks just as long, but now and then it loses them (`core.change.lost_tasks`).
-    Whoever else has a port keeps it: that is for settling to say.
+    A port that another stack has stays with it: that is for settling to say.
     """
     clock = at.ports.clock
     deadline = clock.monotonic() + _PORTS_S

@@ -15,7 +15,7 @@ def snapshot(at: StepContext, op_id: str, names: Sequence[str], prior: Release |
     """Snapshot the volumes of what ran. On failure the old snapshot stays.
 
     `names`: of both releases; what the candidate mounts besides and exists already must come back too. `prior` None:
-    nobody knows which release wrote them.
+    no record says which release wrote them.
     """
     ports = at.ports
     volumes = ports.engine.observe_volumes(names)

@@ -1,0 +1,138 @@
+"""Conditions of one app that a pass finds. Pure. `core.live.standing` says when they are over."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from reconciler.core.conditions.condition import Condition
+from reconciler.model.alert import Severity
+from reconciler.model.hold import HoldReason
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held(Condition):
+    """A release waits for a human. `waits_for`: what would clear it."""
+
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    hold: HoldReason
+    version: str
+    waits_for: str = ""
+
+    @property
+    def reason(self) -> str:
+        """`held-` and the first reason of the gate."""
+        return f"held-{self.hold}"
+
+    @property
+    def clears_when(self) -> str:
+        """As the holds say."""
+        return self.waits_for
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """One per version."""
+        return (self.version,)
+
+
+UNHEALTHY = "unhealthy"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotWell(Condition):
+    """The app is not as it should be, and nothing that a pass may do helps. `kind`: `unhealthy`, `unmanaged`, ...
+
+    The same for a pass that found it so and for a heal that did not help: `version` alone tells two apart.
+    """
+
+    kind: str
+    version: str
+
+    @property
+    def reason(self) -> str:
+        """The first word of the result line."""
+        return self.kind
+
+    @property
+    def clears_when(self) -> str:
+        """What is asked in every pass."""
+        return "the app answers again"
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """One per version that runs."""
+        return (self.version,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeUnreadable(Condition):
+    """The recipe cannot be fetched or read."""
+
+    REASON: ClassVar[str] = "recipe"
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    @property
+    def clears_when(self) -> str:
+        """The mirror is asked in every pass."""
+        return "the recipe can be fetched and read again"
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """One per app; empty, as open alerts have it."""
+        return ("",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PassFailed(Condition):
+    """Something stopped the app's pass. `error_class`: the exception's type name."""
+
+    REASON: ClassVar[str] = "error"
+
+    error_class: str
+
+    @property
+    def clears_when(self) -> str:
+        """A pass that gets through."""
+        return "the next pass gets through"
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """One per kind of error."""
+        return (self.error_class,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordUnreadable(Condition):
+    """One of our records is torn, newer or foreign."""
+
+    REASON: ClassVar[str] = "state"
+
+    path: str
+
+    @property
+    def clears_when(self) -> str:
+        """A human's work."""
+        return "the file is repaired or removed by a human; a copy lies beside it"
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """One per file."""
+        return (self.path,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrillFailed(Condition):
+    """A snapshot would not restore."""
+
+    REASON: ClassVar[str] = "drill"
+
+    snapshot: str
+
+    @property
+    def clears_when(self) -> str:
+        """Another drill, or another snapshot."""
+        return f"a restore drill of {self.app} goes well; the next upgrade makes a new snapshot"
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """One per snapshot."""
+        return (self.snapshot,)
