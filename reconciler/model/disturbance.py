@@ -14,14 +14,10 @@ from reconciler.model.base import Record
 
 @dataclass(frozen=True, kw_only=True)
 class NodeObs:
-    """One node of the Swarm.
-
-    `changed_at`: when the Swarm last wrote down something about it. It does so when dockerd starts (within
-    milliseconds), when the node is lost or found again, and when an operator drains or activates it.
-    """
+    """One node of the Swarm. `started_at`: when its engine started; None: not known, as of every other node's."""
 
     id: str
-    changed_at: datetime
+    started_at: datetime | None = None
     takes_tasks: bool = True
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from reconciler.core.change import disturbances
 from reconciler.model.disturbance import Disturbance, Disturbances
 from reconciler.state import files
 
@@ -31,18 +32,15 @@ class DisturbanceFile:
         except (FileNotFoundError, ValidationError):
             return ()
 
-    def note(self, found: Sequence[Disturbance]) -> None:
-        """Add those that are new; one that began at the same moment for the same node is the same, and may grow."""
-        if not found or set(found) <= set(self.read()):
-            return
+    def note(self, found: Sequence[Disturbance]) -> tuple[Disturbance, ...]:
+        """Add what was noticed, and give all that is on record then."""
+        known = self.read()
+        if not found or disturbances.merge(known, found) == known:
+            return known
         with self._locked():
-            known = {(one.began, one.node_id): one for one in self.read()}
-            for one in found:
-                before = known.get((one.began, one.node_id))
-                if before is None or before.ended < one.ended:
-                    known[one.began, one.node_id] = one
-            seen = tuple(sorted(known.values(), key=lambda one: one.began))[-_MOST:]
+            seen = disturbances.merge(self.read(), found)[-_MOST:]
             files.write_atomic(self.path, Disturbances(seen=seen).model_dump_json(by_alias=True).encode() + b"\n")
+            return seen
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -35,6 +35,7 @@ class SwarmEngine(Engine, Containers):
         self._hastener = Hastener(self.client)
         self._host = host
         self._limits = limits
+        self._own_id = ""
         self._stray_grace_s = stray_grace_s
 
     @override
@@ -52,13 +53,13 @@ class SwarmEngine(Engine, Containers):
 
     @override
     def look(self) -> World:
-        """Five calls, however many apps."""
+        """Six calls, however many apps."""
         info = self._manager()
         services = self.client.read("services", "services", status=True)
         tasks = self.client.read("tasks", "tasks")
         listed = self.client.read("volumes", "volumes").get("Volumes") or []
         volumes = [parse.volume(raw, local=self.client.is_local) for raw in listed]
-        nodes = self._nodes()
+        nodes = self._nodes(info["Swarm"].get("NodeID", ""))
         return World(
             at=datetime.now(UTC),
             engine=f"docker {info.get('ServerVersion', '?')}",
@@ -69,18 +70,28 @@ class SwarmEngine(Engine, Containers):
             nodes=nodes,
         )
 
-    def _nodes(self) -> tuple[NodeObs, ...]:
-        return tuple(parse.node(raw) for raw in self.client.read("nodes", "nodes"))
+    def _nodes(self, node_id: str) -> tuple[NodeObs, ...]:
+        built_in = {"name": ["bridge"], "type": ["builtin"]}
+        started = parse.engine_start(self.client.read("networks", "networks", filters=built_in))
+        return tuple(parse.node(raw, node_id, started) for raw in self.client.read("nodes", "nodes"))
 
     @override
     def observe_stack(self, stack: StackName) -> StackObs:
-        """Three filtered calls, and one for the nodes."""
+        """Three filtered calls, and two for the nodes."""
         label = parse.of_stack(stack)
         services = self.client.read("services", "services", filters=label, status=True)
         tasks = self.client.read("tasks", "tasks", filters=label)
         containers = self.client.read("containers", "containers", all=True, filters=label)
         seen = parse.stacks(services, tasks).get(stack, StackObs())
-        return replace(seen, containers=tuple(parse.container(raw) for raw in containers), nodes=self._nodes())
+        return replace(
+            seen, containers=tuple(parse.container(raw) for raw in containers), nodes=self._nodes(self._node_id())
+        )
+
+    def _node_id(self) -> str:
+        """The id of the engine's node: it stays as long as the engine is in its swarm, so it is asked for once."""
+        if not self._own_id:
+            self._own_id = self._manager()["Swarm"].get("NodeID", "")
+        return self._own_id
 
     @override
     def hasten(self, seen: StackObs) -> None:

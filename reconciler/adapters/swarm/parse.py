@@ -136,14 +136,19 @@ def task(raw: Json) -> TaskObs:
     )
 
 
-def node(raw: Json) -> NodeObs:
-    """One `GET /nodes` entry."""
+def node(raw: Json, asked: str, started_at: datetime | None) -> NodeObs:
+    """One `GET /nodes` entry. `asked`: id of the node whose engine was asked, which started then."""
     return NodeObs(
         id=raw["ID"],
-        changed_at=instant(raw.get("UpdatedAt")),
+        started_at=started_at if raw["ID"] == asked else None,
         takes_tasks=(raw.get("Status") or {}).get("State") == "ready"
         and (raw.get("Spec") or {}).get("Availability") == "active",
     )
+
+
+def engine_start(networks: Sequence[Json]) -> datetime | None:
+    """When an engine started: it makes its default bridge anew each time. None: it is told to have no bridge."""
+    return next((instant(raw.get("Created")) for raw in networks if raw.get("Name") == "bridge"), None)
 
 
 def container(raw: Json) -> ContainerObs:

@@ -8,20 +8,15 @@ drained, says nothing of a release. Only `Fault.APP` may ever take data back or 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 
-from reconciler.core.change import faults
-from reconciler.model.disturbance import Disturbance
+from reconciler.core.change import disturbances, faults
 from reconciler.model.observed import ServiceObs, StackObs, TaskObs
 from reconciler.model.settling import Fault
 
 PERSISTS = 3
 """Failed tasks of one service that are a habit. Swarm mends one, two may be the restart of what it depends on."""
-BEFORE_S = 15.0
-"""dockerd stops its containers before it goes, and waits this long for them."""
-AFTER_S = 30.0
-"""After a restart everything starts at once, and an app may fail until what it needs is up."""
 LOOP_WINDOW_S = 600.0
 """As far back as failures are counted once the bake watch is over."""
 LOOP_QUIET_S = 60.0
@@ -67,38 +62,9 @@ def end_of(task: TaskObs, siblings: Iterable[TaskObs]) -> datetime:
     return min([task.at, *later])
 
 
-def list_disturbances(stack: StackObs) -> tuple[Disturbance, ...]:
-    """Everything that is known to have happened to the engine: on record, and as the nodes tell."""
-    told = (
-        Disturbance(
-            began=node.changed_at,
-            ended=node.changed_at,
-            node_id=node.id,
-            what="the engine was started or the node was drained, lost or found",
-        )
-        for node in stack.nodes
-    )
-    return (*stack.disturbances, *told)
-
-
-def last_disturbed(stack: StackObs, node_id: str = "") -> datetime | None:
-    """When a node, or any, was last disturbed; None: never, as far as is known."""
-    mine = [one.ended for one in list_disturbances(stack) if not one.node_id or not node_id or one.node_id == node_id]
-    return max(mine, default=None)
-
-
-def find_disturbance(stack: StackObs, at: datetime, node_id: str) -> Disturbance | None:
-    """The disturbance that a failure on this node at this time belongs to, None if there is none."""
-    for found in list_disturbances(stack):
-        mine = not found.node_id or not node_id or found.node_id == node_id
-        if mine and found.began - timedelta(seconds=BEFORE_S) <= at <= found.ended + timedelta(seconds=AFTER_S):
-            return found
-    return None
-
-
 def weigh(task: TaskObs, why: str, at: datetime, stack: StackObs) -> Fault:
     """Lay one failed task on the release, on the host, or on nobody."""
-    if find_disturbance(stack, at, task.node_id) is not None:
+    if disturbances.find(stack, at, task.node_id) is not None:
         return Fault.HOST
     if task.state == "orphaned" or faults.is_hosts(why):
         return Fault.HOST
@@ -120,7 +86,7 @@ def list_failures(
         at = end_of(task, siblings)
         if task.state not in ENDED:
             # Its container ended and the task does not say so yet: some time between its start and now.
-            at = max(at, last_disturbed(stack, task.node_id) or at)
+            at = max(at, disturbances.find_last(stack, task.node_id) or at)
         if since is None or at > since:
             found.append(TaskFailure(task=task, at=at, why=why, fault=weigh(task, why, at, stack)))
     return tuple(sorted(found, key=lambda failure: failure.at))

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from reconciler.core.change import judge
+from reconciler.core.change import disturbances, judge
 from reconciler.core.release.render import LABEL_BUNDLE
 from reconciler.model.journal import ServiceMark
 from reconciler.model.observed import ContainerObs, ServiceMode, ServiceObs, StackObs, TaskObs
@@ -99,7 +99,7 @@ def step(
 
 
 def _note_disturbance(state: Progress, stack: StackObs, at: float) -> Progress:
-    last = judge.last_disturbed(stack)
+    last = disturbances.find_last(stack)
     if last is None or last == state.disturbed_at:
         return state
     if not state.seen:
@@ -185,7 +185,7 @@ def _is_hosts_habit(failures: Sequence[judge.TaskFailure], stack: StackObs, tole
     lasting = [
         one
         for one in failures
-        if one.fault is Fault.HOST and judge.find_disturbance(stack, one.at, one.task.node_id) is None
+        if one.fault is Fault.HOST and disturbances.find(stack, one.at, one.task.node_id) is None
     ]
     return len(lasting) > tolerated
 

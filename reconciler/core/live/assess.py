@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from reconciler.core.change import judge, lost_tasks
+from reconciler.core.change import disturbances, lost_tasks
 from reconciler.core.live import drift, wellness
 from reconciler.core.release.facts import AppFacts
 from reconciler.model.settling import Fault
@@ -75,7 +75,7 @@ def _find_whose_silence(facts: AppFacts, now: datetime) -> tuple[Fault, str]:
     if facts.committed_answer is not None and facts.committed_answer.ok:
         text = "it answers as it did when it was committed; the health settings of the spec have changed since"
         return Fault.UNKNOWN, text
-    if judge.find_disturbance(facts.stack, now, "") is not None:
+    if disturbances.find(facts.stack, now, "") is not None:
         return Fault.HOST, "the engine or a node was disturbed just now"
     restless = wellness.find_restless_neighbour(facts, now)
     if restless is not None:

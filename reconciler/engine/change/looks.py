@@ -6,10 +6,11 @@ A deadline counts answered time only: while dockerd is restarted or frozen, or n
 an app.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from reconciler.core.change import judge
+from reconciler.core.change import disturbances
 from reconciler.engine.context import StepContext
 from reconciler.model.disturbance import Disturbance
 from reconciler.model.errors import ObserveError
@@ -24,7 +25,7 @@ class Looks:
     """The looks of one step.
 
     `answered_s`: seconds in which looks followed each other and a node took tasks. `disturbances`: how many were
-    noticed since the first look.
+    noticed after the first look.
     """
 
     def __init__(self, at: StepContext, patience_s: float) -> None:
@@ -33,10 +34,11 @@ class Looks:
         self._at = at
         self._patience_s = patience_s
         self._away_s = 0.0
-        self._is_first = True
         self._last = at.ports.clock.monotonic()
         self._away_since: datetime | None = None
-        self._told: frozenset[Disturbance] = frozenset()
+        self._has_looked = False
+        self._last_disturbed: datetime | None = None
+        self._known = at.ports.disturbances.read()
 
     def take(self) -> StackObs | None:
         """Look once; None: the engine did not answer, and the caller comes again.
@@ -56,24 +58,24 @@ class Looks:
         if clock.monotonic() - began > SLOW_S:
             self._away_since = self._away_since or wall
         if self._away_since is not None:
-            self._note(Disturbance(began=self._away_since, ended=clock.now(), what="the engine did not answer"))
+            away = Disturbance(began=self._away_since, ended=clock.now(), what="the engine did not answer")
+            self._record([away])
+            self._at.tell(f"{away.what} for {(away.ended - away.began).total_seconds():.0f} s")
             self._count(usable=False, why="the engine did not answer")
             self._away_since = None
         else:
             self._count(usable=stack.can_run, why="no node takes tasks: drained, paused or down")
-        # A node tells its last disturbance only, so each is written down before the next one hides it.
-        told = frozenset(judge.list_disturbances(stack))
-        first, self._is_first = self._is_first, False
-        if told - self._told:
-            self._told = told
-            self.disturbances += not first
-            self._at.ports.disturbances.note(sorted(told, key=lambda one: one.began))
-        return replace(stack, disturbances=self._at.ports.disturbances.read())
+        noticed = disturbances.notice(stack, clock.now())
+        if noticed:
+            self._record(noticed)
+        stack = replace(stack, disturbances=self._known)
+        last = disturbances.find_last(stack)
+        self.disturbances += self._has_looked and last != self._last_disturbed
+        self._has_looked, self._last_disturbed = True, last
+        return stack
 
-    def _note(self, found: Disturbance) -> None:
-        self.disturbances += 1
-        self._at.ports.disturbances.note([found])
-        self._at.tell(f"{found.what} for {(found.ended - found.began).total_seconds():.0f} s")
+    def _record(self, found: Sequence[Disturbance]) -> None:
+        self._known = self._at.ports.disturbances.note(found)
 
     def _count(self, *, usable: bool, why: str) -> None:
         now = self._at.ports.clock.monotonic()

@@ -28,7 +28,10 @@ from reconciler.model.status import Assessment, Status
 
 
 def _in_turn(context: Context, work: Callable[[], Outcome]) -> Outcome:
-    """One process at a time changes versions; who is not first comes again in the next pass."""
+    """One process at a time takes a new release; one that is not first comes again in the next pass.
+
+    What heals, goes on or goes back never waits for the release of another app, which may take many minutes.
+    """
     try:
         turn = context.ports.locks.turn("upgrade", f"ci-warm {context.actor}: {context.app}")
     except LockBusy as exc:
@@ -56,7 +59,7 @@ def act(context: Context, planned: PlannedApp, train: str | None) -> Outcome:
             if facts.journal is None:
                 raise AssertionError("resuming without a journal")
             journal = facts.journal
-            return _in_turn(context, lambda: driver.resume(context, journal))
+            return driver.resume(context, journal)
         case Adopt(version=version):
             return _adopt(context, facts, version)
         case Heal(drift=drift):
@@ -64,7 +67,7 @@ def act(context: Context, planned: PlannedApp, train: str | None) -> Outcome:
         case Deploy(known_good=True):
             return _redeploy(context, facts, change_outcome.ABSENT)
         case RollBack(reason=reason):
-            return _in_turn(context, lambda: roll_back(context, facts, reason))
+            return roll_back(context, facts, reason)
         case Upgrade() | Deploy():
             return _take(context, planned, train)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from reconciler.core.change import disturbances
 from reconciler.core.release import render, versions
 from reconciler.core.release.facts import AppFacts, Neighbour
 from reconciler.engine.context import Context
@@ -22,7 +23,9 @@ def collect_facts(context: Context, world: World, fetch_problem: str | None, *, 
     ports, spec = context.ports, context.spec
     known, memory = ports.store.known_good(context.app), ports.store.memory(context.app)
     journal = ports.store.journal(context.app)
-    stack = replace(world.stack(context.stack), disturbances=ports.disturbances.read())
+    stack = world.stack(context.stack)
+    noticed = disturbances.notice(stack, ports.clock.now())
+    stack = replace(stack, disturbances=ports.disturbances.note(noticed) if remember else ports.disturbances.read())
     running = render.running_version(stack, context.stack)
     problem, tags = fetch_problem, Tags(annotated={})
     try:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.change import judge, settle
+from reconciler.core.change import disturbances, judge, settle
 from reconciler.core.change.settle import Expected, Progress
 from reconciler.core.live import assess, plan
 from reconciler.model.action import Nothing, RollBack
@@ -32,15 +32,17 @@ ENDS: dict[str, dict[str, Any]] = {
     "rejected": {"state": "rejected", "error": "starting container failed: exec: no such file"},
     "image gone": {"state": "rejected", "error": "No such image: notes:5"},
 }
-LONG_AGO = NodeObs(id="n1", changed_at=NOW - timedelta(days=9))
+LONG_AGO = NodeObs(id="n1", started_at=NOW - timedelta(days=9))
+LONG_AGO_AWAY = NodeObs(id="n1", started_at=NOW - timedelta(days=9), takes_tasks=False)
+AWAY = Disturbance(began=FAILED_AT, ended=NOW, node_id="n1", what="the node took no tasks")
 ENGINES: dict[str, dict[str, Any]] = {
     "steady": {"nodes": (LONG_AGO,)},
-    "restarted": {"nodes": (NodeObs(id="n1", changed_at=FAILED_AT + timedelta(seconds=2)),)},
+    "restarted": {"nodes": (NodeObs(id="n1", started_at=FAILED_AT + timedelta(seconds=2)),)},
     "frozen": {
         "nodes": (LONG_AGO,),
         "disturbances": (Disturbance(began=FAILED_AT - timedelta(seconds=20), ended=FAILED_AT, what="no answer"),),
     },
-    "drained": {"nodes": (NodeObs(id="n1", changed_at=FAILED_AT, takes_tasks=False),)},
+    "drained": {"nodes": (LONG_AGO_AWAY,), "disturbances": (AWAY,)},
 }
 A, H, U = Fault.APP, Fault.HOST, Fault.UNKNOWN
 #                  steady restarted frozen drained
@@ -183,7 +185,7 @@ SETTLED_LONG_AGO = StackObs(
     nodes=(LONG_AGO,),
 )
 JUST_RESTARTED = StackObs(
-    services=RUNS.services, tasks=SETTLED_LONG_AGO.tasks, nodes=(NodeObs(id="n1", changed_at=NOW),)
+    services=RUNS.services, tasks=SETTLED_LONG_AGO.tasks, nodes=(NodeObs(id="n1", started_at=NOW),)
 )
 
 
@@ -221,3 +223,26 @@ def test_a_loop_is_over_after_twice_its_longest_pause() -> None:
     assert not looping(10, 5)
     assert looping(500, 300, 100)
     assert not looping(801, 601, 401)
+
+
+def test_what_goes_on_is_one_disturbance() -> None:
+    def away(second: float, node: str = "n1") -> Disturbance:
+        at = NOW + timedelta(seconds=second)
+        return Disturbance(began=at, ended=at, node_id=node, what="the node took no tasks")
+
+    known: tuple[Disturbance, ...] = ()
+    for second in (0, 30, 60, 60 + disturbances.SAME_S + 1):
+        known = disturbances.merge(known, [away(second)])
+    known = disturbances.merge(known, [away(30, "n2")])
+    assert [(one.node_id, (one.ended - one.began).total_seconds()) for one in known] == [
+        ("n1", 60),
+        ("n2", 0),
+        ("n1", 0),
+    ]
+
+
+def test_an_engine_that_was_started_is_noticed_once() -> None:
+    seen = StackObs(nodes=(LONG_AGO,))
+    once = disturbances.merge((), disturbances.notice(seen, NOW))
+    assert disturbances.merge(once, disturbances.notice(seen, NOW + timedelta(hours=1))) == once
+    assert disturbances.find_last(StackObs(disturbances=once)) == LONG_AGO.started_at
