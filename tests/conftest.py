@@ -67,9 +67,9 @@ def _answers(host: str) -> bool:
 
 @contextlib.contextmanager
 def private_dockerd(
-    folder: Path, name: str = "d", prefix: Sequence[str] = (), program: str = "dockerd"
+    folder: Path, name: str = "d", prefix: Sequence[str] = (), program: str = "dockerd", *, keep: bool = False
 ) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
-    """A dockerd of our own: its socket, and the process."""
+    """A dockerd of our own: its socket, and the process. `keep`: leave its data, so that it may be started again."""
     sock = f"unix://{folder}/{name}.sock"
     log = (folder / f"{name}.log").open("wb")
     daemon = subprocess.Popen(
@@ -106,10 +106,14 @@ def private_dockerd(
             daemon.kill()
             daemon.wait()
         log.close()
-        subprocess.run(
-            ["sh", "-c", f"mount | grep -o ' on {folder}[^ ]*' | cut -c5- | xargs -r umount -l"], check=False
-        )
-        shutil.rmtree(folder, ignore_errors=True)
+        if not keep:
+            clear_folder(folder)
+
+
+def clear_folder(folder: Path) -> None:
+    """Remove the folder of an engine that has ended, with what it left mounted there."""
+    subprocess.run(["sh", "-c", f"mount | grep -o ' on {folder}[^ ]*' | cut -c5- | xargs -r umount -l"], check=False)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 """A small stateful app for the demo and the fast tests: keeps notes, migrates its data, fails on request.
 
 Standard library alone and a hand-made HTTP loop, so that it starts in milliseconds. Environment: VERSION, SCHEMA,
-PORT, MOUNT_DATA (none = stateless), FAIL (before | after | unhealthy | late | ""), IGNORE_TERM. A file called `unwell`
-beside the notes makes the running app unhealthy.
+PORT, MOUNT_DATA (none = stateless), FAIL (before | after | unhealthy | late | ""), IGNORE_TERM,
+TERM_CODE (what it exits with on SIGTERM). A file called `unwell` beside the notes makes the running app unhealthy.
 """
 
 import fcntl
@@ -49,6 +49,8 @@ def main() -> None:
     data = pathlib.Path(mount) if mount else None
     if env.get("IGNORE_TERM"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if env.get("TERM_CODE"):
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(int(env["TERM_CODE"])))
     if fail == "before":
         print("failing before the migration, as told", flush=True)
         sys.exit(3)

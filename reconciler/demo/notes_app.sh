@@ -28,6 +28,7 @@ if [ "$FAIL" = after ]; then echo "failing after the migration, as told"; exit 3
 printf '%s' "$VERSION" >/www/index.html
 httpd -f -p "${PORT:-8080}" -h /www &
 child=$!
-[ -n "$IGNORE_TERM" ] || trap 'kill $child; exit 0' TERM
+[ -n "$IGNORE_TERM" ] || trap 'kill $child; exit ${TERM_CODE:-0}' TERM
+if [ -e /data/fail-late ]; then sleep "$(cat /data/fail-late)"; echo "failing late, as the data says"; exit 3; fi
 if [ "$FAIL" = late ]; then sleep "${LATE_S:-1.5}"; echo "failing late, as told"; exit 3; fi
 while :; do wait $child; done

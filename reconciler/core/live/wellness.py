@@ -51,8 +51,8 @@ def _examine(service: ServiceObs, facts: AppFacts, now: datetime) -> Iterator[Pr
     # Failures of an earlier release say nothing, and those of long ago say nothing of now.
     since = max(known.at, now - timedelta(seconds=judge.LOOP_WINDOW_S)) if known else None
     failures = list_failures(service, facts, since)
+    ours = [one for one in failures if one.fault is not Fault.HOST]
     if judge.is_looping(failures, now):
-        ours = [one for one in failures if one.fault is not Fault.HOST]
         yield Problem(
             text=f"service {service.name} keeps failing: {len(ours)} times of late, last with {ours[-1].why}",
             persists=True,
@@ -63,10 +63,10 @@ def _examine(service: ServiceObs, facts: AppFacts, now: datetime) -> Iterator[Pr
     shortage = _find_shortage(service, facts, failures, now)
     if shortage is not None:
         yield shortage
-    elif failures and known is not None and known.is_watched(facts.spec.upgrade.bake, now):
-        last = failures[-1]
+    elif ours and known is not None and known.is_watched(facts.spec.upgrade.bake, now):
+        last = ours[-1]
         if (now - last.at).total_seconds() < judge.LOOP_QUIET_S:
-            text = f"service {service.name} failed {len(failures)} times since its commit, last with {last.why}"
+            text = f"service {service.name} failed {len(ours)} times since its commit, last with {last.why}"
             yield Problem(text=text, persists=False)
 
 
