@@ -46,6 +46,7 @@ def settle(at: StepContext, bundle: Bundle, health: HealthSpec, before: Before) 
     verdict = watch(at, expect(at, bundle, health), before, stop=lambda _: False)
     match verdict:
         case Settled():
+            # Only once the release has settled: the way back wants these services again.
             _prune_orphans(at, bundle)
             stack = at.ports.engine.observe_stack(at.stack)
             return Done(updates={"settled_services": {s.name: s.spec_fingerprint for s in stack.services}})
@@ -71,6 +72,8 @@ def watch(at: StepContext, wanted: rules.Expected, before: Before, stop: Callabl
         try:
             stack = at.ports.engine.observe_stack(at.stack)
         except ObserveError:
+            # A restart of the engine takes seconds and is no verdict; but nothing is known at the deadline,
+            # so nothing is said.
             if clock.monotonic() - state.began > wanted.deadline_s:
                 raise
             clock.wait(POLL_S * 5)
@@ -78,6 +81,8 @@ def watch(at: StepContext, wanted: rules.Expected, before: Before, stop: Callabl
         state, verdict = rules.step(state, wanted, before.marks, frozenset(before.old_tasks), stack, clock.monotonic())
         if not isinstance(verdict, Moving) or stop(stack):
             return verdict
+        # Swarm's agent takes about 3 s to act on what is already decided; doing it now is what makes an
+        # update quick.
         at.ports.engine.hasten(stack)
         waker.see(stack)
         if verdict.waiting_for != shown:

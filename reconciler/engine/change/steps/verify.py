@@ -30,11 +30,14 @@ def probe_of(domain: str, health: HealthSpec) -> Probe:
 def verify(at: StepContext, bundle: Bundle, judge: Judge, before: Before) -> StepResult:
     """Probe until `successes` good answers in a row came while the same tasks ran; a failing task ends it at once."""
     clock, domain, health = at.ports.clock, judge.domain, judge.health
+    # The tasks have been up for long enough when settling ended; here only their identity counts.
     wanted = replace(settle.expect(at, bundle, health), min_healthy_s=0.0)
     began = clock.monotonic()
     good, carrying, answer = 0, frozenset[str](), ProbeAnswer(ok=False, code=0, detail="not asked yet")
     while True:
         try:
+            # A look before each probe: an answer may come from an old task, or from one that is crashing
+            # right now.
             verdict = settle.watch(at, wanted, before, stop=lambda _: True)
         except ObserveError:
             verdict = None
@@ -43,6 +46,7 @@ def verify(at: StepContext, bundle: Bundle, judge: Judge, before: Before) -> Ste
             return at.fail(verdict.reason, *verdict.evidence, host=host)
         tasks = verdict.task_ids if isinstance(verdict, Settled) else frozenset[str]()
         if tasks != carrying or not isinstance(verdict, Settled):
+            # Another task may have taken over; answers of the one before it say nothing about this one.
             good, carrying = 0, tasks
         else:
             answer = at.ports.prober.probe(probe_of(domain, health))
@@ -52,6 +56,7 @@ def verify(at: StepContext, bundle: Bundle, judge: Judge, before: Before) -> Ste
         if good >= health.successes:
             return DONE
         if clock.monotonic() - began > health.deadline:
+            # Without the engine we do not know whose answers these were: unknown, never failed (I14).
             if verdict is None:
                 raise ObserveError("the engine has not answered until the deadline")
             return at.fail(
