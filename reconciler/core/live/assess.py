@@ -10,6 +10,7 @@ from reconciler.model.status import Assessment, Status
 def assess(facts: AppFacts) -> Assessment:
     """Judge the app. Interrupted work comes first, then the world, then what is desired."""
     detail = facts.answer.detail if facts.answer else ""
+    # Before everything else: a change that is half done explains whatever else is seen of the app.
     if facts.journal is not None:
         return Assessment(
             status=Status.INTERRUPTED,
@@ -17,12 +18,14 @@ def assess(facts: AppFacts) -> Assessment:
         )
     if not facts.stack.services:
         return Assessment(status=Status.ABSENT, reason="no service of the stack exists")
+    # Never healed and never upgraded without a record: the way back would lead to nothing.
     if facts.known is None:
         return Assessment(
             status=Status.UNMANAGED,
             reason="services run that no record of ours knows",
             evidence=(f"version by label: {facts.running or 'none'}", f"probe: {detail}"),
         )
+    # Drift before health: an app that was edited by hand may well be ill because of it.
     drifted = drift.find_drift(facts.known, facts.stack)
     if drifted:
         return Assessment(status=Status.DRIFTED, reason=drifted[0], evidence=drifted)
@@ -71,5 +74,6 @@ def _find_shortage(service: ServiceObs, stack: StackObs) -> tuple[str, bool] | N
         return None
     errors = [task for task in tasks if task.error]
     last = max(errors, key=lambda task: task.at).error if errors else "no error on record"
+    # A task that is new and has no error yet may just be starting; one error makes it a restart loop.
     coming = not errors and any(task.desired_state in ("running", "ready") for task in tasks)
     return f"service {service.name} has {up}/{wanted} tasks running: {last}", coming

@@ -38,6 +38,8 @@ def run(
     wanted = set(only)
     chosen = [spec for spec in specs if not wanted or spec.name in wanted]
     contexts = [Context(ports=ports, settings=settings, spec=spec, actor=actor) for spec in chosen]
+    # One look for all apps: its cost does not grow with their number. What is acted on is looked at anew,
+    # under the lock.
     world = _look(ports)
     if isinstance(world, ObserveError):
         reports = [report_unknown(context, world) for context in contexts]
@@ -54,6 +56,7 @@ def run(
         if report is None:
             report = reconcile(context, fetch_problem=problems.get(context.spec.recipe.url), train=train)
         reports.append(report)
+        # A request to stop is met between two apps, where nothing is half done.
         ports.clock.wait(0)
         train = context.app if report.outcome.stops_train and train is None else train
     _publish(ports, reports, world.engine, began, partial=bool(wanted))
@@ -70,6 +73,7 @@ def _check_all(
         return check(context, world, fetch_problem=problems.get(context.spec.recipe.url))
 
     probed = [any(service.desired for service in world.stack(context.stack).services) for context in contexts]
+    # Threads only for those that are probed: the others wait for nothing.
     slow = [context for context, is_probed in zip(contexts, probed, strict=True) if is_probed]
     found = [(context, one(context)) for context, is_probed in zip(contexts, probed, strict=True) if not is_probed]
     with ThreadPoolExecutor(max_workers=max(1, min(workers, len(slow)))) as pool:
