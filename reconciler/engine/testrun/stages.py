@@ -103,7 +103,9 @@ def _back_up(session: RunSession, wanted: backup_labels.BackupPlan) -> Failure |
                 )
         except ActError as exc:
             failure = failed(Step.SNAPSHOT, f"backup of {session.context.stack}: {exc}")
-    failure = failure or _run_hooks(session, wanted.after, "post-hook")
+    # After a failure as well: what the hook before it stopped must go on before the next try stops it again.
+    undone = _run_hooks(session, wanted.after, "post-hook")
+    failure = failure or undone
     if failure is not None:
         return failure
     # A label with a typing error backs up nothing and succeeds at it; that would only show when data is lost.
