@@ -24,6 +24,7 @@ from reconciler.ports.registry import Registry
 from reconciler.state import files, specs
 from reconciler.state.alerts import AlertStore
 from reconciler.state.canonicals import CanonicalStore
+from reconciler.state.disturbances import DisturbanceFile
 from reconciler.state.history import HistoryFile
 from reconciler.state.locks import Locks
 from reconciler.state.records import RecordStore
@@ -126,6 +127,7 @@ def assemble(
         store=store,
         history=history,
         alerts=alerts,
+        disturbances=DisturbanceFile(state / "disturbances.json"),
         locks=Locks(state / "locks", clock.now),
         prober=HttpProber(),
         secrets=SecretValues(),

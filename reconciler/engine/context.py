@@ -48,6 +48,10 @@ class StepContext:
         """This step failed, as a value."""
         return failed(self.step, reason, *evidence, host=host)
 
+    def fail_by(self, fault: Fault, reason: str, *evidence: str) -> Failure:
+        """This step failed by this fault, as a value."""
+        return failed(self.step, reason, *evidence).model_copy(update={"fault": fault})
+
     def tell(self, text: str) -> None:
         """Say on the terminal, if there is one, what is being done."""
         self.ports.progress(self.app, text)

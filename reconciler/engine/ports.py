@@ -13,6 +13,7 @@ from reconciler.ports.recipes import Recipes
 from reconciler.ports.registry import Registry
 from reconciler.state.alerts import AlertStore
 from reconciler.state.canonicals import CanonicalStore
+from reconciler.state.disturbances import DisturbanceFile
 from reconciler.state.history import HistoryFile
 from reconciler.state.locks import Locks
 from reconciler.state.records import RecordStore
@@ -36,6 +37,7 @@ class Ports:
     store: RecordStore
     history: HistoryFile
     alerts: AlertStore
+    disturbances: DisturbanceFile
     canonicals: CanonicalStore
     requests: RequestSender
     locks: Locks

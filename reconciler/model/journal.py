@@ -78,6 +78,7 @@ class Journal(Record):
     actor: str = "reconcile"
     snapshot: str | None = Field(None, description="id of the snapshot that a way back restores")
     snapshot_first: bool = False
+    bake_s: float | None = Field(None, description="seconds of the bake watch after its commit, as the spec said")
     reason: str = ""
     marks: dict[str, ServiceMark] = Field(default_factory=dict)
     old_tasks: tuple[str, ...] = Field((), description="tasks that were there before our write")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from reconciler.model.disturbance import Disturbance, NodeObs
 from reconciler.model.ids import StackName
 
 
@@ -66,7 +67,9 @@ Swarm looked whether it fits."""
 class TaskObs:
     """One task; states as Swarm names them (new ... running, complete, failed, rejected, shutdown).
 
-    `slot`: which replica it is one of, or the node of a global service. `grace_s`: seconds from SIGTERM to SIGKILL.
+    `at`: since when it is in its state, as the engine says, which stamps old tasks anew when it starts again;
+    `created_at` never moves. `slot`: which replica it is one of, or the node of a global service. `grace_s`: seconds
+    from SIGTERM to SIGKILL.
     """
 
     id: str
@@ -80,6 +83,7 @@ class TaskObs:
     node_id: str = ""
     grace_s: int = 10
     slot: str = ""
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,15 +99,26 @@ class ContainerObs:
 
 @dataclass(frozen=True, kw_only=True)
 class StackObs:
-    """Everything of one stack at one moment."""
+    """Everything of one stack at one moment.
+
+    `nodes`: those of the Swarm, none where the engine has no such thing. `disturbances`: those on record, beside what
+    the nodes themselves tell.
+    """
 
     services: tuple[ServiceObs, ...] = ()
     tasks: tuple[TaskObs, ...] = ()
     containers: tuple[ContainerObs, ...] = ()
+    nodes: tuple[NodeObs, ...] = ()
+    disturbances: tuple[Disturbance, ...] = ()
 
     def service(self, name: str) -> ServiceObs | None:
         """The service of that short name, None if absent."""
         return next((service for service in self.services if service.name == name), None)
+
+    @property
+    def can_run(self) -> bool:
+        """Whether there is a node that takes tasks; while there is none, waiting says nothing of an app."""
+        return not self.nodes or any(node.takes_tasks for node in self.nodes)
 
     def tasks_of(self, service: ServiceObs) -> tuple[TaskObs, ...]:
         """All listed tasks of that service, old ones included."""
@@ -152,10 +167,11 @@ class World:
     stacks: Mapping[StackName, StackObs] = field(default_factory=dict)
     volumes: Mapping[str, VolumeObs] = field(default_factory=dict)
     taken_ports: frozenset[int] | None = frozenset()
+    nodes: tuple[NodeObs, ...] = ()
 
     def stack(self, name: StackName) -> StackObs:
         """The stack's services and tasks; empty if nothing is deployed."""
-        return self.stacks.get(name, StackObs())
+        return self.stacks.get(name, StackObs(nodes=self.nodes))
 
 
 @dataclass(frozen=True, kw_only=True)

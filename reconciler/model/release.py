@@ -3,7 +3,7 @@
 Written and read by `state.records`. A newer `schema_version` than we know is refused by the reader, never guessed at.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from pydantic import Field
@@ -29,7 +29,10 @@ class Fallback(Record):
 
 
 class KnownGood(Record):
-    """`known_good.json`: what passed the gate, settled and answered; moves in one rename."""
+    """`known_good.json`: what passed the gate, settled and answered; moves in one rename.
+
+    `bake_until` None: a record from before bake watches were recorded. `baked`: a pass saw the app well after that.
+    """
 
     schema_version: Literal[1] = 1
     app: str
@@ -39,6 +42,16 @@ class KnownGood(Record):
     services: dict[str, str] = Field(default_factory=dict, description="service -> fingerprint as settled")
     desired: str = Field("", description="digest of the settings that rendering depends on")
     at: datetime
+    bake_until: datetime | None = Field(None, description="until then a release that fails is taken back")
+    baked: bool = Field(False, description="seen well after that: only an operator takes it back")
+
+    def ends_watch(self, bake_s: float) -> datetime:
+        """When the bake watch ends; `bake_s`: seconds of the spec, for a record that does not say."""
+        return self.bake_until or self.at + timedelta(seconds=bake_s)
+
+    def is_watched(self, bake_s: float, now: datetime) -> bool:
+        """Say whether the bake watch is on; a clock that was set back before the commit ends it."""
+        return not self.baked and self.at <= now < self.ends_watch(bake_s)
 
 
 class Bundle(Record):

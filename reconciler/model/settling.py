@@ -5,10 +5,15 @@ from enum import StrEnum
 
 
 class Fault(StrEnum):
-    """Whom a failure is laid on: the release (quarantined) or the host (backed off, never quarantined)."""
+    """Whom a failure is laid on.
+
+    The release (quarantined, its data taken back), the host (waited for, backed off, told), or unknown, which is
+    treated like the host: only what is known to be the release's may cost it anything.
+    """
 
     APP = "app"
     HOST = "host"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, kw_only=True)

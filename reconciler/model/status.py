@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from reconciler.model.settling import Fault
+
 
 class Status(StrEnum):
     """The situation of an app, before anything is decided."""
@@ -21,8 +23,12 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Assessment:
-    """Status with the one reason for it and the evidence that led there."""
+    """Status with the one reason for it and the evidence that led there.
+
+    `fault`: whose it is that a FAILED app is; only APP means that the release itself keeps failing.
+    """
 
     status: Status
     reason: str
     evidence: tuple[str, ...] = ()
+    fault: Fault = Fault.UNKNOWN

@@ -102,6 +102,12 @@ class Nothing:
     def follow(self, wake: Callable[[str], None], stopped: Callable[[], bool]) -> None: ...
 
 
+def turn(daemon: Daemon, reasons: set[str]) -> None:
+    """One turn of the loop, with what it gave to the workers."""
+    daemon._turn(reasons)
+    assert daemon.workers.wait_until_idle(20)
+
+
 def made(world: Host, ports: Ports, nothing: Nothing, reap: Callable[[], Reaped | None] = lambda: None) -> Daemon:
     """A daemon over the fake world, not started."""
     settings = world.settings
@@ -158,12 +164,12 @@ def test_a_pass_that_throws_is_told_and_the_next_one_runs(host: Host) -> None:
             raise RuntimeError("a mistake of ours")
 
     host.engine.fault = fault
-    daemon._turn({TICK})
+    turn(daemon, {TICK})
     assert (nothing.failures, daemon.passes) == (1, 0)
     [alert] = host.alerts()
     assert (alert.reason, alert.evidence) == ("pass-failed", ("pass: RuntimeError: a mistake of ours",))
     host.engine.fault = lambda _call, _when: None
-    daemon._turn({TICK})
+    turn(daemon, {TICK})
     assert (daemon.passes, daemon.failed, host.alerts()) == (1, "", [])
 
 
@@ -188,7 +194,7 @@ def test_a_full_disk_is_alerted_and_only_what_nothing_needs_goes(host: Host) -> 
         image(6, "somebody.else/app:1"),
     ]
     daemon = made(host, host.ports(), Nothing())
-    daemon._turn({DISK})
+    turn(daemon, {DISK})
     assert [stored.id[-1] for stored in host.engine.stored] == ["1", "2", "4", "5", "6"]
     assert [alert.reason for alert in host.alerts()] == ["disk"]
 
@@ -268,7 +274,7 @@ def test_wrong_state_of_one_app_is_its_own(tmp_path: Path, host: Host) -> None:
     host.specs.append(spec(name="other", domain="other.test"))
     (host.root / "state" / "notes" / "known_good.json").write_text("[]")
     daemon = made(host, host.ports(), Nothing())
-    daemon._turn({TICK})
+    turn(daemon, {TICK})
     status = host.ports().store.status()
     assert status is not None
     results = {entry.app: entry.result for entry in status.apps}
@@ -281,7 +287,7 @@ def test_a_change_of_an_app_that_is_no_longer_declared_is_told(host: Host) -> No
     ports.store.put_journal(journal())
     host.specs.clear()
     daemon = made(host, ports, Nothing())
-    daemon._turn({DISK})
+    turn(daemon, {DISK})
     assert {alert.reason for alert in host.alerts()} == {"orphan", "disk"}
     assert "a change is under way: notes" in image_gc.collect(ports, host.settings, []).skipped
 

@@ -18,6 +18,7 @@ from reconciler.engine.live.report import Report
 from reconciler.engine.ports import Ports
 from reconciler.model.alert import Alert
 from reconciler.model.app import AppSpec
+from reconciler.model.disturbance import NodeObs
 from reconciler.model.errors import ActError, RecipeError
 from reconciler.model.history import HistoryLine
 from reconciler.model.ids import AppName, RunName, StackName
@@ -43,6 +44,7 @@ from reconciler.ports.engine import Deployed, NamedKind
 from reconciler.ports.node import Executed, Holder
 from reconciler.state.alerts import AlertStore
 from reconciler.state.canonicals import CanonicalStore
+from reconciler.state.disturbances import DisturbanceFile
 from reconciler.state.history import HistoryFile
 from reconciler.state.locks import Locks
 from reconciler.state.records import RecordStore
@@ -115,6 +117,7 @@ class FakeEngine:
     on_undeploy: Callable[[], None] = lambda: None
     fault: Callable[[str, str], None] = lambda _call, _when: None
     counter: int = 0
+    nodes: tuple[NodeObs, ...] = ()
 
     def _id(self, stem: str) -> str:
         self.counter += 1
@@ -142,7 +145,14 @@ class FakeEngine:
         if self.stale_looks:
             return self.stale_looks.pop()
         stacks = {stack: self._stack(stack) for stack, _ in self.services}
-        return World(at=self.clock.now(), engine="fake", node_id="n1", stacks=stacks, volumes=dict(self.volumes))
+        return World(
+            at=self.clock.now(),
+            engine="fake",
+            node_id="n1",
+            stacks=stacks,
+            volumes=dict(self.volumes),
+            nodes=self.nodes,
+        )
 
     def observe_stack(self, stack: StackName) -> StackObs:
         self._called("observe_stack")
@@ -153,6 +163,7 @@ class FakeEngine:
         return StackObs(
             services=tuple(_observed(name, running) for name, running in mine.items()),
             tasks=tuple(task for running in mine.values() for task in running.tasks),
+            nodes=self.nodes,
         )
 
     def hasten(self, seen: StackObs) -> None: ...
@@ -268,6 +279,7 @@ class FakeEngine:
                 at=self.clock.now(),
                 error=error,
                 node_id="n1",
+                created_at=self.clock.now(),
             )
         )
 
@@ -492,6 +504,7 @@ class Host:
             store=RecordStore(state),
             history=HistoryFile(state / "history.jsonl"),
             alerts=alerts,
+            disturbances=DisturbanceFile(self.root / "state" / "disturbances.json"),
             locks=Locks(state / "locks", self.clock.now),
             prober=self.prober,
             canonicals=CanonicalStore(state),

@@ -49,7 +49,7 @@ class Task:
         self.state, self.desired, self.health = "preparing", "running", ""
         self.error = ""
         self.code: int | None = None
-        self.at = stamp()
+        self.created = self.at = stamp()
         self.child: subprocess.Popen[bytes] | None = None
         self.check: subprocess.Popen[bytes] | None = None
         self.started = self.next_check = self.check_until = 0.0
@@ -178,6 +178,7 @@ class Task:
             "error": self.error,
             "code": self.code,
             "at": self.at,
+            "created": self.created,
             "template": self.spec["template"],
             "health": self.health,
             "pid": self.child.pid if self.child else 0,

@@ -160,4 +160,5 @@ def _task(service_id: str, record: Json, alive: bool) -> TaskObs:
         error="its supervisor is gone" if dead else record["error"],
         exit_code=record["code"],
         node_id="embedded",
+        created_at=instant(record["created"]) if "created" in record else None,
     )

@@ -14,6 +14,7 @@ from reconciler.adapters.swarm import services as swarm_services
 from reconciler.adapters.swarm.client import SwarmClient
 from reconciler.adapters.swarm.containers import Hastener
 from reconciler.model.base import Json
+from reconciler.model.disturbance import NodeObs
 from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.ids import AppName, RunName, StackName
 from reconciler.model.observed import ImageObs, Inventory, StackObs, VolumeObs, World
@@ -34,6 +35,7 @@ class SwarmEngine(Engine, Containers):
         self._hastener = Hastener(self.client)
         self._host = host
         self._limits = limits
+        self._own_id = ""
         self._stray_grace_s = stray_grace_s
 
     @override
@@ -51,32 +53,45 @@ class SwarmEngine(Engine, Containers):
 
     @override
     def look(self) -> World:
-        """Four calls, however many apps."""
+        """Six calls, however many apps."""
         info = self._manager()
         services = self.client.read("services", "services", status=True)
         tasks = self.client.read("tasks", "tasks")
         listed = self.client.read("volumes", "volumes").get("Volumes") or []
         volumes = [parse.volume(raw, local=self.client.is_local) for raw in listed]
+        nodes = self._nodes(info["Swarm"].get("NodeID", ""))
         return World(
             at=datetime.now(UTC),
             engine=f"docker {info.get('ServerVersion', '?')}",
             node_id=info["Swarm"].get("NodeID", ""),
-            stacks=parse.stacks(services, tasks),
+            stacks=parse.stacks(services, tasks, nodes),
             volumes={volume.name: replace(volume, node=info["Swarm"].get("NodeID", "")) for volume in volumes},
             taken_ports=parse.taken_ports(services, tasks),
+            nodes=nodes,
         )
+
+    def _nodes(self, node_id: str) -> tuple[NodeObs, ...]:
+        built_in = {"name": ["bridge"], "type": ["builtin"]}
+        started = parse.engine_start(self.client.read("networks", "networks", filters=built_in))
+        return tuple(parse.node(raw, node_id, started) for raw in self.client.read("nodes", "nodes"))
 
     @override
     def observe_stack(self, stack: StackName) -> StackObs:
-        """Three filtered calls."""
+        """Three filtered calls, and two for the nodes."""
         label = parse.of_stack(stack)
         services = self.client.read("services", "services", filters=label, status=True)
         tasks = self.client.read("tasks", "tasks", filters=label)
         containers = self.client.read("containers", "containers", all=True, filters=label)
         seen = parse.stacks(services, tasks).get(stack, StackObs())
-        return StackObs(
-            services=seen.services, tasks=seen.tasks, containers=tuple(parse.container(raw) for raw in containers)
+        return replace(
+            seen, containers=tuple(parse.container(raw) for raw in containers), nodes=self._nodes(self._node_id())
         )
+
+    def _node_id(self) -> str:
+        """The id of the engine's node: it stays as long as the engine is in its swarm, so it is asked for once."""
+        if not self._own_id:
+            self._own_id = self._manager()["Swarm"].get("NodeID", "")
+        return self._own_id
 
     @override
     def hasten(self, seen: StackObs) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from reconciler.core.release.digest import digest
 from reconciler.model.base import Json
+from reconciler.model.disturbance import NodeObs
 from reconciler.model.ids import StackName
 from reconciler.model.observed import (
     NOT_THERE,
@@ -135,7 +136,23 @@ def task(raw: Json) -> TaskObs:
         node_id=raw.get("NodeID", ""),
         grace_s=_grace_s(raw["Spec"]),
         slot=str(raw.get("Slot") or raw.get("NodeID", "")),
+        created_at=instant(raw.get("CreatedAt")),
     )
+
+
+def node(raw: Json, asked: str, started_at: datetime | None) -> NodeObs:
+    """One `GET /nodes` entry. `asked`: id of the node whose engine was asked, which started then."""
+    return NodeObs(
+        id=raw["ID"],
+        started_at=started_at if raw["ID"] == asked else None,
+        takes_tasks=(raw.get("Status") or {}).get("State") == "ready"
+        and (raw.get("Spec") or {}).get("Availability") == "active",
+    )
+
+
+def engine_start(networks: Sequence[Json]) -> datetime | None:
+    """When an engine started: it makes its default bridge anew each time. None: it is told to have no bridge."""
+    return next((instant(raw.get("Created")) for raw in networks if raw.get("Name") == "bridge"), None)
 
 
 def container(raw: Json) -> ContainerObs:
@@ -164,7 +181,9 @@ def volume(raw: Json, *, local: bool) -> VolumeObs:
     )
 
 
-def stacks(services: Sequence[Json], tasks: Sequence[Json]) -> dict[StackName, StackObs]:
+def stacks(
+    services: Sequence[Json], tasks: Sequence[Json], nodes: tuple[NodeObs, ...] = ()
+) -> dict[StackName, StackObs]:
     """Group everything that belongs to a stack."""
     found = [service(raw) for raw in services]
     owner = {one.id: one.stack for one in found}
@@ -178,6 +197,6 @@ def stacks(services: Sequence[Json], tasks: Sequence[Json]) -> dict[StackName, S
         if stack:
             by_stack_tasks.setdefault(stack, []).append(task(raw))
     return {
-        name: StackObs(services=tuple(ones), tasks=tuple(by_stack_tasks.get(name, ())))
+        name: StackObs(services=tuple(ones), tasks=tuple(by_stack_tasks.get(name, ())), nodes=nodes)
         for name, ones in by_stack.items()
     }

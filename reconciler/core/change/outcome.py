@@ -1,6 +1,6 @@
 """What a finished change is called: result line, alert, memory. Pure: journal in, records out."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from reconciler.core.change import backoff, transaction
@@ -85,6 +85,7 @@ def known_good(journal: Journal, before: KnownGood | None, now: datetime) -> Kno
             services=journal.settled_services,
             desired=journal.desired,
             at=now,
+            bake_until=None if journal.bake_s is None else now + timedelta(seconds=journal.bake_s),
         )
     if before is None:
         return None
@@ -117,7 +118,7 @@ def remember(journal: Journal, memory: Memory, now: datetime) -> Memory:
         return updated.model_copy(update={"host_faults": None})
     if failure is not None and failure.step is Step.OPENED:
         return memory
-    if failure is not None and (transaction.is_abort(journal) or failure.fault is Fault.HOST):
+    if failure is not None and (transaction.is_abort(journal) or failure.fault is not Fault.APP):
         faults = backoff.after_fault(memory.host_faults, failure.reason, now)
         # Nothing was learnt about the release, so the approval still stands.
         return memory.model_copy(update={"host_faults": faults})

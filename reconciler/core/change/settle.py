@@ -6,8 +6,9 @@ a missing image or a momentary green (docs/adr/0004).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
-from reconciler.core.change import faults
+from reconciler.core.change import disturbances, judge
 from reconciler.core.release.render import LABEL_BUNDLE
 from reconciler.model.journal import ServiceMark
 from reconciler.model.observed import ContainerObs, ServiceMode, ServiceObs, StackObs, TaskObs
@@ -40,10 +41,14 @@ class Expected:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """What settling remembers from poll to poll. Times are monotonic seconds."""
+    """What settling remembers from poll to poll. Times are seconds in which the engine answered.
+
+    `disturbed_at`: when the engine was last disturbed, as far as the last look told.
+    """
 
     began: float
     moved_at: float
+    disturbed_at: datetime | None = None
     seen: str = ""
     steady_since: float | None = None
     steady_tasks: frozenset[str] = frozenset()
@@ -58,11 +63,14 @@ def step(
     stack: StackObs,
     at: float,
 ) -> tuple[Progress, Settling]:
-    """Judge one look. `marks` and `old_tasks` are from before our write; `at` is monotonic seconds.
+    """Judge one look. `marks` and `old_tasks` are from before our write.
+
+    `at`: seconds in which the engine answered, since any moment. A new disturbance begins all deadlines anew: whatever
+    was under way starts once more.
 
     Returns the state for the next poll with the verdict; a `Failed` or `Settled` verdict is final.
     """
-    state = _note_progress(state, stack, at)
+    state = _note_progress(_note_disturbance(state, stack, at), stack, at)
     failure = _refused(want, marks, stack) or _broken(want, old_tasks, stack)
     if failure is None:
         state, failure = _stuck(state, want, stack, at)
@@ -90,6 +98,15 @@ def step(
     return state, Moving(waiting_for=missing)
 
 
+def _note_disturbance(state: Progress, stack: StackObs, at: float) -> Progress:
+    last = disturbances.find_last(stack)
+    if last is None or last == state.disturbed_at:
+        return state
+    if not state.seen:
+        return replace(state, disturbed_at=last)  # the first look: it was before us
+    return replace(state, disturbed_at=last, began=at, moved_at=at, waiting_since={})
+
+
 def _note_progress(state: Progress, stack: StackObs, at: float) -> Progress:
     picture = repr(
         (
@@ -111,10 +128,12 @@ def _refused(want: Expected, marks: Mapping[str, ServiceMark], stack: StackObs) 
             update is not None and update.started_at != marks.get(name, ServiceMark(version_index=-1)).update_started_at
         )
         if update is not None and ours and (update.state == "paused" or update.state.startswith("rollback")):
-            because = _failed_task(stack, service, frozenset())
+            failed = _list_failures(service, stack, frozenset(), is_main=name == want.main)
+            because = f": {failed[-1].why}" if failed else ""
             return Failed(
-                reason=f"swarm answered {update.state} for service {name}" + (f": {because}" if because else ""),
+                reason=f"swarm answered {update.state} for service {name}{because}",
                 evidence=(update.message,),
+                fault=Fault.HOST if failed and all(one.fault is Fault.HOST for one in failed) else Fault.APP,
             )
         if service.labels.get(LABEL_BUNDLE) != want.bundle:
             return Failed(
@@ -126,65 +145,71 @@ def _refused(want: Expected, marks: Mapping[str, ServiceMark], stack: StackObs) 
     return None
 
 
-def _own_tasks(service: ServiceObs, stack: StackObs) -> tuple[TaskObs, ...]:
-    """Tasks of the spec that stands now; those of an older spec say nothing."""
-    return tuple(task for task in stack.tasks_of(service) if task.template_fingerprint == service.template_fingerprint)
-
-
 def _broken(want: Expected, old_tasks: frozenset[str], stack: StackObs) -> Failed | None:
     """New tasks that failed or were rejected, and containers that are about to be."""
-    doomed = {c.task_id: c for c in stack.containers if c.health == "unhealthy" or c.state in ("exited", "dead")}
     for name in want.services:
         service = stack.service(name)
         if service is None:
             continue
-        failures: list[tuple[TaskObs, str]] = []
-        for task in _own_tasks(service, stack):
-            if task.id in old_tasks:
-                continue
-            if task.state == "rejected" and any(text in task.error.lower() for text in FATAL_REJECTIONS):
-                return Failed(reason=f"service {name}: {task.error}", evidence=(f"task {task.id} rejected",))
-            if why := _why(task, service, doomed.get(task.id), is_main=name == want.main):
-                failures.append((task, why))
-        if len(failures) > want.max_restarts:
-            last = max(failures, key=lambda pair: pair[0].at)
+        failures = _list_failures(service, stack, old_tasks, is_main=name == want.main)
+        for failure in failures:
+            why = failure.why
+            if failure.task.state == "rejected" and any(text in why.lower() for text in FATAL_REJECTIONS):
+                evidence = (f"task {failure.task.id} rejected",)
+                return Failed(reason=f"service {name}: {why}", evidence=evidence, fault=failure.fault)
+        finding = judge.judge(failures, want.max_restarts)
+        if finding.persists or _is_hosts_habit(failures, stack, want.max_restarts):
+            last = failures[-1]
             return Failed(
-                reason=f"service {name}: {last[1]}",
-                evidence=tuple(f"task {task.id} {task.state}: {why}" for task, why in failures),
-                fault=Fault.HOST if _is_hosts(failures) else Fault.APP,
+                reason=f"service {name}: {last.why}",
+                evidence=tuple(f"task {one.task.id} {one.task.state}: {one.why}" for one in failures),
+                fault=finding.fault,
             )
     return None
 
 
+def _list_failures(
+    service: ServiceObs, stack: StackObs, old_tasks: frozenset[str], *, is_main: bool
+) -> tuple[judge.TaskFailure, ...]:
+    doomed = {c.task_id: c for c in stack.containers if c.health == "unhealthy" or c.state in ("exited", "dead")}
+    reasons = [
+        (task, why)
+        for task in judge.own_tasks(service, stack)
+        if task.id not in old_tasks and (why := _why(task, service, doomed.get(task.id), is_main=is_main))
+    ]
+    return judge.list_failures(service, stack, reasons)
+
+
+def _is_hosts_habit(failures: Sequence[judge.TaskFailure], stack: StackObs, tolerated: int) -> bool:
+    """Say whether the host itself keeps failing the tasks, with no disturbance that would be over by itself."""
+    lasting = [
+        one
+        for one in failures
+        if one.fault is Fault.HOST and disturbances.find(stack, one.at, one.task.node_id) is None
+    ]
+    return len(lasting) > tolerated
+
+
 def _why(task: TaskObs, service: ServiceObs, container: ContainerObs | None, *, is_main: bool) -> str:
-    """Why this task counts as failed, '' if it does not."""
-    if task.state in ("failed", "rejected", "orphaned"):
-        return task.error or f"task {task.state}"
-    if task.state == "complete" and not service.mode.is_job and (is_main or service.restart_condition == "any"):
-        return f"task ended by itself with exit code {task.exit_code or 0}"
-    if container is not None and task.desired_state in (RUNNING, "ready") and task.state != "complete":
-        if container.health == "unhealthy":
-            return "unhealthy container"
-        if container.exit_code and not service.mode.is_job:
-            return f"task: non-zero exit ({container.exit_code})"
+    """Why this task counts as failed, '' if it does not: as it says itself, or as its container does already."""
+    told = judge.failure_of(task, service, is_main=is_main)
+    if told or container is None or task.desired_state not in (RUNNING, "ready") or task.state == "complete":
+        return told
+    if container.health == "unhealthy":
+        return "unhealthy container"
+    if container.exit_code and not service.mode.is_job:
+        return f"task: non-zero exit ({container.exit_code})"
     return ""
-
-
-def _is_hosts(failures: Sequence[tuple[TaskObs, str]]) -> bool:
-    return all(task.state == "orphaned" or faults.is_hosts(why) for task, why in failures)
-
-
-def _failed_task(stack: StackObs, service: ServiceObs, ignored: frozenset[str]) -> str:
-    failed = [t for t in stack.tasks_of(service) if t.error and t.id not in ignored]
-    return max(failed, key=lambda task: task.at).error if failed else ""
 
 
 def _stuck(state: Progress, want: Expected, stack: StackObs, at: float) -> tuple[Progress, Failed | None]:
     """Tasks that wait for the host: no node fits, no address left."""
+    if not stack.can_run:
+        return replace(state, waiting_since={}), None  # no node takes tasks: that is waited for, whoever drained it
     waiting = {}
     for name in want.services:
         service = stack.service(name)
-        for task in _own_tasks(service, stack) if service else ():
+        for task in judge.own_tasks(service, stack) if service else ():
             if task.state in ("pending", "new") and task.desired_state in (RUNNING, "ready"):
                 waiting[task.id] = state.waiting_since.get(task.id, at)
                 limit = want.pending_s if task.state == "pending" else want.new_s
@@ -211,7 +236,7 @@ def _unfinished(want: Expected, marks: Mapping[str, ServiceMark], stack: StackOb
             and (update.started_at != marks.get(name, ServiceMark(version_index=-1)).update_started_at)
         ):
             return f"the update of service {name}"
-        own = _own_tasks(service, stack)
+        own = judge.own_tasks(service, stack)
         running = [task for task in own if task.state == RUNNING and task.desired_state == RUNNING]
         done = [task for task in own if task.state == "complete"]
         wanted = service.replicas
@@ -238,7 +263,7 @@ def _carrying(want: Expected, stack: StackObs) -> frozenset[str]:
     found = set()
     for name in want.services:
         service = stack.service(name)
-        for task in _own_tasks(service, stack) if service else ():
+        for task in judge.own_tasks(service, stack) if service else ():
             if task.state == RUNNING and task.desired_state == RUNNING:
                 found.add(task.id)
     return frozenset(found)

@@ -1,13 +1,15 @@
 """What is: desired, observed and records become a status with reason and evidence. Pure."""
 
-from reconciler.core.change import lost_tasks
-from reconciler.core.live import drift
+from datetime import datetime
+
+from reconciler.core.change import disturbances, lost_tasks
+from reconciler.core.live import drift, wellness
 from reconciler.core.release.facts import AppFacts
-from reconciler.model.observed import ServiceMode, ServiceObs, StackObs
+from reconciler.model.settling import Fault
 from reconciler.model.status import Assessment, Status
 
 
-def assess(facts: AppFacts) -> Assessment:
+def assess(facts: AppFacts, now: datetime) -> Assessment:
     """Judge the app. Interrupted work comes first, then the world, then what is desired."""
     detail = facts.answer.detail if facts.answer else ""
     # Before everything else: a change that is half done explains whatever else is seen of the app.
@@ -35,15 +37,9 @@ def assess(facts: AppFacts) -> Assessment:
         names = ", ".join(service.name for service in lost)
         reason = f"service {names} waits for a host port that is free: the engine has forgotten it"
         return Assessment(status=Status.DRIFTED, reason=reason, evidence=(reason,))
-    down, coming = _down(facts.stack)
-    if down is not None and coming:
-        return Assessment(status=Status.UNVERIFIED, reason=f"still starting: {down}")
-    if down is not None or (facts.answer is not None and not facts.answer.ok):
-        return Assessment(
-            status=Status.FAILED,
-            reason=down or f"the app does not answer as required: {detail}",
-            evidence=tuple(text for text in (down, detail) if text),
-        )
+    unwell = _find_unwell(facts, now)
+    if unwell is not None:
+        return unwell
     if facts.release_moved or facts.settings_moved:
         wanted = facts.candidate.text if facts.candidate else facts.known.release.version
         why = "a newer release" if facts.release_moved else "the settings changed"
@@ -51,29 +47,40 @@ def assess(facts: AppFacts) -> Assessment:
     return Assessment(status=Status.IN_SYNC, reason=f"{facts.known.release.version} runs and answers")
 
 
-def _down(stack: StackObs) -> tuple[str | None, bool]:
-    """Why the services are not all up, judged by tasks alone (None if they are); and whether some are on the way.
-
-    The order of services says nothing. While one is on its way the others may only be waiting for it.
-    """
-    short = [found for service in stack.services if (found := _find_shortage(service, stack)) is not None]
-    if not short:
-        return None, False
-    return "; ".join(text for text, _ in short), any(coming for _, coming in short)
-
-
-def _find_shortage(service: ServiceObs, stack: StackObs) -> tuple[str, bool] | None:
-    """What one service lacks, and whether it is on its way; None: nothing."""
-    if service.mode.is_job:
+def _find_unwell(facts: AppFacts, now: datetime) -> Assessment | None:
+    """Why the app is not well, by the history of its tasks and by its answer; None: it is."""
+    detail = facts.answer.detail if facts.answer else ""
+    problem = wellness.find_problem(facts, now)
+    if problem is not None:
+        reason = problem.text if problem.persists else f"still starting: {problem.text}"
+        return Assessment(
+            status=Status.FAILED if problem.persists else Status.UNVERIFIED,
+            reason=reason,
+            evidence=tuple(text for text in (problem.text, *problem.evidence, detail) if text),
+            fault=problem.fault,
+        )
+    if facts.answer is None or facts.answer.ok:
         return None
-    tasks = stack.tasks_of(service)
-    up = sum(1 for task in tasks if task.state == "running" and task.desired_state == "running")
-    wanted = service.desired if service.mode is ServiceMode.GLOBAL else service.replicas
-    done = service.restart_condition in ("none", "on-failure") and any(task.state == "complete" for task in tasks)
-    if up >= wanted or done:
-        return None
-    errors = [task for task in tasks if task.error]
-    last = max(errors, key=lambda task: task.at).error if errors else "no error on record"
-    # A task that is new and has no error yet may just be starting; one error makes it a restart loop.
-    coming = not errors and any(task.desired_state in ("running", "ready") for task in tasks)
-    return f"service {service.name} has {up}/{wanted} tasks running: {last}", coming
+    started = wellness.find_fresh_start(facts, now)
+    if started is not None:
+        return Assessment(status=Status.UNVERIFIED, reason=f"{started} and does not answer yet: {detail}")
+    fault, why = _find_whose_silence(facts, now)
+    return Assessment(
+        status=Status.FAILED,
+        reason=f"the app does not answer as required: {detail}",
+        evidence=tuple(text for text in (detail, why) if text),
+        fault=fault,
+    )
+
+
+def _find_whose_silence(facts: AppFacts, now: datetime) -> tuple[Fault, str]:
+    """Whose fault it is that an app with all its tasks does not answer, with what speaks for the release."""
+    if facts.committed_answer is not None and facts.committed_answer.ok:
+        text = "it answers as it did when it was committed; the health settings of the spec have changed since"
+        return Fault.UNKNOWN, text
+    if disturbances.find(facts.stack, now, "") is not None:
+        return Fault.HOST, "the engine or a node was disturbed just now"
+    restless = wellness.find_restless_neighbour(facts, now)
+    if restless is not None:
+        return Fault.UNKNOWN, f"app {restless}, which it comes after, is not at rest"
+    return Fault.APP, ""

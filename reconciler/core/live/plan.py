@@ -1,8 +1,9 @@
 """The one next action for an app. Pure: takes the assessment and the gate's answer, gives a plan."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from reconciler.core.change import transaction
+from reconciler.core.live import wellness
 from reconciler.core.release import versions
 from reconciler.core.release.facts import AppFacts
 from reconciler.model.action import Action, Adopt, Deploy, Heal, Nothing, Resume, RollBack, Upgrade
@@ -12,6 +13,7 @@ from reconciler.model.ids import OpId
 from reconciler.model.journal import Change, Journal
 from reconciler.model.release import KnownGood, Release
 from reconciler.model.result import Result, ResultKind
+from reconciler.model.settling import Fault
 from reconciler.model.status import Assessment, Status
 
 
@@ -57,16 +59,26 @@ def _choose_unmanaged(facts: AppFacts) -> Action:
 
 
 def _choose_failed(facts: AppFacts, assessment: Assessment, known: KnownGood, now: datetime) -> Action:
-    """Up but unhealthy: within the bake watch it goes back, later newer data would be lost, so only an alert."""
-    baking = now - known.at < timedelta(seconds=facts.spec.upgrade.bake)
+    """Up but unhealthy: by its own fault and within the bake watch it goes back; later, newer data would be lost."""
     back = known.fallback
-    if baking and back is not None and now >= known.at:
-        return RollBack(
-            origin=known.release.version,
-            target=back.release.version,
-            reason=f"unhealthy within {facts.spec.upgrade.bake:g} s of its commit: {assessment.reason}",
-        )
+    why = _may_go_back(facts, known, now) if assessment.fault is Fault.APP else None
+    if why is not None and back is not None:
+        return RollBack(origin=known.release.version, target=back.release.version, reason=f"{why}: {assessment.reason}")
     return Nothing(result=Result(kind=ResultKind.UNHEALTHY, about=known.release.version), ok=False)
+
+
+def _may_go_back(facts: AppFacts, known: KnownGood, now: datetime) -> str | None:
+    """Why data may still be taken back with the release; None: it may not."""
+    bake_s = facts.spec.upgrade.bake
+    if known.is_watched(bake_s, now):
+        return f"unhealthy within {(known.ends_watch(bake_s) - known.at).total_seconds():g} s of its commit"
+    if known.baked or now < known.at or bake_s <= 0:
+        return None
+    # No pass came in time, or none saw it well since. If no task ever lived as long as the watch, nothing was learnt
+    # after it that had not been so within it.
+    if wellness.find_longest_run_s(facts, now) < bake_s:
+        return "never well since its commit, and no pass came within its bake watch"
+    return None
 
 
 def list_options(facts: AppFacts, assessment: Assessment, first: Action) -> tuple[Action, ...]:

@@ -16,12 +16,22 @@ from reconciler.model.release import KnownGood
 
 
 @dataclass(frozen=True, kw_only=True)
+class Neighbour:
+    """An app that another one comes `after`. `is_changing`: a change of it is under way, or was interrupted."""
+
+    name: str
+    stack: StackObs
+    is_changing: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class AppFacts:
     """What one app's pass starts from.
 
     `desired`: digest of today's settings, '' if an overlay could not be read. `running`: the version by labels.
-    `answer` None: not probed, or nothing to probe. `recipe_problem`: tags could not be read or fetched, as text.
-    `taken_ports`: as in `World`; None: not known.
+    `answer` None: not probed, or nothing to probe. `committed_answer`: to the health settings that known-good was
+    committed with, asked only where the spec's differ and were not answered. `recipe_problem`: tags could not be read
+    or fetched, as text. `taken_ports`: as in `World`; None: not known.
     """
 
     spec: AppSpec
@@ -34,6 +44,8 @@ class AppFacts:
     desired: str
     running: str | None
     answer: ProbeAnswer | None = None
+    committed_answer: ProbeAnswer | None = None
+    neighbours: tuple[Neighbour, ...] = ()
     recipe_problem: str | None = None
     taken_ports: frozenset[int] | None = None
 

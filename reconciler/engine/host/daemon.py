@@ -2,8 +2,9 @@
 
 Effects: passes, fetches, garbage collection, all through the ports; threads for the clock and the event stream.
 
-One thread does all the work, so that two passes never overlap. Timers, events, signals and requests only put a word
-into a queue; everything that waits there when the loop comes back is one reason to look once more.
+One thread makes the passes, so that two never overlap; what is due for an app is done beside it (`workers`). Timers,
+events, signals and requests only put a word into a queue; everything that waits there when the loop comes back is one
+reason to look once more.
 """
 
 import queue
@@ -11,7 +12,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC
 
@@ -20,10 +21,12 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from reconciler.core.conditions import TurnFailed
+from reconciler.engine.context import Context
 from reconciler.engine.host import housekeeping, one_pass, restore_drill
 from reconciler.engine.host import requests as host_requests
 from reconciler.engine.host.desired import Desired, DesiredState
 from reconciler.engine.host.watchdog import PASS_S, Watchdog
+from reconciler.engine.host.workers import Workers
 from reconciler.engine.live.report import Report
 from reconciler.model.errors import Interrupted, ReconcilerError
 from reconciler.model.ids import HOST
@@ -82,6 +85,9 @@ class Daemon:
         self._problems: dict[str, str] = {}
         self._fetched = threading.Event()
         self._ended = -1e9
+        self._reports: dict[str, Report] = {}
+        self._publishing = threading.Lock()
+        self.workers = Workers(around.watchdog, self._finish, state.settings.daemon.checks)
         self._scheduler = BackgroundScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(4)})
 
     def wake(self, reason: str) -> None:
@@ -116,6 +122,7 @@ class Daemon:
         finally:
             self._watchdog.notifier.stopping("stopped at a safe step")
             self._starter.stop()
+            self.workers.stop()
             self._scheduler.shutdown(wait=False)
             log.info("stopped", passes=self.passes)
 
@@ -286,34 +293,51 @@ class Daemon:
     def _pass(self) -> None:
         state = self.state
         clock = state.ports.clock
-        began = clock.monotonic()
         structlog.contextvars.bind_contextvars(run_id=f"{clock.now():%Y%m%dT%H%M%S}-{self.passes}")
         try:
-            reports = one_pass.run(state.ports, state.settings, state.specs, actor="daemon", fetched=self._problems)
+            checked = one_pass.check_all(
+                state.ports, state.settings, state.specs, actor="daemon", fetched=self._problems
+            )
         finally:
             self._ended = clock.monotonic()
+        with self._publishing:
+            self._reports = {report.status.app: report for report in checked.reports}
+            one_pass.publish(state.ports, checked.reports, checked.engine, checked.elapsed_s, keep=checked.due)
+        self.workers.submit(checked)
         self.passes += 1
-        self._telemetry.passed(self._ended - began)
+        self._telemetry.passed(checked.elapsed_s)
         try:
             self._telemetry.publish()
         except OSError as exc:
             log.warning("textfile", error=str(exc))
-        self._tell(reports, self._ended - began)
+        for report in checked.reports:
+            self._tell(report)
+        log.info("pass", apps=len(state.specs), elapsed_s=round(checked.elapsed_s, 3), due=sorted(checked.due))
+        self._watchdog.notifier.status(self._idle_text())
 
-    def _tell(self, reports: Sequence[Report], elapsed_s: float) -> None:
-        """One line per app that is not quiet, one for the pass."""
-        for report in reports:
-            if report.outcome.changed or not report.outcome.ok:
-                log.info(
-                    "result", app=report.status.app, result=report.status.result, evidence=report.outcome.evidence[:3]
-                )
-        log.info(
-            "pass", apps=len(reports), elapsed_s=round(elapsed_s, 3), changed=any(r.outcome.changed for r in reports)
-        )
-        self._watchdog.notifier.status(self._idle_text(reports))
+    def _finish(self, context: Context, report: Report) -> None:
+        """A worker is done with an app: publish it at once, and look again if the app was changed."""
+        try:
+            with self._publishing:
+                self._reports[report.status.app] = report
+                names = [spec.name for spec in self.state.specs]
+                one_pass.publish(context.ports, [report], None, 0.0, keep=names)
+        except OSError as exc:
+            log.error("status_not_written", error=str(exc))
+        self._tell(report)
+        if report.outcome.changed:
+            self.wake(EVENT)
 
-    def _idle_text(self, reports: Sequence[Report] = ()) -> str:
+    def _tell(self, report: Report) -> None:
+        """One line for an app that is not quiet."""
+        if report.outcome.changed or not report.outcome.ok:
+            log.info("result", app=report.status.app, result=report.status.result, evidence=report.outcome.evidence[:3])
+
+    def _idle_text(self) -> str:
+        reports = list(self._reports.values())
         held = sum(bool(report.outcome.holds) for report in reports)
         bad = [report.status.app for report in reports if not report.outcome.ok]
         parts = [f"{len(self.state.specs)} apps", *([f"{held} held"] if held else [])]
+        working = sorted(self.workers.busy)
+        parts += [f"working on {', '.join(working[:5])}"] if working else []
         return ", ".join(parts) + (f"; not well: {', '.join(bad[:5])}" if bad else "")

@@ -5,10 +5,12 @@ Effects: through the ports, in that order. What to do is decided in `core`.
 
 import traceback
 from collections.abc import Callable
+from enum import Enum
 from typing import TypeVar
 
 import structlog
 
+from reconciler.core.live import plan
 from reconciler.engine.canonical import reconcile as canonical_reconcile
 from reconciler.engine.canonical.reconcile import PlannedCanonical
 from reconciler.engine.context import Context
@@ -38,18 +40,29 @@ def plan_app(
     return live_plan.plan_app(context, world, fetch_problem, remember=remember)
 
 
-def check(context: Context, world: World, *, fetch_problem: str | None = None) -> report.Report | None:
-    """Report on an app that needs nothing or is held. None: something is to be done, which is for `reconcile`.
+class Due(Enum):
+    """What an app needs that has something to do. A RELEASE is taken in turn; CARE must not wait for that."""
+
+    CARE = "care"
+    RELEASE = "release"
+
+
+def check(context: Context, world: World, *, fetch_problem: str | None = None) -> report.Report | Due:
+    """Report on an app that needs nothing or is held; else say what is due, which is for `reconcile`.
 
     Changes no app, only first-seen tags and alerts, and of a canonical its own records (a promotion that a crash left
     is decided), so that several apps can be checked side by side.
     """
 
-    def look() -> report.Report | None:
+    def look() -> report.Report | Due:
         planned = plan_app(context, world, fetch_problem)
-        return _act(context, planned, None) if _is_quiet(planned) else None
+        return _act(context, planned, None) if _is_quiet(planned) else _what_is_due(planned)
 
     return _run_locked(context, look)
+
+
+def _what_is_due(planned: PlannedApp | PlannedCanonical) -> Due:
+    return Due.RELEASE if isinstance(planned, PlannedApp) and plan.is_gated(planned.plan.action) else Due.CARE
 
 
 def reconcile(context: Context, *, fetch_problem: str | None = None, train: str | None = None) -> report.Report:

@@ -1,11 +1,17 @@
-"""One pass over all apps, in `after` order. Effects: fetches, one look, each app's pass, `status.json`."""
+"""One pass over all apps. Effects: fetches, one look, each app's pass, `status.json`.
+
+First every app is checked, side by side. What is due is done then: what heals or goes back side by side, in `after`
+order, and only what takes a new release one app after the other.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from reconciler.core.conditions import EngineUnknown
+from reconciler.core.live import turns
 from reconciler.engine.context import Context
-from reconciler.engine.host.one_app import check, reconcile
+from reconciler.engine.host.one_app import Due, check, reconcile
 from reconciler.engine.live.report import Report, report_unknown
 from reconciler.engine.ports import Ports
 from reconciler.model.app import AppSpec
@@ -14,6 +20,25 @@ from reconciler.model.ids import HOST, AppName
 from reconciler.model.observed import World
 from reconciler.model.published import StatusReport
 from reconciler.model.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """Every app looked at: `reports` of those that need nothing or are held, and what is due for the others.
+
+    `contexts`: of the apps with something due, in `after` order. `engine`: what answered. `problems`: of fetching.
+    """
+
+    contexts: tuple[Context, ...]
+    reports: tuple[Report, ...]
+    due: Mapping[AppName, Due]
+    engine: str
+    problems: Mapping[str, str]
+    elapsed_s: float
+
+    def problem(self, context: Context) -> str | None:
+        """Why the recipe of an app could not be fetched; None: it was, or was not to be."""
+        return self.problems.get(context.spec.recipe.url)
 
 
 def run(
@@ -25,50 +50,94 @@ def run(
     only: Iterable[str] = (),
     fetched: Mapping[str, str] | None = None,
 ) -> list[Report]:
-    """Bring every app one safe step nearer to its spec.
+    """Bring every app one safe step nearer to its spec, and wait for it.
 
-    Apps are checked side by side; what is to be done is done one after the other, in `after` order, and a rollback
-    stops the train. `only`: names of the apps to treat; none = all. `fetched`: recipes were fetched before, with these
-    problems by URL, or local tags decide; None: they are fetched first.
+    A rollback of an upgrade stops the train: no later upgrade is begun in this pass. `only`: names of the apps to
+    treat; none = all. `fetched`: recipes were fetched before, with these problems by URL, or local tags decide; None:
+    they are fetched first.
 
     Raises:
         Interrupted: asked to stop between two steps.
     """
     began = ports.clock.monotonic()
-    wanted = set(only)
+    wanted = frozenset(only)
     chosen = [spec for spec in specs if not wanted or spec.name in wanted]
-    contexts = [Context(ports=ports, settings=settings, spec=spec, actor=actor) for spec in chosen]
+    checked = check_all(ports, settings, chosen, actor=actor, fetched=fetched)
+    reports = {report.status.app: report for report in checked.reports}
+    for wave in turns.arrange(checked.contexts, lambda c: c.app, lambda c: c.spec.after):
+        urgent = [context for context in wave if checked.due[context.app] is Due.CARE]
+        with ThreadPoolExecutor(max_workers=max(1, min(settings.daemon.checks, len(urgent)))) as pool:
+            done = pool.map(lambda c: reconcile(c, fetch_problem=checked.problem(c)), urgent)
+            reports |= {report.status.app: report for report in done}
+    upgrades = [context for context in checked.contexts if checked.due[context.app] is Due.RELEASE]
+    for report in take_releases(upgrades, checked.problems):
+        reports[report.status.app] = report
+    found = [reports[spec.name] for spec in chosen]
+    others = [spec.name for spec in specs if spec not in chosen]
+    publish(ports, found, checked.engine, ports.clock.monotonic() - began, keep=others)
+    return found
+
+
+def take_releases(contexts: Sequence[Context], problems: Mapping[str, str]) -> Iterable[Report]:
+    """Take new releases, one app after the other; a rollback stops the train.
+
+    Raises:
+        Interrupted: asked to stop between two steps.
+    """
+    train: str | None = None
+    for context in contexts:
+        report = reconcile(context, fetch_problem=problems.get(context.spec.recipe.url), train=train)
+        train = context.app if report.outcome.stops_train and train is None else train
+        yield report
+        # A request to stop is met between two apps, where nothing is half done.
+        context.ports.clock.wait(0)
+
+
+def check_all(
+    ports: Ports,
+    settings: Settings,
+    specs: Sequence[AppSpec],
+    *,
+    actor: str,
+    fetched: Mapping[str, str] | None = None,
+) -> Checked:
+    """Look once, and at every app; those that are probed, which may take long, side by side.
+
+    Raises:
+        Interrupted: asked to stop.
+    """
+    began = ports.clock.monotonic()
+    contexts = [Context(ports=ports, settings=settings, spec=spec, actor=actor) for spec in specs]
     # One look for all apps: its cost does not grow with their number. What is acted on is looked at anew,
     # under the lock.
     world = _look(ports)
+    due: dict[AppName, Due] = {}
+    reports: list[Report] = []
+    problems: Mapping[str, str] = fetched or {}
     if isinstance(world, ObserveError):
         reports = [report_unknown(context, world) for context in contexts]
-        _publish(ports, reports, "unknown", began)
-        return reports
-    problems = fetched
-    if problems is None:
-        problems = fetch_all(ports, [spec.recipe.url for spec in chosen])
-    quiet = _check_all(contexts, world, problems, settings.daemon.checks)
-    reports = []
-    train: str | None = None
-    for context in contexts:
-        report = quiet.get(context.app)
-        if report is None:
-            report = reconcile(context, fetch_problem=problems.get(context.spec.recipe.url), train=train)
-        reports.append(report)
-        # A request to stop is met between two apps, where nothing is half done.
-        ports.clock.wait(0)
-        train = context.app if report.outcome.stops_train and train is None else train
-    _publish(ports, reports, world.engine, began, partial=bool(wanted))
-    return reports
+    else:
+        if fetched is None:
+            problems = fetch_all(ports, [spec.recipe.url for spec in specs])
+        for context, found in _check_each(contexts, world, problems, settings.daemon.checks):
+            if isinstance(found, Due):
+                due[context.app] = found
+            else:
+                reports.append(found)
+    return Checked(
+        contexts=tuple(context for context in contexts if context.app in due),
+        reports=tuple(reports),
+        due=due,
+        engine="unknown" if isinstance(world, ObserveError) else world.engine,
+        problems=problems,
+        elapsed_s=ports.clock.monotonic() - began,
+    )
 
 
-def _check_all(
+def _check_each(
     contexts: Sequence[Context], world: World, problems: Mapping[str, str], workers: int
-) -> dict[AppName, Report]:
-    """Report on every app that needs nothing; those that are probed, which may take long, side by side."""
-
-    def one(context: Context) -> Report | None:
+) -> list[tuple[Context, Report | Due]]:
+    def one(context: Context) -> Report | Due:
         context.ports.clock.wait(0)
         return check(context, world, fetch_problem=problems.get(context.spec.recipe.url))
 
@@ -78,7 +147,7 @@ def _check_all(
     found = [(context, one(context)) for context, is_probed in zip(contexts, probed, strict=True) if not is_probed]
     with ThreadPoolExecutor(max_workers=max(1, min(workers, len(slow)))) as pool:
         found += zip(slow, pool.map(one, slow), strict=True)
-    return {context.app: report for context, report in found if report is not None}
+    return found
 
 
 def _look(ports: Ports) -> World | ObserveError:
@@ -109,16 +178,22 @@ def _fetch(ports: Ports, url: str) -> str | None:
     return None
 
 
-def _publish(ports: Ports, reports: Sequence[Report], engine: str, began: float, *, partial: bool = False) -> None:
-    """Write `status.json`; a pass over some apps keeps the others' last entries."""
+def publish(
+    ports: Ports, reports: Sequence[Report], engine: str | None, elapsed_s: float, *, keep: Iterable[str] = ()
+) -> None:
+    """Write `status.json`. `keep`: apps that keep their last entry if none of these reports is about them.
+
+    `engine`: what answered; None: as it was.
+    """
     entries = {report.status.app: report.status for report in reports}
-    before = ports.store.status() if partial else None
-    kept = tuple(entry for entry in before.apps if entry.app not in entries) if before else ()
+    wanted = frozenset(keep) - entries.keys()
+    before = ports.store.status() if wanted or engine is None else None
+    kept = tuple(entry for entry in before.apps if entry.app in wanted) if before else ()
     ports.store.put_status(
         StatusReport(
             at=ports.clock.now(),
-            elapsed_seconds=round(ports.clock.monotonic() - began, 3),
-            engine=engine,
+            elapsed_seconds=round(elapsed_s, 3),
+            engine=engine or (before.engine if before else "unknown"),
             apps=tuple(sorted((*kept, *entries.values()), key=lambda entry: entry.app)),
         )
     )

@@ -16,26 +16,42 @@ EXTEND_S = 60.0
 
 
 class Watchdog:
-    """Shared by the loop, which says what it expects, and the scheduler's thread, which speaks for it."""
+    """Shared by the loop and the workers, which say what they expect, and the thread that speaks for them.
+
+    Each app that is worked on is expected by itself: a long snapshot of one must not hide that the loop hangs.
+    """
 
     def __init__(self, notifier: Notifier, monotonic: Callable[[], float], stop: Stop) -> None:
         self.notifier = notifier
         self.step_s = 7200.0
         self._monotonic = monotonic
         self._stop = stop
-        self._until = monotonic() + PASS_S
+        self._loop_until = monotonic() + PASS_S
+        self._until: dict[str, float] = {}
 
     def expect(self, seconds: float) -> None:
-        """What is done now takes at most this long, or says so again."""
-        self._until = self._monotonic() + seconds
+        """What the loop does now takes at most this long, or says so again."""
+        self._loop_until = self._monotonic() + seconds
+
+    def begin(self, app: str) -> None:
+        """An app is worked on beside the loop from now on."""
+        self._until[app] = self._monotonic() + self.step_s
+
+    def end(self, app: str) -> None:
+        """It is not any more."""
+        self._until.pop(app, None)
 
     def is_alive(self) -> bool:
-        """Say whether the work is within what was expected."""
-        return self._monotonic() <= self._until
+        """Say whether all work is within what was expected."""
+        now = self._monotonic()
+        return now <= self._loop_until and all(now <= until for until in list(self._until.values()))
 
     def progress(self, app: str, text: str) -> None:
         """One step of a change: the hook that the ports carry."""
-        self.expect(self.step_s)
+        if app in self._until:
+            self.begin(app)
+        else:
+            self.expect(self.step_s)
         self.notifier.status(f"{app}: {text}")
         structlog.get_logger("ci-warm").info("step", app=app, doing=text)
 

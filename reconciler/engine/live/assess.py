@@ -6,14 +6,16 @@ from reconciler.core.live import assess
 from reconciler.core.release.facts import AppFacts
 from reconciler.engine.change.steps.verify import probe_of
 from reconciler.engine.context import Context
+from reconciler.model.app import HealthSpec
 from reconciler.model.observed import ServiceMode, StackObs
 from reconciler.model.probe import ProbeAnswer
+from reconciler.model.release import KnownGood
 from reconciler.model.status import Assessment, Status
 
 _PROBE_PAUSE_S = 0.5
 
 
-def probe(context: Context, stack: StackObs) -> ProbeAnswer | None:
+def probe(context: Context, stack: StackObs, health: HealthSpec, domain: str) -> ProbeAnswer | None:
     """Ask a running app whether it answers; a bad answer is repeated for a while. None: nothing to ask.
 
     A service whose tasks are still starting is not asked: that is for the assessment to say.
@@ -23,7 +25,7 @@ def probe(context: Context, stack: StackObs) -> ProbeAnswer | None:
     clock = context.ports.clock
     deadline = clock.monotonic() + context.settings.limits.steady_probe
     while True:
-        answer = context.ports.prober.probe(probe_of(context.spec.domain, context.spec.health))
+        answer = context.ports.prober.probe(probe_of(domain, health))
         if answer.ok or clock.monotonic() >= deadline:
             return answer
         clock.wait(_PROBE_PAUSE_S)
@@ -31,11 +33,28 @@ def probe(context: Context, stack: StackObs) -> ProbeAnswer | None:
 
 def assess_app(context: Context, facts: AppFacts) -> tuple[Assessment, AppFacts]:
     """Assess without the probe first: what is absent, interrupted, drifted or starting needs none."""
-    first = assess.assess(facts)
+    now = context.ports.clock.now
+    first = assess.assess(facts, now())
     if first.status not in (Status.IN_SYNC, Status.OUT_OF_SYNC, Status.UNMANAGED):
         return first, facts
-    answer = probe(context, facts.stack)
+    answer = probe(context, facts.stack, context.spec.health, context.spec.domain)
     if answer is None:
         return first, facts
     probed = replace(facts, answer=answer)
-    return assess.assess(probed), probed
+    if not answer.ok and facts.known is not None:
+        probed = replace(probed, committed_answer=_ask_as_committed(context, facts, facts.known))
+    return assess.assess(probed, now()), probed
+
+
+def _ask_as_committed(context: Context, facts: AppFacts, known: KnownGood) -> ProbeAnswer | None:
+    """Ask as known-good was asked when it was committed, where the spec asks something else today.
+
+    A release is judged by the settings that it was committed with: a typing error in a spec must not cost data.
+    """
+    bundle = context.ports.store.bundle(context.app, known.release.bundle)
+    if not bundle.health:
+        return None
+    health = HealthSpec.model_validate(bundle.health)
+    if (health, bundle.domain) == (context.spec.health, context.spec.domain):
+        return None
+    return probe(context, facts.stack, health, bundle.domain)

@@ -28,7 +28,10 @@ from reconciler.model.status import Assessment, Status
 
 
 def _in_turn(context: Context, work: Callable[[], Outcome]) -> Outcome:
-    """One process at a time changes versions; who is not first comes again in the next pass."""
+    """One process at a time takes a new release; one that is not first comes again in the next pass.
+
+    What heals, goes on or goes back never waits for the release of another app, which may take many minutes.
+    """
     try:
         turn = context.ports.locks.turn("upgrade", f"ci-warm {context.actor}: {context.app}")
     except LockBusy as exc:
@@ -47,6 +50,7 @@ def act(context: Context, planned: PlannedApp, train: str | None) -> Outcome:
         Interrupted: asked to stop; a journal may stay for the next start.
     """
     action, facts = planned.plan.action, planned.facts
+    _end_watch(context, planned)
     match action:
         case Nothing(result=result, ok=ok):
             evidence = (planned.assessment.reason, *planned.assessment.evidence)
@@ -55,7 +59,7 @@ def act(context: Context, planned: PlannedApp, train: str | None) -> Outcome:
             if facts.journal is None:
                 raise AssertionError("resuming without a journal")
             journal = facts.journal
-            return _in_turn(context, lambda: driver.resume(context, journal))
+            return driver.resume(context, journal)
         case Adopt(version=version):
             return _adopt(context, facts, version)
         case Heal(drift=drift):
@@ -63,9 +67,18 @@ def act(context: Context, planned: PlannedApp, train: str | None) -> Outcome:
         case Deploy(known_good=True):
             return _redeploy(context, facts, change_outcome.ABSENT)
         case RollBack(reason=reason):
-            return _in_turn(context, lambda: roll_back(context, facts, reason))
+            return roll_back(context, facts, reason)
         case Upgrade() | Deploy():
             return _take(context, planned, train)
+
+
+def _end_watch(context: Context, planned: PlannedApp) -> None:
+    """Write down that the bake watch is over, once a pass after its end saw the app well."""
+    known, now = planned.facts.known, context.ports.clock.now()
+    if known is None or known.baked or now < known.ends_watch(context.spec.upgrade.bake):
+        return
+    if planned.assessment.status in (Status.IN_SYNC, Status.OUT_OF_SYNC):
+        context.ports.store.put_known_good(known.model_copy(update={"baked": True}))
 
 
 def _take(context: Context, planned: PlannedApp, train: str | None) -> Outcome:
@@ -127,6 +140,7 @@ def _journal(context: Context, change: Change, **fields: object) -> Journal:
         desired="",
         started_at=now,
         actor=context.actor,
+        bake_s=context.spec.upgrade.bake,
     )
     return base.model_copy(update=fields)
 

@@ -1,12 +1,16 @@
 """Everything that is known about one app before anything is decided. Effects: reads, and first-seen tags."""
 
+from dataclasses import replace
+
+from reconciler.core.change import disturbances
 from reconciler.core.release import render, versions
-from reconciler.core.release.facts import AppFacts
+from reconciler.core.release.facts import AppFacts, Neighbour
 from reconciler.engine.context import Context
 from reconciler.engine.release import render as release_render
-from reconciler.model.errors import RecipeError
+from reconciler.model.errors import RecipeError, StateError
+from reconciler.model.ids import AppName, StackName
 from reconciler.model.memory import Memory, TagSeen
-from reconciler.model.observed import World
+from reconciler.model.observed import StackObs, World
 from reconciler.model.recipe import Tags
 
 
@@ -20,6 +24,8 @@ def collect_facts(context: Context, world: World, fetch_problem: str | None, *, 
     known, memory = ports.store.known_good(context.app), ports.store.memory(context.app)
     journal = ports.store.journal(context.app)
     stack = world.stack(context.stack)
+    noticed = disturbances.notice(stack, ports.clock.now())
+    stack = replace(stack, disturbances=ports.disturbances.note(noticed) if remember else ports.disturbances.read())
     running = render.running_version(stack, context.stack)
     problem, tags = fetch_problem, Tags(annotated={})
     try:
@@ -52,7 +58,19 @@ def collect_facts(context: Context, world: World, fetch_problem: str | None, *, 
         running=running,
         recipe_problem=problem or overlay_problem or _explain_missing_pin(context, tags),
         taken_ports=world.taken_ports,
+        neighbours=tuple(_look_at_neighbour(context, world, name) for name in spec.after),
     )
+
+
+def _look_at_neighbour(context: Context, world: World, name: str) -> Neighbour:
+    """An app that this one comes after; one without a readable record is not there, and so not at rest."""
+    store, app = context.ports.store, AppName(name)
+    try:
+        known, journal = store.known_good(app), store.journal(app)
+    except StateError:
+        return Neighbour(name=name, stack=StackObs(), is_changing=True)
+    stack = world.stack(StackName(known.stack)) if known else StackObs()
+    return Neighbour(name=name, stack=stack, is_changing=journal is not None)
 
 
 def _explain_missing_pin(context: Context, tags: Tags) -> str | None:

@@ -56,7 +56,7 @@ def _install_unasked(session: RunSession) -> None:
     session.report.note("install was not asked for: it is done without its checks and does not count")
     ended = stages.install(session)
     if isinstance(ended, Failure):
-        if ended.fault is Fault.HOST:
+        if ended.fault is not Fault.APP:
             raise ActError(f"install: {ended.reason}", host_fault=True)
         raise RecipeError(f"install: {ended.reason}")
 

@@ -37,7 +37,7 @@ class Deployer:
     ) -> Failure | None:
         """Render and deploy a commit, in place if something stands; a fault of the host is tried once more."""
         failure = self._try(source, extras, head=head, known=known)
-        if failure is not None and failure.fault is Fault.HOST:
+        if failure is not None and failure.fault is not Fault.APP:
             self.report.note(f"the host was at fault at first ({failure.reason}); tried once more")
             failure = self._try(source, extras, head=head, known=known)
         return failure if failure is not None else self._check_standing(source, head=head)

@@ -110,7 +110,7 @@ class RunSession:
                 return StageResult(stage=stage, result=StageOutcome.SKIPPED, reason=reason, cause=cause)
             case Failure():
                 evidence = (*(self.report.mask(text) for text in ended.evidence), *self._keep_last_words(stage))
-                outcome = StageOutcome.ERROR if ended.fault is Fault.HOST else StageOutcome.FAILED
+                outcome = StageOutcome.ERROR if ended.fault is not Fault.APP else StageOutcome.FAILED
                 return StageResult(
                     stage=stage, result=outcome, reason=self.report.mask(ended.reason), evidence=evidence
                 )

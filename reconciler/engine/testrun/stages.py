@@ -29,7 +29,7 @@ def install(session: RunSession) -> Ended:
     if base is None:
         return session.deployer.deploy(session.plan.head, session.plan.head_extras, head=True)
     ended = session.deployer.deploy(base, session.plan.base_extras, head=False)
-    if not isinstance(ended, Failure) or ended.fault is Fault.HOST:
+    if not isinstance(ended, Failure) or ended.fault is not Fault.APP:
         return ended
     # What does not deploy any more says nothing about the head, which is installed in its place.
     session.report.note(f"the base does not deploy: {base.version}: {ended.reason}")

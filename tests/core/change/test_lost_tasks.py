@@ -9,7 +9,7 @@ from reconciler.core.change import lost_tasks
 from reconciler.core.live import assess
 from reconciler.core.release import compose
 from reconciler.model.status import Status
-from tests.builders import facts, known, service, stack, task
+from tests.builders import NOW, facts, known, service, stack, task
 
 WORDS = "no suitable node (host-mode port already in use on 1 node)"
 APP = service(host_ports=frozenset({443}))
@@ -47,7 +47,7 @@ def test_is_woken_only_after_its_port_was_free_for_a_while_and_then_not_at_once_
 
 def test_an_app_that_the_engine_forgot_is_healed_and_one_that_waits_its_turn_is_not() -> None:
     def status(taken: frozenset[int] | None) -> Status:
-        return assess.assess(facts(stack=FORGOTTEN, known=known(), taken_ports=taken)).status
+        return assess.assess(facts(stack=FORGOTTEN, known=known(), taken_ports=taken), NOW).status
 
     assert status(frozenset()) is Status.DRIFTED
     assert status(frozenset({443})) is Status.FAILED

@@ -79,7 +79,6 @@ FAILED = [
     ("paused", [service(update=update("paused")), task("failed", error="exit 3")], "paused for service app: exit 3"),
     ("labels rolled back", [service(labels={"ci-warm.bundle": "old"}), task()], "does not carry what was sent"),
     ("another image", [service(image="other"), task()], "runs another image"),
-    ("no such image", [service(), task("rejected", error="No such image: x:1")], "No such image"),
     ("invalid mount", [service(), task("rejected", error="invalid mount config for type")], "invalid mount"),
     ("exit at once", [service(), task("failed", error="task: non-zero exit (3)")], "non-zero exit (3)"),
     ("exit of the container", [service(), task(), container(state="exited", exit_code=3)], "non-zero exit (3)"),

@@ -73,6 +73,10 @@ def replay(name: str, min_healthy_s: float = 1.0) -> tuple[Settling, float]:
     return verdict, at
 
 
+HOSTS = ("no_suitable_node", "missing_image")
+"""An image that preparing had at hand and that is gone was removed by the host."""
+
+
 @pytest.mark.parametrize("name", EXPECTED)
 def test_recorded(name: str) -> None:
     kind, reason, by = EXPECTED[name]
@@ -84,7 +88,7 @@ def test_recorded(name: str) -> None:
     assert at <= by
     if isinstance(verdict, Failed):
         assert reason in verdict.reason
-        assert verdict.fault is (Fault.HOST if name == "no_suitable_node" else Fault.APP)
+        assert verdict.fault is (Fault.HOST if name in HOSTS else Fault.APP)
 
 
 def test_every_recording_is_expected_and_says_what_it_should() -> None:

@@ -13,8 +13,9 @@ from reconciler.model.ids import OpId
 from reconciler.model.probe import ProbeAnswer
 from reconciler.model.release import Fallback
 from reconciler.model.result import Result, ResultKind
+from reconciler.model.settling import Fault
 from reconciler.model.status import Assessment, Status
-from tests.builders import NOW, facts, journal, known, release, spec
+from tests.builders import NOW, facts, journal, known, release, service, spec, stack, task
 
 OLD, V1, V2 = "0.9.0+4.0.0", "1.0.0+5.0.0", "1.0.1+5.0.1"
 BACK = Fallback(release=release(OLD), snapshot="s")
@@ -32,8 +33,12 @@ def nothing(kind: ResultKind, about: str = "", *, ok: bool = False) -> Nothing:
     return Nothing(result=Result(kind=kind, about=about), ok=ok)
 
 
-def go_back() -> RollBack:
-    return RollBack(origin=V1, target=OLD, reason="unhealthy within 120 s of its commit: why")
+LATE = "never well since its commit, and no pass came within its bake watch"
+STOOD = stack(service(), task(created_at=NOW - timedelta(seconds=120)))
+
+
+def go_back(why: str = "unhealthy within 120 s of its commit") -> RollBack:
+    return RollBack(origin=V1, target=OLD, reason=f"{why}: why")
 
 
 NEXT = [
@@ -70,7 +75,16 @@ NEXT = [
     pytest.param(S.DRIFTED, {"known": known(), "candidate": V2}, Heal(drift=("seen",)), id="heal before upgrading"),
     pytest.param(S.FAILED, committed(0), go_back(), id="ill at once after the commit"),
     pytest.param(S.FAILED, committed(119.9), go_back(), id="ill within the bake"),
-    pytest.param(S.FAILED, committed(120), nothing(ResultKind.UNHEALTHY, V1), id="ill at the end of the bake"),
+    pytest.param(
+        S.FAILED, {**committed(120), "stack": STOOD}, nothing(ResultKind.UNHEALTHY, V1), id="ill after a whole bake"
+    ),
+    pytest.param(S.FAILED, committed(120), go_back(LATE), id="never well since its commit, and nobody looked in time"),
+    pytest.param(
+        S.FAILED,
+        {"spec": BAKE, "known": committed(120)["known"].model_copy(update={"baked": True})},
+        nothing(ResultKind.UNHEALTHY, V1),
+        id="ill long after a pass saw it well at the end of its bake",
+    ),
     pytest.param(S.FAILED, committed(-1), nothing(ResultKind.UNHEALTHY, V1), id="ill and the clock was set back"),
     pytest.param(
         S.FAILED, committed(1, back=None), nothing(ResultKind.UNHEALTHY, V1), id="ill within the bake with no way back"
@@ -120,7 +134,7 @@ NEXT = [
 
 
 def assessed(status: Status) -> Assessment:
-    return Assessment(status=status, reason="why", evidence=("seen",))
+    return Assessment(status=status, reason="why", evidence=("seen",), fault=Fault.APP)
 
 
 @pytest.mark.parametrize(("status", "changes", "action"), NEXT)

@@ -7,15 +7,14 @@ from collections.abc import Callable
 from typing import assert_never
 
 from reconciler.core.change import settle as rules
+from reconciler.engine.change.looks import POLL_S, Looks
 from reconciler.engine.change.steps.wake import Waker
 from reconciler.engine.context import Before, Done, StepContext, StepResult
 from reconciler.model.app import HealthSpec
-from reconciler.model.errors import ActError, ObserveError
+from reconciler.model.errors import ActError
 from reconciler.model.observed import StackObs
 from reconciler.model.release import Bundle
-from reconciler.model.settling import Failed, Fault, Moving, Settled, Settling
-
-POLL_S = 0.1
+from reconciler.model.settling import Failed, Moving, Settled, Settling
 
 
 def expect(at: StepContext, bundle: Bundle, health: HealthSpec) -> rules.Expected:
@@ -43,7 +42,8 @@ def tolerated_restarts(health: HealthSpec, services: int) -> int:
 
 def settle(at: StepContext, bundle: Bundle, health: HealthSpec, before: Before) -> StepResult:
     """Poll until settled or failed; an engine that does not answer is waited for, never judged."""
-    verdict = watch(at, expect(at, bundle, health), before, stop=lambda _: False)
+    wanted = expect(at, bundle, health)
+    verdict = watch(at, wanted, before, Looks(at, wanted.deadline_s), stop=lambda _: False)
     match verdict:
         case Settled():
             # Only once the release has settled: the way back wants these services again.
@@ -51,34 +51,31 @@ def settle(at: StepContext, bundle: Bundle, health: HealthSpec, before: Before) 
             stack = at.ports.engine.observe_stack(at.stack)
             return Done(updates={"settled_services": {s.name: s.spec_fingerprint for s in stack.services}})
         case Failed(reason=reason, evidence=evidence, fault=fault):
-            return at.fail(reason, *evidence, host=fault is Fault.HOST)
+            return at.fail_by(fault, reason, *evidence)
         case Moving():
             raise AssertionError("watching ends with a verdict")
         case never:
             assert_never(never)
 
 
-def watch(at: StepContext, wanted: rules.Expected, before: Before, stop: Callable[[StackObs], bool]) -> Settling:
+def watch(
+    at: StepContext, wanted: rules.Expected, before: Before, looks: Looks, stop: Callable[[StackObs], bool]
+) -> Settling:
     """Feed looks to the settle rules until they are final, or `stop` says that the look is enough.
 
     Raises:
-        ObserveError: the engine has not answered until the deadline: unknown, so the journal stays.
+        ObserveError: the engine has not answered, or no node took tasks, until the deadline: the journal stays.
     """
     clock = at.ports.clock
     waker = Waker(at)
-    state = rules.Progress(began=clock.monotonic(), moved_at=clock.monotonic())
+    state = rules.Progress(began=looks.answered_s, moved_at=looks.answered_s)
     shown = ""
     while True:
-        try:
-            stack = at.ports.engine.observe_stack(at.stack)
-        except ObserveError:
-            # A restart of the engine takes seconds and is no verdict; but nothing is known at the deadline,
-            # so nothing is said.
-            if clock.monotonic() - state.began > wanted.deadline_s:
-                raise
+        stack = looks.take()
+        if stack is None:
             clock.wait(POLL_S * 5)
             continue
-        state, verdict = rules.step(state, wanted, before.marks, frozenset(before.old_tasks), stack, clock.monotonic())
+        state, verdict = rules.step(state, wanted, before.marks, frozenset(before.old_tasks), stack, looks.answered_s)
         if not isinstance(verdict, Moving) or stop(stack):
             return verdict
         # Swarm's agent takes about 3 s to act on what is already decided; doing it now is what makes an

@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
+from reconciler.engine.change.looks import POLL_S, Looks
 from reconciler.engine.change.steps import settle
 from reconciler.engine.context import DONE, Before, Judge, StepContext, StepResult
 from reconciler.model.app import HealthSpec
-from reconciler.model.errors import ObserveError
 from reconciler.model.probe import Probe, ProbeAnswer
 from reconciler.model.release import Bundle
-from reconciler.model.settling import Failed, Fault, Settled
+from reconciler.model.settling import Failed, Settled
 
 
 def probe_of(domain: str, health: HealthSpec) -> Probe:
@@ -28,22 +28,25 @@ def probe_of(domain: str, health: HealthSpec) -> Probe:
 
 
 def verify(at: StepContext, bundle: Bundle, judge: Judge, before: Before) -> StepResult:
-    """Probe until `successes` good answers in a row came while the same tasks ran; a failing task ends it at once."""
+    """Probe until `successes` good answers in a row came while the same tasks ran; a failing task ends it at once.
+
+    Raises:
+        ObserveError: the engine has not answered, or no node took tasks, until the deadline: the journal stays.
+    """
     clock, domain, health = at.ports.clock, judge.domain, judge.health
     # The tasks have been up for long enough when settling ended; here only their identity counts.
     wanted = replace(settle.expect(at, bundle, health), min_healthy_s=0.0)
-    began = clock.monotonic()
+    looks = Looks(at, health.deadline)
+    began, disturbances = 0.0, looks.disturbances
     good, carrying, answer = 0, frozenset[str](), ProbeAnswer(ok=False, code=0, detail="not asked yet")
     while True:
-        try:
-            # A look before each probe: an answer may come from an old task, or from one that is crashing
-            # right now.
-            verdict = settle.watch(at, wanted, before, stop=lambda _: True)
-        except ObserveError:
-            verdict = None
+        # A look before each probe: an answer may come from an old task, or from one that is crashing right now.
+        verdict = settle.watch(at, wanted, before, looks, stop=lambda _: True)
         if isinstance(verdict, Failed):
-            host = verdict.fault is Fault.HOST
-            return at.fail(verdict.reason, *verdict.evidence, host=host)
+            return at.fail_by(verdict.fault, verdict.reason, *verdict.evidence)
+        if looks.disturbances > disturbances:
+            # What runs was started anew, and has its whole time again.
+            began, disturbances = looks.answered_s, looks.disturbances
         tasks = verdict.task_ids if isinstance(verdict, Settled) else frozenset[str]()
         if tasks != carrying or not isinstance(verdict, Settled):
             # Another task may have taken over; answers of the one before it say nothing about this one.
@@ -55,12 +58,9 @@ def verify(at: StepContext, bundle: Bundle, judge: Judge, before: Before) -> Ste
                 at.tell(f"not healthy yet: {answer.detail}")
         if good >= health.successes:
             return DONE
-        if clock.monotonic() - began > health.deadline:
-            # Without the engine we do not know whose answers these were: unknown, never failed (I14).
-            if verdict is None:
-                raise ObserveError("the engine has not answered until the deadline")
+        if looks.answered_s - began > health.deadline:
             return at.fail(
                 f"not healthy within {health.deadline:g} s: {answer.detail}",
                 f"{health.scheme}://{domain}{health.path} at {health.address}:{health.probe_port}",
             )
-        clock.wait(health.interval if good else max(health.interval, settle.POLL_S))
+        clock.wait(health.interval if good else max(health.interval, POLL_S))

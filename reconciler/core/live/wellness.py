@@ -1,0 +1,167 @@
+"""Is a running app well, by its tasks? Their history is read, not the moment: a pass may come at any time. Pure.
+
+A loop that is up for twenty seconds looks well to most passes, and an app that Swarm is just mending looks dead to
+some. Neither may be judged by what one look shows.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from reconciler.core.change import judge
+from reconciler.core.release.facts import AppFacts
+from reconciler.model.observed import ServiceMode, ServiceObs, StackObs, TaskObs
+from reconciler.model.settling import Fault
+
+_ON_THE_WAY = frozenset({"new", "allocated", "assigned", "accepted", "preparing", "ready", "starting", "running"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """What is wrong with the tasks. `persists`: the engine will not mend it, or has not in the time that it has."""
+
+    text: str
+    persists: bool
+    fault: Fault = Fault.UNKNOWN
+    evidence: tuple[str, ...] = ()
+
+
+def find_problem(facts: AppFacts, now: datetime) -> Problem | None:
+    """What is wrong with the app's tasks, the worst first; None: all run, and none has failed of late."""
+    found = [problem for service in facts.stack.services for problem in _examine(service, facts, now)]
+    if not found:
+        return None
+    lasting = [problem for problem in found if problem.persists]
+    guilty = next((problem for problem in lasting if problem.fault is Fault.APP), None)
+    # The order of services says nothing: while one is on its way the others may only be waiting for it.
+    waits = guilty is None and len(lasting) < len(found)
+    worst = guilty or (lasting or found)[0]
+    return Problem(
+        text="; ".join(dict.fromkeys([worst.text, *(problem.text for problem in found)])),
+        persists=not waits and bool(lasting),
+        fault=worst.fault,
+        evidence=worst.evidence,
+    )
+
+
+def _examine(service: ServiceObs, facts: AppFacts, now: datetime) -> Iterator[Problem]:
+    if service.mode.is_job:
+        return
+    known = facts.known
+    # Failures of an earlier release say nothing, and those of long ago say nothing of now.
+    since = max(known.at, now - timedelta(seconds=judge.LOOP_WINDOW_S)) if known else None
+    failures = list_failures(service, facts, since)
+    if judge.is_looping(failures, now):
+        ours = [one for one in failures if one.fault is not Fault.HOST]
+        yield Problem(
+            text=f"service {service.name} keeps failing: {len(ours)} times of late, last with {ours[-1].why}",
+            persists=True,
+            fault=Fault.APP,
+            evidence=tuple(f"{one.at:%H:%M:%S} task {one.task.id}: {one.why}" for one in failures),
+        )
+        return
+    shortage = _find_shortage(service, facts, failures, now)
+    if shortage is not None:
+        yield shortage
+    elif failures and known is not None and known.is_watched(facts.spec.upgrade.bake, now):
+        last = failures[-1]
+        if (now - last.at).total_seconds() < judge.LOOP_QUIET_S:
+            text = f"service {service.name} failed {len(failures)} times since its commit, last with {last.why}"
+            yield Problem(text=text, persists=False)
+
+
+def list_failures(service: ServiceObs, facts: AppFacts, since: datetime | None) -> tuple[judge.TaskFailure, ...]:
+    """The failed tasks of what runs now, weighed, the oldest first."""
+    main = service.name == facts.spec.health.service
+    own = judge.own_tasks(service, facts.stack)
+    reasons = [(task, why) for task in own if (why := judge.failure_of(task, service, is_main=main))]
+    return judge.list_failures(service, facts.stack, reasons, since)
+
+
+def _find_shortage(
+    service: ServiceObs, facts: AppFacts, failures: tuple[judge.TaskFailure, ...], now: datetime
+) -> Problem | None:
+    """What one service lacks at this moment, and whether that is for the engine to mend."""
+    tasks = facts.stack.tasks_of(service)
+    up = sum(1 for task in tasks if task.state == "running" and task.desired_state == "running")
+    wanted = service.desired if service.mode is ServiceMode.GLOBAL else service.replicas
+    once = service.restart_condition in ("none", "on-failure")
+    is_main = service.name == facts.spec.health.service and len(facts.stack.services) > 1
+    done = once and not is_main and any(task.state == "complete" for task in tasks)
+    if up >= wanted or done:
+        return None
+    errors = [task for task in tasks if task.error]
+    last = max(errors, key=lambda task: task.at).error if errors else "no error on record"
+    text = f"service {service.name} has {up}/{wanted} tasks running: {last}"
+    if not facts.stack.can_run:
+        return Problem(text=f"{text}; no node takes tasks", persists=True, fault=Fault.HOST)
+    if any(_is_on_the_way(task, facts, now) for task in tasks):
+        return Problem(text=text, persists=False)
+    waiting = [task for task in tasks if task.desired_state in ("running", "ready") and task.state != "running"]
+    if waiting:
+        return Problem(text=text, persists=True, fault=Fault.HOST)
+    # No task is there and none will come: with a restart policy that ends there, the one failure is for good.
+    fault = failures[-1].fault if failures and once else Fault.UNKNOWN
+    return Problem(text=text, persists=True, fault=fault)
+
+
+def _is_on_the_way(task: TaskObs, facts: AppFacts, now: datetime) -> bool:
+    """Say whether the engine is bringing this task up, and has not tried for too long."""
+    if task.desired_state not in ("running", "ready"):
+        return False
+    if task.state == "pending":
+        return not task.error
+    late = (now - task.at).total_seconds() > facts.spec.health.progress
+    return task.state in _ON_THE_WAY and task.state != "running" and not late
+
+
+def find_fresh_start(facts: AppFacts, now: datetime) -> str | None:
+    """Say so if the app was started anew so lately that its silence says nothing; None: it has had its time."""
+    known = facts.known
+    fresh = [
+        task
+        for service in facts.stack.services
+        for task in judge.own_tasks(service, facts.stack)
+        if task.state == "running"
+        and task.desired_state == "running"
+        and (known is None or task.at > known.at)
+        and 0 <= (now - task.at).total_seconds() < facts.spec.health.deadline
+    ]
+    if not fresh:
+        return None
+    last = max(fresh, key=lambda task: task.at)
+    return f"a task was started {(now - last.at).total_seconds():.0f} s ago"
+
+
+def find_restless_neighbour(facts: AppFacts, now: datetime) -> str | None:
+    """The first of the apps that this one comes after which is being changed, is short of tasks or just started."""
+    for neighbour in facts.neighbours:
+        if neighbour.is_changing or _is_restless(neighbour.stack, facts, now):
+            return neighbour.name
+    return None
+
+
+def _is_restless(stack: StackObs, facts: AppFacts, now: datetime) -> bool:
+    def runs(service: ServiceObs) -> int:
+        tasks = stack.tasks_of(service)
+        old = timedelta(seconds=facts.spec.health.deadline)
+        return sum(1 for task in tasks if task.state == "running" and not now - old < task.at <= now)
+
+    wanted = [
+        (service, service.desired if service.mode is ServiceMode.GLOBAL else service.replicas)
+        for service in stack.services
+        if not service.mode.is_job and service.restart_condition == "any"
+    ]
+    return not stack.services or any(runs(service) < replicas for service, replicas in wanted)
+
+
+def find_longest_run_s(facts: AppFacts, now: datetime) -> float:
+    """Seconds that any task of the main service has lived since the commit, as far as the engine remembers."""
+    service = facts.stack.service(facts.spec.health.service)
+    if service is None or facts.known is None:
+        return 0.0
+    own = judge.own_tasks(service, facts.stack)
+    ends = [(task, now if task.state == "running" else judge.end_of(task, own)) for task in own]
+    return max(
+        ((end - task.created_at).total_seconds() for task, end in ends if task.created_at is not None), default=0.0
+    )

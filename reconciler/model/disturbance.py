@@ -1,0 +1,37 @@
+"""What happened to the engine and its nodes: times in which tasks fail without being at fault. Pure.
+
+Observed by the engine adapters and while watching; kept in `disturbances.json` by `state.disturbances`.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from reconciler.model.base import Record
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeObs:
+    """One node of the Swarm. `started_at`: when its engine started; None: not known, as of every other node's."""
+
+    id: str
+    started_at: datetime | None = None
+    takes_tasks: bool = True
+
+
+class Disturbance(Record):
+    """A stretch of time after which an engine's tasks are no witnesses. `node_id` '': all nodes."""
+
+    began: datetime
+    ended: datetime
+    what: str
+    node_id: str = ""
+
+
+class Disturbances(Record):
+    """`disturbances.json` in the state root: what was noticed of the engine, the oldest first."""
+
+    schema_version: Literal[1] = 1
+    seen: tuple[Disturbance, ...] = Field((), description="the last 100")

@@ -1,0 +1,52 @@
+"""`disturbances.json`: when the engine was away, restarted or drained, kept beyond the pass that noticed it.
+
+Effects: one file in the state root. It is evidence, not a record that anything depends on: an unreadable one is begun
+anew, which at worst lays a failure on nobody less.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from reconciler.core.change import disturbances
+from reconciler.model.disturbance import Disturbance, Disturbances
+from reconciler.state import files
+
+_MOST = 100
+
+
+class DisturbanceFile:
+    """The disturbances that were noticed, the oldest first."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> tuple[Disturbance, ...]:
+        """All that are on record; none if there is no file, or one that cannot be understood."""
+        try:
+            return Disturbances.model_validate_json(self.path.read_bytes()).seen
+        except (FileNotFoundError, ValidationError):
+            return ()
+
+    def note(self, found: Sequence[Disturbance]) -> tuple[Disturbance, ...]:
+        """Add what was noticed, and give all that is on record then."""
+        known = self.read()
+        if not found or disturbances.merge(known, found) == known:
+            return known
+        with self._locked():
+            seen = disturbances.merge(self.read(), found)[-_MOST:]
+            files.write_atomic(self.path, Disturbances(seen=seen).model_dump_json(by_alias=True).encode() + b"\n")
+            return seen
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        fd = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, files.PRIVATE_FILE)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
