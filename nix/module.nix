@@ -373,7 +373,7 @@ in
         Add `--filter=label!=ci-warm.pin` to its flags, or leave pruning to ci-warm.
       ''
       ++ lib.optional ((docker.rootless.enable or false) && docker.rootless.setSocketVariable) ''
-        virtualisation.docker.rootless.setSocketVariable names another engine to everybody who logs in: run ci-warm by
+        virtualisation.docker.rootless.setSocketVariable names another engine to each user who logs in: run ci-warm by
         hand with DOCKER_HOST=unix:///run/docker.sock, where the Swarm is.
       '';
 

@@ -158,6 +158,8 @@ def prepare_state(state: Path, gid: int | None) -> None:
     if not state.exists():
         state.mkdir(mode=files.ROOT_DIR, parents=True)
         state.chmod(files.ROOT_DIR)
+    # Before anything is read or written below it: what lies in a root that others can change cannot be
+    # trusted.
     files.check_root(state)
     for name in ("recipes", "locks", "work"):
         files.make_folder(state / name)
@@ -199,6 +201,7 @@ def realm_context(app: App) -> "RealmContext":
         raise UsageError(f"keycloak.password_file {settings.password_file} cannot be read: {exc}") from exc
     if not password:
         raise UsageError(f"keycloak.password_file {settings.password_file} is empty")
+    # The realm's server is asked as the app's own probe asks it, past DNS and with the same CA.
     health = spec.health
     server = Server(
         scheme=health.scheme,

@@ -59,10 +59,13 @@ class OperatorFiles(DesiredState):
     @override
     def load(self, before: Desired | None) -> Desired:
         """Adapters are built anew only for other settings."""
+        # Before reading: a file that changes meanwhile has another stamp at the next look and is read again.
         stamp = self.stamp()
         problems: list[Problem] = []
         try:
             if before is not None and self._had_config and not self._config.exists():
+                # A file that vanishes is more likely a mistake, or an editor at work, than a wish for all
+                # defaults.
                 gone = "is gone; the settings that were in it still hold"
                 raise SpecError([Problem(file=str(self._config), line=0, key="", message=gone)])
             settings = specs.read_settings(self._config)
@@ -125,6 +128,7 @@ def daemon(config: Path, state: Path) -> Iterator[Daemon]:
     app = operator.app
     if app is None:
         raise AssertionError("the first load builds the app")
+    # A second daemon must fail here, before it serves anything or takes a request.
     held = app.ports.locks.turn("daemon", "ci-warm run")
     try:
         gid = files.group_id(desired.settings.group)

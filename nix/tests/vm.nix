@@ -109,7 +109,7 @@ in
       diskSize = 4096;
       docker.enable = true;
     };
-    # A path of the host, as any secret is: what the store holds everybody can read.
+    # A path of the host, as any secret is: what the store holds each user can read.
     systemd.tmpfiles.rules = [ "f /var/lib/secrets/token 0400 root root - 4711" ];
     services.ci-warm = {
       enable = true;

@@ -55,6 +55,8 @@ class CommandChecks(Checks):
 
     @override
     def end(self, run: str) -> None:
+        # A dead run left no process id that could be trusted: numbers are given out again, the environment is
+        # not.
         for pid in _marked(f"CI_WARM_RUN={run}"):
             _kill(pid)
 
@@ -66,8 +68,12 @@ class CommandChecks(Checks):
             return program
         who = _as_user(job.user)
         log = _Log(job.log, job.check.name, job.output_cap, redactor, max(map(len, job.secrets), default=0) * 4)
+        # Children that are there already belong to other work of this process.
         mark, before = secrets.token_hex(8), _children()
+        # Before the start: what a check leaves behind when it ends falls to us, and not to init, where it
+        # would live on.
         process.adopt_orphans()
+        # A check is foreign code: it gets what it needs and nothing of the daemon's own environment.
         kept = {name: os.environ[name] for name in process.KEPT if name in os.environ}
         try:
             child = subprocess.Popen(
@@ -86,6 +92,7 @@ class CommandChecks(Checks):
             )
         except OSError as exc:
             log.close()
+            # The host's fault, not the recipe's: red would blame a release for a missing capability.
             if job.user and exc.errno == errno.EPERM:
                 needs = "CAP_SETUID and CAP_SETGID (docs/runs.md)"
                 raise ActError(
@@ -227,6 +234,8 @@ class _Log:
             while chunk := os.read(stream.fileno(), _CHUNK):
                 held += chunk
                 cut = held.rfind(b"\n") + 1
+                # Masking works on whole text: a secret across a cut would be written in two halves that no
+                # rule knows. So as much is held back as the longest secret is long.
                 if cut == 0 and len(held) > _LONG_LINE:
                     cut = len(held) - self._overlap
                 self._take(held[:cut])

@@ -50,6 +50,9 @@ class GitRecipes(Recipes):
 
     def _git(self, mirror: Path, *args: str) -> process.Ran:
         allow = "always" if self._settings.allow_file else "never"
+        # Given on every call and not in the mirror's config: a config file in the mirror could be changed,
+        # and these hold whatever git's own defaults are. A recipe is untrusted: `ext` runs commands, `file`
+        # reads this host, hooks and submodules run or fetch what the recipe says.
         options = (
             "-c",
             f"protocol.file.allow={allow}",
@@ -66,6 +69,8 @@ class GitRecipes(Recipes):
             "-c",
             "safe.directory=*",
         )
+        # A repository that asks for a password must fail at once: there is no terminal to answer, and the
+        # fetch would hang to its deadline.
         env = {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1", "GIT_ASKPASS": _refuses()}
         try:
             return process.run(
@@ -104,6 +109,8 @@ class GitRecipes(Recipes):
         reraise=True,
     )
     def _fetch_with_retry(self, mirror: Path, url: str) -> None:
+        # Explicit refspecs, so that no server can write other refs. `--prune` makes withdrawn tags go here
+        # too; `--atomic` leaves the old state whole if the fetch dies half way.
         ran = self._git(
             mirror,
             "fetch",
@@ -133,6 +140,8 @@ class GitRecipes(Recipes):
         cached, now = self._tags.get(url), self._monotonic()
         if cached is not None and now - self._checked.get(url, -_FRESH_S) < _FRESH_S:
             return cached[1]  # many apps of one pass share a recipe
+        # Before the listing: a tag that arrives while git lists moves the stamp, and the next call lists
+        # again.
         stamp = _stamp(mirror)
         self._checked[url] = now
         if cached is not None and cached[0] == stamp:
@@ -146,6 +155,8 @@ class GitRecipes(Recipes):
     @override
     def files(self, url: str, commit: str) -> Mapping[str, bytes]:
         """Read straight from the object store: no work tree that others could change."""
+        # An operand from a record or a spec: anything but a commit id could be an option, or a ref that
+        # moves.
         if not _COMMIT.fullmatch(commit):
             raise RecipeError(f"{commit!r} is not a commit id")
         cached = self._trees.get((url, commit))
@@ -158,14 +169,18 @@ class GitRecipes(Recipes):
         for entry in listing.decode("utf-8", "surrogateescape").split("\0"):
             meta, _, path = entry.partition("\t")
             fields = meta.split()
+            # Plain files alone: a link (120000) could lead out of the recipe, a submodule (160000) is no
+            # content.
             if len(fields) == 4 and fields[0] in ("100644", "100755") and fields[3].isdigit():
                 total += int(fields[3])
                 wanted[path] = fields[2]
+        # Summed up from the listing, before a single blob is read into memory.
         if total > _MAX_RECIPE_BYTES:
             raise RecipeError(
                 f"the recipe at {commit[:12]} holds {total >> 20} MiB; the limit is {_MAX_RECIPE_BYTES >> 20}"
             )
         found = self._blobs(mirror, wanted)
+        # Commits never change, so a cached tree is right for ever; the newest 64 bound the daemon's memory.
         self._trees = {**dict(list(self._trees.items())[-63:]), (url, commit): found}
         return found
 
@@ -177,6 +192,8 @@ class GitRecipes(Recipes):
         for blob in ids:
             end = ran.index(b"\n", at)
             head = ran[at:end].split()
+            # `cat-file --batch` answers "<id> missing" in the same stream, which would shift everything after
+            # it.
             if len(head) != 3 or head[0].decode() != blob:
                 raise RecipeError(f"object {blob[:12]} is missing from the mirror")
             size = int(head[2])
@@ -215,8 +232,11 @@ def parse_tags(listing: str) -> Tags:
         kind, _, rest = line.partition(" ")
         fields = line.split(" ")
         name = fields[-1]
+        # A tag's name ends up in file names, result lines and labels.
         if not is_tag(name):
             continue
+        # Only annotated tags of commits count as releases. The lightweight ones are kept by name, so that
+        # evidence can say why nothing comes of them.
         if kind == "tag" and len(fields) == 5 and fields[2] == "commit":
             annotated[name] = fields[3]
         elif rest:

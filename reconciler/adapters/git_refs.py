@@ -30,11 +30,13 @@ class GitRefs(Refs):
             raise RecipeError(f"{ref!r} is not the name of a ref")
         if ref.startswith("refs/") and not ref.startswith(("refs/heads/", "refs/tags/")):
             return self._foreign(url, ref)
+        # A release's tag before a branch of the same name: what is tested must be what would be deployed.
         names = [ref] if ref.startswith("refs/") else [f"refs/tags/{ref}", f"refs/heads/{ref}"]
         for name in names:
             commit = self._commit(url, name)
             if commit is not None:
                 return commit
+        # Last: a branch may have a name that looks like a commit.
         commit = self._commit(url, ref) if _COMMIT.fullmatch(ref) else None
         if commit is None:
             shown = Redactor().mask(url)
@@ -93,6 +95,7 @@ class GitRefs(Refs):
         files.make_folder(to)
         for name, body in self._recipes.files(url, commit).items():
             path = to / name
+            # Outermost first, each with an open mode, as checks may run as another user.
             for folder in reversed(path.relative_to(to).parents[:-1]):
                 files.make_folder(to / folder, 0o755)
             files.write_atomic(path, body, 0o755 if name in runnable else 0o644)

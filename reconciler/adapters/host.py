@@ -26,6 +26,7 @@ def usage(path: Path) -> Usage:
         raise ObserveError(f"{path}: {exc.strerror}") from exc
     used = (found.f_blocks - found.f_bfree) * found.f_frsize
     free = found.f_bavail * found.f_frsize
+    # As df has it: rounded up, and of what users can have, without the blocks that are reserved for root.
     percent = -(-100 * used // (used + free)) if used + free else 0
     return Usage(path=str(path), used=used, free=free, percent=percent)
 
@@ -49,6 +50,7 @@ def state_root_is_writable(root: Path) -> str:
         StateError, OSError: it is not ours, or cannot be written.
     """
     files.check_root(root)
+    # A real write: a file system that has turned read-only still answers every other question.
     with tempfile.NamedTemporaryFile(dir=root, prefix=".ready-") as probe:
         probe.write(b"1")
         probe.flush()

@@ -42,6 +42,7 @@ class _Resolved(HTTPAdapter):
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        # A retried POST could make a realm twice, or report our own one as taken.
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -54,6 +55,7 @@ class _Resolved(HTTPAdapter):
         """Take the name out of the URL; it goes on as the Host header."""
         server = self._server
         prefix = f"{server.scheme}://{server.domain}"
+        # A redirect may lead to another host; the admin's token must not go there.
         if request.url is None or not request.url.startswith(prefix):
             raise requests.exceptions.InvalidURL(f"{request.url} is not at {prefix}")
         request.headers["Host"] = server.domain
@@ -84,6 +86,8 @@ class KeycloakRealms(Realms):
                 timeout=server.timeout_s,
             )
             for manager in (connection, connection.keycloak_openid.connection):
+                # python-keycloak has no public way to its sessions. A proxy of the environment must not see
+                # the admin's token, and the adapter must hold for the token's requests, too.
                 session = manager._s
                 session.trust_env = False
                 session.mount(f"{server.scheme}://", _Resolved(server))
@@ -139,12 +143,15 @@ class KeycloakRealms(Realms):
         try:
             self._connect().create_realm(body, skip_exists=False)
         except KeycloakPostError as exc:
+            # A name of six random hex digits that is taken is another program's realm: it is neither used nor
+            # deleted.
             if exc.response_code == 409:
                 raise ActError(f"realm {realm} is taken", permanent=True) from exc
             raise ActError(f"create realm {realm}: {_said(exc)}", host_fault=True) from exc
         except (KeycloakError, requests.RequestException, OSError) as exc:
             self._admin = None
             raise ActError(f"create realm {realm}: {_said(exc)}", host_fault=True) from exc
+        # Asked, not put together: behind a proxy the server knows its own address, and tokens carry that one.
         issuer = str(self._read("discovery", lambda _admin: self._discovery(realm))["issuer"])
         return Credentials(
             realm=realm,

@@ -55,6 +55,8 @@ class Pages:
         if path == "/metrics":
             return "200 OK", "text/plain; version=0.0.4; charset=utf-8", self._metrics()
         if path == "/healthz":
+            # Not whether the thread answers, which it does even when passes hang, but whether passes come to
+            # their end.
             alive = self._alive()
             return ("200 OK", "text/plain", b"ok\n") if alive else ("503 Service Unavailable", "text/plain", b"stuck\n")
         if path == "/readyz":
@@ -91,12 +93,15 @@ class _TcpServer(socketserver.ThreadingMixIn, WSGIServer):
         super().__init__(*args)
 
     def process_request(self, request: Any, client_address: Any) -> None:
+        # Refused at once instead of queued: a queue is what an attacker would fill.
         if not self._room.acquire(blocking=False):
             self.shutdown_request(request)
             return
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
+        # The handler's timeout counts per read; a client that sends a byte at a time would keep its place for
+        # ever.
         late = threading.Timer(_TIMEOUT_S, self.shutdown_request, [request])
         late.daemon = True
         late.start()
@@ -119,6 +124,7 @@ class _UnixServer(_TcpServer):
 
     def server_bind(self) -> None:
         socketserver.TCPServer.server_bind(self)
+        # The base class would take the socket's path apart as host and port.
         self.server_name, self.server_port = "localhost", 0
         self.setup_environ()
 
@@ -162,6 +168,7 @@ def _server(listen: str, gid: int | None) -> WSGIServer:
     if path.exists() and stat.S_ISSOCK(path.stat().st_mode) and not _answers(path):
         path.unlink()
     made = _UnixServer(str(path), _Handler)
+    # Between bind and here the umask of 0077 keeps others out.
     path.chmod(0o660)
     if gid is not None:
         os.chown(path, -1, gid)

@@ -29,6 +29,7 @@ class HttpProber(Prober):
         timer: threading.Timer | None = None
         try:
             line.append(socket.create_connection((probe.address, probe.port), timeout=probe.timeout_s))
+            # A socket's timeout counts per read, so a server that drips a byte a second would never meet it.
             timer = threading.Timer(max(0.0, deadline - time.monotonic()), _shut, [line])
             timer.daemon = True
             timer.start()
@@ -63,11 +64,14 @@ def _shut(line: list[socket.socket]) -> None:
 def _talk(line: list[socket.socket], probe: Probe) -> ProbeAnswer:
     connection = http.client.HTTPConnection(probe.host, probe.port, timeout=probe.timeout_s)
     if probe.scheme == "https":
+        # The handshake is a step of its own, so that the timer can shut the wrapped socket while it hangs.
         wrapped = _context(probe).wrap_socket(line[0], server_hostname=probe.host, do_handshake_on_connect=False)
         line.append(wrapped)
         wrapped.do_handshake()
     connection.sock = line[-1]
     default = 443 if probe.scheme == "https" else 80
+    # As browsers write it: an app behind a proxy is chosen by this header, and most rules name no default
+    # port.
     host = probe.host if probe.port == default else f"{probe.host}:{probe.port}"
     try:
         connection.putrequest("GET", probe.path, skip_host=True, skip_accept_encoding=True)
@@ -81,6 +85,7 @@ def _talk(line: list[socket.socket], probe: Probe) -> ProbeAnswer:
         connection.endheaders()
         answer = connection.getresponse()
         body = answer.read(BODY_CAP)
+        # `length` is what is still missing of Content-Length: an app that died while it answered is not well.
         whole = len(body) == BODY_CAP or not answer.length
     finally:
         connection.close()
@@ -102,6 +107,7 @@ def _listed(probe: Probe) -> str:
 def _context(probe: Probe) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=probe.ca_file)
     if not probe.tls_verify:
+        # In this order: Python refuses CERT_NONE while host names are checked.
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context

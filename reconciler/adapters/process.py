@@ -56,6 +56,7 @@ def run(  # noqa: PLR0913 - what a program has
     Raises:
         ActError: it cannot be started, or did not end in time.
     """
+    # Only what programs need: the daemon's environment may hold secrets of its service (credentials, tokens).
     base = {name: os.environ[name] for name in (*KEPT, *PROXIES) if name in os.environ} | {"LC_ALL": "C.UTF-8"}
     try:
         child = subprocess.Popen(
@@ -65,6 +66,7 @@ def run(  # noqa: PLR0913 - what a program has
             stderr=subprocess.PIPE,
             env=base | dict(env or {}),
             cwd=cwd,
+            # A group of its own, so that a deadline can kill the program with all that it started.
             start_new_session=True,
             preexec_fn=die_with_parent,
             umask=umask,
@@ -82,6 +84,8 @@ def run(  # noqa: PLR0913 - what a program has
     except BaseException:
         end(child)
         raise
+    # The end is kept, where programs say what went wrong. Without a redactor `raw` is data that must be
+    # whole.
     out, err = out[-OUTPUT_CAP:] if redactor else out, err[-OUTPUT_CAP:]
     text = "\n".join(part.decode("utf-8", "replace").strip() for part in (out, err) if part.strip())
     return Ran(code=child.returncode, output=redactor.mask(text) if redactor else text, raw=out)
@@ -102,6 +106,7 @@ def end(child: "subprocess.Popen[bytes]") -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
+    # Closed, not read to the end: a grandchild that left the group may hold the other end open for ever.
     for stream in (child.stdin, child.stdout, child.stderr):
         if stream is not None:
             stream.close()

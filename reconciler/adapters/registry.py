@@ -61,6 +61,7 @@ def parse_reference(text: str) -> Reference | None:
     if found is None or len(text) > 512:
         return None
     host, path = found["host"] or "", found["path"]
+    # Docker's own rule: `library/nginx` is a path on the hub, `localhost/x` and `a.b/x` name a registry.
     if host and "." not in host and ":" not in host and host != "localhost":
         host, path = "", f"{host}/{path}"
     if not host:
@@ -89,6 +90,7 @@ class HttpRegistry(Registry):
             else:
                 by_host.setdefault(reference.host, []).append((text, reference))
         if by_host:
+            # Side by side, so that a registry that hangs delays only its own answers.
             with ThreadPoolExecutor(max_workers=min(4, len(by_host))) as pool:
                 asked = [pool.submit(self._ask_host, host, wanted, details=details) for host, wanted in by_host.items()]
                 for answers in asked:
@@ -135,8 +137,10 @@ class _Talk:
         self._token = ""
 
     def ask(self, url: str, method: str = "GET", **kwargs: Any) -> "requests.Response":
+        # Both manifest families and lists: a registry answers 404 for an image whose type was not asked for.
         headers = {"Accept": f"{_MANIFESTS}, */*", **({"Authorization": self._token} if self._token else {})}
         answer = self._session.request(method, url, headers=headers, timeout=self._timeout_s, stream=True, **kwargs)
+        # Once: a registry that refuses the token it has just given out would be asked for ever.
         if answer.status_code == 401 and not self._token:
             self._token = self._authorise(answer.headers.get("WWW-Authenticate", ""))
             return self.ask(url, method, **kwargs) if self._token else answer
@@ -151,6 +155,8 @@ class _Talk:
         raw = b""
         for part in answer.iter_content(64 << 10):
             raw += part
+            # requests' own timeout counts from byte to byte, so a server that drips would hold us without
+            # end.
             if len(raw) > _MAX_BODY or time.monotonic() > self._deadline:
                 raise ValueError("its answer is too long or too slow")
         data = json.loads(raw)
@@ -167,6 +173,7 @@ class _Talk:
             return _basic_auth_str(*login) if login else ""
         fields = dict(_CHALLENGE.findall(rest[:2000]))
         realm = fields.get("realm", "")
+        # The login goes to the address that the registry names: over plain HTTP only to the registry itself.
         if kind.lower() != "bearer" or not realm.startswith(("https://", f"http://{self.reference.host}")):
             return ""
         params = {key: fields[key] for key in ("service", "scope") if key in fields}
@@ -181,6 +188,7 @@ def _ask(talk: _Talk, text: str, *, details: bool) -> ImageLookup:
     answer = talk.ask(f"{talk.base}/manifests/{talk.reference.want}", "HEAD")
     if answer.status_code == 404:
         return ImageLookup(reference=text, exists=False, error="not found in its registry")
+    # "Could not be asked" is not "is not there": only a clear 404 may refuse a release (I14).
     if answer.status_code != 200:
         what = {401: "refuses our credentials", 403: "refuses our credentials", 429: "asks us to slow down"}
         said = what.get(answer.status_code, f"answers {answer.status_code}")

@@ -36,6 +36,7 @@ class Relay:
         if not self._settings.command and not self._settings.apprise_file:
             raise UsageError("the settings name no receiver of alerts; see relay.command and relay.apprise_file")
         before = self._read()
+        # Open before archived: an alert that ends between the two looks is seen twice, never not at all.
         now_open = [(path.name, alert) for path, alert in self._folder.open()]
         ended = [(path.name, alert) for path, alert in self._folder.archived()]
         sent, problems = [], []
@@ -45,6 +46,7 @@ class Relay:
                 problems.append(f"{message.key}: {problem}")
             else:
                 sent.append(message)
+        # After sending: a crash between tells a receiver twice, the other order would tell it never.
         after = alert_delivery.remember(before, sent, now_open)
         if after != before:
             files.write_atomic(self._marks, json.dumps(after, indent=1).encode())

@@ -67,6 +67,7 @@ class RunProcesses(RunStarter):
         if len(self._children) >= _MOST:
             log.warning("run_refused", words=words, reason=f"{_MOST} runs wait or run already")
             return False
+        # Taken before the start: the report of a child that is quick must not look older than the child.
         argv, since = [*self._base, *words, "--wait", str(_QUEUE_S)], datetime.now(UTC)
         try:
             # Their words go where the daemon's go; the report is in runs/.
@@ -74,6 +75,7 @@ class RunProcesses(RunStarter):
                 argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
             )
         except OSError as exc:
+            # A request was taken out of its folder for this: without a word it would be lost in silence.
             self._lose(app, f"{' '.join(argv)} cannot be started: {exc.strerror}")
             return False
         self._children[words] = _Child(app=app, process=process, since=since)
@@ -96,6 +98,7 @@ class RunProcesses(RunStarter):
                 if code != 0 and not self._has_report(child):
                     command = " ".join([*self._base, *words])
                     self._lose(child.app, f"{command} ended with {code} and no report; the journal has its words")
+        # After the loop above, which may just have made room for it.
         for words, app in [item for item in self._again.items() if item[0] not in self._children]:
             del self._again[words]
             self._start(app, words)
@@ -112,6 +115,7 @@ class RunProcesses(RunStarter):
         """Ask all to end; they tear down what they made. Who takes too long is the reaper's."""
         for child in self._children.values():
             child.process.send_signal(signal.SIGTERM)
+        # One deadline for all: they tear down side by side, and systemd waits only so long for us.
         deadline = time.monotonic() + _END_S
         for child in self._children.values():
             try:

@@ -31,6 +31,7 @@ class SweepCommand:
                 stdout=fd,
                 stderr=fd,
                 start_new_session=True,
+                # The unit's HOME is our own folder; a command of the operator's expects that of its user.
                 env=os.environ | {"HOME": pwd.getpwuid(os.geteuid()).pw_dir},
                 umask=process.OPEN_UMASK,
             )

@@ -49,6 +49,7 @@ class ColdRuns:
     def run(self, app: AppName, log: str, wait_s: float) -> Run:
         """One to its end. LockBusy: no place came free in time; ActError: it left no report. Ends with us."""
         said, answer = self._folder / log, self._scratch / f"{log}.json"
+        # Made before the child: it opens them without O_CREAT, so that what lies there is ours.
         for path in (said, answer):
             files.write_atomic(path, b"")
         words = [*self._base, "cold", app, "--no-fetch", "--json", "--wait", f"{wait_s:.0f}"]
@@ -87,6 +88,7 @@ def _cold(program: Program, words: Sequence[str], answer: str, said: str) -> Non
     threading.Thread(target=_end_with_the_sweep, daemon=True).start()
     for path, target in ((answer, 1), (said, 2)):
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
+        # On the descriptors and not on sys.stdout alone: git and docker write there as well.
         os.dup2(fd, target)
         os.close(fd)
     sys.stdout = os.fdopen(1, "w", closefd=False)

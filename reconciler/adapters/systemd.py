@@ -16,6 +16,7 @@ class Systemd(Notifier):
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         env = os.environ if environment is None else environment
         self._address = env.get("NOTIFY_SOCKET", "")
+        # A child inherits the variables, but the watchdog is not its own.
         ours = env.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         usec = env.get("WATCHDOG_USEC", "")
         self.watchdog_s = int(usec) / 1e6 if ours and usec.isdigit() and int(usec) else None
@@ -25,6 +26,7 @@ class Systemd(Notifier):
         if not self._address:
             return
         text = "\n".join(f"{name}={value}" for name, value in fields.items())
+        # An abstract socket is written with @ in the variable and begins with a null byte in the kernel.
         address = f"\0{self._address[1:]}" if self._address.startswith("@") else self._address
         # Losing a word to the service manager must never stop the work.
         with (

@@ -25,7 +25,7 @@ def _open() -> "RealmContext":
 
 @group.command("list")
 def list_(json: JsonFlag = False) -> None:
-    """List realms: those of runs that live, those that are dead, and everybody else's."""
+    """List realms: those of runs that live, those that are dead, and those that are not ours."""
     from reconciler.engine.testrun import realms
 
     with common.errors():

@@ -30,6 +30,7 @@ class Redactor:
     """Masks known values, `password=...` assignments and passwords in URLs."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
+        # Longest first: a value that is a part of another one would leave the rest of it in the open.
         self._values = sorted({value for value in values if len(value) >= SHORTEST}, key=len, reverse=True)
 
     def mask(self, text: str) -> str:

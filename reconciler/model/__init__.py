@@ -1,1 +1,1 @@
-"""Values that everybody speaks in: frozen, no I/O, no clock, no logging. Pure."""
+"""Values that all rings speak in: frozen, no I/O, no clock, no logging. Pure."""

@@ -30,10 +30,13 @@ class AlertStore:
         """Make the folders and a reserve file that is freed when the disk is full and an alert must be written."""
         files.make_folder(self.folder, files.PUBLIC_DIR, self._gid)
         files.make_folder(self.seen, files.PUBLIC_DIR, self._gid)
+        # A full disk is the most likely reason for an alert, so the room for one is set aside while there is
+        # some.
         reserve = self.folder / ".reserve"
         if not reserve.exists():
             fd = os.open(reserve, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, files.PRIVATE_FILE)
             try:
+                # Blocks, not a hole: a sparse file would free nothing when it is unlinked.
                 os.posix_fallocate(fd, 0, RESERVE_BYTES)
             except OSError:
                 reserve.unlink()  # no room for a reserve now; a later start makes it
@@ -47,6 +50,8 @@ class AlertStore:
 
         An open alert is rewritten only for a new detail or when a reminder is due.
         """
+        # An acknowledgement moves the file to seen/ while the condition may still stand. Without this look
+        # every pass would open a new alert for what the operator has already seen.
         if not anew and any(
             _is_standing(old, alert.app) and old.fingerprint == alert.fingerprint for _, old in self.archived()
         ):
@@ -55,6 +60,8 @@ class AlertStore:
             if (open_alert.app, open_alert.fingerprint) != (alert.app, alert.fingerprint):
                 continue
             if self._is_news(open_alert, alert):
+                # The file name carries the first moment, so it and `first_at` stay: an updated alert keeps
+                # its place in `ls`.
                 updated = alert.model_copy(update={"first_at": open_alert.first_at, "count": open_alert.count + 1})
                 self._write(path, updated)
             return
@@ -68,6 +75,8 @@ class AlertStore:
     def _new_path(self, alert: Alert) -> Path:
         """A name of its own, also where two conditions of one reason are found at the same instant."""
         at = alert.first_at
+        # The name is made of time, app and reason, and conditions of one reason differ only inside: without
+        # this the second would replace the first.
         while (path := self.folder / f"{at:%Y%m%dT%H%M%S.%fZ}-{alert.app}-{alert.reason}.json").exists():
             at += timedelta(microseconds=1)
         return path
@@ -82,6 +91,7 @@ class AlertStore:
             if alert.app == app and alert.fingerprint not in keep and not spared:
                 self._archive(path, alert, "resolved")
         for path, alert in self.archived():
+            # An acknowledged condition that is over is marked so: if it comes again, it is news.
             if _is_standing(alert, app) and alert.fingerprint not in keep and reason in (None, alert.reason):
                 self._write(path, alert.model_copy(update={"resolution": f"{alert.resolution}, then resolved"}))
 
@@ -117,6 +127,8 @@ class AlertStore:
             stamp = folder.stat().st_mtime_ns
         except FileNotFoundError:
             return []
+        # Only renames change these files, and each one moves the folder's time; a file that is edited in
+        # place by hand is seen after the next rename.
         cached = self._cache.get(folder)
         if cached is not None and cached[0] == stamp:
             return cached[1]
@@ -138,6 +150,7 @@ class AlertStore:
         except OSError as exc:
             if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
+            # This is what the reserve is for; the next start makes another one when there is room.
             (self.folder / ".reserve").unlink(missing_ok=True)
             files.write_atomic(path, data, files.PUBLIC_FILE, self._gid)
 

@@ -32,6 +32,8 @@ class CanonicalStore:
     def _read(self, app: AppName, name: str, model: type[R]) -> R | None:
         path = self._path(app, name)
         found = records.read(path, model)
+        # A folder that was copied or renamed by hand brings the records of another app; acting on them would
+        # touch that app's volumes.
         owner = getattr(found, "app", app)
         if found is not None and owner != app:
             raise StateError(str(path), f"belongs to app {owner!r}")
@@ -43,6 +45,8 @@ class CanonicalStore:
     def _remove(self, app: AppName, name: str) -> None:
         path = self._path(app, name)
         path.unlink(missing_ok=True)
+        # The removal must be durable: a mark that comes back after a power cut costs a restore, a promotion
+        # that comes back would be finished a second time.
         if path.parent.exists():
             files.sync_folder(path.parent)
 
@@ -110,9 +114,12 @@ class CanonicalStore:
         """Read, change and write in one piece: two runs that end together lose nothing."""
         folder = self.root / "green"
         files.make_folder(folder, files.PUBLIC_DIR, self._gid)
+        # The folder is what is locked, not the file: the rename gives the file a new inode, and a lock on the
+        # old one would guard nothing.
         fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)  # held for one rename: tests that end together wait for each other
+            # Read under the lock: what was read before it may miss what another run has just written.
             before = self.greens(url)
             after = change(before)
             if after != before:

@@ -48,7 +48,11 @@ def write_atomic(path: Path, data: bytes, mode: int = PRIVATE_FILE, gid: int | N
     Raises:
         OSError: no room, no permission, I/O error.
     """
+    # In the same folder, because a rename is atomic only within one file system. The process id keeps two
+    # writers of one record apart; a leading dot hides a leftover from every glob for records.
     temp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Made with 0600 and widened below: there is no moment at which others could open what is not published
+    # yet.
     fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         try:
@@ -56,10 +60,13 @@ def write_atomic(path: Path, data: bytes, mode: int = PRIVATE_FILE, gid: int | N
             os.fchmod(fd, mode)
             if gid is not None:
                 os.fchown(fd, -1, gid)
+            # Before the rename: otherwise a power cut may show the new name with no content.
             os.fsync(fd)
         finally:
             os.close(fd)
         temp.rename(path)
+    # Also for a signal that arrives here as an exception: a temporary file would be left for `doctor` to
+    # find.
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             temp.unlink()
@@ -70,6 +77,7 @@ def write_atomic(path: Path, data: bytes, mode: int = PRIVATE_FILE, gid: int | N
 def make_folder(path: Path, mode: int = PRIVATE_DIR, gid: int | None = None) -> Path:
     """Create the folder with exactly this mode if it is absent; its parent must exist."""
     if not path.is_dir():
+        # The mode is set a second time because mkdir takes the umask off it.
         path.mkdir(mode=mode, exist_ok=True)
         path.chmod(mode)
         if gid is not None:
@@ -84,6 +92,8 @@ def exchange(one: Path, other: Path) -> None:
     Raises:
         OSError: one is missing, or the file system cannot.
     """
+    # Two plain renames would leave a moment at which neither name has its tree, and a crash there would lose
+    # the data's place. Python has no call for the exchange.
     result = _LIBC.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
     if result != 0:
         code = ctypes.get_errno()
@@ -116,6 +126,7 @@ def check_root(root: Path) -> None:
         raise StateError(str(root), "state root is not a folder (a symlink is refused)")
     if found.st_uid != os.geteuid():
         raise StateError(str(root), f"state root belongs to uid {found.st_uid}, not to us ({os.geteuid()})")
+    # A user who can write here could put links or records in our way, and we act as root.
     if found.st_mode & 0o022:
         raise StateError(str(root), f"state root is writable by others (mode {stat.S_IMODE(found.st_mode):04o})")
 
@@ -152,6 +163,8 @@ def _remove_at(parent: int, name: str, lift: _Lift, depth: int = 0) -> None:
     try:
         fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     except OSError as exc:
+        # No folder, or a link: O_NOFOLLOW says ELOOP for one. Either way it is an entry to unlink, never a
+        # place to go into.
         if exc.errno in (errno.ENOTDIR, errno.ELOOP):
             os.unlink(name, dir_fd=parent)
             return
@@ -159,12 +172,15 @@ def _remove_at(parent: int, name: str, lift: _Lift, depth: int = 0) -> None:
             return
         if exc.errno != errno.EACCES:
             raise
+        # Where we are not root, a mode that the app set may keep even the owner out.
         os.chmod(name, 0o700, dir_fd=parent)
         fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     try:
+        # Listing needs read, unlinking needs write and search; an app may have taken any of them away.
         if os.fstat(fd).st_mode & 0o700 != 0o700:
             os.fchmod(fd, 0o700)
         with os.scandir(fd) as found:
+            # The whole listing first: removing entries while the kernel still lists them may skip some.
             names = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
         for child, is_folder in names:
             if is_folder and depth >= _DEEPEST:

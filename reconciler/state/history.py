@@ -30,12 +30,17 @@ class HistoryFile:
         created = not self.path.exists()
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, files.PUBLIC_FILE)
         try:
+            # O_APPEND keeps two lines from overlapping, but not the repair below from cutting off a line that
+            # another process is just writing.
             fcntl.flock(fd, fcntl.LOCK_EX)
             if created:
                 os.fchmod(fd, files.PUBLIC_FILE)
                 if self._gid is not None:
                     os.fchown(fd, -1, self._gid)
+            # A line appended to a torn tail would become part of it, and both would be unreadable.
             self._repair(fd)
+            # A crash between this line and the closing of the journal brings the same operation here again
+            # (I7).
             if not self._has(fd, line.op_id):
                 text = line.model_dump_json(by_alias=True).encode() + b"\n"
                 files.write_all(fd, text)
@@ -51,6 +56,7 @@ class HistoryFile:
         if not tail or tail.endswith(b"\n"):
             return
         torn = tail[tail.rfind(b"\n") + 1 :]
+        # What was torn is kept: it may be the only trace of an operation.
         keep = self.path.with_name(self.path.name + ".torn")
         with keep.open("ab") as out:
             out.write(torn + b"\n")

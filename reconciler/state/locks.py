@@ -100,6 +100,8 @@ class Locks:
         numbers = {*range(count), *(int(path.stem[5:]) for path in self.folder.parent.glob("test-*.lock"))}
         held = HeldLocks([])
         try:
+            # In one order everywhere, and without waiting, so that two processes that take all places cannot
+            # block each other.
             for number in sorted(numbers):
                 held.locks.append(self._take(self._slot(number), what))
         except LockBusy:
@@ -111,10 +113,15 @@ class Locks:
         return self.folder.parent / f"test-{number}.lock"
 
     def _take(self, path: Path, what: str) -> HeldLock:
+        # The file is never unlinked: a process that waits on the old inode and one that made a new file would
+        # both hold "the" lock.
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, files.PRIVATE_FILE)
         try:
+            # flock and not fcntl locks: those are lost as soon as the process closes any descriptor of the
+            # file.
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
+            # The record may be of a holder before, or half written; it only makes the message better.
             holder = describe(os.pread(fd, 4096, 0))
             os.close(fd)
             raise LockBusy(str(path), holder) from exc
@@ -142,6 +149,7 @@ def holder_pid(path: Path) -> int | None:
     except OSError as exc:
         raise StateError(str(path), f"cannot be asked: {exc.strerror}") from exc
     try:
+        # Shared, so that two processes that ask at once do not take each other for the holder.
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         try:

@@ -35,6 +35,7 @@ def read(path: Path, model: type[R], version: int = 1) -> R | None:
         StateError: unreadable, torn, of a newer schema, or not of this shape. The content is copied aside.
     """
     try:
+        # A fifo or a device here would block or feed us for ever; a link would make another file our record.
         if path.is_symlink() or (path.exists() and not path.is_file()):
             raise StateError(str(path), "is not a regular file")
         if path.exists() and path.stat().st_size > MAX_BYTES:
@@ -47,6 +48,7 @@ def read(path: Path, model: type[R], version: int = 1) -> R | None:
     try:
         return parse(raw, model, version)
     except ValueError as exc:
+        # The copy is named by its content, so a pass that meets the same damage again writes nothing.
         _keep_copy(path, raw)
         raise StateError(str(path), str(exc)) from exc
 
@@ -64,8 +66,11 @@ def parse(raw: bytes, model: type[R], version: int = 1) -> R:
     if not isinstance(data, dict):
         raise ValueError("is not a JSON object")
     found = data.get("schema_version")
+    # In Python `True` is an int, and JSON's `true` would pass for version 1.
     if not isinstance(found, int) or isinstance(found, bool):
         raise ValueError("has no schema_version")
+    # A newer program wrote it: dropping what we do not know and writing it back would lose it for that
+    # program.
     if found > version:
         raise ValueError(f"has schema version {found}, newer than {version}, the newest this program knows")
     try:
@@ -82,6 +87,7 @@ def _refuse_constant(text: str) -> object:
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
+    # JSON lets a later key win in silence; of two values of one key we cannot tell which was meant.
     if len(found) != len(pairs):
         raise ValueError("a key stands twice")
     return found
@@ -130,6 +136,8 @@ class RecordStore:
         `known_good.json` is the commit; `last_good` is derived and may lag after a crash.
         """
         app = AppName(record.app)
+        # The order matters: a crash between the two leaves a `last_good` that lags, which the next commit or
+        # `doctor` tells, never one that runs ahead of the record.
         self._write(app, "known_good.json", dump(record))
         self._write(app, "last_good", (record.release.version + "\n").encode())
 
@@ -153,6 +161,7 @@ class RecordStore:
         """Remove it; durable when it returns."""
         path = self.folder(app) / "journal.json"
         path.unlink(missing_ok=True)
+        # A journal that came back after a power cut would resume a change that is over.
         files.sync_folder(path.parent)
 
     def drill(self, app: AppName) -> DrillRecord | None:
@@ -169,6 +178,7 @@ class RecordStore:
         found = read(path, Bundle)
         if found is None:
             raise StateError(str(path), "is missing")
+        # A rollback deploys this as it is, without git or network to compare with (ADR 0001).
         if found.id != bundle_id or not is_intact(found):
             raise StateError(str(path), "is not what its digest says")
         return found
@@ -177,6 +187,7 @@ class RecordStore:
         """Idempotent."""
         folder = files.make_folder(self._own_folder(AppName(bundle.app)) / "releases")
         path = folder / f"{bundle.id}.json"
+        # A bundle's name is its digest, so one that is there has the same content.
         if not path.exists():
             files.write_atomic(path, dump(bundle))
 
@@ -210,6 +221,7 @@ class RecordStore:
             return None
         except OSError as exc:
             raise StateError(str(path), f"cannot be read: {exc.strerror}") from exc
+        # Every write is a rename, so a new content has a new inode even within one tick of the clock.
         key = (found.st_ino, found.st_size, found.st_mtime_ns)
         cached = self._cache.get(path)
         if cached is not None and cached[0] == key and isinstance(cached[1], model):
@@ -219,5 +231,7 @@ class RecordStore:
             return None
         if getattr(record, "app", app) != app:
             raise StateError(str(path), f"belongs to app {getattr(record, 'app', '')!r}, not to {app!r}")
+        # Kept only after the owner was checked: records are frozen, so handing out one object many times is
+        # safe.
         self._cache[path] = (key, record)
         return record

@@ -31,6 +31,7 @@ class RequestQueue:
 
     def prepare(self) -> None:
         """Make the folder; the group may write here and nowhere else."""
+        # Set-gid keeps the folder's group on whatever its members put in.
         files.make_folder(self.folder, SHARED_DIR if self._gid is not None else files.PRIVATE_DIR, self._gid)
 
     def stamp(self) -> Hashable:
@@ -49,6 +50,7 @@ class RequestQueue:
             names = [path.name for path in self.folder.iterdir()]
         except OSError:
             return []
+        # Writers rename into place as we do; a dot file is one that is not finished.
         return sorted(name for name in names if name.endswith(".json") and not name.startswith("."))
 
     def take(self) -> Sequence[Request]:
@@ -62,6 +64,8 @@ class RequestQueue:
             try:
                 found.append(records.parse(_read(path), Request))
                 self._drop(path)
+            # Whatever is wrong with one file is that file's matter: the requests behind it are taken all the
+            # same.
             except (ValueError, OSError, StateError, RecursionError) as exc:
                 self._reject(path, str(exc))
         return found
@@ -94,6 +98,7 @@ class RequestSender:
         """Leave a request that the daemon takes up; OSError if it cannot be left."""
         self._queue.prepare()
         request = Request(action="seed", app=app, by="ci-warm")
+        # One name per app: asking twice before the daemon looks is one request.
         files.write_atomic(self._queue.folder / f"seed-{app}.json", records.dump(request))
 
 
@@ -101,11 +106,13 @@ def _read(path: Path) -> bytes:
     # Without O_NONBLOCK a fifo would wait for a writer for ever.
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
+        # Of the open descriptor, not of the path: between a stat by name and the open it could be exchanged.
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             raise ValueError("is not a plain file")
         if found.st_size > MAX_BYTES:
             raise ValueError(f"has {found.st_size} bytes; the limit is {MAX_BYTES}")
+        # The size was looked at, but the writer may still append: the read is capped as well.
         return os.read(fd, MAX_BYTES + 1)
     finally:
         os.close(fd)

@@ -67,6 +67,8 @@ class RunHandle:
                 os.chown(path, found.pw_uid, found.pw_gid, follow_symlinks=False)
         if not credentials:
             return ""
+        # A copy in the checkout, because the store's folder is root's alone and the checks' user cannot pass
+        # through it.
         own = self.checkout / ".ci-warm-credentials.json"
         files.write_atomic(own, Path(credentials).read_bytes())
         os.chown(own, found.pw_uid, found.pw_gid)
@@ -83,6 +85,8 @@ class RunHandle:
         Links stay as they are: they may point anywhere.
         """
         for path in (self.artefacts, *self.artefacts.rglob("*")):
+            # Checks are foreign code: a link in the artefacts may point at /etc/shadow, and chmod would
+            # follow it.
             if path.is_symlink() or not (path.is_dir() or path.is_file()):
                 continue
             if self._gid is not None:
@@ -118,6 +122,7 @@ class RunStore:
         try:
             files.make_folder(opened.folder, _PASSED, self._gid)
             opened.prepare()
+        # Also when we are asked to stop: a lock that stays held would make a run that never began look alive.
         except BaseException:
             opened.close()
             raise
@@ -152,6 +157,8 @@ class RunStore:
     def is_alive(self, run: str) -> bool:
         """Say whether a process holds its lock."""
         try:
+            # This holds the lock for an instant; a reaper that comes just then takes the run for alive and
+            # comes again later.
             self._locks.acquire(RunName(run), "ci-warm runs list").release()
         except LockBusy:
             return True
@@ -167,6 +174,8 @@ class RunStore:
             if spec.is_run(path.name) and not (path / "run.json").exists():
                 self._drop_stillborn(path)
         for run in [run for run in self.reports() if run.torn_down][keep:]:
+            # The report goes before its lock: while a report stands, its lock must be the only one of that
+            # name.
             shutil.rmtree(self.folder / run.run, ignore_errors=True)
             with contextlib.suppress(OSError):
                 (self.folder / ".locks" / f"{run.run}.lock").unlink()

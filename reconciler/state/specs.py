@@ -43,6 +43,8 @@ def stamp(config: Path) -> Hashable:
             stat = path.stat()
         except OSError:
             continue
+        # The inode too: an editor that writes a new file within one second and with the same size is seen as
+        # well.
         found.append((str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns))
     return tuple(found)
 
@@ -138,6 +140,7 @@ def _validate(parsed: strict_yaml.Parsed, model: type[M], name: str) -> M:
         for error in exc.errors():
             where = error["loc"]
             message = error["msg"].removeprefix("Value error, ")
+            # `version: 1.10` is a number for YAML, and pydantic's words for it do not say what to do.
             if error["type"] == "string_type" and isinstance(error["input"], int | float):
                 message = f"YAML reads {error['input']!r} as a {type(error['input']).__name__}; put it in quotes"
             message = _PLAIN.get(error["type"], message)
@@ -157,6 +160,7 @@ _PLAIN = {
 
 
 def _complete(spec: AppSpec, settings: Settings, file: str) -> AppSpec:
+    # Told when the spec is read, not in the night when the run needs its realm.
     if "keycloak" in spec.test_spec.needs and settings.keycloak is None:
         message = "the settings name no keycloak (docs/operate.md, Realms)"
         raise SpecError([Problem(file=file, line=0, key="tests.needs", message=message)])

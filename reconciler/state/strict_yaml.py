@@ -96,6 +96,8 @@ class _Builder:
         if depth > MAX_DEPTH:
             self._problem(line, path, f"is nested deeper than {MAX_DEPTH} levels")
             return None
+        # Aliases are walked again at each use, so a few lines of them could expand without end ("billion
+        # laughs").
         if self._count > self.MAX_NODES:
             self._problem(line, path, "expands to too many values")
             return None
@@ -118,9 +120,12 @@ class _Builder:
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
+            # `<<` merges only where anchors are allowed; in a spec it is a key like any other, which no schema
+            # knows.
             if key_node.tag == "tag:yaml.org,2002:merge" and self.anchors:
                 parts = self.build(value_node, (*path, "<<"), depth + 1)
                 for part in parts if isinstance(parts, list) else [parts]:
+                    # As YAML's merge key has it: of several, the first one named wins.
                     merged = (part if isinstance(part, dict) else {}) | merged
                 continue
             if not isinstance(key, str):
@@ -131,6 +136,7 @@ class _Builder:
                 self._problem(line, inner, "stands twice")
             self.lines[inner] = line
             own[key] = self.build(value_node, inner, depth + 1)
+        # Own keys win over merged ones, wherever `<<` stands among them.
         return merged | own
 
     def _scalar(self, node: yaml.Node, path: Path, line: int) -> object:
@@ -139,8 +145,11 @@ class _Builder:
         match tag:
             case "null":
                 return None
+            # PyYAML follows YAML 1.1, where `no`, `on` and `y` are booleans; a country code or a mode would
+            # turn into one.
             case "bool" if text.lower() in ("true", "false"):
                 return text.lower() == "true"
+            # YAML 1.1 also reads `22:22` as a number of base 60, which a port mapping is not.
             case "int" if _INTEGER.fullmatch(text) and len(text) < 40:
                 return int(text, 8) if _OCTAL.fullmatch(text) else int(text, 0)
             case "float" if _FLOAT.fullmatch(text):

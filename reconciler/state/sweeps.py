@@ -29,6 +29,7 @@ class SweepStore:
         """One rename; of a sweep that ended also pages for people."""
         files.write_atomic(self.folder / f"{report.date}.json", records.dump(report), files.PUBLIC_FILE, self._gid)
         if report.finished_at is not None:
+            # Imported here, because rich is slow to import and most readers of this store never write a page.
             from reconciler.state import sweep_pages
 
             for suffix, page in zip(("txt", "html"), sweep_pages.pages(report), strict=True):

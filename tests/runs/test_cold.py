@@ -93,6 +93,20 @@ def test_all_five_stages_then_promotion_and_nothing_is_left(host: EngineHost) ->
     assert host.program.reconcile() == "noop-idle"
 
 
+def test_a_backup_that_fails_sets_the_app_going_again_before_the_next_try(small: EngineHost) -> None:
+    """A database that the hook before it froze would stand still, and each further try would fail at that hook."""
+    labels = {
+        "backupbot.backup": "true",
+        "backupbot.backup.volumes.data.path": "dump.txt",
+        "backupbot.backup.pre-hook": "test ! -e $$MOUNT_DATA/frozen && touch $$MOUNT_DATA/frozen",
+        "backupbot.backup.post-hook": "rm $$MOUNT_DATA/frozen && echo dumped >$$MOUNT_DATA/dump.txt",
+    }
+    small.release(V3, SCHEMA="3", compose=labelled(small, labels))
+    run = small.program.test(stages=(Stage.INSTALL, Stage.BACKUP))
+    assert [stage.result for stage in run.stages if stage.stage is Stage.BACKUP] == ["passed"], run.stages
+    assert "backup: went well at try 2" in run.notes
+
+
 def test_the_orphan_and_the_changed_image_of_a_new_release(host: EngineHost) -> None:
     document = json.loads(recipes.compose("IMAGE", stateful=True))
     extra = json.loads(recipes.compose(host.image("side"), stateful=False))["services"]["app"]

@@ -25,6 +25,7 @@ def deploy(bundle: Bundle, workdir: Path, *, host: str | None, timeout_s: float)
         ActError: the CLI cannot be run or hangs.
     """
     doc = add_labels(bundle)
+    # Below our own work folder and not /tmp: configs and secrets of the release lie there for a moment.
     with tempfile.TemporaryDirectory(dir=workdir, prefix=f"{bundle.app}-") as made:
         folder = Path(made)
         for name, content in bundle.files.items():
@@ -40,6 +41,7 @@ def deploy(bundle: Bundle, workdir: Path, *, host: str | None, timeout_s: float)
         files.write_atomic(compose, json.dumps(interpolate.escape(doc), ensure_ascii=False).encode())
         at = ["--host", host] if host else []
         detach = ["--detach=true"] if knows("--detach") else []
+        # The API has no call for a stack; the CLI is what makes services, networks and configs of a document.
         ran = process.run(
             [
                 "docker",

@@ -130,6 +130,8 @@ class EmbeddedEngine(Engine, Containers):
 
     @override
     def protect_images(self, owner: AppName | RunName, pinned: Sequence[str]) -> None:
+        # All or none, as the Swarm engine's caller expects: a pin of an image that is gone would keep
+        # nothing.
         missing = [reference for reference in pinned if reference not in self.images.observe(pinned)]
         if missing:
             raise ActError(f"image {missing[0]} is not on the engine, so it cannot be kept", permanent=True)
@@ -166,6 +168,7 @@ class EmbeddedEngine(Engine, Containers):
     def remove_volumes(self, stack: StackName, names: Sequence[str]) -> None:
         for name, volume in self.observe_volumes(names).items():
             mounted = self.holders(StackName(""), [name])
+            # As the real engine: a volume of others, or one that is in use, is left alone in silence.
             if volume.labels.get(translate.LABEL_STACK) == stack and not mounted:
                 files.remove_tree(self.root / "volumes" / name)
 

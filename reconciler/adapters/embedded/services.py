@@ -54,6 +54,8 @@ class ServiceFolders:
         """
         folder = files.make_folder(files.make_folder(self.root / stack) / name)
         before = read(folder / "service.json")
+        # A supervisor that is told to go ends its service whatever is written afterwards: wait, then begin
+        # anew.
         if before.get("removed"):
             self._await_gone(folder)
             before = {}
@@ -65,6 +67,7 @@ class ServiceFolders:
                 "removed": False,
             }
             files.write_atomic(folder / "service.json", json.dumps(spec | extra).encode())
+        # After the write: a supervisor that starts reads what is wanted, one that lives sees the file change.
         if not is_alive(folder):
             self._start(folder)
 
@@ -85,6 +88,7 @@ class ServiceFolders:
         """Stop these services side by side, each with its own grace, and remove their folders."""
         for folder in folders:
             spec = read(folder / "service.json")
+            # All are told before one is waited for, so that their graces run side by side.
             files.write_atomic(folder / "service.json", json.dumps(spec | {"removed": True}).encode())
         for folder in folders:
             self._await_gone(folder)

@@ -149,6 +149,7 @@ class Task:
                 self.check_until = now + health["timeout"]
             return
         code = self.check.poll()
+        # Never waited for: the other tasks of the service must be looked at meanwhile.
         if code is None and now < self.check_until:
             return
         if code is None:
@@ -210,6 +211,7 @@ class Service:
             found = (self.folder / "service.json").stat()
         except FileNotFoundError:
             return False
+        # A rename brings a new inode, so two writes within one tick of the clock are told apart.
         key = (found.st_mtime_ns, found.st_ino)
         if key != self.seen:
             before, self.spec, self.seen = self.spec, json.loads((self.folder / "service.json").read_text()), key
@@ -248,6 +250,7 @@ class Service:
             return
         if ended in ("failed", "rejected") and condition == "none":
             return
+        # The delay counts from when the end was noticed.
         if ended and slot not in self.retry_at:
             self.retry_at[slot] = time.monotonic() + self.spec["restart"]["delay"]
             return
@@ -263,6 +266,7 @@ class Service:
         if self.update is None or self.update["state"] != "updating":
             return
         own = [t for t in self.tasks if t.spec["template"] == self.spec["template"]]
+        # `failure_action: pause` is the only policy that we render (ADR 0004).
         if any(t.state in ("failed", "rejected") for t in own):
             self.update |= {"state": "paused", "message": "update paused due to failure or early termination of task"}
             return

@@ -95,10 +95,13 @@ class SwarmClient:
         except APIError as exc:
             if exc.status_code == 404:
                 return None
+            # A 4xx is the release's own: the engine understood and refused. Everything else says nothing
+            # about the release.
             host_fault = exc.status_code is None or exc.status_code >= 500
             raise ActError(f"{what}: {_said(exc)}", host_fault=host_fault) from exc
         except (DockerException, requests.RequestException, OSError, ValueError) as exc:
             self._drop()
+            # It may have been done all the same, so callers look again before they judge.
             raise ActError(f"{what}: the engine did not confirm it: {_said(exc)}", host_fault=True) from exc
 
     def update_service(self, service_id: str, version: int, spec: dict[str, Any]) -> None:
@@ -118,6 +121,7 @@ class SwarmClient:
         try:
             api = self.api()
             params = {"since": since, "until": until, "filters": json.dumps(filters)}
+            # docker-py has no public way to give this request a read timeout.
             url = api._url("/events")
             answer = api._get(url, params=params, stream=True, timeout=(10, self.timeout_s))
             yield from api._stream_helper(answer, decode=True)

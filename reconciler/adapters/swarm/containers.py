@@ -24,7 +24,10 @@ class Hastener:
         doomed = {task.id: task.grace_s for task in seen.tasks if task.desired_state in _DOOMED}
         found = [c for c in seen.containers if c.state == "running" and c.task_id in doomed and c.id not in self._asked]
         for container in found:
+            # Once per container: a second stop would start its grace anew.
             self._asked.add(container.id)
+            # The engine answers a stop only when the container has ended, and settling must go on looking
+            # meanwhile.
             threading.Thread(target=self._stop, args=(container.id, doomed[container.task_id]), daemon=True).start()
 
     def _stop(self, container: str, grace_s: int) -> None:

@@ -103,6 +103,8 @@ class SwarmEngine(Engine, Containers):
         for raw in swarm_services.services(self.client, stack):
             spec = raw["Spec"]
             if spec["Name"].removeprefix(f"{stack}_") in names:
+                # The one field that makes new tasks and changes nothing else; our fingerprints leave it out
+                # (ADR 0012).
                 spec["TaskTemplate"]["ForceUpdate"] = spec["TaskTemplate"].get("ForceUpdate", 0) + 1
                 self.client.update_service(raw["ID"], raw["Version"]["Index"], spec)
 
@@ -115,6 +117,7 @@ class SwarmEngine(Engine, Containers):
     @override
     def holders(self, stack: StackName, volumes: Sequence[str]) -> tuple[Holder, ...]:
         seen: dict[str, Json] = {}
+        # By label and by volume: a stranger's container that mounts our volume carries no label of ours.
         filters = [parse.of_stack(stack), *({"volume": name} for name in volumes)]
         for wanted in filters:
             found = self.client.read("containers", "containers", all=True, filters=wanted)
@@ -149,6 +152,8 @@ class SwarmEngine(Engine, Containers):
             wanted = bundle.images.get(spec["Name"].removeprefix(f"{bundle.stack}_"))
             asked = (spec.get("Labels") or {}).get("com.docker.stack.image")
             content = spec["TaskTemplate"].get("ContainerSpec") or {}
+            # `docker stack deploy` compares with the label and not with the image, so it would leave the edit
+            # as it is.
             if wanted is not None and asked == wanted and content.get("Image") != wanted:
                 content["Image"] = wanted
                 self.client.update_service(raw["ID"], raw["Version"]["Index"], spec)

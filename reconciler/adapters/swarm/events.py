@@ -35,6 +35,8 @@ class SwarmEvents(Events):
     @override
     def follow(self, wake: Callable[[str], None], stopped: Callable[[], bool]) -> None:
         failures = 0
+        # Each stream begins where the one before began: an event that is told twice costs a look, one that is
+        # missed would wait for the timer.
         since = time.time()
         while not stopped():
             began = time.time()
@@ -70,6 +72,7 @@ def _concerns(event: Any) -> str:
     """A word about an event that may change what an app is; '' for the others."""
     kind, action = event.get("Type", ""), event.get("Action", "")
     names = (event.get("Actor") or {}).get("Attributes") or {}
+    # A container of no stack (a pin, a build) changes no app; a busy builder would keep the daemon looking.
     if kind == "container" and "com.docker.stack.namespace" not in names:
         return ""
     return f"{kind} {names.get('com.docker.swarm.service.name') or names.get('name', '')} {action}"

@@ -30,6 +30,7 @@ def execute(client: SwarmClient, stack: StackName, service: str, argv: Sequence[
         try:
             kept = b""
             for piece in client.write("exec", "exec_start", made["Id"], stream=True) or ():
+                # A command may print without end; its last words are what is shown.
                 kept = (kept + piece)[-LONGEST:]
             said.append(kept)
         except ActError as exc:
@@ -43,5 +44,6 @@ def execute(client: SwarmClient, stack: StackName, service: str, argv: Sequence[
         raise ActError(f"{' '.join(argv)[:80]!r} in service {service} did not end within {timeout_s:g} s")
     if isinstance(said[0], ActError):
         raise said[0]
+    # Asked afterwards: the stream carries the output only.
     code = client.read("exec", "exec_inspect", made["Id"]).get("ExitCode")
     return Executed(code=-1 if code is None else int(code), output=said[0][-LONGEST:].decode("utf-8", "replace"))

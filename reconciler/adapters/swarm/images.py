@@ -20,6 +20,7 @@ def observe(client: SwarmClient, references: Sequence[str]) -> Mapping[str, Imag
     """The images present on the engine; malformed references are simply absent."""
     found = {}
     for text in dict.fromkeys(references):
+        # The engine would answer 400 to a malformed name, which would read as "cannot be seen".
         if parse_reference(text) is None and not text.startswith("sha256:"):
             continue
         raw = client.find(f"image {text}", "inspect_image", text)
@@ -38,10 +39,12 @@ def pin(reference: str, raw: Json) -> str:
     if "@sha256:" in reference or reference.startswith("sha256:"):
         return reference
     wanted = parse_reference(reference)
+    # An image may have digests of several registries; only the one of this name can be pulled under it again.
     for digested in raw.get("RepoDigests") or []:
         have = parse_reference(digested)
         if have and wanted and (have.host, have.path) == (wanted.host, wanted.path):
             return f"{reference}@{have.digest}"
+    # Built or loaded here: no registry knows it, and its id is the only name that cannot move.
     return str(raw["Id"])
 
 
@@ -72,6 +75,7 @@ def protect(client: SwarmClient, owner: AppName | RunName, pinned: Sequence[str]
     for reference in dict.fromkeys(pinned):
         if reference not in have:
             _create_pin(client, owner, reference)
+    # New pins first, old ones after: a crash between keeps too much, never too little (I21).
     for kept, container in have.items():
         if kept not in pinned:
             client.write("remove pin", "remove_container", container)
@@ -93,5 +97,6 @@ def _create_pin(client: SwarmClient, owner: AppName | RunName, reference: str) -
     try:
         client.write(f"pin {reference}", "create_container_from_config", body, name)
     except ActError as exc:
+        # Another process pinned the same image for the same owner just now: that is what was wanted.
         if "already in use" not in str(exc):
             raise

@@ -22,6 +22,8 @@ def observe(client: SwarmClient) -> Inventory:
     listed = client.read("images", "images")
     containers = client.read("containers", "containers", all=True)
     services = client.read("services", "services")
+    # By id for containers, by every spelling of the name for services: a service says what was asked for, not
+    # what runs.
     by_id = {raw.get("ImageID", "") for raw in containers}
     by_name = {key for raw in services for name in _images_of(raw) for key in retention.keys(name)}
     found = []
@@ -33,6 +35,7 @@ def observe(client: SwarmClient) -> Inventory:
 
 
 def _images_of(service: Json) -> list[str]:
+    # The one before as well: Swarm rolls back to it by itself if an update fails.
     specs = [service.get("Spec") or {}, service.get("PreviousSpec") or {}]
     contents = [(spec.get("TaskTemplate") or {}).get("ContainerSpec") or {} for spec in specs]
     return [content["Image"] for content in contents if content.get("Image")]
@@ -73,6 +76,7 @@ def remove(client: SwarmClient, image_id: str, references: Sequence[str]) -> boo
         if details is None:
             return True
         names = _names(details)
+        # It got another name since the inventory: a `docker tag` may have made it wanted.
         if set(names) != set(references):
             return False
         for name in names or [image_id]:

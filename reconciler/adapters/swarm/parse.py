@@ -44,6 +44,7 @@ def instant(text: str | None) -> datetime:
     """An engine time stamp (nanoseconds, Z) as aware UTC; the epoch if there is none."""
     if not text:
         return datetime.fromtimestamp(0, UTC)
+    # The engine writes nine digits, Python reads six.
     head, _, rest = text.rstrip("Z").partition(".")
     return datetime.fromisoformat(f"{head}.{rest[:6] or '0'}").replace(tzinfo=UTC)
 
@@ -104,6 +105,8 @@ def taken_ports(services: Sequence[Json], tasks: Sequence[Json]) -> frozenset[in
     for raw in tasks:
         if not raw.get("NodeID") or raw["Status"]["State"] in NOT_THERE:
             continue
+        # A task outlives its service for a while and keeps the port; before it runs it does not say which
+        # (ADR 0012).
         ports = of_service.get(raw.get("ServiceID", ""))
         if ports is None and raw["Status"]["State"] != "running":
             return None
@@ -114,6 +117,7 @@ def taken_ports(services: Sequence[Json], tasks: Sequence[Json]) -> frozenset[in
 def _grace_s(spec: Json) -> int:
     """Whole seconds that a task's container has between SIGTERM and SIGKILL, by the task's spec."""
     period = (spec.get("ContainerSpec") or {}).get("StopGracePeriod")
+    # Rounded up to whole seconds, which is what the engine's stop call takes.
     return DEFAULT_GRACE_S if period is None else -(-int(period) // _NS)
 
 
@@ -154,6 +158,7 @@ def engine_start(networks: Sequence[Json]) -> datetime | None:
 def container(raw: Json) -> ContainerObs:
     """One `GET /containers/json` entry; health and exit code stand only in its status text."""
     text = raw.get("Status", "")
+    # In this order: "healthy" is a part of "unhealthy".
     health = next((word for word in ("unhealthy", "healthy", "health: starting") if f"({word})" in text), "")
     code = text.partition("Exited (")[2].partition(")")[0]
     return ContainerObs(

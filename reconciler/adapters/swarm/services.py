@@ -78,8 +78,10 @@ def stop(
     doomed = [raw["Id"] for raw in running if which(raw)]
     if not doomed:
         return
+    # By the task, which outlives its service: a resumed undeploy finds the grace there (ADR 0013).
     task_of = {raw["Id"]: raw["Labels"].get(parse.LABEL_TASK, "") for raw in running}
     grace = {} if kill else {task.id: task.grace_s for task in _tasks(client, stack)}
+    # Side by side: the call answers when the container has ended, and their graces would add up.
     with ThreadPoolExecutor(max_workers=min(16, len(doomed))) as pool:
         stops = [
             pool.submit(
@@ -108,6 +110,8 @@ def halted(spec: Json) -> bool:
         had = (mode["Replicated"] or {}).get("Replicas", 1)
         mode["Replicated"] = {"Replicas": 0}
         return bool(had)
+    # A global service has no number of replicas: a constraint that no node meets is the only way to want
+    # none.
     placement = spec["TaskTemplate"].setdefault("Placement", {})
     if "Global" not in mode or _NOWHERE in (placement.get("Constraints") or []):
         return False

@@ -22,9 +22,12 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
 def purge(client: SwarmClient, stack: StackName) -> tuple[str, ...]:
     """Remove what can be removed now; what is not gone yet, by kind and name. One that cannot go stops no other."""
     with contextlib.suppress(ActError):
+        # Without grace: the data of a test stack goes anyway.
         services.take_down(client, stack, services.services(client, stack), kill=True)
     for raw in _containers(client, stack):
         _gently(client, "remove container", "remove_container", raw["Id"], v=True, force=True)
+    # Networks, configs and secrets after the services that use them; volumes last, once no container holds
+    # them.
     for listing, remove, kind in _KINDS:
         for raw in client.read(listing, listing, filters=parse.of_stack(stack)):
             _gently(client, f"remove {kind}", remove, raw.get("ID") or raw["Id"])

@@ -10,6 +10,8 @@ LONGEST_S = 3600.0
 
 def next_attempt(faults: HostFaults) -> datetime:
     """Say when to try again: 30 s after the first fault in a row, doubling up to an hour."""
+    # The exponent is capped before the power is taken: a host that is away for weeks would overflow the
+    # number.
     return faults.last_at + timedelta(seconds=min(LONGEST_S, FIRST_S * 2 ** min(faults.count - 1, 12)))
 
 

@@ -31,6 +31,7 @@ def waiting(stack: StackObs) -> tuple[ServiceObs, ...]:
 
 def _waits(service: ServiceObs, stack: StackObs) -> bool:
     wanted = [task for task in stack.tasks_of(service) if task.desired_state in ("running", "ready")]
+    # All of them pending: one that runs shows that the service is not forgotten.
     return any(_WORDS in task.error for task in wanted) and all(task.state == "pending" for task in wanted)
 
 
@@ -49,4 +50,5 @@ def step(
     since = {service.id: state.since.get(service.id, at) for service in here}
     late = {service.id for service in here if at - since[service.id] >= PATIENCE_S}
     names = tuple(service.name for service in here if service.id in late)
+    # A service that was just woken starts its patience anew, or it would be woken at every look.
     return WaitProgress(since={key: began for key, began in since.items() if key not in late}), names

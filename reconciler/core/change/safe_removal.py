@@ -24,8 +24,11 @@ def kept(limit: int, max_attempts: int) -> int | None:
 
 def is_calm(tasks: Sequence[TaskObs], kept: int | None, now: datetime) -> bool:
     """Say whether Swarm deletes no task now, nor will if the service restarts soon, or if it does not restart."""
+    # Swarm deletes these within 250 ms of their end: the moment of the crash.
     if any(task.desired_state == "remove" for task in tasks):
         return False
+    # Room for the restarts that may come between this look and the removal; a full slot would delete its
+    # oldest task.
     if kept is None or all(len(slot) <= kept - RESTARTS for slot in _slots(tasks)):
         return True
     return all(

@@ -32,6 +32,7 @@ def messages(
 
 
 def _message(name: str, alert: Alert, end: str) -> Message:
+    # The count is in it: it moves with a new detail and when a reminder is due, and each of these is told.
     mark = end or f"{alert.severity}:{alert.count}"
     title = f"{'resolved' if end else alert.severity}: {alert.app} {alert.reason}"
     versions = f"{alert.from_version or '-'} -> {alert.to_version}" if alert.to_version else ""
@@ -48,4 +49,6 @@ def remember(
     """What to remember: the marks of what stands, and of what ended and could not be told yet."""
     marks = {**delivered, **{message.key: message.mark for message in sent}}
     names = {name for name, _ in now_open}
+    # A mark of one that ended stays until its end was told: without it the receiver would never hear of the
+    # end.
     return {name: mark for name, mark in marks.items() if name in names or mark != "resolved"}

@@ -24,6 +24,7 @@ def name(recipe: str, token: str) -> str:
 
 def is_of_a_run(realm: str) -> bool:
     """Say whether a realm may be a run's at all."""
+    # Named on its own, although the pattern does not fit it: losing `master` would lose Keycloak.
     return realm != "master" and _OF_A_RUN.fullmatch(realm) is not None
 
 

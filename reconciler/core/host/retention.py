@@ -28,6 +28,7 @@ def removable(
     `needed`: references of known-good, fallbacks and work under way; none at all means that nothing is known, and
     nothing is removed. `ours`: names and digests that our apps' releases had; of all others only dangling images go.
     """
+    # An empty list is far more often a read that went wrong than a host that needs nothing (I21).
     if not needed or not inventory.images:
         return ()
     keep = {key for reference in needed for key in keys(reference)}
@@ -56,5 +57,6 @@ def _is_kept(image: StoredImage, keep: set[str]) -> bool:
 
 def keys(reference: str) -> set[str]:
     """What identifies an image: its digest if it has one, else its name with the tag."""
+    # The digest alone: one image has a digest under each of its names, and they must all count as the same.
     digest = reference.partition("@")[2]
     return {digest} if digest else {reference}

@@ -25,6 +25,7 @@ def conflicts(loaded: Sequence[Loaded], *, complete: bool = True) -> list[Proble
     for item in loaded:
         spec = item.spec
         for what, value in (("name", spec.name), ("domain", spec.domain), ("stack", spec.stack_name)):
+            # Two apps on one stack would replace each other's services, pass after pass.
             other = claims.setdefault((what, value), item)
             if other is not item:
                 kinds = " (a canonical and a live app)" if other.spec.kind is not spec.kind else ""
@@ -52,6 +53,7 @@ def _ring(after: Mapping[str, Sequence[str]]) -> list[str]:
     done: set[str] = set()
     for start in after:
         trail: list[str] = []
+        # By hand instead of recursion: the number of specs is the operator's, and so is the depth.
         stack = [(start, iter(after[start]))]
         while stack:
             name, rest = stack[-1]
@@ -76,6 +78,7 @@ def in_order(specs: Sequence[AppSpec]) -> tuple[AppSpec, ...]:
     place = {spec.name: number for number, spec in enumerate(ranked)}
     sorter = TopologicalSorter({spec.name: [name for name in spec.after if name in by_name] for spec in ranked})
     sorter.prepare()
+    # A heap, so that among those that may go next the order is always the same: live first, then by name.
     ready = [place[name] for name in sorter.get_ready()]
     heapq.heapify(ready)
     found: list[AppSpec] = []
@@ -96,6 +99,7 @@ def usable(
     `new`: by file, read without a problem. `bad`: files with problems. A clash between two specs takes the same way,
     file by file. Gives the choice, and the clashes found on the way.
     """
+    # A typing error must not take an app away: its last good spec goes on.
     chosen = {**{file: before[file] for file in bad if file in before}, **new}
     problems: list[Problem] = []
     complete = not bad

@@ -12,6 +12,7 @@ from reconciler.model.status import Assessment, Status
 def assess(facts: AppFacts, now: datetime) -> Assessment:
     """Judge the app. Interrupted work comes first, then the world, then what is desired."""
     detail = facts.answer.detail if facts.answer else ""
+    # Before everything else: a change that is half done explains whatever else is seen of the app.
     if facts.journal is not None:
         return Assessment(
             status=Status.INTERRUPTED,
@@ -19,12 +20,14 @@ def assess(facts: AppFacts, now: datetime) -> Assessment:
         )
     if not facts.stack.services:
         return Assessment(status=Status.ABSENT, reason="no service of the stack exists")
+    # Never healed and never upgraded without a record: the way back would lead to nothing.
     if facts.known is None:
         return Assessment(
             status=Status.UNMANAGED,
             reason="services run that no record of ours knows",
             evidence=(f"version by label: {facts.running or 'none'}", f"probe: {detail}"),
         )
+    # Drift before health: an app that was edited by hand may well be ill because of it.
     drifted = drift.find_drift(facts.known, facts.stack)
     if drifted:
         return Assessment(status=Status.DRIFTED, reason=drifted[0], evidence=drifted)

@@ -24,5 +24,7 @@ def find_drift(known: KnownGood, stack: StackObs) -> tuple[str, ...]:
             if service is not None and service.labels.get(LABEL_BUNDLE) != known.release.bundle:
                 what = "another release"
             found.append(f"service {name} was changed by hand ({what})")
+    # Left over from a deploy that a crash cut off, or made by hand in our stack: either way it may write to
+    # the volumes.
     found += [f"service {name} does not belong to the release" for name in sorted(set(here) - set(known.services))]
     return tuple(found)

@@ -53,6 +53,7 @@ def decide(facts: AppFacts, candidate: UpgradeFacts, patterns: Sequence[str], no
     spec, memory = facts.spec, facts.memory
     approved = any(a.version == candidate.version and a.used_at is None for a in memory.approvals)
     holds = [
+        # No approval opens these: a release that changed under its name is not the one that was approved.
         *_tag(memory, candidate),
         *(() if approved else _risky(facts, candidate, patterns)),
         *_unclear(facts, candidate, approved=approved),
@@ -60,6 +61,7 @@ def decide(facts: AppFacts, candidate: UpgradeFacts, patterns: Sequence[str], no
         *_prior(spec, candidate, approved=approved),
         *_untested(spec, candidate, approved=approved),
         *_preflight(candidate),
+        # Not opened by an approval either: it failed here. `retry` is the word that says "try again".
         *_quarantine(facts, candidate),
         *(() if approved else _cooldown(spec, memory, candidate, now)),
         *_calendar(spec, memory, now),
@@ -78,6 +80,7 @@ def _tag(memory: Memory, candidate: UpgradeFacts) -> Iterator[Hold]:
         )
     for image in candidate.images_new:
         before = seen.images.get(image.reference) if seen else None
+        # Unknown on either side is no difference: a registry that is away must not look like a moved tag.
         if before and image.digest and image.digest != before:
             yield Hold(
                 reason=HoldReason.TAG_MOVED,

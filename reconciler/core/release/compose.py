@@ -26,11 +26,15 @@ def merge(documents: Sequence[Mapping[str, object]]) -> Json:
     """
     merged: Json = {}
     for document in documents:
+        # Brought into one form first: a list laid over a mapping of the same key would replace it instead of
+        # adding to it.
         merged = _merge_maps(merged, {key: _normal(key, value) for key, value in document.items()})
     for section in ("services", "volumes", "networks", "configs", "secrets"):
         body = merged.setdefault(section, {}) or {}
         if not isinstance(body, dict):
             raise ComposeError(f"{section}: must be a mapping")
+        # `volumes: {data: }` is how compose writes "with all defaults"; after this a body is always a
+        # mapping.
         merged[section] = {name: item if item is not None else {} for name, item in body.items()}
         for name, item in merged[section].items():
             if not isinstance(item, dict):
@@ -75,6 +79,7 @@ def _normal(key: str, value: object) -> object:
         return {str(item): None for item in value}
     if key in _MAP_LISTS and isinstance(value, list):
         pairs = (str(item).partition("=") for item in value)
+        # `NAME` without `=` is not an empty value: it is filled in from the variables, or left out.
         return {name: (text if sep else None) for name, sep, text in pairs}
     if isinstance(value, Mapping):
         return {name: _normal(str(name), item) for name, item in value.items()}
@@ -100,6 +105,7 @@ def _merge_maps(base: Json, over: Mapping[str, object]) -> Json:
 
 def _merge_lists(key: str, base: list[object], over: list[object]) -> list[object]:
     if key in _BY_TARGET | _BY_SOURCE:
+        # Two entries with one target are one thing, and the later file means to replace it.
         slots = {_slot(key, item): item for item in (*base, *over)}
         return list(slots.values())
     return base + [item for item in over if item not in base]
@@ -174,6 +180,7 @@ def mounts(service: Mapping[str, object]) -> list[tuple[str, str, str]]:
             continue
         parts = str(entry).split(":")
         source, target = ("", parts[0]) if len(parts) == 1 else (parts[0], parts[1])
+        # Found here, because the engine's own message speaks of Windows paths and comes when the app is down.
         if len(source) == 1 and source.isalpha():
             raise ComposeError(f"volume {source!r}: a one-letter name is read as a Windows path; rename it")
         found.append(("bind" if source[:1] in ("/", ".", "~") else "volume", source, target))
@@ -202,6 +209,8 @@ def volume_names(doc: Mapping[str, object], stack: str) -> tuple[dict[str, str],
         body = declared[key]
         outside = body.get("external")
         given = _given_name(body)
+        # The rule of `docker stack deploy`: a name that the document gives, and the key of an external one,
+        # stand as they are.
         names[key] = str(given) if given else (key if outside else f"{stack}_{key}")
         if outside:
             external.append(names[key])
@@ -266,6 +275,8 @@ def foreign(doc: Mapping[str, object], stack: str) -> list[tuple[str, str]]:
             outside = body.get("external")
             given = _given_name(body)
             name = str(given or (key if outside else f"{stack}_{key}"))
+            # By the name on the engine, whatever the key is: a volume that is called like another app's is
+            # that app's data.
             if not name.startswith(f"{stack}_"):
                 found.append(("foreign-objects", f"{kind}.{key}: {name}"))
     return found

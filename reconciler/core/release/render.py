@@ -49,6 +49,8 @@ def environment(spec: AppSpec, sample: Iterable[tuple[str, str]], exports: Itera
         InterpolationError: a value does not parse, or all together are too long.
     """
     versions = {f"SECRET_{name.upper()}_VERSION": secret.version for name, secret in spec.secrets.items()}
+    # These win over whatever the recipe's files say: a sample must not move an app to another stack or
+    # domain.
     given = {**spec.env, **versions, "STACK_NAME": spec.stack_name, "DOMAIN": spec.domain}
     env = dict(given)
     total = sum(map(len, env.values()))
@@ -56,6 +58,7 @@ def environment(spec: AppSpec, sample: Iterable[tuple[str, str]], exports: Itera
         if name not in given:
             text = interpolate.text(value, env)
             total += len(text) - len(env.get(name, ""))
+            # Each line may use the one before twice, so a short file could grow without end.
             if total > MAX_ENV:
                 raise interpolate.InterpolationError("the variables expand to more than 1 MiB")
             env[name] = text
@@ -94,6 +97,8 @@ def render(spec: AppSpec, content: RecipeContent, env: Mapping[str, str], parse:
     base = compose.images(doc)
     for name, body in content.overlays.items():
         doc = compose.merge([doc, _document(parse(body, name), env)])
+        # What was tested and gated is the recipe's release; an overlay that brings other images would be
+        # something else.
         if compose.images(doc) != base:
             raise compose.ComposeError(f"overlay {name}: an overlay may not change images or the set of services")
     foreign = compose.foreign(doc, spec.stack_name)
@@ -141,6 +146,8 @@ def _take_files(doc: Json, files: Mapping[str, bytes], stack: str) -> dict[str, 
         for key, body in compose.section(doc, section).items():
             if "file" not in body:
                 continue
+            # Looked up among the recipe's files and never opened: `../../etc/shadow` is just a name that is
+            # not there.
             path = posixpath.normpath(str(body["file"]))
             if path not in files:
                 raise compose.ComposeError(f"{section}.{key}.file: {body['file']} is not in the recipe")
@@ -183,6 +190,8 @@ def bundle(
     `monitor_s`: how long the engine watches an update where the recipe says nothing; None: as long as it likes.
     """
     doc = _deep(rendered.doc)
+    # Pinned before the digest is taken: a tag that moves later makes another bundle, never another content of
+    # this one.
     images = {name: pinned[asked] for name, asked in rendered.images.items()}
     for name, service in doc["services"].items():
         service["image"] = images[name]
@@ -234,6 +243,7 @@ def add_labels(found: Bundle) -> Json:
     """The document as it goes to the engine: every service carries the bundle's id, which settle looks for."""
     doc = _deep(found.doc)
     for service in doc["services"].values():
+        # Added only here: the id is the digest of the document, so it cannot be in it.
         service["deploy"]["labels"][LABEL_BUNDLE] = found.id
     return doc
 

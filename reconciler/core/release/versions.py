@@ -28,6 +28,7 @@ class Version:
     app: str
 
     def _key(self) -> tuple[Semver, tuple[tuple[int, int, str], ...], str]:
+        # The text comes last, so that two app versions that read the same as numbers still have one order.
         return self.recipe, natural(self.app), self.app
 
     def __lt__(self, other: "Version") -> bool:
@@ -43,6 +44,7 @@ class Version:
 def parse(text: str) -> Version | None:
     """Read a tag name; None if it is not a recipe version (which is not an error: repositories have other tags)."""
     recipe_text, plus, app = text.partition("+")
+    # Without `+` the tag would say nothing of the app's own version, by which majors are told.
     if not plus or not app or not Semver.is_valid(recipe_text):
         return None
     return Version(text=text, recipe=Semver.parse(recipe_text), app=app)
@@ -146,6 +148,7 @@ def age_s(seen: TagSeen | None, now: datetime) -> float:
 
 def stepped_over(tags: Iterable[str], origin: Version, target: Version) -> Sequence[str]:
     """Every version above `origin` up to and including `target`, oldest first: all their notes count."""
+    # Notes of a version that is skipped may ask for a step by hand all the same.
     found = sorted(v for v in map(parse, tags) if v is not None and origin < v <= target)
     return [v.text for v in found]
 

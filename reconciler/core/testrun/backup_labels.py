@@ -70,6 +70,8 @@ def _labels(service: Mapping[str, object]) -> dict[str, str]:
 
 
 def _inside(path: str, where: str) -> str:
+    # Recipes write paths as in the container; here each is relative to the volume, and may not lead out of
+    # it.
     clean = posixpath.normpath(path.strip().lstrip("/"))
     if clean in (".", "") or clean.startswith("../") or clean == "..":
         raise ComposeError(f"{where}: backup path {path!r} is not inside its volume")
@@ -82,6 +84,8 @@ def _hooks(labels: Mapping[str, Mapping[str, str]], name: str) -> tuple[Hook, ..
         text = body.get(_PREFIX + name, "")
         if text:
             try:
+                # Only to find a mistake while nothing runs yet; the shell in the container is what reads it
+                # in the end.
                 shlex.split(text)
             except ValueError as exc:
                 raise ComposeError(f"services.{service}: {name}: {exc}") from exc

@@ -41,12 +41,15 @@ def plan(
         return Base(source=override, reason=f"asked for: {override.name}")
     found, why = tip, f"tip of {tip.name}" if tip else ""
     if last_green is not None:
+        # The last green one was not judged by where main is, so `ahead`, which is about the tip, no longer
+        # counts.
         found, ahead = Source(**last_green.model_dump(include=_SHARED), name="last green"), False
         why = f"last green here, run {last_green.run}"
     if found is None:
         return _older(head, tags, "nothing was green here yet and there is no main branch")
     if _same(found, head):
         return _older(head, tags, f"{why} is the head itself")
+    # By ancestry first: commits of a branch may have no version that could be compared.
     if ahead or _newer(found, head):
         return _older(head, tags, f"{why} is {found.version}, newer than the head")
     return Base(source=found, reason=f"{why}: {found.version}")
@@ -66,6 +69,7 @@ _MOST_IMAGES = 1000
 def brought(greens: Greens, images: Mapping[str, str]) -> Greens:
     """The record with the images (as asked -> pinned) of one more deploy; the oldest go when there are too many."""
     rest = {asked: pinned for asked, pinned in greens.images.items() if asked not in images}
+    # The record must not grow without end; an image that falls out of it is only never removed by us.
     kept = dict([*rest.items(), *images.items()][-_MOST_IMAGES:])
     return greens.model_copy(update={"images": kept})
 

@@ -25,6 +25,8 @@ def problems(seen: StackObs, stack: StackName, images: Mapping[str, str], commit
             found.append(f"service {name} runs {service.image}, the head asks for {images[name]}")
         label = service.labels.get(f"coop-cloud.{stack}.chaos-version", "")
         told = label.removesuffix(DIRTY)
+        # Other tools write the commit in other lengths; fewer than seven digits could fit another commit by
+        # chance.
         if len(told) < 7 or not commit.startswith(told):
             found.append(f"service {name} carries chaos-version {label or 'none'}, the head is {commit[:8]}")
     return tuple(found)

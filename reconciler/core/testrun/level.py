@@ -20,6 +20,7 @@ def cap(stages: Sequence[StageResult]) -> int:
     """The highest level that the stages which ran could reach: what was not asked for ends the row."""
     level = 0
     for stage in stages:
+        # A stage behind a failure could have been reached; one that was not asked for never could.
         if stage.result is StageOutcome.NOT_RUN and stage.cause is not SkipCause.EARLIER_STAGE:
             break
         level += stage.result != "skipped"
@@ -29,6 +30,8 @@ def cap(stages: Sequence[StageResult]) -> int:
 def result(stages: Sequence[StageResult], deploys: int, expected: int) -> RunResult:
     """Green only if nothing failed and nothing that should have been tried was left out."""
     kinds = {stage.result for stage in stages}
+    # Red before error: a check that failed is a verdict, whatever the host did afterwards. After an error the
+    # count of deploys says nothing, as the run was cut short.
     if "failed" in kinds or (deploys != expected and "error" not in kinds):
         return RunResult.RED
     if "error" in kinds:

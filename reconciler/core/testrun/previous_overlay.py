@@ -46,6 +46,7 @@ def previous(head: Mapping[str, bytes], folder: str, base: str) -> Previous:
     target = inside.pop(TARGET_FILE, b"").decode("utf-8", "replace").strip()
     if not target:
         return Previous(files={}, note=f"{folder}/{TARGET_FILE} does not name a version: not applied")
+    # A forgotten folder would change a base that it was never written for.
     if target != base:
         return Previous(files={}, note=f"stale: {folder} is for {target}, the base is {base}: not applied")
     if PREVIOUS_FILE not in inside:

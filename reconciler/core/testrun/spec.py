@@ -43,6 +43,8 @@ def environment(tests: TestSpec, known: Mapping[str, str]) -> dict[str, str]:
         InterpolationError: a value that cannot be read.
     """
     for name, value in tests.env.items():
+        # A run without a realm knows no issuer: an empty value would make the app start wrong instead of the
+        # run end clearly.
         unknown = sorted(set(_OURS.findall(value)) - set(known))
         if unknown:
             raise interpolate.InterpolationError(f"{name}: a run knows no {', '.join(unknown)}")
@@ -54,6 +56,8 @@ def for_run(spec: AppSpec, run: str, suffix: str, env: Mapping[str, str]) -> App
     return spec.model_copy(
         update={
             "name": run,
+            # Rendered and judged like any live app; what makes it a canonical is its data, which a cold run
+            # does not have.
             "kind": Kind.LIVE,
             "domain": f"{run}.{suffix or 'localhost'}",
             "stack": None,

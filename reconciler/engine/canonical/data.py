@@ -61,6 +61,8 @@ def borrow(context: Context, canonical: Canonical, by: str) -> bool | Failure:
     """
     restored = needs_restore(context, canonical)
     mark_in_use(context, by)
+    # Marked before a byte is changed, and again after: `restore` takes the mark away, because volumes and
+    # snapshot agree.
     if restored:
         failure = restore(context, canonical)
         if failure is not None:
@@ -74,6 +76,7 @@ def needs_restore(context: Context, canonical: Canonical) -> bool:
     ports = context.ports
     if canonical.snapshot is None:
         return bool(list_volumes(context))
+    # The mark alone is enough: what a run wrote is not compared, it is replaced.
     if ports.canonicals.use(context.app) is not None:
         return True
     found = ports.engine.observe_volumes(canonical.volumes)
@@ -89,6 +92,8 @@ def restore(context: Context, canonical: Canonical) -> Failure | None:
     """
     ports = context.ports
     kept = canonical.volumes if canonical.snapshot is not None else ()
+    # A head under test may have made volumes that known-good does not have; kept, they would meet the next
+    # head.
     ports.engine.remove_volumes(context.stack, sorted(set(list_volumes(context)) - set(kept)))
     if canonical.snapshot is not None:
         op_id = f"restore-{ports.clock.now():%Y%m%dT%H%M%S%fZ}"
@@ -97,6 +102,7 @@ def restore(context: Context, canonical: Canonical) -> Failure | None:
             _alert(context, canonical, failure)
             return failure
         ports.alerts.resolve(context.app, [], reason=RestoreFailed.REASON)
+    # Last: until here a crash leaves the mark, and the next process restores again.
     ports.canonicals.end_use(context.app)
     ports.effect("use:ended")
     return None
@@ -151,6 +157,7 @@ def remove_volumes(context: Context) -> None:
 def recover(context: Context) -> tuple[str, ...]:
     """Bring a canonical back to idle and whole after a run died with it; what could not be done, in words."""
     ports, app = context.ports, context.app
+    # Which canonical there is must be decided before its data is put back.
     finish_promotion(context)
     canonical = ports.canonicals.canonical(app)
     if ports.canonicals.use(app) is None:

@@ -88,8 +88,11 @@ def deploy(context: Context, *, fresh: bool) -> Canonical:
         raise UsageError(f"{context.app} runs already; ci-warm canonical undeploy {context.app} takes it down")
     lost = set(canonical.volumes) - set(context.ports.engine.observe_volumes(canonical.volumes))
     if canonical.snapshot is not None and (fresh or lost or (use is not None and use.by != data.MANUAL)):
+        # Not by hand yet: a crash in the restore must be repaired by the next pass, which leaves alone what
+        # an operator uses.
         data.mark_in_use(context, "restore")
         _or_raise(data.restore(context, canonical))
+    # From here on the data is the operator's: no pass takes it down or puts it back.
     data.mark_in_use(context, data.MANUAL)
     source = Source(version=canonical.version, commit=canonical.commit, kind="release", name="known-good")
     own = test_overlays(context.ports, context.spec, context.spec.test_spec, source.commit)
@@ -100,6 +103,7 @@ def deploy(context: Context, *, fresh: bool) -> Canonical:
         data.undeploy(replace(context, ports=unstoppable(context.ports)), canonical)
         raise
     finally:
+        # Bundles belong to live apps; a canonical is rendered anew each time from its commit.
         context.ports.store.prune_bundles(context.app, [])
     if failure is not None:
         data.undeploy(context, canonical)

@@ -48,6 +48,7 @@ def plan_canonical(
         StateError, ObserveError: it cannot be judged.
     """
     facts = collect_facts(context, world, fetch_problem, remember=remember)
+    # Deciding a promotion writes records, so only the process that holds the lock may do it.
     if remember:
         data.finish_promotion(context)
     canonicals = context.ports.canonicals
@@ -98,6 +99,7 @@ def _recover(context: Context, planned: PlannedCanonical) -> Outcome:
     reason = planned.judged.reason
     left = data.recover(context)
     canonical = context.ports.canonicals.canonical(context.app)  # a promotion may have been finished
+    # A dead run may have left its own pins on the canonical's name.
     data.keep_images(context, canonical)
     if left:
         return Outcome(
@@ -145,6 +147,8 @@ def _seed(context: Context, planned: PlannedCanonical) -> Outcome:
         return Outcome(
             app=context.app, result=Result(kind=ResultKind.SEEDING, about="inflight"), evidence=(reason, asked)
         )
+    # Asked first, marked second: a crash between asks once more, the other order would wait 15 minutes for
+    # nothing.
     context.ports.requests.ask(context.app)
     canonicals.put_in_flight(context.app, status.next_mark(mark, key, now))
     return Outcome(app=context.app, result=Result(kind=ResultKind.SEEDING), evidence=(reason,))

@@ -40,12 +40,15 @@ def resume(context: Context, journal: Journal) -> Outcome:
     """Go on with what a crash or a stop left behind; after too many tries ask a human."""
     if journal.stalled:
         return _outcome(context, journal, _stalled_result(journal), ok=False)
+    # A release that brings the whole host down with it would be tried again at every boot otherwise (I11).
     if journal.resumes >= context.settings.limits.resumes:
         return _stop_trying(context, journal)
     journal = journal.model_copy(update={"resumes": journal.resumes + 1})
     _put(context, journal)  # counted before acting, so that a crash loop ends
     step, failure = transaction.resume(journal, candidate_stands=_candidate_stands(context, journal))
     if failure is not None:
+        # What settled was the candidate; recorded with the prior release it would make the next pass see
+        # drift.
         journal = journal.model_copy(update={"failure": failure, "settled_services": {}})
         step = transaction.back(journal)[0]
     if step is not Step.RECORD:  # there it is the verdict that is being recorded
@@ -60,6 +63,7 @@ def _candidate_stands(context: Context, journal: Journal) -> bool:
     stack = context.ports.engine.observe_stack(StackName(journal.stack))
     wanted = journal.target.images
     here = {service.name: service.labels.get(LABEL_BUNDLE) for service in stack.services}
+    # By our own label, not by image: two releases may share an image and differ in their settings.
     return all(here.get(name) == journal.target.bundle for name in wanted)
 
 
@@ -68,10 +72,12 @@ def _drive(context: Context, journal: Journal) -> Outcome:
     while True:
         ports.clock.wait(0)  # a stop request ends here, between two steps
         ports.progress(journal.app, str(journal.step))
+        # Tests stop the program at each of these points, by an exception and by SIGKILL (tests/crash).
         ports.effect(f"{journal.step}:before")
         began = ports.clock.monotonic()
         result = _perform(context, journal)
         ports.effect(f"{journal.step}:after")
+        # Added up: a step that was interrupted and done again took both times.
         spent = journal.phases.get(journal.step, 0.0) + ports.clock.monotonic() - began
         journal = journal.model_copy(update={"phases": {**journal.phases, str(journal.step): spent}})
         match result:
@@ -84,6 +90,8 @@ def _drive(context: Context, journal: Journal) -> Outcome:
                     return _keep_journal(context, journal)
         if following is None:
             return _close(context, journal)
+        # Only now, with the outcome in the same record: a crash before this line does the step again, which
+        # every step bears; a crash after it finds the next step and never the one that is done.
         journal = journal.model_copy(update={"step": following})
         _put(context, journal)
 
@@ -112,6 +120,7 @@ def _perform(context: Context, journal: Journal) -> StepResult:  # noqa: C901 - 
         case Step.DEPLOY | Step.SETTLE | Step.VERIFY:
             return _guard(at, lambda: _bring_up(context, at, journal, journal.target))
         case Step.BACK_DEPLOY | Step.BACK_SETTLE | Step.BACK_VERIFY:
+            # Never without an origin (`transaction.back`); the target stands here only for the type.
             return _guard(at, lambda: _bring_up(context, at, journal, journal.origin or journal.target))
         case Step.COMMIT:
             return commit(at, journal)
@@ -148,6 +157,8 @@ def _judge(context: Context, journal: Journal, bundle: Bundle) -> Judge:
 
 def _note(context: Context, journal: Journal, before: Before) -> None:
     noted = {"marks": dict(before.marks), "old_tasks": before.old_tasks}
+    # Before the engine is told anything: after a crash in the deploy, settling must still tell the tasks of
+    # before from those of the candidate, or it would take an old failure for the candidate's.
     context.ports.store.put_journal(journal.model_copy(update=noted))
 
 
@@ -177,6 +188,8 @@ def _keep_journal(context: Context, journal: Journal) -> Outcome:
     """The data part of a way back is not finished: alert, leave everything down, try again next pass."""
     _put(context, journal)
     alert = change_outcome.alert(journal, context.ports.clock.now())
+    # The app is down until this ends, so the alert does not wait for the end of the change as it does
+    # elsewhere.
     if alert is not None:
         context.ports.alerts.raise_(alert, anew=True)
     return _outcome(context, journal, change_outcome.result(journal), ok=False)
@@ -185,15 +198,20 @@ def _keep_journal(context: Context, journal: Journal) -> Outcome:
 def _stop_trying(context: Context, journal: Journal) -> Outcome:
     ports, now = context.ports, context.ports.clock.now()
     ports.alerts.raise_(change_outcome.stalled_alert(journal, now), anew=True)
+    # History before the flag: a crash between them appends once more, and the history knows the operation
+    # already.
     ports.history.append(change_outcome.history(journal, now, _stalled_result(journal)))
     _put(context, journal.model_copy(update={"stalled": True}))
     return _outcome(context, journal, _stalled_result(journal), ok=False)
 
 
 def _close(context: Context, journal: Journal) -> Outcome:
+    # Last of all: everything that tells how the change ended is durable by now, so closing loses nothing.
     context.ports.store.close_journal(AppName(journal.app))
     context.ports.effect("closed")
     outcome = _outcome(context, journal, change_outcome.result(journal), ok=change_outcome.is_good(journal))
+    # Upgrades that come after it in this pass are held (`train-stopped`); heals and first deploys are not
+    # counted.
     stops = journal.failure is not None and journal.kind in (Change.UPGRADE, Change.ROLLBACK)
     return replace(outcome, stops_train=stops)
 

@@ -60,7 +60,11 @@ def restore(context: Context, bundle: Bundle, wanted: str, op_id: str) -> Failur
     failure = _run(context, bundle, Step.BACK_RESTORE, lambda at: restore_step.restore(at, op_id, names, wanted))
     if failure is None:
         found = context.ports.engine.observe_volumes(names)
+        # What was replaced is a test's or a dead run's data; live apps keep theirs aside until the next
+        # change goes well.
         context.ports.node.snapshots.forget_aside([volume for volume in found.values() if volume.path])
+        # Only now do volumes and snapshot certainly agree: the stamp lets the next run skip what is still
+        # equal (ADR 0010).
         context.ports.node.snapshots.remember(context.app, list(found.values()))
     return failure
 
@@ -83,6 +87,8 @@ def _run(context: Context, bundle: Bundle, step: Step, work: Callable[[StepConte
         stack=StackName(bundle.stack),
         step=step,
     )
+    # The run's deadline and a request to stop are raised by pauses; a step that needs none must still meet
+    # them.
     context.ports.clock.wait(0)
     at.tell(str(step))
     try:

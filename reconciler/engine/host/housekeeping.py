@@ -86,4 +86,5 @@ def tell_orphans(state: Desired) -> None:
 def _align(state: Desired, reason: str, found: Sequence[Alert]) -> None:
     for alert in found:
         state.ports.alerts.raise_(alert)
+    # What stands is kept by its fingerprint; only what was not found again is over.
     state.ports.alerts.resolve(HOST, [alert.fingerprint for alert in found], reason=reason)

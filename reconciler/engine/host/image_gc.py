@@ -43,6 +43,8 @@ def collect(ports: Ports, settings: Settings, specs: Sequence[AppSpec], *, dry_r
     """
     with ExitStack() as stack:
         try:
+            # Tests first, then apps: what holds a place may be about to take an app, never the other way
+            # round.
             stack.callback(ports.locks.all_slots(settings.runs.max_tests, "ci-warm gc").release)
         except LockBusy as exc:
             return Collected(skipped=f"a test is in flight: {exc}")
@@ -52,6 +54,7 @@ def collect(ports: Ports, settings: Settings, specs: Sequence[AppSpec], *, dry_r
             except LockBusy as exc:
                 return Collected(skipped=f"{spec.name} is being worked on: {exc}")
             stack.callback(held.release)
+        # Also of apps that are not declared: their journal names images that only their way back needs.
         under_way = [app for app in ports.store.apps() if ports.store.journal(app) is not None]
         if under_way:
             return Collected(skipped=f"a change is under way: {', '.join(under_way)}")

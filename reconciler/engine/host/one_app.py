@@ -106,6 +106,7 @@ def _run_locked(context: Context, work: Callable[[], R]) -> R | report.Report:
         return report.report_unknown(context, exc)
     except (ActError, OSError) as exc:
         return report.report_broken(context, exc)
+    # Not this app's matter: the whole process was asked to stop.
     except Interrupted:
         raise
     except Exception as exc:  # noqa: BLE001 - a mistake that one app brings out must not cost the others their pass

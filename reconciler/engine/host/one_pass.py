@@ -89,6 +89,7 @@ def take_releases(contexts: Sequence[Context], problems: Mapping[str, str]) -> I
         report = reconcile(context, fetch_problem=problems.get(context.spec.recipe.url), train=train)
         train = context.app if report.outcome.stops_train and train is None else train
         yield report
+        # A request to stop is met between two apps, where nothing is half done.
         context.ports.clock.wait(0)
 
 
@@ -107,6 +108,8 @@ def check_all(
     """
     began = ports.clock.monotonic()
     contexts = [Context(ports=ports, settings=settings, spec=spec, actor=actor) for spec in specs]
+    # One look for all apps: its cost does not grow with their number. What is acted on is looked at anew,
+    # under the lock.
     world = _look(ports)
     due: dict[AppName, Due] = {}
     reports: list[Report] = []
@@ -139,6 +142,7 @@ def _check_each(
         return check(context, world, fetch_problem=problems.get(context.spec.recipe.url))
 
     probed = [any(service.desired for service in world.stack(context.stack).services) for context in contexts]
+    # Threads only for those that are probed: the others wait for nothing.
     slow = [context for context, is_probed in zip(contexts, probed, strict=True) if is_probed]
     found = [(context, one(context)) for context, is_probed in zip(contexts, probed, strict=True) if not is_probed]
     with ThreadPoolExecutor(max_workers=max(1, min(workers, len(slow)))) as pool:

@@ -68,12 +68,15 @@ def run(
     """
     clock = first.ports.clock
     date = sweep_report.night(clock.now())
+    # The timer may fire again after a reboot; a night that is done is not done twice.
     before = reports.read(date)
     if before is not None and before.finished_at is not None and before.result is SweepOutcome.DONE and not order.again:
         return before, False
     began = clock.monotonic()
     page = _Page(reports, sweep_report.open_report(None if order.again else before, date, clock.now()))
     try:
+        # The command before may restart the engine or the daemon, which would make a test in flight red for
+        # nothing.
         quiet = _await_tests(first, first.settings.sweep.wait)
     except LockBusy as exc:
         page.add(SweepItem(name=TESTS, result=ItemOutcome.SKIPPED, detail=f"a test is in flight: {exc}"))
@@ -162,6 +165,7 @@ def _run_before(argv: Sequence[str], settings: Settings, command: CommandBefore,
     if code not in sweep.before_fine:
         raise ActError(f"{argv[0]} ended with {code}{sweep_report.meaning(argv, code)}; its log is {log}")
     if sweep.system and sweep.wanted_system:
+        # Success is not enough: the system that was wanted must be the one that runs.
         have, want = command.resolve(sweep.system), command.resolve(sweep.wanted_system)
         if have != want:
             raise ActError(f"{sweep.system} is {have} and not {want}, though {argv[0]} ended with {code}; see {log}")
@@ -184,6 +188,7 @@ def _await_engine(first: Desired) -> str:
 
 
 def _run_pass(load: Callable[[], Desired], found: list[AppStatus], loaded: list[Desired]) -> str:
+    # Read now: the command before may have brought other specs, settings and another version of them.
     desired = load()
     loaded.append(desired)
     passed = one_pass.run(desired.ports, desired.settings, desired.specs, actor="sweep")

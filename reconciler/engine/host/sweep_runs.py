@@ -51,6 +51,7 @@ def play(night: Night, report: Sweep, add: Callable[[SweepItem], None]) -> None:
         detail = "no recipe is enrolled: no spec has kind: canonical (sweep.cold: false, if that is as it should be)"
         add(SweepItem(name=sweep_report.COLD, result=ItemOutcome.FAILED, detail=detail))
         return
+    # A sweep that was killed goes on with what is missing.
     waiting = [spec for spec in enrolled if not sweep_report.is_done(report, sweep_report.item_name(spec.name))]
     ended = len(enrolled) - len(waiting)
     night.progress(ended, len(enrolled), "")
@@ -62,6 +63,8 @@ def play(night: Night, report: Sweep, add: Callable[[SweepItem], None]) -> None:
                 ended += 1
                 night.progress(ended, len(enrolled), futures[future].name)
         except BaseException:
+            # Without this the pool would begin every recipe that still waits before it lets the exception
+            # out.
             for future in futures:
                 future.cancel()
             raise

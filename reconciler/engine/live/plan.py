@@ -41,6 +41,8 @@ def plan_app(context: Context, world: World, fetch_problem: str | None = None, *
     first = plan.choose_action(facts, assessment, context.ports.clock.now())
     chosen = Plan(action=first, steps=plan.steps_of(first, context.spec))
     upgrade: UpgradeFacts | None = None
+    # The gate is asked about each option on its own: a hold of the newest release says nothing about the
+    # others.
     for option in plan.list_options(facts, assessment, first):
         found, holds = _ask_gate(context, facts, assessment, option)
         if found.leftover and isinstance(option, Deploy):

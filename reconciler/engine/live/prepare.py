@@ -24,6 +24,7 @@ def stage_release(context: Context, facts: AppFacts, upgrade: UpgradeFacts) -> B
         raise AssertionError("the gate lets nothing through that cannot be rendered")
     rendered, ports = upgrade.rendered, context.ports
     if context.spec.stateful and facts.known is not None:
+        # Before the pulls: they take room themselves, and minutes.
         _, complaint = find_room_problem(context, list(rendered.volumes.values()))
         if complaint is not None:
             return _hold(HoldReason.PREFLIGHT, complaint, "there is room")
@@ -31,11 +32,14 @@ def stage_release(context: Context, facts: AppFacts, upgrade: UpgradeFacts) -> B
         pinned = images.pull_missing(context, upgrade.images_new)
         if facts.known is not None:  # a rollback must need no network: what is only in a registry is fetched now
             images.pull_missing(context, upgrade.images_prior, " for the way back")
+        # After the pull, because only then is it known what the tag stands for now.
         moved = _remember_digests(context, facts.memory, upgrade, pinned)
         if moved is not None:
             return moved
         bundle = render.bundle(context.spec, rendered, pinned)
         create_secrets(context, bundle)
+        # Both, from before the change on: a prune in the middle of it must leave the way forward and the way
+        # back (I21).
         kept = [*bundle.images.values(), *(facts.known.release.images.values() if facts.known else ())]
         ports.engine.protect_images(context.app, sorted(set(kept)))
     except RecipeError as exc:
@@ -43,6 +47,7 @@ def stage_release(context: Context, facts: AppFacts, upgrade: UpgradeFacts) -> B
     except ActError as exc:
         reason = HoldReason.HOST if exc.host_fault and not exc.permanent else HoldReason.PREFLIGHT
         return _hold(reason, str(exc), "it works when tried again")
+    # Last: a bundle on disk is one whose images are here and kept.
     ports.store.put_bundle(bundle)
     return bundle
 

@@ -114,6 +114,7 @@ def _journal_of_release(context: Context, facts: AppFacts, action: Upgrade | Dep
     origin = known.release if known and isinstance(action, Upgrade) else None
     volumes = set(bundle.volumes.values())
     if origin is not None:
+        # Those of both releases: a restore must also empty what only the candidate has written to.
         volumes |= set(context.ports.store.bundle(context.app, origin.bundle).volumes.values())
     return _journal(
         context,

@@ -34,9 +34,11 @@ def approve(context: Context, version: str, reason: str, *, wait_s: float = 0.0)
     store, app = context.ports.store, context.app
     with app_lock.hold(context, "approve", wait_s):
         memory = store.memory(app)
+        # A typing error would wait for ever for a release that never comes.
         if version not in memory.tags:
             raise UsageError(f"{app} has no version {version} that ci-warm has seen; see ci-warm explain {app}")
         entry = Approval(version=version, reason=reason, actor=context.actor, at=context.ports.clock.now())
+        # One unused approval per version: the newer reason is the one that counts.
         others = tuple(a for a in memory.approvals if a.version != version or a.used_at is not None)
         store.put_memory(memory.model_copy(update={"approvals": (*others[-_KEPT:], entry)}))
     return Approved(approval=entry, doubts=_find_doubts(context, version, memory))

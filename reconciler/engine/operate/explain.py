@@ -44,6 +44,7 @@ def explain(context: Context, fetch_problem: str | None) -> Explanation:
         StateError, ObserveError: it cannot be judged.
     """
     ports = context.ports
+    # Without the lock, so nothing may be written: a pass may be at work on the app right now.
     planned = plan_app(context, ports.engine.look(), fetch_problem, remember=False)
     facts, known = planned.facts, planned.facts.known
     canonical = planned.canonical if isinstance(planned, PlannedCanonical) else None

@@ -20,6 +20,7 @@ def retry(context: Context, *, wait_s: float = 0.0) -> int:
         ports.store.put_memory(memory.model_copy(update={"quarantine": (), "host_faults": None}))
         journal = ports.store.journal(app)
         if journal is not None and (journal.stalled or journal.resumes):
+            # The count goes too: at its limit the next pass would stop again at once.
             ports.store.put_journal(journal.model_copy(update={"stalled": False, "resumes": 0}))
         for condition in _ENDED:
             ports.alerts.resolve(app, [], reason=condition.REASON)

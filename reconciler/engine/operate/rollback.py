@@ -23,6 +23,8 @@ def rollback(context: Context, reason: str, confirm: Callable[[str], bool], *, w
     with app_lock.hold(context, "rollback", wait_s):
         facts = collect_facts(context, context.ports.engine.look(), None)
         known = facts.known
+        # Its snapshot may be the only way back, and which release the volumes belong to is what that change
+        # decides.
         if facts.journal is not None:
             raise UsageError(f"{app} has a change under way; ci-warm reconcile {app} finishes it first")
         if known is None or known.fallback is None:
@@ -32,8 +34,10 @@ def rollback(context: Context, reason: str, confirm: Callable[[str], bool], *, w
             raise ActError(f"refused, nothing touched: {'; '.join(problems)}")
         with_data = " and its data" if known.fallback.snapshot else ""
         target = known.fallback.release.version
+        # Asked under the lock: what the question says is still so when the answer comes.
         if not confirm(f"Roll {app} back from {known.release.version} to {target}{with_data}?"):
             return None
+        # After the answer, because a human may take minutes and other apps' upgrades would wait meanwhile.
         turn = context.ports.locks.turn("upgrade", f"ci-warm rollback {app}")
         try:
             return roll_back(context, facts, reason)

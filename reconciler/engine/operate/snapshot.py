@@ -61,6 +61,7 @@ def restore(context: Context, confirm: Callable[[str], bool], *, wait_s: float =
         manifest = ports.node.snapshots.observe(context.app)
         if manifest is None:
             raise UsageError(f"{context.app} has no snapshot")
+        # Data of one version under another is what a snapshot is never used for (I2).
         if manifest.version != known.release.version:
             message = f"the snapshot is of {manifest.version}, known-good is {known.release.version}"
             raise UsageError(f"{message}; ci-warm rollback {context.app} brings back both")

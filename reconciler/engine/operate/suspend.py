@@ -43,6 +43,7 @@ def parse_until(text: str, now: datetime) -> datetime:
     """
     try:
         found = datetime.fromisoformat(text)
+        # All times of ours are UTC; the operator's local zone may not be the daemon's.
         return found if found.tzinfo else found.replace(tzinfo=UTC)
     except ValueError:
         pass

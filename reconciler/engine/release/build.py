@@ -32,6 +32,7 @@ def build_bundle(
     denied = [f"{where} needs {allowed}" for allowed, where in rendered.policy if allowed not in context.spec.allow]
     if denied:
         raise RecipeError(f"the policy forbids it: {'; '.join(denied)} (allow: in the spec, if you trust it)")
+    # Before any image is pulled: what the operator forgot to make is told in seconds.
     missing = needs.missing_externals(context, rendered)
     if missing:
         raise RecipeError("; ".join(missing))
@@ -60,6 +61,8 @@ def _pull_pinned(context: Context, looked: list[ImageLookup]) -> dict[str, str]:
     try:
         return images.pull_missing(context, looked)
     except ActError as exc:
+        # The registry says that there is none: the recipe's fault. Anything else is the host's, and the run
+        # is tried again.
         if exc.permanent:
             raise RecipeError(str(exc)) from exc
         raise

@@ -29,6 +29,7 @@ def collect_facts(context: Context, world: World, fetch_problem: str | None, *, 
     running = render.running_version(stack, context.stack)
     problem, tags = fetch_problem, Tags(annotated={})
     try:
+        # The last known tags, also when the fetch failed: what runs is judged and healed all the same.
         tags = ports.recipes.tags(spec.recipe.url)
     except RecipeError as exc:
         problem = problem or str(exc)
@@ -39,6 +40,7 @@ def collect_facts(context: Context, world: World, fetch_problem: str | None, *, 
         cooldown_s=spec.upgrade.cooldown,
         approved=frozenset(a.version for a in memory.approvals if a.used_at is None),
     )
+    # The record before the label: what is known-good was seen to work, a label says only what was deployed.
     on_record = known.release.version if known else running
     choice = versions.choose(
         tags, memory.tags, policy, versions.parse(on_record) if on_record else None, ports.clock.now()

@@ -32,7 +32,10 @@ class CheckRunner:
         for check in (check for check in self.wanted if check.stage is stage):
             self.report.progress(self.report.run.run, f"check {check.name}")
             self.results.append(self.checks.run(self._job(check, stage)))
+            # Between two checks the deadline and a request to stop are met; a single check has its own
+            # timeout.
             self.context.ports.clock.wait(0)
+        # A check may have deployed something itself, which must show.
         self.deployer.count()
         bad = [check for check in self.results if not check.passed and check.required]
         if not bad:
@@ -49,6 +52,7 @@ class CheckRunner:
             user=self.settings.user,
             output_cap=self.settings.check_output,
             secrets=self.report.secrets,
+            # A check may not outlive the run: its time ends with the run's, whatever its own says.
             timeout_s=min(check.timeout, time_left(self.context)),
         )
 

@@ -33,6 +33,7 @@ def run(environment: RunEnvironment, plan: RunPlan) -> Run:
         Interrupted: asked to stop; everything of the run was removed first.
     """
     spec = plan.request.spec
+    # Held to the end of the promotion: two runs at once would share the room that was just checked.
     slot = environment.ports.locks.slot(environment.settings.runs.max_tests, f"ci-warm cold {spec.name}")
     try:
         testrun_plan.check_room(environment, spec)

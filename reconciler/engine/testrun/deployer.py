@@ -62,6 +62,8 @@ class Deployer:
         """Render, and have the images here, pinned for the run and known as brought by a test."""
         ports, run = self.context.ports, self.report.run
         bundle = build.build_bundle(self.context, source, extras, run.run, head=head, known=known)
+        # What stands is kept as well: a prune between two deploys must not take the image of the running
+        # base.
         pins = {*bundle.images.values(), *(self.standing.images.values() if self.standing else ())}
         ports.engine.protect_images(self.context.app, sorted(pins))
         had = {bundle.asked[name]: pinned for name, pinned in bundle.images.items() if name in bundle.asked}
@@ -82,8 +84,11 @@ class Deployer:
     def count(self) -> None:
         """Count deploys from outside, by what the engine shows."""
         stack = self.context.ports.engine.observe_stack(self.context.stack)
+        # By identity, not by what we did: a deploy that the recipe or an operator made by the side counts as
+        # one.
         found = {service.name: service.id for service in stack.services}
         self.deploys += chaos_label.is_anew(self.ids, found)
+        # An empty stack is one that is down between two deploys, not a deploy.
         self.ids = found or self.ids
 
     def start_over(self) -> None:

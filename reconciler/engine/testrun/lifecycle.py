@@ -57,16 +57,24 @@ def run(
     begun: list[RunSession] = []
     try:
         opened = _open_report(environment, plan, name)
+        # Before anything exists that it names: a run that is killed from here on can be cleaned up by its
+        # report alone.
         handle.write(opened)
+        # The report stands, so this run can no longer be lost in silence.
         environment.ports.alerts.resolve(request.spec.app, [], reason=RunLost.REASON)
         environment.ports.effect("run:opened")
+        # Only now, although it was known before: a recipe that cannot be tested has a red report like any
+        # other.
         if plan.problem:
             raise RecipeError(plan.problem)
         environment.refs.checkout(request.spec.recipe.url, plan.head.commit, handle.checkout)
         with _lend_realm(environment, plan, opened) as (lease, gone):
             session = _begin_session(environment, plan, opened, handle, lease)
+            # A list, because the handlers below must know whether there was a session when the exception
+            # came.
             begun.append(session)
             stopped = _play(session, play, clean, after, began)
+        # Filled when the realm's block ends, after the session's own end: its notes can only be added here.
         for text in gone:
             session.report.add_note(text)
         done = _close(session, handle, began)
@@ -120,6 +128,7 @@ def _lend_realm(environment: RunEnvironment, plan: RunPlan, run: Run) -> Iterato
     if "keycloak" not in plan.tests.needs:
         yield None, gone
         return
+    # Not a plain `with`: an error of the deletion must become a note, one of the run's own must not.
     held = ExitStack()
     made = held.enter_context(realms.lease(environment.realm_context(), plan.request.spec.name))
     realm = made.credentials.realm
@@ -161,6 +170,7 @@ def _choose_spec(environment: RunEnvironment, plan: RunPlan, run: Run, env: dict
 
 def _make_private(environment: RunEnvironment, handle: RunHandle, run: Run, deadline_s: float) -> Ports:
     """A cold run has records of its own, gone with it; a quick one works on its canonical's snapshot."""
+    # This clock is what ends a run at its deadline: whatever of the run waits must wait on it.
     own = replace(environment.ports, store=handle.store, clock=LimitedClock.of(environment.ports.clock, deadline_s))
     return own if run.mode is RunMode.QUICK else replace(own, node=environment.node_at(handle.state))
 
@@ -193,7 +203,11 @@ def _play(
         session.report.change(result=RunResult.ERROR)
         session.report.add_note(str(exc))
     finally:
+        # In `finally` and not in the handlers: an exception that has no handler here must not leave a stack
+        # behind.
         _take_down(session, clean, began)
+    # The run's stack is gone by now, and with it its host ports: promotion deploys on the canonical's own
+    # stack.
     if session.report.run.result is RunResult.GREEN and stopped is None:
         try:
             after(session)
@@ -210,6 +224,7 @@ def _take_down(session: RunSession, clean: Clean, began: float) -> None:
     environment, run = session.environment, session.report.run
     now = environment.ports.clock.now()
     spent = round(environment.ports.clock.monotonic() - began, 3)
+    # Still "running" here means that the exception was of no kind that a run knows.
     result = RunResult.DIED if run.result is RunResult.RUNNING else run.result
     session.report.change(result=result, finished_at=now, elapsed_seconds=spent)
     if session.plan.request.keep_on_failure and run.mode is RunMode.COLD and result in (RunResult.RED, RunResult.ERROR):
@@ -217,6 +232,7 @@ def _take_down(session: RunSession, clean: Clean, began: float) -> None:
         session.report.change(kept_until=until)
         return
     try:
+        # Before the teardown, which may take long or fail: operators can read what checks left meanwhile.
         session.handle.publish()
     except OSError as exc:
         session.report.add_note(f"artefacts could not be published: {exc}")
@@ -245,6 +261,7 @@ def _close(session: RunSession, handle: RunHandle, began: float, problem: str = 
 
 def _close_unbegun(environment: RunEnvironment, handle: RunHandle, name: str, began: float, exc: Exception) -> Run:
     """It did not come to its first stage: nothing of it exists but its folder."""
+    # Read back from disk: if it could not be written, nothing tells of this run but the error.
     report = environment.runs.report(name)
     if report is None:
         raise exc

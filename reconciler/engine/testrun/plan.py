@@ -101,6 +101,7 @@ def plan_run(environment: RunEnvironment, request: RunRequest) -> RunPlan:
         raise UsageError(str(exc)) from exc
     if head is None:
         raise UsageError(f"{spec.name}: no annotated tag of the recipe matches track {spec.recipe.track}")
+    # Before anything of the commit is read: a tag that was moved may carry anything.
     _check_tag(environment, spec, head)
     files = environment.ports.recipes.files(spec.recipe.url, head.commit)
     problem, recipe = "", None
@@ -110,6 +111,7 @@ def plan_run(environment: RunEnvironment, request: RunRequest) -> RunPlan:
     except RecipeError as exc:
         problem = str(exc)
     tests = testrun_spec.merge(spec.test_spec, recipe)
+    # In the order of the enum, not of the request: each stage builds on the ones before it.
     stages = tuple(stage for stage in Stage if stage in (request.stages or tests.stages))
     base = (
         _choose_base(environment, request, tests, head)
@@ -174,6 +176,7 @@ def _choose_base(environment: RunEnvironment, request: RunRequest, tests: TestSp
         _check_tag(environment, spec, override)
     seen = environment.ports.store.memory(spec.app).tags
     found = environment.ports.recipes.tags(url).annotated
+    # A tag that points elsewhere than when we first saw it is no base, as it is no head.
     tags = {name: commit for name, commit in found.items() if name not in seen or seen[name].commit == commit}
     main = environment.refs.main(url)
     tip = _commit(environment, url, main[1], main[0], tags) if main else None
@@ -189,6 +192,7 @@ def check_room(environment: RunEnvironment, spec: AppSpec) -> None:
         ActError: there is too little room.
     """
     manifest = environment.ports.node.snapshots.observe(spec.app)
+    # The canonical's data as it was promoted is the best guess of what a run of the recipe needs.
     data = sum(volume.data_bytes for volume in manifest.volumes) if manifest else 0
     need = max(environment.settings.runs.min_free, int(data * environment.settings.runs.reserve))
     short = [

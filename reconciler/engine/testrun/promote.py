@@ -1,7 +1,7 @@
 """A green run becomes the canonical: fresh, on its own domain, verified, snapshotted. Effects: its stack and records.
 
 A crash at any step leaves the old canonical or the new one whole: the exchange of the snapshot decides, and
-`promotion.json` tells the next one who looks (`warm.recover`).
+`promotion.json` tells the next process that looks (`data.recover`).
 """
 
 from dataclasses import replace
@@ -106,6 +106,8 @@ def _promote(session: RunSession, context: Context) -> Failure | None:
     taken = data.find_user(context) or data.find_move(context)
     if taken is not None:
         raise ActError(taken)
+    # What a dead run left is cleaned up first, also if we are asked to stop: half of it would be worse than
+    # none.
     data.recover(replace(context, ports=unstoppable(ports)))
     old = canonicals.canonical(context.app)
     if old is None:
@@ -113,6 +115,8 @@ def _promote(session: RunSession, context: Context) -> Failure | None:
         foreign = promotion.find_unexplained(data.list_volumes(context), known.release.version if known else None)
         if foreign is not None:
             raise ActError(foreign)
+    # Before the volumes are touched: a crash from here on is found by the mark, and the old snapshot is put
+    # back.
     data.mark_in_use(context, session.report.run.run)
     try:
         failure = _replace(session, context, old)
@@ -126,6 +130,8 @@ def _promote(session: RunSession, context: Context) -> Failure | None:
         left = data.recover(safe)
         data.keep_images(safe, canonicals.canonical(context.app))
     now = canonicals.canonical(context.app)
+    # The exchange of the snapshot decides, not the error that came after it: `data.recover` above has
+    # finished it.
     if failure is not None and now is not None and (now.snapshot or "").endswith(session.report.run.run):
         session.report.note(f"promoted all the same: {failure.step}: {failure.reason}")
         failure = None
@@ -143,7 +149,10 @@ def _replace(session: RunSession, context: Context, old: Canonical | None) -> Fa
     bundle = build.build_bundle(
         context, session.plan.head, session.plan.head_extras, session.report.run.run, head=False
     )
+    # Old and new together, until it is decided which of them is the canonical.
     data.keep_images(context, old, list(bundle.images.values()))
+    # Deployed once to be sure, then taken down: the snapshot must hold what a first start on its own domain
+    # wrote.
     failure = unjournaled.deploy(context, bundle) or unjournaled.undeploy(context, bundle)
     if failure is not None:
         return failure
@@ -166,13 +175,17 @@ def _take_snapshot(session: RunSession, context: Context, bundle: Bundle) -> Fai
         ts=ports.clock.now(),
     )
     if new.snapshot is not None:
+        # The whole record of the candidate: the process that finds it after a crash can finish without asking
+        # anything.
         canonicals.put_promotion(Promotion(app=context.app, run=session.report.run.run, candidate=new))
         ports.effect("promote:intended")
         failure = unjournaled.snapshot(context, bundle, name)
         if failure is not None:
-            return failure  # whether the exchange came about is for `warm.recover` to see
+            return failure  # whether the exchange came about is for `data.recover` to see
         ports.node.snapshots.remember(context.app, list(ports.engine.observe_volumes(volumes).values()))
         ports.effect("promote:saved")
+    # The order of these four is the recovery's: record, then the marks that say it is not whole, the mark of
+    # use first.
     canonicals.put_canonical(new)
     ports.effect("promote:recorded")
     canonicals.end_use(context.app)

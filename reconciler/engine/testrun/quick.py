@@ -34,6 +34,7 @@ def run(environment: RunEnvironment, plan: RunPlan) -> Run:
         LockBusy, ActError, Interrupted: as a cold run; LockBusy also while the canonical is in use.
     """
     spec = plan.request.spec
+    # The place first, then the app: a test that waits for a place must not hold an app that a pass wants.
     slot = environment.ports.locks.slot(environment.settings.runs.max_tests, f"ci-warm quick {spec.name}")
     try:
         held = environment.ports.locks.acquire(spec.app, f"ci-warm quick {spec.name}")
@@ -50,6 +51,7 @@ def run(environment: RunEnvironment, plan: RunPlan) -> Run:
                     lambda _: None,
                 )
         finally:
+            # Before the cold run below, which seeds the canonical and takes this lock itself.
             held.release()
     finally:
         slot.release()
@@ -66,6 +68,7 @@ def _find_usable(context: Context) -> Canonical | str:
         raise LockBusy(context.app, taken, f"{context.app}: {taken}")
     if elsewhere is not None:
         raise ActError(f"{elsewhere}; set stack: in the spec", permanent=True)
+    # A promotion may have died between its two renames; which canonical stands is decided before it is lent.
     data.finish_promotion(context)
     canonical = context.ports.canonicals.canonical(context.app)
     if canonical is None:
@@ -120,6 +123,7 @@ def _deploy_known_good(session: RunSession, canonical: Canonical) -> Ended:
 def _clean(session: RunSession) -> Sequence[str]:
     """Undeploy, keep the volume if it passed; else the data goes back and the broken image is not left running."""
     context = replace(session.context, ports=unstoppable(session.ports))
+    # Without the run's variables: a realm that is gone must not be rendered into anything of the canonical's.
     plain = replace(context, spec=testrun_spec.for_canonical(session.plan.request.spec, {}))
     canonical = context.ports.canonicals.canonical(context.app)
     failure = data.undeploy(plain, canonical)

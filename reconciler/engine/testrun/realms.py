@@ -55,6 +55,7 @@ def lease(context: RealmContext, recipe: str) -> Iterator[Lease]:
     full = realm_names.is_full(len(_count_realms(context)), context.settings.cap)
     if full is not None:
         raise ActError(f"{full}; ci-warm realm reap removes those of dead runs", host_fault=True)
+    # Before the realm exists, and held until it is gone: that is what makes "lock free" a proof of death.
     held = context.store.acquire(realm, f"ci-warm realm {realm}")
     try:
         try:
@@ -132,6 +133,7 @@ def reap(context: RealmContext, *, dry_run: bool = False) -> Reaped:
         finally:
             held.release()
     if not dry_run:
+        # Only after all deletions: credentials of a realm that still exists are the only way to look into it.
         _forget_the_gone(context, {*seen.dead, *seen.alive})
     return Reaped(removed=removed, alive=alive, foreign=seen.foreign)
 

@@ -34,7 +34,7 @@ _LINES, _SHOWN = 200, 300
 
 @dataclass(frozen=True, kw_only=True)
 class Skip:
-    """A stage that is left out, and everybody may know why."""
+    """A stage that is left out, with the reason that the report gives."""
 
     reason: str
     cause: SkipCause = SkipCause.NONE
@@ -82,6 +82,8 @@ class RunSession:
         try:
             ended = self._work(stage, work)
         except (DeadlineError, Interrupted) as exc:
+            # The stage is on record before the run ends: without it a reader could not tell where the time
+            # went.
             self._finish(stage, failed(Step.VERIFY, str(exc)), began)
             raise
         self._finish(stage, ended, began)
@@ -122,6 +124,7 @@ class RunSession:
     def _keep_last_words(self, stage: Stage) -> list[str]:
         """Keep what the app's containers said, which go with the stack; gives the last line of each service."""
         try:
+            # Now, because the teardown removes the containers and with them all they said.
             said = self.ports.node.containers.logs(self.context.stack, _LINES)
             for service, text in said.items():
                 self.handle.say("containers", f"--- {stage}: {service}\n{self.report.mask(text)}\n")

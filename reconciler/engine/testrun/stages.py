@@ -37,6 +37,7 @@ def install(session: RunSession) -> Ended:
     left = teardown.remove_stack(session.ports, session.report.run, session.environment.specs, patience)
     if left:
         return failed(Step.UNDEPLOY, "the broken base could not be removed", *left, host=True)
+    # The broken base's deploy is no deploy of the head's: counted, it would make the run red.
     session.deployer.start_over()
     session.report.tell(
         base=None, base_reason=session.report.mask(f"the base does not deploy: {base.version}: {ended.reason}")[:300]
@@ -102,9 +103,12 @@ def _back_up(session: RunSession, wanted: backup_labels.BackupPlan) -> Failure |
                 )
         except ActError as exc:
             failure = failed(Step.SNAPSHOT, f"backup of {session.context.stack}: {exc}")
-    failure = failure or _run_hooks(session, wanted.after, "post-hook")
+    # After a failure as well: what the hook before it stopped must go on before the next try stops it again.
+    undone = _run_hooks(session, wanted.after, "post-hook")
+    failure = failure or undone
     if failure is not None:
         return failure
+    # A label with a typing error backs up nothing and succeeds at it; that would only show when data is lost.
     return None if total else failed(Step.SNAPSHOT, "the backup holds not one byte")
 
 
@@ -154,6 +158,7 @@ def restore(session: RunSession) -> Ended:
     ):
         return Skip(reason="there is no backup of this run")
     ports, bundle = session.ports, _require_standing(session)
+    # This undeploy and deploy are ours: they must not count as an app that restarted on its own.
     session.report.tell(deploys_expected=session.report.run.deploys_expected + 1)
     failure = unjournaled.undeploy(session.context, bundle)
     if failure is not None:
@@ -162,6 +167,7 @@ def restore(session: RunSession) -> Ended:
     op_id = f"{session.report.run.run}-restore"
     app = session.context.app
     session.ports.node.snapshots.restore(app, [volumes[name] for name in wanted.whole if name in volumes], op_id)
+    # Volumes of which only paths are in the backup start empty: what is not in the backup must not help.
     session.ports.node.snapshots.set_aside([volumes[name] for name in wanted.parts], op_id)
     failure = unjournaled.deploy(session.context, bundle)
     if failure is not None:
@@ -198,6 +204,7 @@ def _make_parts_folder(session: RunSession, volume: str, *, fresh: bool) -> Path
     """Where the single paths of a volume lie; of the newest try."""
     base = session.handle.work / "backup"
     tries = len(list(base.glob(f"{volume}.*")))
+    # A folder per try: what a failed try left half written must not be taken for the backup.
     folder = base / f"{volume}.{tries + fresh}"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder

@@ -48,14 +48,19 @@ def _reapers_patience(settings: RunSettings) -> Patience:
 def remove_stack(ports: Ports, run: Run, specs: Sequence[AppSpec], patience: Patience) -> tuple[str, ...]:
     """Remove a cold run's stack whole; what is still there when patience ends, by name."""
     declared = {spec.stack_name for spec in specs}
+    # A report is a file: whatever it names, a stack that a spec declares holds data that is not the run's to
+    # remove.
     if run.mode is not RunMode.COLD or StackName(run.stack) in declared:
         return (f"stack {run.stack} is declared, so it is not removed",)
     clock = ports.clock
     began = clock.monotonic()
     while True:
         try:
+            # Asked again until nothing is left: Swarm removes networks and volumes only once the last task
+            # has gone.
             left = ports.engine.purge(StackName(run.stack))
             if not left:
+                # Last: until the stack is gone its containers may still refer to them.
                 ports.engine.protect_images(RunName(run.run), [])
                 return ()
             patient = patience.removing
@@ -164,12 +169,14 @@ def _remove(environment: RunEnvironment, handle: RunHandle, run: Run) -> Run:
                 "elapsed_seconds": round((now - run.started_at).total_seconds(), 3),
             }
         )
+    # Checks first: a check of a dead run could still call the app, or deploy with the operator's rights.
     environment.checks.end(run.run)
     left = (
         remove_stack(environment.ports, run, environment.specs, _reapers_patience(environment.settings.runs))
         if run.mode is RunMode.COLD
         else _canonical(environment, run)
     )
+    # A cold run may have died in its promotion: then the canonical of its recipe carries its mark.
     if run.mode is RunMode.COLD and (promoting := _find_enrolled(environment, run.app)) is not None:
         left += _under_lock(environment, promoting, lambda context: _recover_abandoned(context, run.run))
     done = finish(handle, run.model_copy(update={"leftovers": left, "torn_down": not left}))

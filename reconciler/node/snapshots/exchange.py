@@ -23,9 +23,13 @@ def replace(data: Path, op_id: str, build: Callable[[Path], None], effect: Calla
     """
     staged, mark, aside = (data.with_name(prefix + op_id) for prefix in (_STAGED, _MARK, _ASIDE))
     try:
+        # The rename to `aside` is the last step, so this operation is done; a second call may come from a
+        # resumed journal.
         if aside.exists():
             mark.unlink(missing_ok=True)
             return
+        # The mark names the new tree's inode: if the volume has it, the trees have changed places already,
+        # and exchanging them again would bring the old data back.
         if not (mark.exists() and staged.exists() and mark.read_text() == str(data.stat().st_ino)):
             _stage(data, staged, mark, build)
             effect("restore:staged")
@@ -40,6 +44,7 @@ def replace(data: Path, op_id: str, build: Callable[[Path], None], effect: Calla
 
 
 def _stage(data: Path, staged: Path, mark: Path, build: Callable[[Path], None]) -> None:
+    # Left by an operation that was given up: half a tree, or data that another restore has put aside.
     for old in _beside(data):
         files.remove_tree(old)
     staged.mkdir(mode=0o700)

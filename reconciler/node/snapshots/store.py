@@ -58,9 +58,12 @@ class FolderSnapshots(Snapshots):
             written = tuple(self._archive(volume, partial) for volume in volumes)
             complete = manifest.model_copy(update={"volumes": written})
             files.write_atomic(partial / "manifest.json", records.dump(complete))
+            # Both folders before the exchange: a snapshot that is in place must be whole after a power cut,
+            # too.
             files.sync_folder(partial / "volumes")
             files.sync_folder(partial)
             self._effect("snapshot:written")
+            # The last moment at which the old snapshot is still there for what refers to it.
             before_exchange()
             self._exchange(partial, final)
         except (OSError, ValueError, ActError) as exc:
@@ -72,6 +75,7 @@ class FolderSnapshots(Snapshots):
 
     def _exchange(self, partial: Path, final: Path) -> None:
         if final.exists():
+            # In one step: there is never a moment without a snapshot (I1).
             files.exchange(partial, final)
             self._effect("snapshot:exchanged")
             with contextlib.suppress(OSError):  # the new one stands; what is left of the old goes before the next
@@ -86,6 +90,8 @@ class FolderSnapshots(Snapshots):
         tar = partial / "volumes" / f"{volume.name}.tar"
         index = partial / "volumes" / f"{volume.name}.entries.jsonl"
         wrote = archive.write(Path(volume.path), tar, index)
+        # Read back from disk now, while the data is still there to archive anew; at a rollback it would be
+        # too late.
         seals, wrong = _read_back(tar, index)
         if wrong:
             raise ActError(f"snapshot of {volume.name} does not read back: {wrong[0]}", host_fault=True)
@@ -132,6 +138,7 @@ class FolderSnapshots(Snapshots):
         for volume in manifest.volumes:
             files.remove_tree(scratch)
             try:
+                # A drill must not fill the disk that the apps live on.
                 if _free(self.root) < volume.data_bytes * _DRILL_ROOM:
                     raise ActError(f"no room to try: {volume.data_bytes >> 20} MiB of data", host_fault=True)
                 files.make_folder(scratch)
@@ -147,6 +154,7 @@ class FolderSnapshots(Snapshots):
     def _parts(self, app: AppName, volume: ArchivedVolume) -> tuple[Path, Path]:
         folder = self.folder(app)
         for name in (volume.archive, volume.index):
+            # The manifest is a file: a name in it must not lead to another one.
             parent, _ = unpack.check_path(name)
             if parent != "volumes":
                 raise StateError(str(folder / "manifest.json"), f"names a file outside its folder: {name}")
@@ -159,6 +167,7 @@ class FolderSnapshots(Snapshots):
         if manifest is None:
             raise ActError("there is no snapshot to restore", permanent=True)
         by_name = {volume.name: volume for volume in volumes}
+        # Asked for all before the first is touched: data that comes back in part belongs to no version.
         missing = [v.volume for v in manifest.volumes if v.volume not in by_name or not by_name[v.volume].restorable]
         if missing:
             raise ActError(f"volumes cannot be restored from here: {', '.join(missing)}", permanent=True)
@@ -177,10 +186,13 @@ class FolderSnapshots(Snapshots):
             ) -> None:
                 unpack.unpack(tar, archive.read_index(index, seal), staged, kept)
                 paths = kept.paths if kept else frozenset[str]()
+                # Compared entry by entry while the old data still stands; only what is equal is exchanged.
                 wrong = next(unpack.compare(staged, archive.read_index(index, seal), paths), None)
                 if wrong is not None:
                     raise StateError(str(tar), f"what was unpacked is not what the manifest says: {wrong}")
 
+            # The stamp goes before the data: a crash in between costs a full restore, the other order would
+            # trust old stamps.
             unchanged.forget(data)
             exchange.replace(data, op_id, build, self._effect)
 
@@ -230,6 +242,8 @@ class FolderSnapshots(Snapshots):
         paths = [Path(volume.path) for volume in volumes if volume.path]
         home = self.root / app if (self.root / app).exists() else self.root
         try:
+            # An exchange needs both trees on one file system, and this must be known before the app is
+            # stopped.
             apart = [str(path) for path in paths if path.stat().st_dev != path.parent.stat().st_dev]
             if apart:
                 raise ActError(f"{apart[0]} is a mount point of its own, so it cannot be exchanged", permanent=True)

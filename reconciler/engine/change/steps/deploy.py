@@ -23,15 +23,19 @@ def deploy(at: StepContext, bundle: Bundle, note: Callable[[Before], None]) -> S
     """
     ports = at.ports
     stack = _await_rest(at)
+    # Where services stand, Swarm replaces their tasks itself and the ports stay theirs.
     if not stack.services:
         _await_ports(at, compose.host_ports(bundle.doc))
     before = _look_before(stack, bundle)
+    # The order is what makes a crash in the deploy safe: noted, then done (ADR 0003).
     note(before)
     ports.effect("deploy:marked")
     try:
         said = ports.engine.deploy(bundle, ports.workdir)
     except ActError as exc:
         return at.fail(str(exc), host=exc.host_fault)
+    # 0 proves nothing, which is why settling follows; but a failure here is one, and it says more than
+    # settling could.
     if said.code != 0:
         return at.fail(f"the deploy command failed ({said.code})", said.output, host=faults.is_hosts(said.output))
     return Done(updates={"marks": before.marks, "old_tasks": before.old_tasks})
@@ -44,6 +48,7 @@ def _look_before(stack: StackObs, bundle: Bundle) -> Before:
         )
         for service in stack.services
     }
+    # A resumed deploy finds its own services: their running tasks are the candidate's and may count for it.
     ours = {service.id for service in stack.services if service.labels.get(LABEL_BUNDLE) == bundle.id}
     old = (task.id for task in stack.tasks if task.service_id not in ours or task.state != "running")
     return Before(marks=marks, old_tasks=tuple(sorted(old)))
@@ -59,6 +64,7 @@ def _await_rest(at: StepContext) -> StackObs:
     while True:
         stack = at.ports.engine.observe_stack(at.stack)
         moving = [s.name for s in stack.services if s.update and s.update.state in ("updating", "rollback_started")]
+        # An update that hangs must not stop a rollback for ever: the deploy replaces it.
         if not moving or clock.monotonic() > deadline:
             return stack
         clock.wait(_POLL_S)
@@ -74,6 +80,7 @@ def _await_ports(at: StepContext, wanted: frozenset[int]) -> None:
     deadline = clock.monotonic() + _PORTS_S
     while wanted and clock.monotonic() < deadline:
         taken = at.ports.engine.look().taken_ports
+        # None: a task is there whose ports cannot be told, so they are not known to be free.
         if taken is not None and not wanted & taken:
             return
         clock.wait(_POLL_S)

@@ -22,10 +22,13 @@ def quiesce(
     ports, patience = at.ports, at.limits.quiesce
     deadline = ports.clock.monotonic() + patience
     while True:
+        # Looked at before the deadline is: a host that was asleep or frozen meanwhile gets one more look.
         found = blocking(ports.node.containers.holders(at.stack, volumes), change)
         if not found:
             return DONE
         try:
+            # Our own alone, and only dead ones: they count as holders until they are removed, in any state
+            # (ADR 0006).
             ports.node.containers.remove_dead([holder for holder in found if holder.of_stack])
         except ActError as exc:
             return at.fail(str(exc), host=True)

@@ -18,14 +18,20 @@ def record(at: StepContext, journal: Journal) -> StepResult:
     now = ports.clock.now()
     alert = outcome.alert(journal, now)
     if alert is not None:
+        # First, because it is what a human hears: a crash after any of the writes below would be told again,
+        # a crash before the alert would otherwise be silent (I8).
         ports.alerts.raise_(alert, anew=True)
         ports.effect("record:alert")
     memory = ports.store.memory(app)
     learnt = outcome.remember(journal, memory, now)
+    # Memory holds the quarantine: it must be there before the journal goes, or the next pass tries the
+    # release again.
     if learnt != memory and not _already_learnt(journal, memory):
         ports.store.put_memory(learnt)
         ports.effect("record:memory")
     if alert is not None:
+        # The way back deployed the prior release anew, so its fingerprints are others now; after a rollback
+        # by hand the record names another release.
         known = outcome.known_good(journal, ports.store.known_good(app), now)
         if known is not None:
             ports.store.put_known_good(known)
@@ -51,6 +57,7 @@ def _tidy(at: StepContext, volumes: Sequence[str], *, went_well: bool) -> None:
     ports, app = at.ports, at.app
     known = ports.store.known_good(app)
     try:
+        # After a failure what the release wrote stays aside, for the human who looks into it.
         if went_well:
             found = ports.engine.observe_volumes(volumes)
             ports.node.snapshots.forget_aside([volume for volume in found.values() if volume.path])

@@ -15,19 +15,25 @@ def restore(at: StepContext, op_id: str, names: Sequence[str], wanted: str | Non
     ports = at.ports
     try:
         manifest = ports.node.snapshots.observe(at.app)
+        # Data of another snapshot belongs to another version; putting it under this one is what must never
+        # happen (I2).
         if manifest is None or manifest.id != wanted:
             found = manifest.id if manifest else "none"
             return at.fail("the snapshot to restore is not there", f"wanted {wanted}, found {found}")
+        # Quiescing was a step of its own, and after a crash between the two a container may be back (I4).
         holders = blocking(ports.node.containers.holders(at.stack, names))
         if holders:
             return at.fail("a container holds the volumes", holders[0].name, host=True)
         archived = [volume.volume for volume in manifest.volumes]
         volumes = dict(ports.engine.observe_volumes(sorted({*archived, *names})))
+        # A volume that was removed meanwhile, by hand or by a prune, comes back as part of the snapshot.
         for name in archived:
             if name not in volumes:
                 volumes[name] = ports.engine.create_volume(at.stack, name)
         ports.node.snapshots.restore(at.app, [volumes[name] for name in archived], op_id)
         new = [volume for name, volume in sorted(volumes.items()) if name not in archived]
+        # The prior release never saw these volumes: with the candidate's data in them, version and data would
+        # not belong together after the next upgrade.
         ports.node.snapshots.set_aside(new, op_id)
     except (ActError, StateError, OSError) as exc:
         return at.fail(str(exc), host=True)

@@ -46,6 +46,7 @@ def settle(at: StepContext, bundle: Bundle, health: HealthSpec, before: Before) 
     verdict = watch(at, wanted, before, Looks(at, wanted.deadline_s), stop=lambda _: False)
     match verdict:
         case Settled():
+            # Only once the release has settled: the way back wants these services again.
             _prune_orphans(at, bundle)
             stack = at.ports.engine.observe_stack(at.stack)
             return Done(updates={"settled_services": {s.name: s.spec_fingerprint for s in stack.services}})
@@ -77,6 +78,8 @@ def watch(
         state, verdict = rules.step(state, wanted, before.marks, frozenset(before.old_tasks), stack, looks.answered_s)
         if not isinstance(verdict, Moving) or stop(stack):
             return verdict
+        # Swarm's agent takes about 3 s to act on what is already decided; doing it now is what makes an
+        # update quick.
         at.ports.engine.hasten(stack)
         waker.see(stack)
         if verdict.waiting_for != shown:

@@ -19,6 +19,7 @@ def snapshot(at: StepContext, op_id: str, names: Sequence[str], prior: Release |
     """
     ports = at.ports
     volumes = ports.engine.observe_volumes(names)
+    # Again, right before reading: a snapshot of data that is being written belongs to no version (I4).
     holders = blocking(ports.node.containers.holders(at.stack, list(volumes)))
     if holders:
         return at.fail("a container holds the volumes", holders[0].name, host=True)
@@ -47,5 +48,7 @@ def drop_fallback(ports: Ports, app: AppName) -> None:
     """Known-good's fallback goes with the old snapshot: it must never name data that is no longer there."""
     known = ports.store.known_good(app)
     if known is not None and known.fallback is not None:
+        # Before the exchange: a crash in between leaves a snapshot without a fallback, never a fallback
+        # without its data.
         ports.store.put_known_good(known.model_copy(update={"fallback": None}))
         ports.effect("snapshot:fallback-dropped")

@@ -34,11 +34,13 @@ def verify(at: StepContext, bundle: Bundle, judge: Judge, before: Before) -> Ste
         ObserveError: the engine has not answered, or no node took tasks, until the deadline: the journal stays.
     """
     clock, domain, health = at.ports.clock, judge.domain, judge.health
+    # The tasks have been up for long enough when settling ended; here only their identity counts.
     wanted = replace(settle.expect(at, bundle, health), min_healthy_s=0.0)
     looks = Looks(at, health.deadline)
     began, disturbances = 0.0, looks.disturbances
     good, carrying, answer = 0, frozenset[str](), ProbeAnswer(ok=False, code=0, detail="not asked yet")
     while True:
+        # A look before each probe: an answer may come from an old task, or from one that is crashing right now.
         verdict = settle.watch(at, wanted, before, looks, stop=lambda _: True)
         if isinstance(verdict, Failed):
             return at.fail_by(verdict.fault, verdict.reason, *verdict.evidence)
@@ -47,6 +49,7 @@ def verify(at: StepContext, bundle: Bundle, judge: Judge, before: Before) -> Ste
             began, disturbances = looks.answered_s, looks.disturbances
         tasks = verdict.task_ids if isinstance(verdict, Settled) else frozenset[str]()
         if tasks != carrying or not isinstance(verdict, Settled):
+            # Another task may have taken over; answers of the one before it say nothing about this one.
             good, carrying = 0, tasks
         else:
             answer = at.ports.prober.probe(probe_of(domain, health))

@@ -18,6 +18,8 @@ class Waker:
 
     def see(self, stack: StackObs) -> None:
         """Take one look at the stack; what cannot be seen or done now is for the next one."""
+        # Forgotten means: waits for seconds without a break. One look without a waiting task starts the count
+        # anew.
         if not lost_tasks.waiting(stack):
             self._state = lost_tasks.NOTHING
             return
