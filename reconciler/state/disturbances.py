@@ -1,7 +1,7 @@
 """`disturbances.json`: when the engine was away, restarted or drained, kept beyond the pass that noticed it.
 
 Effects: one file in the state root. It is evidence, not a record that anything depends on: an unreadable one is begun
-anew, which at worst lays a failure on nobody less.
+anew.
 """
 
 import fcntl

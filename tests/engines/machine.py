@@ -69,7 +69,7 @@ class Machine:
         """End the engine, and what of it would outlive it."""
         self.process.send_signal(number)
         self.process.wait(60)
-        # Killed with dockerd, its containerd stays a zombie where the machine's init reaps none; dockerd would wait for it.
+        # Killed with dockerd, its containerd stays a zombie where init reaps none, and the next dockerd waits for it.
         (self.folder / "d-exec" / "containerd" / "containerd.pid").unlink(missing_ok=True)
         self.stack.close()
 

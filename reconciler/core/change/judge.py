@@ -63,7 +63,7 @@ def end_of(task: TaskObs, siblings: Iterable[TaskObs]) -> datetime:
 
 
 def weigh(task: TaskObs, why: str, at: datetime, stack: StackObs) -> Fault:
-    """Lay one failed task on the release, on the host, or on nobody."""
+    """Say whose fault one failed task is: the release's, the host's, or unknown."""
     if disturbances.find(stack, at, task.node_id) is not None:
         return Fault.HOST
     if task.state == "orphaned" or faults.is_hosts(why):

@@ -205,7 +205,7 @@ def _why(task: TaskObs, service: ServiceObs, container: ContainerObs | None, *, 
 def _stuck(state: Progress, want: Expected, stack: StackObs, at: float) -> tuple[Progress, Failed | None]:
     """Tasks that wait for the host: no node fits, no address left."""
     if not stack.can_run:
-        return replace(state, waiting_since={}), None  # no node takes tasks: that is waited for, whoever drained it
+        return replace(state, waiting_since={}), None  # no node takes tasks: settling waits until one does
     waiting = {}
     for name in want.services:
         service = stack.service(name)
