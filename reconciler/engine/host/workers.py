@@ -8,6 +8,7 @@ import contextvars
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from reconciler.engine.context import Context
 from reconciler.engine.host import one_pass
@@ -30,6 +31,7 @@ class Workers:
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._busy: set[AppName] = set()
+        self._cared_for: set[AppName] = set()
         self._round_is_open = False
 
     @property
@@ -42,20 +44,19 @@ class Workers:
         """Give every app that has something due its job, unless it has one or comes after one that has."""
         with self._lock:
             free = [context for context in checked.contexts if context.app not in self._busy]
-            waits = self._busy | {context.app for context in free}
-            care = [
-                context
-                for context in free
-                if checked.due[context.app] is Due.CARE and not waits & set(context.spec.after)
-            ]
+            care = [context for context in free if checked.due[context.app] is Due.CARE]
+            # One that comes after another waits until that one is cared for, but not until it has its new release.
+            waited_for = self._cared_for | {context.app for context in care}
             for context in care:
-                self._busy.add(context.app)
-                self._start(self._care, lambda c=context: self._care_for(c, checked.problem(c)))  # type: ignore[misc]
+                if not waited_for & set(context.spec.after):
+                    self._busy.add(context.app)
+                    self._cared_for.add(context.app)
+                    self._start(self._care, partial(self._care_for, context, checked.problem(context)))
             releases = [context for context in free if checked.due[context.app] is Due.RELEASE]
             if releases and not self._round_is_open:
                 self._round_is_open = True
                 self._busy |= {context.app for context in releases}
-                self._start(self._releases, lambda: self._take_releases(releases, checked))
+                self._start(self._releases, partial(self._take_releases, releases, checked))
 
     def _start(self, pool: ThreadPoolExecutor, work: Callable[[], None]) -> None:
         pool.submit(contextvars.copy_context().run, work)
@@ -93,6 +94,7 @@ class Workers:
             self._watchdog.end(app)
         with self._idle:
             self._busy -= set(apps)
+            self._cared_for -= set(apps)
             self._idle.notify_all()
 
     def wait_until_idle(self, seconds: float) -> bool:
