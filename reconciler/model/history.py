@@ -24,3 +24,4 @@ class HistoryLine(Record):
     phases: dict[str, float] = Field(default_factory=dict)
     actor: str
     message: str = ""
+    log: str = Field("", description="below the state root: what the failed release's containers said last")

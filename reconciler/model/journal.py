@@ -86,5 +86,6 @@ class Journal(Record):
     failure: Failure | None = None
     back_failure: Failure | None = None
     settled_services: dict[str, str] = Field(default_factory=dict)
+    log: str = Field("", description="where the last words of the failed release's containers are, if they are")
     resumes: int = 0
     stalled: bool = False

@@ -107,6 +107,10 @@ def _keep_copy(path: Path, raw: bytes) -> None:
         return  # the original stays in place; the StateError that follows names it
 
 
+_LAST_WORDS = 20
+"""Logs of failed changes that stay, for each app."""
+
+
 class RecordStore:
     """Our records of each app, in `<state root>/<app>/`. Reads are cached by inode, size and time."""
 
@@ -196,6 +200,14 @@ class RecordStore:
         for path in (self.folder(app) / "releases").glob("*.json"):
             if path.stem not in keep:
                 path.unlink()
+
+    def put_last_words(self, app: AppName, op_id: str, text: str) -> str:
+        """Keep what the containers of a failed release said; gives the path below the state root. The last 20 stay."""
+        folder = files.make_folder(self._own_folder(app) / "logs")
+        files.write_atomic(folder / f"{op_id}.log", text.encode("utf-8", "replace"))
+        for old in sorted(folder.glob("*.log"))[:-_LAST_WORDS]:
+            old.unlink(missing_ok=True)
+        return f"{app}/logs/{op_id}.log"
 
     def put_status(self, report: StatusReport) -> None:
         """Publish the result of a pass."""

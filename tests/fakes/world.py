@@ -118,6 +118,7 @@ class FakeEngine:
     fault: Callable[[str, str], None] = lambda _call, _when: None
     counter: int = 0
     nodes: tuple[NodeObs, ...] = ()
+    words: dict[str, str] = field(default_factory=dict)
 
     def _id(self, stem: str) -> str:
         self.counter += 1
@@ -328,7 +329,7 @@ class FakeEngine:
         return Executed(code=0, output="")
 
     def logs(self, stack: StackName, lines: int) -> Mapping[str, str]:
-        return {}
+        return self.words
 
     def remove_volumes(self, stack: StackName, names: Sequence[str]) -> None:
         self._called("remove_volumes", changes=True)

@@ -127,6 +127,11 @@ def test_a_release_that_answers_for_a_while_and_fails_again_and_again_goes_back(
     assert set(results[:-1]) <= {f"converging:{V2}", "noop-healthy"}
     assert host.observed.known() == V1
     assert host.observed.notes() == "first note\nsecond note\n"
+    [alert] = [one for one in host.observed.alerts() if one.reason == "rolled-back"]
+    assert "app said last: failing late, as told" in alert.evidence
+    assert any("non-zero exit (3)" in text for text in alert.evidence), "how it ended, too"
+    line = list(host.program.build().history.lines())[-1]
+    assert "failing late, as told" in (host.state / line.log).read_text()
 
 
 def test_a_late_pass_still_takes_back_what_was_never_well(host: EngineHost) -> None:

@@ -44,7 +44,7 @@ KINDS: list[tuple[str, type[Record]]] = [
     ("sweeps/*.json", Sweep),
     ("status.json", StatusReport),
 ]
-LATER = {"known_good.json": {"bake_until", "baked"}, "journal.json": {"bake_s"}}
+LATER = {"known_good.json": {"bake_until", "baked"}, "journal.json": {"bake_s", "log"}}
 """What records have got since then."""
 FILES = [(path, kind) for pattern, kind in KINDS for path in sorted(ROOT.glob(pattern))]
 
@@ -67,7 +67,9 @@ def test_a_record_is_read_and_written_again_as_it_was(path: Path, kind: type[Rec
 def test_history_reads_line_by_line_as_it_was() -> None:
     lines = list(HistoryFile(ROOT / "history.jsonl").lines())
     written = [json.loads(line) for line in (ROOT / "history.jsonl").read_text().splitlines()]
-    assert [json.loads(line.model_dump_json(by_alias=True)) for line in lines] == written
+    assert [
+        {k: v for k, v in json.loads(line.model_dump_json(by_alias=True)).items() if k != "log"} for line in lines
+    ] == written
     assert all(isinstance(line, HistoryLine) for line in lines) and len(lines) >= 8
 
 

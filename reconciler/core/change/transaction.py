@@ -19,6 +19,9 @@ _BACK_TO_PRIOR = (Step.BACK_DEPLOY, Step.BACK_SETTLE, Step.BACK_VERIFY)
 _DATA_STEPS = frozenset(_BACK_WITH_DATA)
 _CANDIDATE_STEPS = frozenset({Step.DEPLOY, Step.SETTLE, Step.VERIFY, Step.COMMIT})
 
+JUDGED_STEPS = frozenset({Step.SETTLE, Step.VERIFY, Step.BACK_SETTLE, Step.BACK_VERIFY})
+"""Steps that fail because of what runs."""
+
 
 def forward(journal: Journal) -> tuple[Step, ...]:
     """The steps of the way forward, in order."""

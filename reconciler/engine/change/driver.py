@@ -11,6 +11,7 @@ from reconciler.core.change import outcome as change_outcome
 from reconciler.core.change import transaction
 from reconciler.core.change.transaction import AfterFailure
 from reconciler.core.release.render import LABEL_BUNDLE
+from reconciler.engine.change import last_words
 from reconciler.engine.change.steps.commit import commit
 from reconciler.engine.change.steps.deploy import deploy
 from reconciler.engine.change.steps.quiesce import quiesce
@@ -85,7 +86,7 @@ def _drive(context: Context, journal: Journal) -> Outcome:
                 journal = journal.model_copy(update=updates)
                 following = transaction.following(journal)
             case Failure():
-                journal, following = _after_failure(journal, result)
+                journal, following = _after_failure(*_keep_last_words(context, journal, result))
                 if following is None:
                     return _keep_journal(context, journal)
         if following is None:
@@ -168,6 +169,15 @@ def _guard(at: StepContext, call: Callable[[], StepResult]) -> StepResult:
         return call()
     except StateError as exc:
         return at.fail(str(exc), host=True)
+
+
+def _keep_last_words(context: Context, journal: Journal, failure: Failure) -> tuple[Journal, Failure]:
+    """Before anything goes back: that removes the containers, and all that they said."""
+    if journal.step not in transaction.JUDGED_STEPS:
+        return journal, failure
+    log, words = last_words.keep(context.ports, context.spec, StackName(journal.stack), journal.op_id)
+    told = failure.model_copy(update={"evidence": (*failure.evidence, *words)})
+    return journal.model_copy(update={"log": log or journal.log}), told
 
 
 def _after_failure(journal: Journal, failure: Failure) -> tuple[Journal, Step | None]:

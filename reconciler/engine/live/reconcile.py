@@ -4,14 +4,14 @@ What to do is decided in `core`; here is only the order, and what happens when t
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from reconciler.core.change import outcome as change_outcome
 from reconciler.core.live import plan
 from reconciler.core.live.gate import UpgradeFacts
 from reconciler.core.release import render
 from reconciler.core.release.facts import AppFacts
-from reconciler.engine.change import driver
+from reconciler.engine.change import driver, last_words
 from reconciler.engine.context import Context
 from reconciler.engine.live import report
 from reconciler.engine.live.plan import PlannedApp
@@ -67,7 +67,7 @@ def act(context: Context, planned: PlannedApp, train: str | None) -> Outcome:
         case Deploy(known_good=True):
             return _redeploy(context, facts, change_outcome.ABSENT)
         case RollBack(reason=reason):
-            return roll_back(context, facts, reason)
+            return roll_back(context, facts, reason, planned.assessment.evidence)
         case Upgrade() | Deploy():
             return _take(context, planned, train)
 
@@ -182,7 +182,7 @@ def _way_to_data(context: Context, known: KnownGood) -> str:
     return "there is no snapshot: bring back a backup of your own, or make them empty (docker volume create)"
 
 
-def roll_back(context: Context, facts: AppFacts, reason: str) -> Outcome:
+def roll_back(context: Context, facts: AppFacts, reason: str, evidence: Sequence[str] = ()) -> Outcome:
     """Go back to the fallback with its data, if the way back is whole; else nothing is touched.
 
     Raises:
@@ -213,9 +213,10 @@ def roll_back(context: Context, facts: AppFacts, reason: str) -> Outcome:
         snapshot=back.snapshot,
         reason=reason,
         stateful=back.snapshot is not None,
-        failure=Failure(step=Step.VERIFY, reason=reason[:500]),
     )
-    return driver.begin(context, journal)
+    log, words = last_words.keep(ports, context.spec, context.stack, journal.op_id)
+    failure = Failure(step=Step.VERIFY, reason=reason[:500], evidence=(*evidence, *words))
+    return driver.begin(context, journal.model_copy(update={"failure": failure, "log": log}))
 
 
 def _adopt(context: Context, facts: AppFacts, version: str) -> Outcome:

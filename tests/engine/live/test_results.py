@@ -297,3 +297,18 @@ def test_two_processes_do_not_upgrade_at_the_same_time(host: Host) -> None:
     assert host.engine.changes == before
     other.release()
     assert host.result().startswith("upgraded:")
+
+
+def test_a_failed_release_leaves_its_last_words_where_alert_and_history_say(tmp_path: Path) -> None:
+    host = Host(tmp_path, env={"DB_PASSWORD": "hunter2-hunter2"})
+    host.release(V1)
+    host.result()
+    host.engine.words["app"] = "starting\nno schema 7 with hunter2-hunter2"
+    host.release(V2, Behaviour(schema=2, fails="after"))
+    assert host.result() == f"rolled-back:{V2}->{V1}"
+    [alert] = host.alerts()
+    assert "app said last: no schema 7 with ***" in alert.evidence
+    log = next(line.log for line in host.history() if line.result.startswith("rolled-back"))
+    kept = tmp_path / "state" / log
+    assert "starting\nno schema 7 with ***" in kept.read_text()
+    assert kept.stat().st_mode & 0o077 == 0
