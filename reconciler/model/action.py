@@ -9,10 +9,11 @@ from reconciler.model.result import Result
 
 @dataclass(frozen=True, kw_only=True)
 class Nothing:
-    """Leave the world alone; `result` is what the pass ends with."""
+    """Leave the world alone; `result` is what the pass ends with, `evidence` what speaks for it."""
 
     result: Result
     ok: bool = True
+    evidence: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

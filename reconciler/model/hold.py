@@ -24,6 +24,7 @@ class HoldReason(StrEnum):
     STACK_CHANGED = "stack-changed"
     STATE = "state"
     RECIPE = "recipe"
+    DATA_NEWER = "data-newer"
     TRAIN_STOPPED = "train-stopped"
 
 

@@ -140,6 +140,11 @@ class VolumeObs:
     node: str = ""
 
     @property
+    def stack(self) -> str:
+        """The stack that it belongs to by its label, '' if to none."""
+        return self.labels.get("com.docker.stack.namespace", "")
+
+    @property
     def restorable(self) -> bool:
         """Only plain local volumes can be restored faithfully; nfs, binds and plugins cannot."""
         return self.driver in ("local", "embedded") and not self.options and bool(self.path)

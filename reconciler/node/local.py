@@ -5,8 +5,9 @@ Today's only implementation of `ports.node.Node`; work on another node will be a
 
 from dataclasses import dataclass, field
 
+from reconciler.node.stamps import VolumeStamps
 from reconciler.node.volume_files import VolumeFiles
-from reconciler.ports.node import BackupFiles, Containers, Snapshots
+from reconciler.ports.node import BackupFiles, Containers, Snapshots, Stamps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,4 +16,5 @@ class LocalNode:
 
     containers: Containers
     snapshots: Snapshots
+    stamps: Stamps = field(default_factory=VolumeStamps)
     files: BackupFiles = field(default_factory=VolumeFiles)

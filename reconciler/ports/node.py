@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from reconciler.model.data_stamp import DataStamp
 from reconciler.model.ids import AppName, StackName
 from reconciler.model.observed import VolumeObs
 from reconciler.model.snapshot import SnapshotManifest
@@ -57,6 +58,16 @@ class Snapshots(Protocol):
 
     def room(self, app: AppName, volumes: Sequence[VolumeObs]) -> Room:
         """How much the volumes hold and how much is free where it matters."""
+
+
+class Stamps(Protocol):
+    """Which release last wrote each volume, kept beside the volume."""
+
+    def read(self, volumes: Sequence[VolumeObs]) -> Mapping[str, DataStamp]:
+        """The stamps that are there, by volume. StateError: one cannot be read."""
+
+    def write(self, volumes: Sequence[VolumeObs], stamps: Mapping[str, DataStamp]) -> None:
+        """Put each volume's stamp beside it; durable when it returns. ActError: it cannot be written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +125,10 @@ class Node(Protocol):
     @property
     def snapshots(self) -> Snapshots:
         """Snapshots of its volumes."""
+
+    @property
+    def stamps(self) -> Stamps:
+        """Which release wrote its volumes."""
 
     @property
     def files(self) -> BackupFiles:

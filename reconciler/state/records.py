@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from reconciler.core.release.render import is_intact
 from reconciler.model.base import Record
+from reconciler.model.data_stamp import DataRecord
 from reconciler.model.errors import StateError
 from reconciler.model.ids import AppName, is_name
 from reconciler.model.journal import Journal
@@ -175,6 +176,14 @@ class RecordStore:
     def put_drill(self, record: DrillRecord) -> None:
         """One rename."""
         self._write(AppName(record.app), "drill.json", dump(record))
+
+    def data(self, app: AppName) -> DataRecord:
+        """Which release wrote the app's volumes; empty if that was never written down."""
+        return self._read(self.folder(app) / "data.json", DataRecord, app) or DataRecord(app=app)
+
+    def put_data(self, record: DataRecord) -> None:
+        """One rename; durable when it returns."""
+        self._write(AppName(record.app), "data.json", dump(record))
 
     def bundle(self, app: AppName, bundle_id: str) -> Bundle:
         """A rendered release. StateError if it is missing or its digest is wrong."""

@@ -411,7 +411,7 @@ class FakeProber:
         self.on_probe(probe)
         for running in self.engine.services.values():
             up = any(task.state == "running" for task in running.tasks)
-            fails = self.engine.images[str(running.spec["image"]).partition("@")[0]].fails
+            fails = self.engine.images.get(str(running.spec["image"]).partition("@")[0], Behaviour()).fails
             fine = self.any_task_is_fine or fails not in ("unhealthy", "always")
             if up and fine and not self.broken:
                 return ProbeAnswer(ok=True, code=200, detail="HTTP 200")

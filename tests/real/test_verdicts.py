@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.engines.machine import OWN, Machine, machine
-from tests.hosts.engine_host import V1, V2, EngineHost, engine_host
+from tests.hosts.engine_host import HEALTH, V1, V2, EngineHost, engine_host
 from tests.waiting import until
 
 pytestmark = [pytest.mark.swarm, pytest.mark.xdist_group("machines")]
@@ -56,7 +56,10 @@ def pass_until(host: EngineHost, wanted: str, seconds: float = 90) -> list[str]:
         found.append(reconcile(host))
         return found[-1].startswith(wanted)
 
-    until(once, seconds, f"{wanted}, not {found[-3:]}")
+    try:
+        until(once, seconds, wanted)
+    except AssertionError as exc:
+        raise AssertionError(f"{exc}; there came {found[-5:]}") from exc
     return found
 
 
@@ -135,9 +138,9 @@ def test_a_release_that_answers_for_a_while_and_fails_again_and_again_goes_back(
 
 
 def test_a_late_pass_still_takes_back_what_was_never_well(host: EngineHost) -> None:
-    host.write_spec(upgrade={"bake": "5s"})
+    host.write_spec(upgrade={"bake": "15s"})
     upgrade(host, FAIL="late", LATE_S="3")
-    until(lambda: len(failed_tasks(host)) >= 3, 90, "it failed three times, and no pass looked")
+    until(lambda: len(failed_tasks(host)) >= 4, 90, "it failed three times, and no pass looked")
     assert pass_until(host, "rolled-back", 30)[-1] == f"rolled-back:{V2}->{V1}"
 
 
@@ -179,7 +182,8 @@ def docker_host(host: EngineHost) -> str:
 def test_an_engine_that_fails_in_mid_upgrade_makes_no_release_guilty(
     how: str, step: str, engine: Machine, host: EngineHost
 ) -> None:
-    host.write_spec(health={"min_healthy": "3s", "successes": 6, "interval": "500ms", "deadline": "60s"})
+    slow = {"min_healthy": "3s", "successes": 6, "interval": "500ms", "deadline": "60s"}
+    host.write_spec(health={**HEALTH, "port": host.port, **slow})
     host.release(V2, SCHEMA="2", TERM_CODE="143")
     with subprocess.Popen(
         host.program.argv("reconcile"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -108,8 +108,11 @@ def known_good(journal: Journal, before: KnownGood | None, now: datetime) -> Kno
 
 def remember(journal: Journal, memory: Memory, now: datetime) -> Memory:
     """What the change teaches: an approval is used up, an app fault quarantines, a host fault backs off."""
+    taken = {journal.target.version}
+    if journal.kind is Change.ROLLBACK and journal.origin is not None:
+        taken = {journal.origin.version}  # going back to an older release is what was approved
     approvals = tuple(
-        a.model_copy(update={"used_at": now}) if a.version == journal.target.version and a.used_at is None else a
+        a.model_copy(update={"used_at": now}) if a.version in taken and a.used_at is None else a
         for a in memory.approvals
     )
     updated = memory.model_copy(update={"approvals": approvals}) if journal.kind is not Change.HEAL else memory

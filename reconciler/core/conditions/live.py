@@ -1,5 +1,6 @@
 """Conditions of one app that a pass finds. Pure. `core.live.standing` says when they are over."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -35,6 +36,18 @@ class Held(Condition):
 
 
 UNHEALTHY = "unhealthy"
+_CLEARS: Mapping[str, str] = {
+    UNHEALTHY: "the app answers again",
+    "unmanaged": "what runs is just what a release of the recipe would be here and answers, or it is undeployed",
+    "no-release": "the recipe has an annotated tag that the spec's track takes",
+    "rollback-refused": "the way back is whole again (ci-warm preflight tells), or the app answers again",
+    "unknown": "the engine can be asked again",
+    "held-volumes-changed": "the volumes are there again: restored, or made empty by hand (docker volume create)",
+    "held-stack-changed": "the spec names the stack of the data again",
+    "held-data-newer": "the release that wrote the data, or a newer one, runs again, or older data was put back"
+    " (docs/operate.md, newer data)",
+}
+"""What ends a condition, by the first word of the result line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +68,7 @@ class NotWell(Condition):
     @property
     def clears_when(self) -> str:
         """What is asked in every pass."""
-        return "the app answers again"
+        return _CLEARS.get(self.kind, "a pass ends well")
 
     @property
     def key(self) -> tuple[str, ...]:

@@ -28,6 +28,13 @@ def assess(facts: AppFacts, now: datetime) -> Assessment:
             evidence=(f"version by label: {facts.running or 'none'}", f"probe: {detail}"),
         )
     # Drift before health: an app that was edited by hand may well be ill because of it.
+    if facts.runs_another:
+        # Not drift: a hand that deployed it may have let it migrate the data that known-good would be put on.
+        return Assessment(
+            status=Status.UNMANAGED,
+            reason=f"{facts.running} runs, known-good is {facts.known.release.version}",
+            evidence=(f"version by label: {facts.running}", f"probe: {detail}"),
+        )
     drifted = drift.find_drift(facts.known, facts.stack)
     if drifted:
         return Assessment(status=Status.DRIFTED, reason=drifted[0], evidence=drifted)

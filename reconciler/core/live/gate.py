@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from reconciler.core.change import backoff
+from reconciler.core.change import backoff, data_version
 from reconciler.core.live import window
 from reconciler.core.release import notes, versions
 from reconciler.core.release.facts import AppFacts
@@ -55,6 +55,7 @@ def decide(facts: AppFacts, candidate: UpgradeFacts, patterns: Sequence[str], no
     holds = [
         # No approval opens these: a release that changed under its name is not the one that was approved.
         *_tag(memory, candidate),
+        *_data(facts, candidate),
         *(() if approved else _risky(facts, candidate, patterns)),
         *_unclear(facts, candidate, approved=approved),
         *_recipe(spec, candidate),
@@ -87,6 +88,20 @@ def _tag(memory: Memory, candidate: UpgradeFacts) -> Iterator[Hold]:
                 detail=f"image {image.reference} was {before[:19]} when first seen and is {image.digest[:19]} now",
                 clears_when="the image is what it was again, or a newer version is published",
             )
+
+
+def _data(facts: AppFacts, candidate: UpgradeFacts) -> Iterator[Hold]:
+    """No release is started on data of a newer one; an approval brings back the older data, if there is any."""
+    stateful, name = facts.spec.stateful, facts.spec.name
+    newer = data_version.find_newer(facts.stamps.values(), candidate.version, stateful=stateful)
+    origin = facts.origin
+    if not newer and not (stateful and origin and data_version.is_newer(origin, candidate.version)):
+        return
+    detail = data_version.describe(newer, candidate.version) if newer else f"{origin} is newer and wrote the data"
+    ways = ["a release that is not older"]
+    if facts.known is not None and data_version.may_go_back(facts.known, candidate.version):
+        ways.append(f"ci-warm approve {name} {candidate.version} --reason ... goes back with its snapshot")
+    yield Hold(reason=HoldReason.DATA_NEWER, detail=f"a downgrade: {detail}", clears_when="; or ".join(ways))
 
 
 def _risky(facts: AppFacts, candidate: UpgradeFacts, patterns: Sequence[str]) -> Iterator[Hold]:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from reconciler.core.change import transaction
+from reconciler.core.change import data_version, transaction
 from reconciler.core.live import wellness
 from reconciler.core.release import versions
 from reconciler.core.release.facts import AppFacts
@@ -12,7 +12,7 @@ from reconciler.model.hold import Hold, HoldReason
 from reconciler.model.ids import OpId
 from reconciler.model.journal import Change, Journal
 from reconciler.model.release import KnownGood, Release
-from reconciler.model.result import Result, ResultKind
+from reconciler.model.result import Result, ResultKind, held
 from reconciler.model.settling import Fault
 from reconciler.model.status import Assessment, Status
 
@@ -27,7 +27,7 @@ def choose_action(facts: AppFacts, assessment: Assessment, now: datetime) -> Act
         case Status.INTERRUPTED if facts.journal is not None:
             return Resume(op_id=OpId(facts.journal.op_id))
         case Status.ABSENT if known is not None:
-            return Deploy(target=known.release.version, known_good=True)
+            return _refuse_newer_data(facts, known) or Deploy(target=known.release.version, known_good=True)
         case Status.ABSENT if candidate is not None:
             return Deploy(target=candidate.text, known_good=False)
         case Status.ABSENT:
@@ -35,19 +35,38 @@ def choose_action(facts: AppFacts, assessment: Assessment, now: datetime) -> Act
         case Status.UNMANAGED:
             return _choose_unmanaged(facts)
         case Status.DRIFTED if known is not None:
-            return Heal(drift=assessment.evidence)
+            return _refuse_newer_data(facts, known) or Heal(drift=assessment.evidence)
         case Status.FAILED if known is not None:
             return _choose_failed(facts, assessment, known, now)
         case Status.OUT_OF_SYNC if known is not None:
-            target = candidate.text if candidate else known.release.version
-            same = target == known.release.version
-            return Upgrade(origin=known.release.version, target=target, reconfigure=same)
+            return _choose_upgrade(facts, known)
         case Status.UNVERIFIED if known is not None:
             return Nothing(result=Result(kind=ResultKind.CONVERGING, about=known.release.version))
         case Status.IN_SYNC if known is not None:
             return Nothing(result=Result(kind=ResultKind.NOOP_HEALTHY))
         case _:
             return Nothing(result=Result(kind=ResultKind.UNKNOWN, about=assessment.status), ok=False)
+
+
+def _refuse_newer_data(facts: AppFacts, known: KnownGood) -> Nothing | None:
+    """Known-good is not put on data that a newer release wrote: an old state folder, or a foreign hand."""
+    version = known.release.version
+    newer = data_version.find_newer(facts.stamps.values(), version, stateful=facts.spec.stateful)
+    if not newer:
+        return None
+    text = data_version.describe(newer, version)
+    return Nothing(result=held(HoldReason.DATA_NEWER, version), ok=False, evidence=(text,))
+
+
+def _choose_upgrade(facts: AppFacts, known: KnownGood) -> Action:
+    """The wanted release; an older one that a human approved is gone back to, with the data that belongs to it."""
+    version = known.release.version
+    target = facts.candidate.text if facts.candidate else version
+    approved = any(one.version == target and one.used_at is None for one in facts.memory.approvals)
+    back = known.fallback
+    if approved and back is not None and data_version.may_go_back(known, target):
+        return RollBack(origin=version, target=target, reason=f"pinned to {target}, which was approved")
+    return Upgrade(origin=version, target=target, reconfigure=target == version)
 
 
 def _choose_unmanaged(facts: AppFacts) -> Action:

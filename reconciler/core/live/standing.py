@@ -163,7 +163,8 @@ def _is_stalled(_alert: Alert, end: PassEnd) -> bool:
 
 
 def _is_unmanaged(_alert: Alert, end: PassEnd) -> bool:
-    return end.facts.known is None and not end.outcome.changed and bool(end.facts.stack.services)
+    unknown = end.facts.known is None or end.facts.runs_another
+    return unknown and not end.outcome.changed and bool(end.facts.stack.services)
 
 
 def _has_no_release(_alert: Alert, end: PassEnd) -> bool:

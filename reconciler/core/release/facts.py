@@ -3,10 +3,12 @@
 Read by `live.assess`, `live.plan`, `live.gate` and the canonicals; filled by `engine.release.facts`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from reconciler.core.release import versions
 from reconciler.model.app import AppSpec
+from reconciler.model.data_stamp import DataStamp
 from reconciler.model.journal import Journal
 from reconciler.model.memory import Memory
 from reconciler.model.observed import StackObs
@@ -31,7 +33,8 @@ class AppFacts:
     `desired`: digest of today's settings, '' if an overlay could not be read. `running`: the version by labels.
     `answer` None: not probed, or nothing to probe. `committed_answer`: to the health settings that known-good was
     committed with, asked only where the spec's differ and were not answered. `recipe_problem`: tags could not be read
-    or fetched, as text. `taken_ports`: as in `World`; None: not known.
+    or fetched, as text. `stamps`: of the app's volumes that exist, which release wrote them. `taken_ports`: as in
+    `World`; None: not known.
     """
 
     spec: AppSpec
@@ -46,6 +49,7 @@ class AppFacts:
     answer: ProbeAnswer | None = None
     committed_answer: ProbeAnswer | None = None
     neighbours: tuple[Neighbour, ...] = ()
+    stamps: Mapping[str, DataStamp] = field(default_factory=dict)
     recipe_problem: str | None = None
     taken_ports: frozenset[int] | None = None
 
@@ -63,6 +67,11 @@ class AppFacts:
     def origin(self) -> str | None:
         """The version on record as known-good."""
         return self.known.release.version if self.known else None
+
+    @property
+    def runs_another(self) -> bool:
+        """Whether what runs says, by its labels, that it is another version than the one on record."""
+        return self.known is not None and self.running is not None and self.running != self.known.release.version
 
     @property
     def settings_moved(self) -> bool:

@@ -3,7 +3,7 @@
 Every decision (what follows, what a failure leads to, where a crash resumes) is in `core.change.transaction`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import assert_never
 
@@ -12,6 +12,7 @@ from reconciler.core.change import transaction
 from reconciler.core.change.transaction import AfterFailure
 from reconciler.core.release.render import LABEL_BUNDLE
 from reconciler.engine.change import last_words
+from reconciler.engine.change.stamp import stamp
 from reconciler.engine.change.steps.commit import commit
 from reconciler.engine.change.steps.deploy import deploy
 from reconciler.engine.change.steps.quiesce import quiesce
@@ -24,7 +25,7 @@ from reconciler.engine.change.steps.verify import verify
 from reconciler.engine.context import DONE, Before, Context, Done, Judge, StepContext, StepResult
 from reconciler.model.action import Outcome
 from reconciler.model.app import HealthSpec
-from reconciler.model.errors import StateError
+from reconciler.model.errors import ActError, StateError
 from reconciler.model.ids import AppName, OpId, StackName
 from reconciler.model.journal import Change, Failure, Journal, Step
 from reconciler.model.release import Bundle, Release
@@ -139,11 +140,39 @@ def _bring_up(context: Context, at: StepContext, journal: Journal, release: Rele
     judge, before = _judge(context, journal, bundle), Before(marks=journal.marks, old_tasks=journal.old_tasks)
     match journal.step:
         case Step.DEPLOY | Step.BACK_DEPLOY:
+            # Before it is started: from then on it may write.
+            _stamp(context, journal, list(bundle.volumes.values()), release)
             return deploy(at, bundle, lambda found: _note(context, journal, found))
         case Step.SETTLE | Step.BACK_SETTLE:
             return settle(at, bundle, judge.health, before)
         case _:
             return verify(at, bundle, judge, before)
+
+
+def _stamp(context: Context, journal: Journal, volumes: Sequence[str], release: Release) -> None:
+    stateful, app = journal.stateful or context.spec.stateful, AppName(journal.app)
+    stamp(context.ports, app, volumes, release, stateful=stateful, op_id=journal.op_id)
+
+
+def _commit(context: Context, at: StepContext, journal: Journal) -> StepResult:
+    bundle = context.ports.store.bundle(at.app, journal.target.bundle)
+    # Once more than before the deploy, for volumes that the engine made in it.
+    _stamp(context, journal, list(bundle.volumes.values()), journal.target)
+    return commit(at, journal)
+
+
+def _restore(context: Context, at: StepContext, journal: Journal) -> StepResult:
+    """Put the data back, and only then say whose it is: a crash between the two restores once more."""
+    restored = restore(at, journal.op_id, journal.volumes, journal.snapshot)
+    if isinstance(restored, Failure) or journal.origin is None:
+        return restored
+    origin = journal.origin
+
+    def say_whose() -> StepResult:
+        _stamp(context, journal, journal.volumes, origin)
+        return restored
+
+    return _guard(at, say_whose)
 
 
 def _judge(context: Context, journal: Journal, bundle: Bundle) -> Judge:
@@ -164,10 +193,10 @@ def _note(context: Context, journal: Journal, before: Before) -> None:
 
 
 def _guard(at: StepContext, call: Callable[[], StepResult]) -> StepResult:
-    """A release that can no longer be read is a failure of the step, not of the program."""
+    """What can no longer be read or written is a failure of the step, not of the program."""
     try:
         return call()
-    except StateError as exc:
+    except (StateError, ActError, OSError) as exc:
         return at.fail(str(exc), host=True)
 
 

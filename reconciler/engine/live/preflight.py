@@ -1,7 +1,8 @@
 """Everything the gate needs to know about a release before anything is touched. Effects: reads only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from reconciler.core.change import data_version
 from reconciler.core.live.gate import UpgradeFacts
 from reconciler.core.release import versions
 from reconciler.core.release.facts import AppFacts
@@ -11,6 +12,7 @@ from reconciler.engine.context import Context
 from reconciler.engine.release import images, render
 from reconciler.engine.release.needs import missing_externals
 from reconciler.model.action import Action, Deploy, Upgrade
+from reconciler.model.data_stamp import DataStamp
 from reconciler.model.errors import ActError, RecipeError, StateError
 from reconciler.model.recipe import Rendered
 from reconciler.model.release import Bundle, KnownGood
@@ -147,7 +149,9 @@ def _find_strangers(context: Context, rendered: Rendered) -> list[str]:
     ]
 
 
-def find_way_back_problems(context: Context, known: KnownGood | None) -> list[str]:
+def find_way_back_problems(
+    context: Context, known: KnownGood | None, stamps: Mapping[str, DataStamp] | None = None
+) -> list[str]:
     """Why rolling back to the fallback would not work; empty = it would. Reads the snapshot back.
 
     Raises:
@@ -162,8 +166,12 @@ def find_way_back_problems(context: Context, known: KnownGood | None) -> list[st
         f"image {i.reference}: {i.error or 'not found'}" for i in looked if not i.local and i.exists is not True
     ]
     if known.fallback.snapshot is None:
+        back = known.fallback.release.version
+        newer = data_version.find_newer((stamps or {}).values(), back, stateful=context.spec.stateful)
         if context.spec.stateful:
             problems.append("the fallback has no snapshot, so its data cannot come back")
+        elif newer:
+            problems.append(f"{data_version.describe(newer, back)}, and there is no snapshot of it")
         return problems
     manifest = context.ports.node.snapshots.observe(context.app)
     if manifest is None or manifest.id != known.fallback.snapshot:

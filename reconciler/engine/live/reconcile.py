@@ -12,6 +12,7 @@ from reconciler.core.live.gate import UpgradeFacts
 from reconciler.core.release import render
 from reconciler.core.release.facts import AppFacts
 from reconciler.engine.change import driver, last_words
+from reconciler.engine.change.stamp import stamp
 from reconciler.engine.context import Context
 from reconciler.engine.live import report
 from reconciler.engine.live.plan import PlannedApp
@@ -53,7 +54,7 @@ def act(context: Context, planned: PlannedApp, train: str | None) -> Outcome:
     _end_watch(context, planned)
     match action:
         case Nothing(result=result, ok=ok):
-            evidence = (planned.assessment.reason, *planned.assessment.evidence)
+            evidence = (*action.evidence, planned.assessment.reason, *planned.assessment.evidence)
             return Outcome(app=context.app, result=result, ok=ok, evidence=evidence)
         case Resume():
             if facts.journal is None:
@@ -189,7 +190,7 @@ def roll_back(context: Context, facts: AppFacts, reason: str, evidence: Sequence
         StateError: a record of it is unreadable.
     """
     known, ports = facts.known, context.ports
-    problems = find_way_back_problems(context, known)
+    problems = find_way_back_problems(context, known, facts.stamps)
     if known is None or known.fallback is None or problems:
         version = known.release.version if known else "none"
         return Outcome(
@@ -239,6 +240,9 @@ def _adopt(context: Context, facts: AppFacts, version: str) -> Outcome:
         text = f"what runs ({running}) is not what {version} is now ({bundle.images})"
         return Outcome(app=context.app, result=result, ok=False, evidence=(text,))
     same = all(service.labels.get(render.LABEL_BUNDLE) == bundle.id for service in stack.services)
+    names = list(bundle.volumes.values())
+    stateful, op_id = context.spec.stateful, f"adopted-{context.ports.clock.now():%Y%m%dT%H%M%SZ}"
+    stamp(context.ports, context.app, names, bundle.release, stateful=stateful, op_id=op_id)
     context.ports.store.put_known_good(
         KnownGood(
             app=context.app,
@@ -247,6 +251,7 @@ def _adopt(context: Context, facts: AppFacts, version: str) -> Outcome:
             services={service.name: service.spec_fingerprint for service in stack.services},
             desired=facts.desired if same else "",
             at=context.ports.clock.now(),
+            baked=True,
         )
     )
     return Outcome(app=context.app, result=Result(kind=ResultKind.ADOPTED, about=version), changed=True)

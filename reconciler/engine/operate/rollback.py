@@ -29,7 +29,7 @@ def rollback(context: Context, reason: str, confirm: Callable[[str], bool], *, w
             raise UsageError(f"{app} has a change under way; ci-warm reconcile {app} finishes it first")
         if known is None or known.fallback is None:
             raise UsageError(f"{app} has nothing to roll back to; see ci-warm preflight {app}")
-        problems = find_way_back_problems(context, known)
+        problems = find_way_back_problems(context, known, facts.stamps)
         if problems:
             raise ActError(f"refused, nothing touched: {'; '.join(problems)}")
         with_data = " and its data" if known.fallback.snapshot else ""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from reconciler.engine.change.stamp import stamp
 from reconciler.engine.change.steps.quiesce import blocking
 from reconciler.engine.change.steps.snapshot import drop_fallback
 from reconciler.engine.context import Context
@@ -73,7 +74,9 @@ def restore(context: Context, confirm: Callable[[str], bool], *, wait_s: float =
         for name in names:
             if name not in volumes:
                 volumes[name] = ports.engine.create_volume(context.stack, name)
-        ports.node.snapshots.restore(context.app, list(volumes.values()), f"manual-{ports.clock.now():%Y%m%dT%H%M%SZ}")
+        op_id = f"manual-{ports.clock.now():%Y%m%dT%H%M%SZ}"
+        ports.node.snapshots.restore(context.app, list(volumes.values()), op_id)
+        stamp(ports, context.app, names, known.release, stateful=context.spec.stateful, op_id=op_id)
     return manifest
 
 

@@ -1,17 +1,20 @@
 """Everything that is known about one app before anything is decided. Effects: reads, and first-seen tags."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
-from reconciler.core.change import disturbances
+from reconciler.core.change import data_version, disturbances
 from reconciler.core.release import render, versions
 from reconciler.core.release.facts import AppFacts, Neighbour
 from reconciler.engine.context import Context
 from reconciler.engine.release import render as release_render
+from reconciler.model.data_stamp import DataStamp
 from reconciler.model.errors import RecipeError, StateError
 from reconciler.model.ids import AppName, StackName
 from reconciler.model.memory import Memory, TagSeen
 from reconciler.model.observed import StackObs, World
 from reconciler.model.recipe import Tags
+from reconciler.model.release import KnownGood
 
 
 def collect_facts(context: Context, world: World, fetch_problem: str | None, *, remember: bool = True) -> AppFacts:
@@ -58,8 +61,23 @@ def collect_facts(context: Context, world: World, fetch_problem: str | None, *, 
         running=running,
         recipe_problem=problem or overlay_problem or _explain_missing_pin(context, tags),
         taken_ports=world.taken_ports,
+        stamps=_read_stamps(context, world, known),
         neighbours=tuple(_look_at_neighbour(context, world, name) for name in spec.after),
     )
+
+
+def _read_stamps(context: Context, world: World, known: KnownGood | None) -> Mapping[str, DataStamp]:
+    """Of the volumes that exist: those of the stack by their label, and those that known-good mounts."""
+    mounted: set[str] = set()
+    if known is not None:
+        try:
+            mounted = set(context.ports.store.bundle(context.app, known.release.bundle).volumes.values())
+        except StateError:
+            mounted = set()  # the release that cannot be read is told by what needs it
+    mine = [volume for volume in world.volumes.values() if volume.name in mounted or volume.stack == context.stack]
+    names = {volume.name for volume in mine}
+    recorded = {name: one for name, one in context.ports.store.data(context.app).volumes.items() if name in names}
+    return data_version.newest(recorded, context.ports.node.stamps.read(mine))
 
 
 def _look_at_neighbour(context: Context, world: World, name: str) -> Neighbour:
