@@ -287,6 +287,26 @@ class DrillFailed(Condition):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RemovalFailed(Condition):
+    """Something of ours that nothing needs cannot be removed; it stops nothing, but takes room."""
+
+    REASON: ClassVar[str] = "leftover"
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    path: str
+
+    @property
+    def clears_when(self) -> str:
+        """A human's work, or the next change's."""
+        return f"{self.path} is gone: end what keeps it (a mount, chattr), then rm -rf it"
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """One per path."""
+        return (self.path,)
+
+
+@dataclass(frozen=True, kw_only=True)
 class RestoreFailed(Condition):
     """A canonical's snapshot does not restore, so it is not lent."""
 
@@ -365,6 +385,20 @@ class DiskFull(HostCondition):
     def clears_when(self) -> str:
         """It is looked at every few minutes."""
         return f"less than {self.high} % is in use; ci-warm gc removes images that nothing needs"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateDiskFull(HostCondition):
+    """The disk of the state root is full: records go into the reserve, and that ends. `root`: where it lies."""
+
+    REASON: ClassVar[str] = "state-disk"
+
+    root: str
+
+    @property
+    def clears_when(self) -> str:
+        """Every pass tries to fill the reserve again."""
+        return f"there is room on the disk of {self.root} again; ci-warm gc removes images that nothing needs"
 
 
 @dataclass(frozen=True, kw_only=True)

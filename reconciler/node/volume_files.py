@@ -13,7 +13,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from reconciler.model.errors import ActError
-from reconciler.node.snapshots import archive, tree
+from reconciler.node.snapshots import archive, content
 from reconciler.ports.node import BackupFiles
 from reconciler.state import files
 
@@ -109,7 +109,7 @@ def _copy(folder: int, name: str, to: Path, *, required: bool = False) -> int:
 def _pour(source: int, out: int) -> int:
     """The data of a file, its holes as holes: an app may have made one of a terabyte. Gives the bytes of data."""
     size = os.fstat(source).st_size
-    extents = tree.data_extents(source, size)
+    extents = content.data_extents(source, size)
     for start, length in extents:
         archive.copy_range(source, out, start, start, length)
     os.ftruncate(out, size)

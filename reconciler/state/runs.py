@@ -3,7 +3,6 @@
 import contextlib
 import os
 import pwd
-import shutil
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +11,7 @@ from reconciler.core.testrun import junit, spec, summary
 from reconciler.model.errors import ActError, LockBusy, StateError
 from reconciler.model.ids import RunName
 from reconciler.model.testrun import Run
-from reconciler.state import files, records
+from reconciler.state import files, records, removal
 from reconciler.state.locks import HeldLock, Locks
 from reconciler.state.records import RecordStore
 
@@ -91,8 +90,8 @@ class RunHandle:
 
     def clear(self) -> None:
         """Remove what is private."""
-        files.remove_tree(self.work)
-        files.remove_tree(self.checkout)
+        removal.remove_tree(self.work)
+        removal.remove_tree(self.checkout)
 
     def close(self) -> None:
         """Let go of the lock."""
@@ -167,7 +166,7 @@ class RunStore:
             if spec.is_run(path.name) and not (path / "run.json").exists():
                 self._drop_stillborn(path)
         for run in [run for run in self.reports() if run.torn_down][keep:]:
-            shutil.rmtree(self.folder / run.run, ignore_errors=True)
+            removal.try_to_remove(self.folder / run.run)
             with contextlib.suppress(OSError):
                 (self.folder / ".locks" / f"{run.run}.lock").unlink()
 
@@ -176,7 +175,7 @@ class RunStore:
         with contextlib.suppress(LockBusy, OSError):
             held = self._locks.acquire(RunName(path.name), "ci-warm runs reap")
             if not (path / "run.json").exists():
-                shutil.rmtree(path, ignore_errors=True)
+                removal.try_to_remove(path)
                 self._locks.path(RunName(path.name)).unlink(missing_ok=True)
             held.release()
 

@@ -329,7 +329,7 @@ def test_a_restore_copies_only_what_changed(small: Lab) -> None:
     (root / "new").mkdir()
     assert not app.snapshots.is_untouched(name, volumes)
     app.snapshots.restore(name, volumes, "one")
-    app.snapshots.forget_aside(volumes)
+    app.snapshots.forget_aside(name, volumes)
     assert small.digest() == before and (root / "notes.txt").stat().st_ino == inode
     assert not app.snapshots.is_untouched(name, volumes)  # nobody said so yet
     app.snapshots.remember(name, volumes)

@@ -23,7 +23,7 @@ from reconciler.model.observed import ImageObs, Inventory, StackObs, VolumeObs, 
 from reconciler.model.release import Bundle
 from reconciler.ports.engine import Deployed, Engine, NamedKind
 from reconciler.ports.node import Containers, Executed, Holder
-from reconciler.state import files
+from reconciler.state import files, removal
 
 _POLL_S = 0.01
 _START_S = 10.0
@@ -147,7 +147,7 @@ class EmbeddedEngine(Engine, Containers):
     def _await_gone(self, folder: Path) -> None:
         grace = _read(folder / "service.json").get("grace", 10.0)
         _await(lambda: not _alive(folder), grace + _START_S, f"service {folder.name} does not stop")
-        files.remove_tree(folder)
+        removal.remove_tree(folder)
 
     @override
     def holders(self, stack: StackName, volumes: Sequence[str]) -> tuple[Holder, ...]:
@@ -239,7 +239,7 @@ class EmbeddedEngine(Engine, Containers):
         for name, volume in self.observe_volumes(names).items():
             mounted = self.holders(StackName(""), [name])
             if volume.labels.get(translate.LABEL_STACK) == stack and not mounted:
-                files.remove_tree(self.root / "volumes" / name)
+                removal.remove_tree(self.root / "volumes" / name)
 
     @override
     def purge(self, stack: StackName) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ Every decision (what follows, what a failure leads to, where a crash resumes) is
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import assert_never
 
 from reconciler.core.change import outcome as change_outcome
@@ -73,7 +74,8 @@ def _drive(context: Context, journal: Journal) -> Outcome:
         result = _perform(context, journal)
         ports.effect(f"{journal.step}:after")
         spent = journal.phases.get(journal.step, 0.0) + ports.clock.monotonic() - began
-        journal = journal.model_copy(update={"phases": {**journal.phases, str(journal.step): spent}})
+        phases = {**journal.phases, str(journal.step): spent}
+        journal = _read_remarks(context, journal).model_copy(update={"phases": phases})
         match result:
             case Done(updates=updates):
                 journal = journal.model_copy(update=updates)
@@ -116,7 +118,8 @@ def _perform(context: Context, journal: Journal) -> StepResult:  # noqa: C901 - 
         case Step.COMMIT:
             return commit(at, journal)
         case Step.BACK_RESTORE:
-            return restore(at, journal.op_id, journal.volumes, journal.snapshot)
+            tell = partial(_remark, context, journal)
+            return restore(at, journal.op_id, journal.volumes, journal.snapshot, tell)
         case Step.RECORD:
             return record(at, journal)
         case never:
@@ -149,6 +152,24 @@ def _judge(context: Context, journal: Journal, bundle: Bundle) -> Judge:
 def _note(context: Context, journal: Journal, before: Before) -> None:
     noted = {"marks": dict(before.marks), "old_tasks": before.old_tasks}
     context.ports.store.put_journal(journal.model_copy(update=noted))
+
+
+def _remark(context: Context, journal: Journal, text: str) -> None:
+    """Put a remark on record at once, with what is told of the failure: its effect follows, and we may die in that."""
+    noted = _read_remarks(context, journal)
+    if noted.failure is None:
+        raise AssertionError("a way back without a failure")
+    if text not in noted.failure.evidence:
+        failure = noted.failure.model_copy(update={"evidence": (text, *noted.failure.evidence)})
+        context.ports.store.put_journal(noted.model_copy(update={"failure": failure}))
+
+
+def _read_remarks(context: Context, journal: Journal) -> Journal:
+    """The journal with what the step at hand remarked."""
+    if journal.step is not Step.BACK_RESTORE:
+        return journal
+    found = context.ports.store.journal(AppName(journal.app))
+    return journal.model_copy(update={"failure": found.failure}) if found is not None else journal
 
 
 def _guard(at: StepContext, call: Callable[[], StepResult]) -> StepResult:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from reconciler.core.conditions import EngineUnknown
+from reconciler.core.change import room
+from reconciler.core.conditions import EngineUnknown, StateDiskFull
 from reconciler.engine.context import Context
 from reconciler.engine.host.one_app import check, reconcile
 from reconciler.engine.live.report import Report, report_unknown
@@ -35,6 +36,7 @@ def run(
         Interrupted: asked to stop between two steps.
     """
     began = ports.clock.monotonic()
+    _keep_reserve(ports)
     wanted = set(only)
     chosen = [spec for spec in specs if not wanted or spec.name in wanted]
     contexts = [Context(ports=ports, settings=settings, spec=spec, actor=actor) for spec in chosen]
@@ -58,6 +60,16 @@ def run(
         train = context.app if report.outcome.stops_train and train is None else train
     _publish(ports, reports, world.engine, began, partial=bool(wanted))
     return reports
+
+
+def _keep_reserve(ports: Ports) -> None:
+    """Keep room for our own records; a disk that has none for them is told while there still is some."""
+    root, kept = str(ports.store.root), ports.store.fill_reserve()
+    if not kept.missing:
+        ports.alerts.resolve(HOST, [], reason=StateDiskFull.REASON)
+        return
+    figures = f"for our own records {room.describe(2 * kept.missing, kept.free, root)}"
+    ports.alerts.raise_(StateDiskFull(root=root).alert(ports.clock.now(), [figures]))
 
 
 def _check_all(
