@@ -1,7 +1,9 @@
 """What an app made immutable or append-only is kept, put back, and never in the way. On a real ext4."""
 
 import os
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from reconciler.model.errors import ActError
 from reconciler.node.snapshots.store import FolderSnapshots
 from reconciler.state import inode_flags, removal
+from tests.conftest import missing
 from tests.disks import Disk
 from tests.node.test_snapshots import APP, entries, manifest, nothing, volume
 
@@ -187,3 +190,29 @@ def test_a_restore_that_fails_leaves_the_flags_of_what_stands(data: Path) -> Non
     assert flags(data) == "immutable"
     with pytest.raises(ActError, match="no snapshot"):
         FolderSnapshots(data.parent.parent / "none").restore(APP, [volume(data)], "op")
+
+
+def test_without_the_right_to_change_flags_nothing_waits_either(data: Path) -> None:
+    """As under a unit of before, or where somebody took the capability away."""
+    if shutil.which("setpriv") is None:
+        missing("no setpriv (apt-get install util-linux)")
+    store, before = FolderSnapshots(data.parent.parent / "state"), entries(data)
+    store.root.mkdir()
+    store.create(manifest(), [volume(data)], before_exchange=nothing)
+    script = f"""
+from pathlib import Path
+from reconciler.node.snapshots.store import FolderSnapshots
+from tests.node.test_snapshots import APP, volume
+store, data = FolderSnapshots(Path({str(store.root)!r})), Path({str(data)!r})
+print(*store.restore(APP, [volume(data)], "second"))
+print(*(left.why for left in store.forget_aside(APP, [volume(data)])))
+"""
+    chattr("+i", data / "plain")
+    store.restore(APP, [volume(data)], "first")
+    chattr("+a", data / "folder")
+    drop = ["setpriv", "--bounding-set=-linux_immutable", "--inh-caps=-linux_immutable"]
+    ran = subprocess.run([*drop, sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert entries(data) == before
+    assert "folder/below: Operation not permitted" in ran.stdout and "plain: Operation not permitted" in ran.stdout
+    assert len(list(data.parent.glob(".ci-warm-*"))) == 2
+    assert store.forget_aside(APP, [volume(data)]) == ()
