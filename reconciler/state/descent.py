@@ -8,6 +8,7 @@ whose parent was closed goes by `..`, and must lead to the very folder that the 
 import contextlib
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +96,43 @@ class Descent:
 def _level(fd: int) -> _Level:
     found = os.fstat(fd)
     return _Level(fd=fd, identity=(found.st_dev, found.st_ino))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An entry: the open folder that it lies in, its name there, and what it is."""
+
+    folder: int
+    name: str
+    found: os.stat_result
+
+
+def walk(root: Path) -> Iterator[Place]:
+    """Everything below a folder, parents first; what goes meanwhile is left out.
+
+    Raises:
+        OSError: it cannot be opened; ESTALE, a folder was moved meanwhile.
+    """
+    way = Descent.open(root)
+    waiting = [os.listdir(way.folder)]  # noqa: PTH208 - an open folder
+    try:
+        while True:
+            while not waiting[-1]:
+                waiting.pop()
+                if not waiting:
+                    return
+                way.up()
+            name = waiting[-1].pop()
+            try:
+                found = os.stat(name, dir_fd=way.folder, follow_symlinks=False)
+                yield Place(folder=way.folder, name=name, found=found)
+                if stat.S_ISDIR(found.st_mode):
+                    way.down(name)
+                    waiting.append(os.listdir(way.folder))  # noqa: PTH208 - an open folder
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+    finally:
+        way.close()
 
 
 @contextlib.contextmanager

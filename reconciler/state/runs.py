@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pwd
+import stat
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from reconciler.core.testrun import junit, spec, summary
 from reconciler.model.errors import ActError, LockBusy, StateError
 from reconciler.model.ids import RunName
 from reconciler.model.testrun import Run
-from reconciler.state import files, records, removal
+from reconciler.state import descent, files, records, removal
 from reconciler.state.locks import HeldLock, Locks
 from reconciler.state.records import RecordStore
 
@@ -62,8 +63,9 @@ class RunHandle:
         except KeyError as exc:
             raise ActError(f"runs.user: there is no user {user!r}", permanent=True) from exc
         for folder in (self.checkout, self.artefacts):
-            for path in (folder, *folder.rglob("*")):
-                os.chown(path, found.pw_uid, found.pw_gid, follow_symlinks=False)
+            os.chown(folder, found.pw_uid, found.pw_gid, follow_symlinks=False)
+            for place in descent.walk(folder):
+                os.chown(place.name, found.pw_uid, found.pw_gid, dir_fd=place.folder, follow_symlinks=False)
         if not credentials:
             return ""
         own = self.checkout / ".ci-warm-credentials.json"
@@ -81,17 +83,30 @@ class RunHandle:
 
         Links stay as they are: they may point anywhere.
         """
-        for path in (self.artefacts, *self.artefacts.rglob("*")):
-            if path.is_symlink() or not (path.is_dir() or path.is_file()):
-                continue
-            if self._gid is not None:
-                os.chown(path, -1, self._gid, follow_symlinks=False)
-            path.chmod(files.PUBLIC_DIR if path.is_dir() else files.PUBLIC_FILE)
+        parent = os.open(self.folder, descent.FOLDER)
+        try:
+            self._publish(parent, self.artefacts.name, self.artefacts.lstat())
+        finally:
+            os.close(parent)
+        for place in descent.walk(self.artefacts):
+            self._publish(place.folder, place.name, place.found)
 
-    def clear(self) -> None:
-        """Remove what is private."""
-        removal.remove_tree(self.work)
-        removal.remove_tree(self.checkout)
+    def _publish(self, folder: int, name: str, found: os.stat_result) -> None:
+        is_folder = stat.S_ISDIR(found.st_mode)
+        if not is_folder and not stat.S_ISREG(found.st_mode):
+            return
+        fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            if self._gid is not None:
+                os.chown(f"/proc/self/fd/{fd}", -1, self._gid)
+            Path(f"/proc/self/fd/{fd}").chmod(files.PUBLIC_DIR if is_folder else files.PUBLIC_FILE)
+        finally:
+            os.close(fd)
+
+    def clear(self) -> tuple[str, ...]:
+        """Remove what is private; what cannot be removed, in words."""
+        tried = (removal.try_to_remove(self.work), removal.try_to_remove(self.checkout))
+        return tuple(problem for problem in tried if problem is not None)
 
     def close(self) -> None:
         """Let go of the lock."""

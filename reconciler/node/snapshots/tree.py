@@ -13,7 +13,7 @@ from pathlib import Path
 
 from reconciler.model.base import Json
 from reconciler.model.errors import ActError
-from reconciler.state import inode_flags
+from reconciler.state import descent, inode_flags
 from reconciler.state.descent import Descent
 
 FILE, FOLDER, LINK, HARD, CHAR, BLOCKDEV, FIFO, SOCKET = (
@@ -208,37 +208,14 @@ def _xattrs(place: str) -> dict[str, str]:
 def used_bytes(root: Path) -> int:
     """Bytes the tree occupies on disk; of a live tree an estimate, as files come and go meanwhile."""
     total, counted = 0, set[tuple[int, int]]()
-    way = Descent.open(root)
-    try:
-        waiting = [_names(way.folder)]
-        while True:
-            while not waiting[-1]:
-                waiting.pop()
-                if not waiting:
-                    return total
-                way.up()
-            found = _measure(way, waiting)
-            identity = (found.st_dev, found.st_ino) if found is not None else (0, 0)
-            if found is None or identity in counted:
+    for place in descent.walk(root):
+        found = place.found
+        if found.st_nlink > 1 and not stat.S_ISDIR(found.st_mode):
+            if (found.st_dev, found.st_ino) in counted:
                 continue
-            if found.st_nlink > 1 and not stat.S_ISDIR(found.st_mode):
-                counted.add(identity)
-            total += found.st_blocks * 512
-    finally:
-        way.close()
-
-
-def _measure(way: Descent, waiting: list[list[str]]) -> os.stat_result | None:
-    """The next entry, and into it if it is a folder; None: it went meanwhile."""
-    name = waiting[-1].pop()
-    try:
-        found = os.stat(name, dir_fd=way.folder, follow_symlinks=False)
-        if stat.S_ISDIR(found.st_mode):
-            way.down(name)
-            waiting.append(_names(way.folder))
-        return found
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+            counted.add((found.st_dev, found.st_ino))
+        total += found.st_blocks * 512
+    return total
 
 
 def printable(path: str) -> str:
