@@ -1,6 +1,7 @@
 """A failed release that filled the disk is rolled back, and people hear what was given up for that. On a real ext4."""
 
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from reconciler.model.action import Outcome
 from reconciler.model.journal import Step
 from tests.disks import Disk, fill
 from tests.engine.live.scenes import crash_at
-from tests.fakes.world import Behaviour, Host
+from tests.fakes.world import Behaviour, Crash, Host
 
 V1, V2, V3 = "1.0.0+5.0.0", "1.0.1+5.0.1", "1.0.2+5.0.2"
 
@@ -131,16 +132,34 @@ def test_where_giving_up_would_not_help_the_app_stays_down_and_the_alert_has_the
     assert (data(host) / "precious").stat().st_size == 6 << 20
 
 
-@pytest.mark.parametrize("point", ["restore:gives-up", "restore:given-up", "restore:staged", "restore:exchanged"])
-def test_what_was_given_up_is_told_whatever_dies_in_it(apart: Callable[..., Host], point: str) -> None:
-    host = apart()
-    host.release(V2, Behaviour(schema=2, fails="after"))
-    fills(host, "deploy")
-    crash_at(host, point)
-    assert host.result() == f"rolled-back:{V2}->{V1}"
-    [alert] = host.alerts()
-    assert any("given up" in text for text in alert.evidence)
-    assert host.engine.schema() == "1" and (data(host) / "precious").stat().st_size == 6 << 20
+def test_what_was_given_up_is_told_wherever_the_way_back_dies(tmp_path: Path, disk: Disk) -> None:
+    """Every point of the way back, each on a disk that the release has filled anew."""
+    volumes = disk("24m")
+
+    def failing(name: str) -> Host:
+        root = tmp_path / name
+        root.mkdir()
+        (root / "volumes").symlink_to(volumes)
+        subprocess.run(["rm", "-rf", *volumes.glob("notes*")], check=True)
+        host = deployed(root)
+        host.release(V2, Behaviour(schema=2, fails="after"))
+        fills(host, "deploy")
+        return host
+
+    plain = failing("plain")
+    plain.result()
+    first = plain.points.index("back-undeploy:before")
+    assert "restore:given-up" in plain.points[first:]
+    for point in range(first + 1, len(plain.points) + 1):
+        host = failing(f"at-{point}")
+        with pytest.raises(Crash):
+            host.reconcile(crash_at=point)
+        host.until_quiet()
+        where = f"died at {plain.points[point - 1]}"
+        [alert] = host.alerts()
+        assert alert.reason == "rollback" and any("given up" in text for text in alert.evidence), where
+        assert host.engine.schema() == "1" and host.engine.violations == [], where
+        assert (data(host) / "precious").stat().st_size == 6 << 20, where
 
 
 @pytest.mark.parametrize("after", ["deploy", "undeploy"])
