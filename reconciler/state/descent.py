@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MOST_OPEN = 32
@@ -98,8 +99,7 @@ def _level(fd: int) -> _Level:
     return _Level(fd=fd, identity=(found.st_dev, found.st_ino))
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """An entry: the open folder that it lies in, its name there, and what it is."""
 
     folder: int

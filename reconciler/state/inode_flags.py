@@ -3,16 +3,17 @@
 `immutable` and `append` make an inode refuse even root. Only plain files and folders have flags that can be changed.
 """
 
-import array
 import errno
 import fcntl
 import os
 import struct
+import sys
 from pathlib import Path
 
 _SIZE = struct.calcsize("l") << 16
 _GET, _SET = 0x80006601 | _SIZE, 0x40006602 | _SIZE
 """FS_IOC_GETFLAGS and FS_IOC_SETFLAGS: they are declared for a long, and work on an int."""
+_INT = bytes(8)
 IMMUTABLE, APPEND, NOCOW = 0x10, 0x20, 0x800000
 FORBIDDING = IMMUTABLE | APPEND
 NAMES = {
@@ -42,14 +43,12 @@ def read(fd: int) -> int:
 
 
 def _read_all(fd: int) -> int:
-    value = array.array("I", [0, 0])
     try:
-        fcntl.ioctl(fd, _GET, value)
+        return int.from_bytes(fcntl.ioctl(fd, _GET, _INT)[:4], sys.byteorder)
     except OSError as exc:
         if exc.errno in (*_UNKNOWN_HERE, errno.EPERM):
             return 0
         raise
-    return value[0]
 
 
 def read_at(folder: int, name: str) -> int:
@@ -85,7 +84,7 @@ def write(fd: int, flags: int) -> str:
     wanted = (before & ~KEPT) | flags
     for attempt in (wanted, wanted & ~FORBIDDING):  # these two need a capability of their own
         try:
-            fcntl.ioctl(fd, _SET, array.array("I", [attempt, 0]))
+            fcntl.ioctl(fd, _SET, struct.pack("=II", attempt, 0))
             break
         except OSError as exc:
             if exc.errno not in (*_UNKNOWN_HERE, errno.EPERM, errno.EACCES):

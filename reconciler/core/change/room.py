@@ -7,10 +7,15 @@ fit, only one of them can stay, and it is the data of the snapshot.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from reconciler.model.journal import Failure
 from reconciler.model.snapshot import ArchivedVolume
 
 _PER_ENTRY = 2048
 """What an entry costs in the archive beside its data, and on a disk beside what it costs there."""
+
+
+NO_ROOM = "no room to restore"
+"""In the reason of a restore that could not be done for want of room."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +56,11 @@ def judge_return(need: Need, free: int, held: int) -> Fit:
     if need.likely > free:
         return Fit(loss=f"there is no room to keep what was written since ({figures}), so that is given up")
     return Fit()
+
+
+def is_wanted(failure: Failure | None) -> bool:
+    """Say whether a way back only waits for room: it is tried in every pass, and needs nobody's word to go on."""
+    return failure is not None and NO_ROOM in failure.reason
 
 
 def would_help(need: Need, free: int, held: int) -> bool:

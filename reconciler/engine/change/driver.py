@@ -9,7 +9,7 @@ from functools import partial
 from typing import assert_never
 
 from reconciler.core.change import outcome as change_outcome
-from reconciler.core.change import transaction
+from reconciler.core.change import room, transaction
 from reconciler.core.change.transaction import AfterFailure
 from reconciler.core.release.render import LABEL_BUNDLE
 from reconciler.engine.change.steps.commit import commit
@@ -41,10 +41,11 @@ def resume(context: Context, journal: Journal) -> Outcome:
     """Go on with what a crash or a stop left behind; after too many tries ask a human."""
     if journal.stalled:
         return _outcome(context, journal, _stalled_result(journal), ok=False)
-    if journal.resumes >= context.settings.limits.resumes:
-        return _stop_trying(context, journal)
-    journal = journal.model_copy(update={"resumes": journal.resumes + 1})
-    _put(context, journal)  # counted before acting, so that a crash loop ends
+    if not room.is_wanted(journal.back_failure):
+        if journal.resumes >= context.settings.limits.resumes:
+            return _stop_trying(context, journal)
+        journal = journal.model_copy(update={"resumes": journal.resumes + 1})
+        _put(context, journal)  # counted before acting, so that a crash loop ends
     step, failure = transaction.resume(journal, candidate_stands=_candidate_stands(context, journal))
     if failure is not None:
         journal = journal.model_copy(update={"failure": failure, "settled_services": {}})

@@ -17,7 +17,7 @@ from pathlib import Path
 from reconciler.model.errors import ActError, StateError
 from reconciler.node.snapshots import content, tree
 from reconciler.node.snapshots.tree import Entry, Visit
-from reconciler.state import files
+from reconciler.state import files, inode_flags
 
 SMALL = 64 << 10
 _FLUSH = 4 << 20
@@ -55,7 +55,7 @@ def write(root: Path, archive: Path, index: Path) -> Written:
     with ThreadPoolExecutor(max_workers=1) as hasher:
         writer = _Writer(archive, index, hasher)
         try:
-            for visit in tree.walk(root, flags=True):
+            for visit in tree.walk(root):
                 writer.add(visit)
             return writer.finish()
         finally:
@@ -85,6 +85,8 @@ class _Writer:
         if entry.type == tree.FILE:
             self._file(visit)
         else:
+            if entry.type == tree.FOLDER:
+                entry.flags = inode_flags.read_at(visit.folder, visit.name)
             self._put(header(entry, 0))
         line = json.dumps(entry.to_json(), separators=(",", ":"))
         self._index.write(line.encode() + b"\n")
@@ -94,6 +96,7 @@ class _Writer:
         entry = visit.entry
         fd = os.open(visit.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=visit.folder)
         try:
+            entry.flags = inode_flags.read(fd)
             if content.is_sparse(visit.found):
                 self._sparse(fd, entry)
             elif entry.size < SMALL:

@@ -126,7 +126,7 @@ class Restoration:
         figures = room.describe(work.need.likely, free, str(work.data))
         if self.give_up is None or not room.would_help(work.need, free, held):
             cure = f"free room there and try again; the data of {self.snapshot} is whole in its snapshot"
-            raise ActError(f"{work.data}: no room to restore: {figures}; {cure}", host_fault=True)
+            raise ActError(f"{work.data}: {room.NO_ROOM}: {figures}; {cure}", host_fault=True)
         self.verify()
         try:
             self.give_up(
@@ -145,7 +145,7 @@ class Restoration:
                 continue
             return
         figures = room.describe(work.need.likely, free_bytes(work.data), str(work.data))
-        raise ActError(f"{work.data}: no room to restore: {figures}; free room there and try again", host_fault=True)
+        raise ActError(f"{work.data}: {room.NO_ROOM}: {figures}; free room there and try again", host_fault=True)
 
     def _list_pieces(self, work: _Work) -> list[Path]:
         """What may go, in order: what is aside already, what the snapshot does not have, the volume's own data."""

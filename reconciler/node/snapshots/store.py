@@ -5,8 +5,7 @@ Order is what keeps data safe: nothing old goes before the new is complete, read
 
 import os
 import secrets
-import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from typing_extensions import override
@@ -16,7 +15,7 @@ from reconciler.model.errors import ActError, StateError
 from reconciler.model.ids import AppName, is_name
 from reconciler.model.observed import VolumeObs
 from reconciler.model.snapshot import ArchivedVolume, SnapshotManifest
-from reconciler.node.snapshots import archive, exchange, tree, unchanged, unpack
+from reconciler.node.snapshots import archive, exchange, seals, tree, unchanged, unpack
 from reconciler.node.snapshots.restoring import Restoration, Source, free_bytes
 from reconciler.ports.effects import no_effect
 from reconciler.ports.node import Leftover, Room, Snapshots
@@ -94,7 +93,7 @@ class FolderSnapshots(Snapshots):
         tar = partial / "volumes" / f"{volume.name}.tar"
         index = partial / "volumes" / f"{volume.name}.entries.jsonl"
         wrote = archive.write(Path(volume.path), tar, index)
-        seals, wrong = _read_back(tar, index)
+        sealed, wrong = seals.read_back(tar, index)
         if wrong:
             raise ActError(f"snapshot of {volume.name} does not read back: {wrong[0]}", host_fault=True)
         return ArchivedVolume(
@@ -102,9 +101,9 @@ class FolderSnapshots(Snapshots):
             driver=volume.driver,
             archive=f"volumes/{tar.name}",
             archive_bytes=wrote.archive_bytes,
-            sha256=seals[0],
+            sha256=sealed[0],
             index=f"volumes/{index.name}",
-            index_sha256=seals[1],
+            index_sha256=sealed[1],
             entries=wrote.entries,
             data_bytes=wrote.data_bytes,
             empty=wrote.entries == 1,
@@ -120,12 +119,12 @@ class FolderSnapshots(Snapshots):
         for volume in manifest.volumes:
             tar, index = self._parts(app, volume)
             try:
-                seals, wrong = _read_back(tar, index)
+                sealed, wrong = seals.read_back(tar, index)
             except (OSError, StateError) as exc:
                 problems.append(f"{volume.volume}: {exc}")
                 continue
             problems += wrong
-            if seals != (volume.sha256, volume.index_sha256):
+            if sealed != (volume.sha256, volume.index_sha256):
                 problems.append(f"{volume.volume}: archive or entries do not match their sha256 in the manifest")
         return tuple(problems)
 
@@ -286,26 +285,3 @@ def _kept(data: Path, snapshot: str, archived: ArchivedVolume, index: Path) -> u
     except (OSError, ActError):
         return None  # whatever an app left in there, it is replaced whole
     return unpack.Kept(live=data, paths=paths)
-
-
-def _read_back(tar: Path, index: Path) -> tuple[tuple[str, str], list[str]]:
-    """((archive sha256, index sha256), problems); the archive's digest is taken in a second thread."""
-    result: list[str] = []
-    thread = threading.Thread(target=lambda: result.append(archive.file_digest(tar)))
-    thread.start()
-    try:
-        wrong = _first(archive.check_bodies(tar, index, None))
-    finally:
-        thread.join()
-    if not result:
-        raise OSError(f"{tar} cannot be read back")
-    return (result[0], archive.file_digest(index)), wrong
-
-
-def _first(problems: Iterable[str], limit: int = 10) -> list[str]:
-    found = []
-    for problem in problems:
-        found.append(problem)
-        if len(found) == limit:
-            break
-    return found

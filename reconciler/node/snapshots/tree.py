@@ -13,7 +13,7 @@ from pathlib import Path
 
 from reconciler.model.base import Json
 from reconciler.model.errors import ActError
-from reconciler.state import descent, inode_flags
+from reconciler.state import descent
 from reconciler.state.descent import Descent
 
 FILE, FOLDER, LINK, HARD, CHAR, BLOCKDEV, FIFO, SOCKET = (
@@ -120,15 +120,15 @@ class Visit:
     found: os.stat_result
 
 
-def walk(root: Path, *, flags: bool = False) -> Generator[Visit, None, None]:
-    """Every entry below and including `root`, parents first, names in byte order. `flags`: read inode flags, too.
+def walk(root: Path) -> Generator[Visit, None, None]:
+    """Every entry below and including `root`, parents first, names in byte order. Inode flags are not read.
 
     Raises:
         ActError: something vanished or was moved meanwhile, so somebody still writes.
     """
     way = Descent.open(root)
     try:
-        yield from _visit_all(way, flags=flags)
+        yield from _visit_all(way)
     except FileNotFoundError as exc:
         raise ActError(f"{exc.filename} vanished while it was read: {_WRITES}") from exc
     except OSError as exc:
@@ -139,7 +139,7 @@ def walk(root: Path, *, flags: bool = False) -> Generator[Visit, None, None]:
         way.close()
 
 
-def _visit_all(way: Descent, *, flags: bool) -> Generator[Visit, None, None]:
+def _visit_all(way: Descent) -> Generator[Visit, None, None]:
     links: dict[tuple[int, int], str] = {}
     path, waiting = ".", [["."]]
     while waiting:
@@ -152,8 +152,6 @@ def _visit_all(way: Descent, *, flags: bool) -> Generator[Visit, None, None]:
         name = waiting[-1].pop()
         inner = name if path == "." else f"{path}/{name}"
         visit = _visit(way.folder, name, inner, links)
-        if flags and visit.entry.type in (FILE, FOLDER):
-            visit.entry.flags = inode_flags.read_at(way.folder, name)
         yield visit
         if visit.entry.type == FOLDER:
             if inner != ".":

@@ -4,6 +4,7 @@ import pytest
 
 from reconciler.core.change import room
 from reconciler.core.change.room import Fit, Need
+from reconciler.model.journal import Failure, Step
 from reconciler.model.snapshot import ArchivedVolume
 
 MIB = 1 << 20
@@ -66,3 +67,15 @@ def test_whether_data_can_come_back(free: int, held: int, *, fits: bool, loses: 
 @pytest.mark.parametrize(("size", "text"), [(0, "0.0"), (100_000, "0.1"), (9 * MIB, "9.0"), (1 << 40, "1048576")])
 def test_sizes_read_well(size: int, text: str) -> None:
     assert room.as_mib(size) == text
+
+
+@pytest.mark.parametrize(
+    ("failure", "waits"),
+    [
+        pytest.param(None, False, id="nothing failed"),
+        pytest.param(Failure(step=Step.BACK_RESTORE, reason="/v/_data: no room to restore: ..."), True, id="no room"),
+        pytest.param(Failure(step=Step.BACK_RESTORE, reason="a container holds them"), False, id="another cause"),
+    ],
+)
+def test_a_way_back_that_waits_for_room_is_no_crash_loop(failure: Failure | None, *, waits: bool) -> None:
+    assert room.is_wanted(failure) is waits

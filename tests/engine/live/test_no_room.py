@@ -127,6 +127,9 @@ def test_where_giving_up_would_not_help_the_app_stays_down_and_the_alert_has_the
     [alert] = host.alerts()
     [told] = [text for text in alert.evidence if "no room to restore" in text]
     assert "MiB are needed" in told and "MiB free" in told and "free room there" in told
+    for _ in range(8):
+        assert host.result() == f"rollback-failed:{V2}->{V1}", "waiting for room is no crash loop"
+    assert [alert.reason for alert in host.alerts()] == ["rollback-failed"]
     (stranger / "filled").unlink()
     assert host.result() == f"rolled-back:{V2}->{V1}"
     assert (data(host) / "precious").stat().st_size == 6 << 20
