@@ -36,7 +36,7 @@ def try_to_remove(path: Path) -> str | None:
     except OSError as exc:
         return f"{path.parent}: {exc.strerror}"
     try:
-        work = _Removal(walk=walk, device=os.fstat(walk.folder).st_dev)
+        work = _Removal(walk=walk, mount=_mount_of(walk.folder))
         work.run(path.name)
         return work.describe(path.parent)
     except OSError as exc:
@@ -52,7 +52,7 @@ def free_tree(path: Path) -> None:
     except OSError:
         return
     try:
-        work = _Removal(walk=walk, device=os.fstat(walk.folder).st_dev, only_free=True)
+        work = _Removal(walk=walk, mount=_mount_of(walk.folder), only_free=True)
         work.run(path.name)
     except OSError:
         return
@@ -65,7 +65,7 @@ class _Removal:
     """One tree on its way out. `only_free`: flags go, nothing else does."""
 
     walk: Descent
-    device: int
+    mount: int
     only_free: bool = False
     problems: list[str] = field(default_factory=list)
     left: int = 0
@@ -90,8 +90,6 @@ class _Removal:
             found = os.stat(name, dir_fd=self.walk.folder, follow_symlinks=False)
             if not stat.S_ISDIR(found.st_mode):
                 self._drop_file(name, found)
-            elif found.st_dev != self.device:
-                self._note(name, "is another file system, mounted here")
             else:
                 self._enter(name, found)
         except FileNotFoundError:
@@ -105,6 +103,10 @@ class _Removal:
         except PermissionError:  # without any right on it not even its owner can open it; root always can
             os.chmod(name, 0o700, dir_fd=self.walk.folder)
             self.walk.down(name)
+        if _mount_of(self.walk.folder) != self.mount:
+            self.walk.up()
+            self._note(name, "something is mounted here")
+            return
         self._path.append(name)
         self._names.append([])  # whatever happens from here on, the way back up is taken
         try:
@@ -148,6 +150,20 @@ class _Removal:
         more = f" and {self.left - len(self.problems)} more" if self.left > len(self.problems) else ""
         text = "; ".join(_shorten(problem) for problem in self.problems)
         return f"{parent}: {text}{more}".encode("utf-8", "backslashreplace").decode()
+
+
+def _mount_of(fd: int) -> int:
+    """Which mount an open folder lies in. Without /proc its device must do.
+
+    The device alone would not: what is bound from the same disk has the same one, a subvolume another one.
+    """
+    try:
+        for line in Path(f"/proc/self/fdinfo/{fd}").read_text().splitlines():
+            if line.startswith("mnt_id:"):
+                return int(line.split()[1])
+    except OSError:
+        pass
+    return os.fstat(fd).st_dev
 
 
 def _shorten(text: str) -> str:

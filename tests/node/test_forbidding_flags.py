@@ -111,13 +111,17 @@ def test_flags_that_a_file_system_does_not_take_are_told_and_no_obstacle(data: P
         subprocess.run(["umount", elsewhere], check=True)
 
 
-def test_what_cannot_be_removed_at_all_is_named_and_stops_nothing(data: Path) -> None:
+@pytest.mark.parametrize("kind", ["tmpfs", "bind"])
+def test_what_cannot_be_removed_at_all_is_named_and_stops_nothing(data: Path, kind: str) -> None:
     """Somebody mounted something inside the failed data: not even root can remove that, and must not empty it."""
     store, before = FolderSnapshots(data.parent.parent / "state"), entries(data)
     store.root.mkdir()
     store.create(manifest(), [volume(data)], before_exchange=nothing)
     (data / "mounted").mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", data / "mounted"], check=True)
+    stranger = data.parent.parent / "stranger"
+    stranger.mkdir()
+    how = {"tmpfs": ["-t", "tmpfs", "tmpfs"], "bind": ["--bind", str(stranger)]}[kind]
+    subprocess.run(["mount", *how, data / "mounted"], check=True)
     (data / "mounted" / "precious").write_text("a stranger's")
     try:
         for operation in ("first", "second"):
