@@ -12,6 +12,7 @@ import pytest
 from reconciler.adapters.swarm.engine import SwarmEngine
 from reconciler.demo import recipes
 from tests.lab import V1, V2, V3, Lab, lab
+from tests.node.test_deep_trees import descend
 
 pytestmark = [pytest.mark.swarm, pytest.mark.usefixtures("swarm")]
 
@@ -66,6 +67,31 @@ def test_the_marquee_data_and_version_come_back_together(host: Lab) -> None:
     assert fingerprint(host) == still
     assert len(host.alerts()) == 1
     assert host.history() == [f"deployed:{V1}", f"rolled-back:{V2}->{V1}"]
+    host.check()
+
+
+def test_data_that_forbids_its_removal_or_is_nested_without_end_stops_no_rollback(host: Lab, as_root: None) -> None:
+    """A release leaves it, twice; and a good one after that finds nothing in its way."""
+    before = host.digest()
+
+    def leave(name: str) -> None:
+        if name == "back-undeploy:before":
+            data = host.data()
+            (data / "deep").mkdir()
+            descend(data / "deep", 1_500, "n" * 20, lambda _fd, _level: None)
+            (data / "kept.db").write_text("x")
+            subprocess.run(["chattr", "+i", data / "kept.db", data / "deep"], check=True)
+            subprocess.run(["chattr", "+a", data], check=True)
+
+    for tag in (V2, V3):
+        host.release(tag, SCHEMA="2", FAIL="after")
+        assert host.reconcile(leave) == f"rolled-back:{tag}->{V1}"
+        assert host.digest() == before
+        assert host.answer() == "5.0.0"
+    host.release("1.0.3+5.0.3", SCHEMA="2")
+    assert host.reconcile() == f"upgraded:{V1}->1.0.3+5.0.3"
+    assert [path.name for path in host.data().parent.iterdir()] == ["_data"]
+    assert host.alerts() == []
     host.check()
 
 
