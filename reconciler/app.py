@@ -21,7 +21,7 @@ from reconciler.ports.effects import no_effect
 from reconciler.ports.engine import Engine
 from reconciler.ports.node import Containers
 from reconciler.ports.registry import Registry
-from reconciler.state import files, specs
+from reconciler.state import files, reserve, specs
 from reconciler.state.alerts import AlertStore
 from reconciler.state.canonicals import CanonicalStore
 from reconciler.state.disturbances import DisturbanceFile
@@ -164,6 +164,7 @@ def prepare_state(state: Path, gid: int | None) -> None:
     for name in ("recipes", "locks", "work"):
         files.make_folder(state / name)
     files.make_folder(state / "alerts", files.PUBLIC_DIR, gid)
+    reserve.fill(state)
 
 
 def engine_of(settings: Settings, state: Path) -> tuple[Engine, Containers, Registry]:

@@ -217,7 +217,7 @@ def _sha256(path: Path) -> str:
 
 def _leftovers(folder: Path, journal: dict[str, Any] | None) -> Iterator[Finding]:
     for path in folder.iterdir():
-        if path.name == ".snapshot.partial" and journal is None:
+        if path.name.startswith((".snapshot.partial", ".drill.")) and journal is None:
             yield Finding(invariant="I20", path=str(path), message="is left over", severity="note")
         if path.name.endswith(".tmp"):
             yield Finding(invariant="I20", path=str(path), message="is left over from a crash", severity="note")

@@ -19,7 +19,7 @@ class ArchivedVolume(Record):
     index: str
     index_sha256: str
     entries: int
-    data_bytes: int
+    data_bytes: int = Field(description="bytes that the files store; holes count nothing")
     empty: bool
     sockets: tuple[str, ...] = Field((), description="paths of sockets: listed, not archived")
 

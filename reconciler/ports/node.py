@@ -21,6 +21,14 @@ class Room:
     same_filesystem: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class Leftover:
+    """Something of ours that cannot be removed; it is in nobody's way but takes room. `why`: names what keeps it."""
+
+    path: str
+    why: str
+
+
 class Snapshots(Protocol):
     """Volume data, archived and put back. One snapshot per app."""
 
@@ -41,14 +49,31 @@ class Snapshots(Protocol):
     def drill(self, app: AppName) -> tuple[str, ...]:
         """Restore it into a scratch folder, compare, and throw that away; the problems found, none = it restores."""
 
-    def restore(self, app: AppName, volumes: Sequence[VolumeObs], op_id: str) -> None:
-        """Stage beside, verify, exchange atomically; the data replaced is kept aside. Idempotent per `op_id`."""
+    def restore(
+        self,
+        app: AppName,
+        volumes: Sequence[VolumeObs],
+        op_id: str,
+        *,
+        give_up: Callable[[str], None] | None = None,
+    ) -> tuple[str, ...]:
+        """Stage beside, verify, exchange atomically; the data replaced is kept aside. Idempotent per `op_id`.
 
-    def set_aside(self, volumes: Sequence[VolumeObs], op_id: str) -> None:
-        """Empty volumes that the snapshot does not have; their data is kept aside. Idempotent per `op_id`."""
+        Volumes that the snapshot does not have are emptied. Gives what could not be put back, in words.
 
-    def forget_aside(self, volumes: Sequence[VolumeObs]) -> None:
-        """Delete data kept aside."""
+        `give_up`: where there is no room to keep the data that is replaced, it goes, once the snapshot was read back
+        and this was told so; what it says must be durable when it returns. The caller has it on record that the restore
+        is not finished. None: then nothing goes, and ActError says how much room is needed.
+        """
+
+    def forget_aside(self, app: AppName, volumes: Sequence[VolumeObs]) -> tuple[Leftover, ...]:
+        """Delete data kept aside, and what earlier tries left; gives what cannot be removed."""
+
+    def retry_removals(self, app: AppName, volumes: Sequence[VolumeObs]) -> tuple[Leftover, ...]:
+        """The same, but data kept aside stays."""
+
+    def standing(self, paths: Sequence[str]) -> tuple[str, ...]:
+        """Those of these leftovers that are still there."""
 
     def remember(self, app: AppName, volumes: Sequence[VolumeObs]) -> None:
         """The volumes equal the snapshot now, and no container writes to them: what changes from now on can be told."""

@@ -9,18 +9,19 @@ import ctypes
 import errno
 import grp
 import os
-import secrets
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.model.errors import StateError
+from reconciler.state import reserve
 
 PRIVATE_FILE, PRIVATE_DIR = 0o600, 0o700
 PUBLIC_FILE, PUBLIC_DIR = 0o640, 0o750
 ROOT_DIR = 0o751
 """The state root: others may pass through it, to what is published; what is in it has modes of its own."""
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Errors of a disk without room."""
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -45,25 +46,21 @@ def sync_folder(folder: Path) -> None:
 def write_atomic(path: Path, data: bytes, mode: int = PRIVATE_FILE, gid: int | None = None) -> None:
     """Replace `path` with `data` in one rename; on any error the old content stays and no temp file is left.
 
+    On a full disk the reserve of the state root is used (`state.reserve`).
+
     Raises:
-        OSError: no room, no permission, I/O error.
+        OSError: no room, no permission, I/O error; it names the path.
     """
     # In the same folder, because a rename is atomic only within one file system. The process id keeps two
     # writers of one record apart; a leading dot hides a leftover from every glob for records.
     temp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    # Made with 0600 and widened below: there is no moment at which others could open what is not published
-    # yet.
-    fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         try:
-            write_all(fd, data)
-            os.fchmod(fd, mode)
-            if gid is not None:
-                os.fchown(fd, -1, gid)
-            # Before the rename: otherwise a power cut may show the new name with no content.
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+            _write_temp(temp, data, mode, gid)
+        except OSError as exc:
+            if exc.errno not in FULL or not reserve.claim(path.parent, temp):
+                raise OSError(exc.errno, exc.strerror, str(path)) from exc
+            _write_temp(temp, data, mode, gid)
         temp.rename(path)
     # Also for a signal that arrives here as an exception: a temporary file would be left for `doctor` to
     # find.
@@ -72,6 +69,20 @@ def write_atomic(path: Path, data: bytes, mode: int = PRIVATE_FILE, gid: int | N
             temp.unlink()
         raise
     sync_folder(path.parent)
+
+
+def _write_temp(temp: Path, data: bytes, mode: int, gid: int | None) -> None:
+    """In place where the file is there: blocks that it has need not be found."""
+    fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        write_all(fd, data)
+        os.ftruncate(fd, len(data))
+        os.fchmod(fd, mode)
+        if gid is not None:
+            os.fchown(fd, -1, gid)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def make_folder(path: Path, mode: int = PRIVATE_DIR, gid: int | None = None) -> Path:
@@ -129,69 +140,6 @@ def check_root(root: Path) -> None:
     # A user who can write here could put links or records in our way, and we act as root.
     if found.st_mode & 0o022:
         raise StateError(str(root), f"state root is writable by others (mode {stat.S_IMODE(found.st_mode):04o})")
-
-
-def remove_tree(path: Path) -> None:
-    """Delete a folder without following links, whatever its modes and however deep it goes; absent is fine."""
-    parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        waiting = [path.name]
-        while waiting:
-            _remove_at(parent, waiting.pop(), _Lift(parent, waiting))
-    finally:
-        os.close(parent)
-
-
-@dataclass
-class _Lift:
-    """Where folders that lie too deep are moved to, so that neither descriptors nor the stack run out."""
-
-    folder: int
-    waiting: list[str]
-
-    def up(self, parent: int, name: str) -> None:
-        """Move it beside the tree; it is removed after it."""
-        moved = f".deep-{secrets.token_hex(8)}"
-        os.rename(name, moved, src_dir_fd=parent, dst_dir_fd=self.folder)
-        self.waiting.append(moved)
-
-
-_DEEPEST = 100
-
-
-def _remove_at(parent: int, name: str, lift: _Lift, depth: int = 0) -> None:
-    try:
-        fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
-    except OSError as exc:
-        # No folder, or a link: O_NOFOLLOW says ELOOP for one. Either way it is an entry to unlink, never a
-        # place to go into.
-        if exc.errno in (errno.ENOTDIR, errno.ELOOP):
-            os.unlink(name, dir_fd=parent)
-            return
-        if exc.errno == errno.ENOENT:
-            return
-        if exc.errno != errno.EACCES:
-            raise
-        # Where we are not root, a mode that the app set may keep even the owner out.
-        os.chmod(name, 0o700, dir_fd=parent)
-        fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
-    try:
-        # Listing needs read, unlinking needs write and search; an app may have taken any of them away.
-        if os.fstat(fd).st_mode & 0o700 != 0o700:
-            os.fchmod(fd, 0o700)
-        with os.scandir(fd) as found:
-            # The whole listing first: removing entries while the kernel still lists them may skip some.
-            names = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
-        for child, is_folder in names:
-            if is_folder and depth >= _DEEPEST:
-                lift.up(fd, child)
-            elif is_folder:
-                _remove_at(fd, child, lift, depth + 1)
-            else:
-                os.unlink(child, dir_fd=fd)
-    finally:
-        os.close(fd)
-    os.rmdir(name, dir_fd=parent)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reconciler.model.history import HistoryLine
-from reconciler.state import files, records
+from reconciler.state import files, records, reserve
 
 _TAIL = 1 << 20
 
@@ -42,13 +42,24 @@ class HistoryFile:
             # A crash between this line and the closing of the journal brings the same operation here again
             # (I7).
             if not self._has(fd, line.op_id):
-                text = line.model_dump_json(by_alias=True).encode() + b"\n"
-                files.write_all(fd, text)
+                self._write(fd, line.model_dump_json(by_alias=True).encode() + b"\n")
             os.fsync(fd)
         finally:
             os.close(fd)
         if created:
             files.sync_folder(self.path.parent)
+
+    def _write(self, fd: int, text: bytes) -> None:
+        """All of it or nothing; on a full disk into room that was kept for that."""
+        size = os.fstat(fd).st_size
+        while True:
+            try:
+                files.write_all(fd, text)
+                return
+            except OSError as exc:
+                os.ftruncate(fd, size)
+                if exc.errno not in files.FULL or not reserve.release(self.path.parent):
+                    raise OSError(exc.errno, exc.strerror, str(self.path)) from exc
 
     def _repair(self, fd: int) -> None:
         size = os.fstat(fd).st_size

@@ -21,7 +21,7 @@ from reconciler.model.memory import Memory
 from reconciler.model.published import StatusReport
 from reconciler.model.release import Bundle, KnownGood
 from reconciler.model.snapshot import DrillRecord
-from reconciler.state import files
+from reconciler.state import files, reserve
 
 R = TypeVar("R", bound=Record)
 MAX_BYTES = 64 << 20
@@ -228,6 +228,10 @@ class RecordStore:
             return read(self.root / "status.json", StatusReport)
         except StateError:
             return None
+
+    def fill_reserve(self) -> reserve.Reserve:
+        """Keep room for records on a disk that gets full."""
+        return reserve.fill(self.root)
 
     def _own_folder(self, app: AppName) -> Path:
         return files.make_folder(self.folder(app))

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import pwd
-import shutil
+import stat
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from reconciler.core.testrun import junit, spec, summary
 from reconciler.model.errors import ActError, LockBusy, StateError
 from reconciler.model.ids import RunName
 from reconciler.model.testrun import Run
-from reconciler.state import files, records
+from reconciler.state import descent, files, records, removal
 from reconciler.state.locks import HeldLock, Locks
 from reconciler.state.records import RecordStore
 
@@ -63,8 +63,9 @@ class RunHandle:
         except KeyError as exc:
             raise ActError(f"runs.user: there is no user {user!r}", permanent=True) from exc
         for folder in (self.checkout, self.artefacts):
-            for path in (folder, *folder.rglob("*")):
-                os.chown(path, found.pw_uid, found.pw_gid, follow_symlinks=False)
+            os.chown(folder, found.pw_uid, found.pw_gid, follow_symlinks=False)
+            for place in descent.walk(folder):
+                os.chown(place.name, found.pw_uid, found.pw_gid, dir_fd=place.folder, follow_symlinks=False)
         if not credentials:
             return ""
         # A copy in the checkout, because the store's folder is root's alone and the checks' user cannot pass
@@ -84,19 +85,30 @@ class RunHandle:
 
         Links stay as they are: they may point anywhere.
         """
-        for path in (self.artefacts, *self.artefacts.rglob("*")):
-            # Checks are foreign code: a link in the artefacts may point at /etc/shadow, and chmod would
-            # follow it.
-            if path.is_symlink() or not (path.is_dir() or path.is_file()):
-                continue
-            if self._gid is not None:
-                os.chown(path, -1, self._gid, follow_symlinks=False)
-            path.chmod(files.PUBLIC_DIR if path.is_dir() else files.PUBLIC_FILE)
+        parent = os.open(self.folder, descent.FOLDER)
+        try:
+            self._publish(parent, self.artefacts.name, self.artefacts.lstat())
+        finally:
+            os.close(parent)
+        for place in descent.walk(self.artefacts):
+            self._publish(place.folder, place.name, place.found)
 
-    def clear(self) -> None:
-        """Remove what is private."""
-        files.remove_tree(self.work)
-        files.remove_tree(self.checkout)
+    def _publish(self, folder: int, name: str, found: os.stat_result) -> None:
+        is_folder = stat.S_ISDIR(found.st_mode)
+        if not is_folder and not stat.S_ISREG(found.st_mode):
+            return
+        fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            if self._gid is not None:
+                os.chown(f"/proc/self/fd/{fd}", -1, self._gid)
+            Path(f"/proc/self/fd/{fd}").chmod(files.PUBLIC_DIR if is_folder else files.PUBLIC_FILE)
+        finally:
+            os.close(fd)
+
+    def clear(self) -> tuple[str, ...]:
+        """Remove what is private; what cannot be removed, in words."""
+        tried = (removal.try_to_remove(self.work), removal.try_to_remove(self.checkout))
+        return tuple(problem for problem in tried if problem is not None)
 
     def close(self) -> None:
         """Let go of the lock."""
@@ -174,9 +186,7 @@ class RunStore:
             if spec.is_run(path.name) and not (path / "run.json").exists():
                 self._drop_stillborn(path)
         for run in [run for run in self.reports() if run.torn_down][keep:]:
-            # The report goes before its lock: while a report stands, its lock must be the only one of that
-            # name.
-            shutil.rmtree(self.folder / run.run, ignore_errors=True)
+            removal.try_to_remove(self.folder / run.run)
             with contextlib.suppress(OSError):
                 (self.folder / ".locks" / f"{run.run}.lock").unlink()
 
@@ -185,7 +195,7 @@ class RunStore:
         with contextlib.suppress(LockBusy, OSError):
             held = self._locks.acquire(RunName(path.name), "ci-warm runs reap")
             if not (path / "run.json").exists():
-                shutil.rmtree(path, ignore_errors=True)
+                removal.try_to_remove(path)
                 self._locks.path(RunName(path.name)).unlink(missing_ok=True)
             held.release()
 

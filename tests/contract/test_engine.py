@@ -1,5 +1,6 @@
 """One suite for both engines: what `ports.Engine` promises."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -245,6 +246,25 @@ def test_purging_leaves_nothing_of_the_stack_and_everything_of_others(host: Engi
         assert set(engine.observe_volumes([f"{other}_data"])) == {f"{other}_data"}
     finally:
         engine.remove_volumes(other, [f"{other}_data"])
+
+
+def test_volumes_that_forbid_their_removal_are_removed_all_the_same(host: EngineHost, as_root: None) -> None:
+    """An app may set inode flags; a run's stack must go whole, a canonical's volumes must be made anew."""
+    engine = host.program.build().ports.engine
+    mine = StackName(f"flags-{host.mark}")
+    for name in (f"{mine}_one", f"{mine}_two"):
+        data = Path(engine.create_volume(mine, name).path)
+        aside = data.with_name(".ci-warm-aside-op")
+        for folder in (data / "folder", aside):
+            folder.mkdir()
+            (folder / "file").write_text("x")
+        subprocess.run(["chattr", "+i", data / "folder" / "file", data / "folder"], check=True)
+        subprocess.run(["chattr", "+a", aside / "file", aside, data], check=True)
+    engine.remove_volumes(mine, [f"{mine}_one"])
+    assert set(engine.observe_volumes([f"{mine}_one", f"{mine}_two"])) == {f"{mine}_two"}
+    until(lambda: engine.purge(mine) == (), what="the stack is purged")
+    assert engine.observe_volumes([f"{mine}_two"]) == {}
+    assert not data.parent.exists()
 
 
 def test_a_command_runs_inside_and_its_end_is_told(host: EngineHost) -> None:

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.disks import disk
 from tests.fakes.world import Host
+
+__all__ = ["disk", "host"]
 
 V1 = "1.0.0+5.0.0"
 

@@ -447,10 +447,17 @@ class GuardedSnapshots(FolderSnapshots):
             self.engine.violations.append("I4: snapshot while a task may write")
         return super().create(manifest, volumes, before_exchange=before_exchange)
 
-    def restore(self, app: AppName, volumes: Sequence[VolumeObs], op_id: str) -> None:
+    def restore(
+        self,
+        app: AppName,
+        volumes: Sequence[VolumeObs],
+        op_id: str,
+        *,
+        give_up: Callable[[str], None] | None = None,
+    ) -> tuple[str, ...]:
         if self.engine.writers():
             self.engine.violations.append("I4: restore while a task may write")
-        super().restore(app, volumes, op_id)
+        return super().restore(app, volumes, op_id, give_up=give_up)
 
 
 class Host:

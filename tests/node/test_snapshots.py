@@ -15,15 +15,15 @@ from reconciler.model.errors import ActError, StateError
 from reconciler.model.ids import AppName
 from reconciler.model.observed import VolumeObs
 from reconciler.model.snapshot import SnapshotManifest
-from reconciler.node.snapshots import archive, tree, unpack
+from reconciler.node.snapshots import archive, content, tree, unpack
 from reconciler.node.snapshots.store import FolderSnapshots
 from tests.builders import NOW
 
 APP = AppName("notes")
 
 
-def volume(path: Path) -> VolumeObs:
-    return VolumeObs(name="data", driver="local", options={}, labels={}, path=str(path))
+def volume(path: Path, name: str = "data") -> VolumeObs:
+    return VolumeObs(name=name, driver="local", options={}, labels={}, path=str(path))
 
 
 def manifest(name: str = "s1") -> SnapshotManifest:
@@ -51,7 +51,7 @@ def entries(root: Path) -> list[tuple[object, ...]]:
     for visit in tree.walk(root):
         if visit.entry.type == tree.FILE:
             fd = os.open(visit.name, os.O_RDONLY, dir_fd=visit.folder)
-            visit.entry.digest = tree.content_digest(fd, visit.entry.size, sparse=False)
+            visit.entry.digest = content.content_digest(fd, visit.entry.size, sparse=False)
             os.close(fd)
         found.append(visit.entry.same())
     return found
@@ -108,7 +108,7 @@ def test_a_round_trip_loses_nothing(data: Path, tmp_path: Path) -> None:
     assert (data / "plain").stat().st_ino == (data / "sub" / "hard").stat().st_ino
     [aside] = data.parent.glob(".ci-warm-aside-*")
     assert (aside / "new").read_text() == "of the failed release"
-    store.forget_aside([volume(data)])
+    store.forget_aside(APP, [volume(data)])
     assert [path.name for path in data.parent.iterdir()] == ["_data"]
 
 

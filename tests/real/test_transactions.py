@@ -12,6 +12,7 @@ import pytest
 from reconciler.adapters.swarm.engine import SwarmEngine
 from reconciler.demo import recipes
 from tests.hosts.engine_host import V1, V2, V3, EngineHost, engine_host
+from tests.node.test_deep_trees import descend
 
 pytestmark = [pytest.mark.swarm, pytest.mark.usefixtures("swarm")]
 
@@ -66,6 +67,33 @@ def test_the_marquee_data_and_version_come_back_together(host: EngineHost) -> No
     assert fingerprint(host) == still
     assert len(host.observed.alerts()) == 1
     assert host.observed.history() == [f"deployed:{V1}", f"rolled-back:{V2}->{V1}"]
+    host.observed.check()
+
+
+def test_data_that_forbids_its_removal_or_is_nested_without_end_stops_no_rollback(
+    host: EngineHost, as_root: None
+) -> None:
+    """A release leaves it, twice; and a good one after that finds nothing in its way."""
+    before = host.observed.digest()
+
+    def leave(name: str) -> None:
+        if name == "back-undeploy:before":
+            data = host.observed.data()
+            (data / "deep").mkdir()
+            descend(data / "deep", 1_500, "n" * 20, lambda _fd, _level: None)
+            (data / "kept.db").write_text("x")
+            subprocess.run(["chattr", "+i", data / "kept.db", data / "deep"], check=True)
+            subprocess.run(["chattr", "+a", data], check=True)
+
+    for tag in (V2, V3):
+        host.release(tag, SCHEMA="2", FAIL="after")
+        assert host.program.reconcile(leave) == f"rolled-back:{tag}->{V1}"
+        assert host.observed.digest() == before
+        assert host.observed.answer() == "5.0.0"
+    host.release("1.0.3+5.0.3", SCHEMA="2")
+    assert host.program.reconcile() == f"upgraded:{V1}->1.0.3+5.0.3"
+    assert sorted(path.name for path in host.observed.data().parent.iterdir()) == [".ci-warm-data.json", "_data"]
+    assert host.observed.alerts() == []
     host.observed.check()
 
 

@@ -32,7 +32,7 @@ def test_folders_that_changed_places_are_not_taken_for_unchanged(small: EngineHo
     (root / "other").rename(root / "green")
     assert not app.snapshots.is_untouched(name, volumes)
     app.snapshots.restore(name, volumes, "swapped")
-    app.snapshots.forget_aside(volumes)
+    app.snapshots.forget_aside(name, volumes)
     assert ((root / "blue" / "x").read_text(), (root / "green" / "x").read_text()) == ("AAAA", "BBBB")
 
 

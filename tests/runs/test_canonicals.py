@@ -334,7 +334,7 @@ def test_a_restore_copies_only_what_changed(small: EngineHost) -> None:
     (root / "new").mkdir()
     assert not app.snapshots.is_untouched(name, volumes)
     app.snapshots.restore(name, volumes, "one")
-    app.snapshots.forget_aside(volumes)
+    app.snapshots.forget_aside(name, volumes)
     assert small.observed.digest() == before and (root / "notes.txt").stat().st_ino == inode
     assert not app.snapshots.is_untouched(name, volumes)  # not marked as untouched yet
     app.snapshots.remember(name, volumes)

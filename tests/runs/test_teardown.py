@@ -17,7 +17,7 @@ from reconciler.model.alert import Alert
 from reconciler.model.ids import StackName
 from reconciler.model.testrun import Run
 from reconciler.model.tests import Stage
-from reconciler.state import files
+from reconciler.state import removal
 from reconciler.state.alerts import AlertStore
 from reconciler.state.runs import RunHandle, RunStore
 from tests.hosts.engine_host import EngineHost
@@ -73,7 +73,7 @@ def test_a_deep_folder_is_removed_and_a_link_is_not_followed(tmp_path: Path) -> 
         here = here / "d"
         here.mkdir()
         (here / "link").symlink_to(keep)
-    files.remove_tree(top)
+    removal.remove_tree(top)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["keep"] and (keep / "file").exists()
 
 

@@ -19,7 +19,7 @@ from reconciler.model.observed import ImageObs, Inventory, StackObs, VolumeObs, 
 from reconciler.model.release import Bundle
 from reconciler.ports.engine import Deployed, Engine, NamedKind
 from reconciler.ports.node import Containers, Executed, Holder
-from reconciler.state import files
+from reconciler.state import files, removal
 
 _POLL_S = 0.01
 _START_S = 10.0
@@ -170,7 +170,7 @@ class EmbeddedEngine(Engine, Containers):
             mounted = self.holders(StackName(""), [name])
             # As the real engine: a volume of others, or one that is in use, is left alone in silence.
             if volume.labels.get(translate.LABEL_STACK) == stack and not mounted:
-                files.remove_tree(self.root / "volumes" / name)
+                removal.remove_tree(self.root / "volumes" / name)
 
     @override
     def purge(self, stack: StackName) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.ids import StackName
 from reconciler.model.observed import StackObs
 from reconciler.ports.node import Holder
-from reconciler.state import files
+from reconciler.state import files, removal
 
 _POLL_S = 0.01
 _START_S = 10.0
@@ -96,7 +96,7 @@ class ServiceFolders:
     def _await_gone(self, folder: Path) -> None:
         grace = read(folder / "service.json").get("grace", 10.0)
         _await(lambda: not is_alive(folder), grace + _START_S, f"service {folder.name} does not stop")
-        files.remove_tree(folder)
+        removal.remove_tree(folder)
 
     def holders(self, stack: StackName, volumes: Sequence[str]) -> tuple[Holder, ...]:
         """A dead supervisor's children are dead too."""

@@ -5,12 +5,15 @@ For test stacks alone; who may be purged is decided by the caller. Everything go
 
 import contextlib
 from collections.abc import Sequence
+from pathlib import Path
 
 from reconciler.adapters.swarm import parse, services
 from reconciler.adapters.swarm.client import SwarmClient
 from reconciler.model.base import Json
 from reconciler.model.errors import ActError
 from reconciler.model.ids import StackName
+from reconciler.model.observed import VolumeObs
+from reconciler.state import removal
 
 _KINDS: tuple[tuple[str, str, str], ...] = (
     ("networks", "remove_network", "network"),
@@ -48,10 +51,21 @@ def left(client: SwarmClient, stack: StackName) -> tuple[str, ...]:
 
 def remove_volumes(client: SwarmClient, stack: StackName, names: Sequence[str]) -> None:
     """Remove those that are the stack's; one that is still mounted is left for the next try."""
-    ours = {raw["Name"] for raw in _volumes(client, stack)}
+    ours = {raw["Name"]: parse.volume(raw, local=client.is_local) for raw in _volumes(client, stack)}
     for name in names:
         if name in ours:
-            _gently(client, f"remove volume {name}", "remove_volume", name)
+            _remove_volume(client, ours[name])
+
+
+def _remove_volume(client: SwarmClient, volume: VolumeObs) -> None:
+    """Docker does not know that an app may forbid it by inode flags, in its data or in what was set aside of it."""
+    what = f"remove volume {volume.name}"
+    try:
+        client.write(what, "remove_volume", volume.name)
+    except ActError as exc:
+        if volume.restorable and "in use" not in str(exc):
+            removal.free_tree(Path(volume.path).parent)
+            _gently(client, what, "remove_volume", volume.name)
 
 
 def _gently(client: SwarmClient, what: str, method: str, *args: object, **kwargs: object) -> None:

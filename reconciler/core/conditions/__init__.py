@@ -19,6 +19,7 @@ from reconciler.core.conditions.host import (
     EngineUnknown,
     ManyRealms,
     SpecWrong,
+    StateDiskFull,
     SweepRed,
     TurnFailed,
 )
@@ -30,6 +31,7 @@ from reconciler.core.conditions.live import (
     PassFailed,
     RecipeUnreadable,
     RecordUnreadable,
+    RemovalFailed,
 )
 from reconciler.core.conditions.testrun import RunLeftovers, RunLost
 
@@ -52,11 +54,13 @@ __all__ = [
     "RecipeUnreadable",
     "RecordUnreadable",
     "ReleaseRolledBack",
+    "RemovalFailed",
     "RestoreFailed",
     "RollbackFailed",
     "RunLeftovers",
     "RunLost",
     "SpecWrong",
+    "StateDiskFull",
     "SweepRed",
     "TurnFailed",
 ]

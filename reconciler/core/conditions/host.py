@@ -117,3 +117,17 @@ class TurnFailed(HostCondition):
     def key(self) -> tuple[str, ...]:
         """One per kind of turn."""
         return (self.turn,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateDiskFull(HostCondition):
+    """The disk of the state root is full: records go into the reserve, and that ends. `root`: where it lies."""
+
+    REASON: ClassVar[str] = "state-disk"
+
+    root: str
+
+    @property
+    def clears_when(self) -> str:
+        """Every pass tries to fill the reserve again."""
+        return f"there is room on the disk of {self.root} again; ci-warm gc removes images that nothing needs"

@@ -149,3 +149,23 @@ class DrillFailed(Condition):
     def key(self) -> tuple[str, ...]:
         """One per snapshot."""
         return (self.snapshot,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemovalFailed(Condition):
+    """Something of ours that nothing needs cannot be removed; it stops nothing, but takes room."""
+
+    REASON: ClassVar[str] = "leftover"
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    path: str
+
+    @property
+    def clears_when(self) -> str:
+        """A human's work, or the next change's."""
+        return f"{self.path} is gone: end what keeps it (a mount, chattr), then rm -rf it"
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """One per path."""
+        return (self.path,)

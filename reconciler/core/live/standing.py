@@ -39,7 +39,8 @@ class PassEnd:
 
     `memory`: as it is now, after acting. `upgrade` None: the gate was not asked; `holds`: what it said,
     also where the app's own state is the result. `in_use`: a canonical whose data may
-    differ from its snapshot. `open`: the app's open alerts.
+    differ from its snapshot. `left`: paths that could not be removed and are still there. `open`: the app's open
+    alerts.
     """
 
     facts: AppFacts
@@ -50,6 +51,7 @@ class PassEnd:
     holds: tuple[Hold, ...] = ()
     drill: DrillRecord | None = None
     in_use: bool = False
+    left: Sequence[str] = ()
     open: Sequence[Alert] = ()
 
     @property
@@ -110,12 +112,21 @@ def still_stands(alert: Alert, end: PassEnd) -> bool:
     """Say whether an open alert, which this pass did not raise again, may still be true."""
     if alert.reason == conditions.DrillFailed.REASON:
         return end.drill is not None and bool(end.drill.problems) and alert.fingerprint == _drill_of(end, end.drill)
+    if alert.reason == conditions.RemovalFailed.REASON:
+        return find_left_path(alert) in end.left
     if end.facts.spec.kind is Kind.CANONICAL:
         told_by_runs = (conditions.PromotionFailed.REASON, conditions.RunLost.REASON)
         return alert.reason in told_by_runs or (alert.reason == conditions.RestoreFailed.REASON and end.in_use)
     if alert.reason.startswith("held-") and alert.to_version is not None:
         return _still_held(alert, alert.to_version, end)
     return _RULES.get(alert.reason, _does_not_answer)(alert, end)
+
+
+def find_left_path(alert: Alert) -> str | None:
+    """The path that an alert says cannot be removed; None: it is about something else."""
+    if alert.reason != conditions.RemovalFailed.REASON:
+        return None
+    return alert.fingerprint.split("|", 2)[-1]
 
 
 def _drill_of(end: PassEnd, drill: DrillRecord) -> str:

@@ -5,10 +5,11 @@ Every decision (what follows, what a failure leads to, where a crash resumes) is
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import assert_never
 
 from reconciler.core.change import outcome as change_outcome
-from reconciler.core.change import transaction
+from reconciler.core.change import room, transaction
 from reconciler.core.change.transaction import AfterFailure
 from reconciler.core.release.render import LABEL_BUNDLE
 from reconciler.engine.change import last_words
@@ -42,11 +43,12 @@ def resume(context: Context, journal: Journal) -> Outcome:
     """Go on with what a crash or a stop left behind; after too many tries ask a human."""
     if journal.stalled:
         return _outcome(context, journal, _stalled_result(journal), ok=False)
-    # A release that brings the whole host down with it would be tried again at every boot otherwise (I11).
-    if journal.resumes >= context.settings.limits.resumes:
-        return _stop_trying(context, journal)
-    journal = journal.model_copy(update={"resumes": journal.resumes + 1})
-    _put(context, journal)  # counted before acting, so that a crash loop ends
+    if not room.is_wanted(journal.back_failure):
+        # A release that brings the whole host down with it would be tried again at every boot otherwise (I11).
+        if journal.resumes >= context.settings.limits.resumes:
+            return _stop_trying(context, journal)
+        journal = journal.model_copy(update={"resumes": journal.resumes + 1})
+        _put(context, journal)  # counted before acting, so that a crash loop ends
     step, failure = transaction.resume(journal, candidate_stands=_candidate_stands(context, journal))
     if failure is not None:
         # What settled was the candidate; recorded with the prior release it would make the next pass see
@@ -81,7 +83,8 @@ def _drive(context: Context, journal: Journal) -> Outcome:
         ports.effect(f"{journal.step}:after")
         # Added up: a step that was interrupted and done again took both times.
         spent = journal.phases.get(journal.step, 0.0) + ports.clock.monotonic() - began
-        journal = journal.model_copy(update={"phases": {**journal.phases, str(journal.step): spent}})
+        phases = {**journal.phases, str(journal.step): spent}
+        journal = _read_remarks(context, journal).model_copy(update={"phases": phases})
         match result:
             case Done(updates=updates):
                 journal = journal.model_copy(update=updates)
@@ -127,7 +130,8 @@ def _perform(context: Context, journal: Journal) -> StepResult:  # noqa: C901 - 
         case Step.COMMIT:
             return commit(at, journal)
         case Step.BACK_RESTORE:
-            return restore(at, journal.op_id, journal.volumes, journal.snapshot)
+            tell = partial(_remark, context, journal)
+            return restore(at, journal.op_id, journal.volumes, journal.snapshot, tell)
         case Step.RECORD:
             return record(at, journal)
         case never:
@@ -163,7 +167,7 @@ def _commit(context: Context, at: StepContext, journal: Journal) -> StepResult:
 
 def _restore(context: Context, at: StepContext, journal: Journal) -> StepResult:
     """Put the data back, and only then say whose it is: a crash between the two restores once more."""
-    restored = restore(at, journal.op_id, journal.volumes, journal.snapshot)
+    restored = restore(at, journal.op_id, journal.volumes, journal.snapshot, partial(_remark, context, journal))
     if isinstance(restored, Failure) or journal.origin is None:
         return restored
     origin = journal.origin
@@ -190,6 +194,24 @@ def _note(context: Context, journal: Journal, before: Before) -> None:
     # Before the engine is told anything: after a crash in the deploy, settling must still tell the tasks of
     # before from those of the candidate, or it would take an old failure for the candidate's.
     context.ports.store.put_journal(journal.model_copy(update=noted))
+
+
+def _remark(context: Context, journal: Journal, text: str) -> None:
+    """Put a remark on record at once, with what is told of the failure: its effect follows, and we may die in that."""
+    noted = _read_remarks(context, journal)
+    if noted.failure is None:
+        raise AssertionError("a way back without a failure")
+    if text not in noted.failure.evidence:
+        failure = noted.failure.model_copy(update={"evidence": (text, *noted.failure.evidence)})
+        context.ports.store.put_journal(noted.model_copy(update={"failure": failure}))
+
+
+def _read_remarks(context: Context, journal: Journal) -> Journal:
+    """The journal with what the step at hand remarked."""
+    if journal.step is not Step.BACK_RESTORE:
+        return journal
+    found = context.ports.store.journal(AppName(journal.app))
+    return journal.model_copy(update={"failure": found.failure}) if found is not None else journal
 
 
 def _guard(at: StepContext, call: Callable[[], StepResult]) -> StepResult:

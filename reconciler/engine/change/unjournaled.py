@@ -6,6 +6,7 @@ Effects: as those steps. Nothing is journaled: what a run made is torn down, and
 
 from collections.abc import Callable
 
+from reconciler.engine.change import leftovers
 from reconciler.engine.change.steps import deploy as deploy_step
 from reconciler.engine.change.steps import quiesce as quiesce_step
 from reconciler.engine.change.steps import restore as restore_step
@@ -55,17 +56,23 @@ def snapshot(context: Context, bundle: Bundle, op_id: str) -> Failure | None:
 
 
 def restore(context: Context, bundle: Bundle, wanted: str, op_id: str) -> Failure | None:
-    """Make the volumes equal the snapshot `wanted`; those that it does not have are emptied."""
+    """Make the volumes equal the snapshot `wanted`; those that it does not have are emptied.
+
+    What was in them is kept no longer than this takes, and not that long where there is no room for it. The caller has
+    it on record that the volumes may differ from the snapshot.
+    """
     names = _list_volumes(bundle)
-    failure = _run(context, bundle, Step.BACK_RESTORE, lambda at: restore_step.restore(at, op_id, names, wanted))
+    failure = _run(
+        context, bundle, Step.BACK_RESTORE, lambda at: restore_step.restore(at, op_id, names, wanted, at.tell)
+    )
     if failure is None:
-        found = context.ports.engine.observe_volumes(names)
+        found = [volume for volume in context.ports.engine.observe_volumes(names).values() if volume.path]
         # What was replaced is a test's or a dead run's data; live apps keep theirs aside until the next
         # change goes well.
-        context.ports.node.snapshots.forget_aside([volume for volume in found.values() if volume.path])
+        leftovers.tell(context.ports, context.app, context.ports.node.snapshots.forget_aside(context.app, found))
         # Only now do volumes and snapshot certainly agree: the stamp lets the next run skip what is still
         # equal (ADR 0010).
-        context.ports.node.snapshots.remember(context.app, list(found.values()))
+        context.ports.node.snapshots.remember(context.app, found)
     return failure
 
 

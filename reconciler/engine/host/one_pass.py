@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from reconciler.core.conditions import EngineUnknown
+from reconciler.core.change import room
+from reconciler.core.conditions import EngineUnknown, StateDiskFull
 from reconciler.core.live import turns
 from reconciler.engine.context import Context
 from reconciler.engine.host.one_app import Due, check, reconcile
@@ -93,6 +94,16 @@ def take_releases(contexts: Sequence[Context], problems: Mapping[str, str]) -> I
         context.ports.clock.wait(0)
 
 
+def _keep_reserve(ports: Ports) -> None:
+    """Keep room for our own records; a disk that has none for them is told while there still is some."""
+    root, kept = str(ports.store.root), ports.store.fill_reserve()
+    if not kept.missing:
+        ports.alerts.resolve(HOST, [], reason=StateDiskFull.REASON)
+        return
+    figures = f"for our own records {room.describe(2 * kept.missing, kept.free, root)}"
+    ports.alerts.raise_(StateDiskFull(root=root).alert(ports.clock.now(), [figures]))
+
+
 def check_all(
     ports: Ports,
     settings: Settings,
@@ -107,6 +118,7 @@ def check_all(
         Interrupted: asked to stop.
     """
     began = ports.clock.monotonic()
+    _keep_reserve(ports)
     contexts = [Context(ports=ports, settings=settings, spec=spec, actor=actor) for spec in specs]
     # One look for all apps: its cost does not grow with their number. What is acted on is looked at anew,
     # under the lock.

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from reconciler.core.change import data_version
+from reconciler.core.change import data_version, room
+from reconciler.core.change.room import Fit
 from reconciler.core.live.gate import UpgradeFacts
 from reconciler.core.release import versions
 from reconciler.core.release.facts import AppFacts
@@ -177,8 +178,27 @@ def find_way_back_problems(
     if manifest is None or manifest.id != known.fallback.snapshot:
         return [*problems, f"the snapshot {known.fallback.snapshot} is not there"]
     problems += context.ports.node.snapshots.verify(context.app)
-    _, complaint = find_room_problem(context, [volume.volume for volume in manifest.volumes])
-    return [*problems, *([complaint] if complaint else [])]
+    fit = find_fit(context, known)
+    return [*problems, *([fit.problem] if fit is not None and fit.problem else [])]
+
+
+def find_fit(context: Context, known: KnownGood | None) -> Fit | None:
+    """Whether the data of the fallback fits where it must go; None: there is none to go back to.
+
+    Raises:
+        ObserveError: the engine could not be asked.
+    """
+    manifest = context.ports.node.snapshots.observe(context.app)
+    if known is None or known.fallback is None or known.fallback.snapshot is None or manifest is None:
+        return None
+    bundle = context.ports.store.bundle(context.app, known.release.bundle)
+    names = {*(volume.volume for volume in manifest.volumes), *bundle.volumes.values()}
+    existing = context.ports.engine.observe_volumes(sorted(names))
+    try:
+        found = context.ports.node.snapshots.room(context.app, list(existing.values()))
+    except ActError as exc:
+        return Fit(problem=str(exc))
+    return room.judge_return(room.estimate_need(manifest.volumes), found.free_volumes, found.used)
 
 
 def find_room_problem(context: Context, volumes: Sequence[str]) -> tuple[Room | None, str | None]:

@@ -41,6 +41,7 @@ def finish(context: Context, planned: PlannedApp, outcome: Outcome) -> Report:
         holds=planned.plan.holds,
         memory=context.ports.store.memory(context.app),
         drill=context.ports.store.drill(context.app) if context.spec.stateful else None,
+        left=_find_left(context),
         open=_list_open(context),
     )
     _align_alerts(context, end)
@@ -59,6 +60,7 @@ def finish_canonical(
         memory=context.ports.store.memory(context.app),
         drill=context.ports.store.drill(context.app) if context.spec.stateful else None,
         in_use=context.ports.canonicals.use(context.app) is not None,
+        left=_find_left(context),
         open=_list_open(context),
     )
     _align_alerts(context, end)
@@ -67,6 +69,11 @@ def finish_canonical(
 
 def _list_open(context: Context) -> list[Alert]:
     return [alert for _, alert in context.ports.alerts.open() if alert.app == context.app]
+
+
+def _find_left(context: Context) -> tuple[str, ...]:
+    told = [path for alert in _list_open(context) if (path := standing.find_left_path(alert)) is not None]
+    return context.ports.node.snapshots.standing(told) if told else ()
 
 
 def _describe(context: Context, end: standing.PassEnd, known_good: str | None, fallback: str | None) -> Report:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from reconciler.engine.context import Context
-from reconciler.engine.live.preflight import find_way_back_problems
+from reconciler.engine.live.preflight import find_fit, find_way_back_problems
 from reconciler.engine.live.reconcile import roll_back
 from reconciler.engine.operate import app_lock
 from reconciler.engine.release.facts import collect_facts
@@ -33,9 +33,11 @@ def rollback(context: Context, reason: str, confirm: Callable[[str], bool], *, w
         if problems:
             raise ActError(f"refused, nothing touched: {'; '.join(problems)}")
         with_data = " and its data" if known.fallback.snapshot else ""
+        fit = find_fit(context, known)
+        loss = f" {fit.loss[0].upper()}{fit.loss[1:]}." if fit is not None and fit.loss else ""
         target = known.fallback.release.version
         # Asked under the lock: what the question says is still so when the answer comes.
-        if not confirm(f"Roll {app} back from {known.release.version} to {target}{with_data}?"):
+        if not confirm(f"Roll {app} back from {known.release.version} to {target}{with_data}?{loss}"):
             return None
         # After the answer, because a human may take minutes and other apps' upgrades would wait meanwhile.
         turn = context.ports.locks.turn("upgrade", f"ci-warm rollback {app}")

@@ -166,9 +166,10 @@ def restore(session: RunSession) -> Ended:
     volumes = ports.engine.observe_volumes([*wanted.whole, *wanted.parts])
     op_id = f"{session.report.run.run}-restore"
     app = session.context.app
-    session.ports.node.snapshots.restore(app, [volumes[name] for name in wanted.whole if name in volumes], op_id)
-    # Volumes of which only paths are in the backup start empty: what is not in the backup must not help.
-    session.ports.node.snapshots.set_aside([volumes[name] for name in wanted.parts], op_id)
+    chosen = [volumes[name] for name in sorted(volumes)]
+    # The run's own data, which is lost here on purpose: where there is no room to keep it, it goes at once.
+    for text in session.ports.node.snapshots.restore(app, chosen, op_id, give_up=session.report.note):
+        session.report.note(text)
     failure = unjournaled.deploy(session.context, bundle)
     if failure is not None:
         return failure

@@ -74,8 +74,8 @@ def remove_stack(ports: Ports, run: Run, specs: Sequence[AppSpec], patience: Pat
 def finish(handle: RunHandle, run: Run) -> Run:
     """Write the last word; a disk that is full costs the report, never the teardown."""
     try:
-        if run.torn_down:
-            handle.clear()
+        if run.torn_down and (left := handle.clear()):
+            run = run.model_copy(update={"leftovers": (*run.leftovers, *left), "torn_down": False})
         handle.write(run)
     except OSError as exc:
         log.error("run_report", run=run.run, error=str(exc))

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.model.errors import ActError, StateError
-from reconciler.node.snapshots import tree
+from reconciler.node.snapshots import content, tree
 from reconciler.node.snapshots.tree import Entry, Visit
-from reconciler.state import files
+from reconciler.state import files, inode_flags
 
 SMALL = 64 << 10
 _FLUSH = 4 << 20
@@ -85,6 +85,8 @@ class _Writer:
         if entry.type == tree.FILE:
             self._file(visit)
         else:
+            if entry.type == tree.FOLDER:
+                entry.flags = inode_flags.read_at(visit.folder, visit.name)
             self._put(header(entry, 0))
         line = json.dumps(entry.to_json(), separators=(",", ":"))
         self._index.write(line.encode() + b"\n")
@@ -94,7 +96,8 @@ class _Writer:
         entry = visit.entry
         fd = os.open(visit.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=visit.folder)
         try:
-            if tree.is_sparse(visit.found):
+            entry.flags = inode_flags.read(fd)
+            if content.is_sparse(visit.found):
                 self._sparse(fd, entry)
             elif entry.size < SMALL:
                 body = os.pread(fd, entry.size, 0) if entry.size else b""
@@ -107,19 +110,19 @@ class _Writer:
             else:
                 self._put(header(entry, entry.size))
                 entry.offset = self._at
-                digest = self._hasher.submit(tree.range_digest, fd, 0, entry.size)
+                digest = self._hasher.submit(content.range_digest, fd, 0, entry.size)
                 self._copy(fd, ((0, entry.size),), digest)
                 entry.digest = digest.result()
                 self._put(bytes(-entry.size % 512))
             after = os.fstat(fd)
         finally:
             os.close(fd)
-        self._data += entry.size
+        self._data += entry.size if entry.extents is None else sum(length for _, length in entry.extents)
         if (after.st_size, after.st_mtime_ns) != (visit.found.st_size, visit.found.st_mtime_ns):
             raise ActError(f"{entry.path} changed while it was read: a process still writes to the volume")
 
     def _sparse(self, fd: int, entry: Entry) -> None:
-        extents = tree.data_extents(fd, entry.size)
+        extents = content.data_extents(fd, entry.size)
         stored = sum(length for _, length in extents)
         ends_in_hole = not extents or sum(extents[-1]) < entry.size
         listed = (*extents, (entry.size, 0)) if ends_in_hole else extents  # GNU tar takes the size from the last one
@@ -128,7 +131,7 @@ class _Writer:
         prefix += bytes(-len(prefix) % 512)
         self._put(header(entry, len(prefix) + stored, sparse=True) + prefix)
         entry.offset, entry.extents = self._at, extents
-        digest = self._hasher.submit(tree.sparse_digest, fd, extents, entry.size)
+        digest = self._hasher.submit(content.sparse_digest, fd, extents, entry.size)
         self._copy(fd, extents, digest)
         entry.digest = digest.result()
         self._put(bytes(-stored % 512))
@@ -183,7 +186,7 @@ def copy_range(source: int, target: int, source_at: int, target_at: int, length:
         except OSError as exc:
             if exc.errno not in (errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
                 raise
-            data = os.pread(source, min(length, tree.BLOCK), source_at)
+            data = os.pread(source, min(length, content.BLOCK), source_at)
             os.lseek(target, target_at, os.SEEK_SET)
             files.write_all(target, data)
             count = len(data)
@@ -270,7 +273,7 @@ def file_digest(path: Path) -> str:
     """sha256 of a whole file."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        return tree.range_digest(fd, 0, os.fstat(fd).st_size)
+        return content.range_digest(fd, 0, os.fstat(fd).st_size)
     finally:
         os.close(fd)
 
@@ -284,9 +287,9 @@ def check_bodies(archive: Path, index: Path, seal: str | None) -> Iterator[str]:
                 continue
             try:
                 if entry.extents is None:
-                    found = tree.range_digest(fd, entry.offset, entry.size)
+                    found = content.range_digest(fd, entry.offset, entry.size)
                 else:
-                    found = tree.sparse_digest(fd, entry.extents, entry.size, entry.offset)
+                    found = content.sparse_digest(fd, entry.extents, entry.size, entry.offset)
             except ActError:
                 found = "cut short"
             if found != entry.digest:

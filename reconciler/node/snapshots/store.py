@@ -3,24 +3,25 @@
 Order is what keeps data safe: nothing old goes before the new is complete, read back and durable.
 """
 
-import contextlib
 import os
-import threading
-from collections.abc import Callable, Iterable, Sequence
+import secrets
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from typing_extensions import override
 
+from reconciler.core.change import room
 from reconciler.model.errors import ActError, StateError
 from reconciler.model.ids import AppName, is_name
 from reconciler.model.observed import VolumeObs
 from reconciler.model.snapshot import ArchivedVolume, SnapshotManifest
-from reconciler.node.snapshots import archive, exchange, tree, unchanged, unpack
+from reconciler.node.snapshots import archive, exchange, seals, tree, unchanged, unpack
+from reconciler.node.snapshots.restoring import Restoration, Source, free_bytes
 from reconciler.ports.effects import no_effect
-from reconciler.ports.node import Room, Snapshots
-from reconciler.state import files, records
+from reconciler.ports.node import Leftover, Room, Snapshots
+from reconciler.state import files, inode_flags, records, removal
 
-_DRILL, _DRILL_ROOM = ".drill", 1.1
+_PARTIAL, _DRILL, _DRILL_ROOM = ".snapshot.partial", ".drill", 1.1
 
 
 class FolderSnapshots(Snapshots):
@@ -49,9 +50,8 @@ class FolderSnapshots(Snapshots):
     ) -> SnapshotManifest:
         """`manifest.volumes` is filled in here."""
         final = self.folder(AppName(manifest.app))
-        partial = final.with_name(".snapshot.partial")
         files.make_folder(final.parent)
-        files.remove_tree(partial)
+        partial = self._clear_place(AppName(manifest.app), _PARTIAL)
         try:
             files.make_folder(partial)
             files.make_folder(partial / "volumes")
@@ -67,19 +67,25 @@ class FolderSnapshots(Snapshots):
             before_exchange()
             self._exchange(partial, final)
         except (OSError, ValueError, ActError) as exc:
-            files.remove_tree(partial)
+            removal.try_to_remove(partial)
             if isinstance(exc, ActError):
                 raise
-            raise ActError(f"snapshot failed: {getattr(exc, 'strerror', None) or exc}", host_fault=True) from exc
+            raise ActError(f"snapshot failed: {self._describe(exc, volumes)}", host_fault=True) from exc
         return complete
+
+    def _describe(self, exc: OSError | ValueError, volumes: Sequence[VolumeObs]) -> str:
+        """What went wrong; of a full disk also how much is wanted there."""
+        if not isinstance(exc, OSError) or exc.errno not in files.FULL:
+            return str(getattr(exc, "strerror", None) or exc)
+        need = sum(tree.used_bytes(Path(volume.path)) for volume in volumes if volume.path)
+        return f"{exc.strerror}: {room.describe(need, free_bytes(self.root), str(self.root))}"
 
     def _exchange(self, partial: Path, final: Path) -> None:
         if final.exists():
-            # In one step: there is never a moment without a snapshot (I1).
+            inode_flags.release_path(final)  # whoever protected it: such a folder cannot be renamed
             files.exchange(partial, final)
             self._effect("snapshot:exchanged")
-            with contextlib.suppress(OSError):  # the new one stands; what is left of the old goes before the next
-                files.remove_tree(partial)
+            removal.try_to_remove(partial)  # the new one stands; what is left of the old goes before the next
         else:
             partial.rename(final)
             files.sync_folder(final.parent)
@@ -90,9 +96,7 @@ class FolderSnapshots(Snapshots):
         tar = partial / "volumes" / f"{volume.name}.tar"
         index = partial / "volumes" / f"{volume.name}.entries.jsonl"
         wrote = archive.write(Path(volume.path), tar, index)
-        # Read back from disk now, while the data is still there to archive anew; at a rollback it would be
-        # too late.
-        seals, wrong = _read_back(tar, index)
+        sealed, wrong = seals.read_back(tar, index)
         if wrong:
             raise ActError(f"snapshot of {volume.name} does not read back: {wrong[0]}", host_fault=True)
         return ArchivedVolume(
@@ -100,9 +104,9 @@ class FolderSnapshots(Snapshots):
             driver=volume.driver,
             archive=f"volumes/{tar.name}",
             archive_bytes=wrote.archive_bytes,
-            sha256=seals[0],
+            sha256=sealed[0],
             index=f"volumes/{index.name}",
-            index_sha256=seals[1],
+            index_sha256=sealed[1],
             entries=wrote.entries,
             data_bytes=wrote.data_bytes,
             empty=wrote.entries == 1,
@@ -118,12 +122,12 @@ class FolderSnapshots(Snapshots):
         for volume in manifest.volumes:
             tar, index = self._parts(app, volume)
             try:
-                seals, wrong = _read_back(tar, index)
+                sealed, wrong = seals.read_back(tar, index)
             except (OSError, StateError) as exc:
                 problems.append(f"{volume.volume}: {exc}")
                 continue
             problems += wrong
-            if seals != (volume.sha256, volume.index_sha256):
+            if sealed != (volume.sha256, volume.index_sha256):
                 problems.append(f"{volume.volume}: archive or entries do not match their sha256 in the manifest")
         return tuple(problems)
 
@@ -133,14 +137,13 @@ class FolderSnapshots(Snapshots):
         manifest = self.observe(app)
         if manifest is None:
             return ("there is no snapshot",)
-        scratch = self.root / app / _DRILL
         problems: list[str] = []
         for volume in manifest.volumes:
-            files.remove_tree(scratch)
+            scratch = self._clear_place(app, _DRILL)
+            need = int(room.estimate_need([volume]).likely * _DRILL_ROOM)
             try:
-                # A drill must not fill the disk that the apps live on.
-                if _free(self.root) < volume.data_bytes * _DRILL_ROOM:
-                    raise ActError(f"no room to try: {volume.data_bytes >> 20} MiB of data", host_fault=True)
+                if (free := free_bytes(self.root)) < need:
+                    raise ActError(f"no room to try: {room.describe(need, free, str(self.root))}", host_fault=True)
                 files.make_folder(scratch)
                 tar, index = self._parts(app, volume)
                 unpack.unpack(tar, archive.read_index(index, volume.index_sha256), scratch)
@@ -148,7 +151,7 @@ class FolderSnapshots(Snapshots):
             except (OSError, StateError, ActError) as exc:
                 problems.append(f"{volume.volume}: {exc}")
             finally:
-                files.remove_tree(scratch)
+                removal.try_to_remove(scratch)
         return tuple(problems)
 
     def _parts(self, app: AppName, volume: ArchivedVolume) -> tuple[Path, Path]:
@@ -161,7 +164,14 @@ class FolderSnapshots(Snapshots):
         return folder / volume.archive, folder / volume.index
 
     @override
-    def restore(self, app: AppName, volumes: Sequence[VolumeObs], op_id: str) -> None:
+    def restore(
+        self,
+        app: AppName,
+        volumes: Sequence[VolumeObs],
+        op_id: str,
+        *,
+        give_up: Callable[[str], None] | None = None,
+    ) -> tuple[str, ...]:
         """Every volume of the snapshot must be among `volumes`."""
         manifest = self.observe(app)
         if manifest is None:
@@ -171,30 +181,27 @@ class FolderSnapshots(Snapshots):
         missing = [v.volume for v in manifest.volumes if v.volume not in by_name or not by_name[v.volume].restorable]
         if missing:
             raise ActError(f"volumes cannot be restored from here: {', '.join(missing)}", permanent=True)
-        for archived in manifest.volumes:
-            tar, index = self._parts(app, archived)
+        restoration = Restoration(
+            op_id=op_id,
+            effect=self._effect,
+            verify=lambda: self._require_whole(app),
+            give_up=give_up,
+            snapshot=f"{manifest.version} (snapshot {manifest.id})",
+        )
+        archived = {volume.volume for volume in manifest.volumes}
+        for name in sorted(set(by_name) - archived):
+            restoration.add_emptied(Path(by_name[name].path))
+        for one in manifest.volumes:
+            tar, index = self._parts(app, one)
+            source = Source(snapshot=manifest.id, archived=one, tar=tar, index=index)
+            restoration.add(Path(by_name[one.volume].path), source)
+        return restoration.run()
 
-            data = Path(by_name[archived.volume].path)
-            kept = _kept(data, manifest.id, archived, index)
-
-            def build(
-                staged: Path,
-                tar: Path = tar,
-                index: Path = index,
-                seal: str = archived.index_sha256,
-                kept: unpack.Kept | None = kept,
-            ) -> None:
-                unpack.unpack(tar, archive.read_index(index, seal), staged, kept)
-                paths = kept.paths if kept else frozenset[str]()
-                # Compared entry by entry while the old data still stands; only what is equal is exchanged.
-                wrong = next(unpack.compare(staged, archive.read_index(index, seal), paths), None)
-                if wrong is not None:
-                    raise StateError(str(tar), f"what was unpacked is not what the manifest says: {wrong}")
-
-            # The stamp goes before the data: a crash in between costs a full restore, the other order would
-            # trust old stamps.
-            unchanged.forget(data)
-            exchange.replace(data, op_id, build, self._effect)
+    def _require_whole(self, app: AppName) -> None:
+        problems = self.verify(app)
+        if problems:
+            text = f"no room to restore, and nothing is given up for a snapshot that is not whole: {problems[0]}"
+            raise ActError(text, host_fault=True)
 
     @override
     def remember(self, app: AppName, volumes: Sequence[VolumeObs]) -> None:
@@ -220,22 +227,32 @@ class FolderSnapshots(Snapshots):
         return True
 
     @override
-    def set_aside(self, volumes: Sequence[VolumeObs], op_id: str) -> None:
-        for volume in volumes:
-            path = Path(volume.path)
-            found = path.stat()
-
-            def build(staged: Path, found: os.stat_result = found) -> None:
-                os.chown(staged, found.st_uid, found.st_gid)
-                staged.chmod(found.st_mode & 0o7777)
-
-            exchange.replace(path, op_id, build, self._effect)
+    def forget_aside(self, app: AppName, volumes: Sequence[VolumeObs]) -> tuple[Leftover, ...]:
+        beside = [left for volume in volumes for left in exchange.forget(Path(volume.path))]
+        return (*beside, *self._forget_tries(app))
 
     @override
-    def forget_aside(self, volumes: Sequence[VolumeObs]) -> None:
-        for volume in volumes:
-            for old in exchange.leftovers(volume):
-                files.remove_tree(old)
+    def retry_removals(self, app: AppName, volumes: Sequence[VolumeObs]) -> tuple[Leftover, ...]:
+        beside = [left for volume in volumes for left in exchange.retry_removals(Path(volume.path))]
+        return (*beside, *self._forget_tries(app))
+
+    def _forget_tries(self, app: AppName) -> list[Leftover]:
+        """What snapshots and drills left; nobody makes one meanwhile, as the caller has the app's lock."""
+        tried = [(path, removal.try_to_remove(path)) for name in (_PARTIAL, _DRILL) for path in self._tries(app, name)]
+        return [Leftover(path=str(path), why=why) for path, why in tried if why is not None]
+
+    def _tries(self, app: AppName, name: str) -> list[Path]:
+        return sorted(self.folder(app).parent.glob(f"{name}*"))
+
+    def _clear_place(self, app: AppName, name: str) -> Path:
+        """Where a new try can be built: what an old one left goes, or is built around."""
+        left = [path for path in self._tries(app, name) if removal.try_to_remove(path) is not None]
+        path = self.folder(app).with_name(name)
+        return path.with_name(f"{name}.{secrets.token_hex(3)}") if path in left else path
+
+    @override
+    def standing(self, paths: Sequence[str]) -> tuple[str, ...]:
+        return tuple(path for path in paths if os.path.lexists(path))
 
     @override
     def room(self, app: AppName, volumes: Sequence[VolumeObs]) -> Room:
@@ -253,7 +270,7 @@ class FolderSnapshots(Snapshots):
                 text = f"{fixed[0]} is read-only here, so no data could come back (a sandbox? see ReadWritePaths=)"
                 raise ActError(text, permanent=True)
             used = sum(tree.used_bytes(path) for path in paths)
-            free = {path: _free(path) for path in (home, *paths)}
+            free = {path: free_bytes(path) for path in (home, *paths)}
             same = all(path.stat().st_dev == home.stat().st_dev for path in paths)
         except OSError as exc:
             raise ActError(f"room cannot be measured: {exc}", host_fault=True) from exc
@@ -275,31 +292,3 @@ def _kept(data: Path, snapshot: str, archived: ArchivedVolume, index: Path) -> u
     except (OSError, ActError):
         return None  # whatever an app left in there, it is replaced whole
     return unpack.Kept(live=data, paths=paths)
-
-
-def _free(path: Path) -> int:
-    found = os.statvfs(path)
-    return found.f_bavail * found.f_frsize
-
-
-def _read_back(tar: Path, index: Path) -> tuple[tuple[str, str], list[str]]:
-    """((archive sha256, index sha256), problems); the archive's digest is taken in a second thread."""
-    result: list[str] = []
-    thread = threading.Thread(target=lambda: result.append(archive.file_digest(tar)))
-    thread.start()
-    try:
-        wrong = _first(archive.check_bodies(tar, index, None))
-    finally:
-        thread.join()
-    if not result:
-        raise OSError(f"{tar} cannot be read back")
-    return (result[0], archive.file_digest(index)), wrong
-
-
-def _first(problems: Iterable[str], limit: int = 10) -> list[str]:
-    found = []
-    for problem in problems:
-        found.append(problem)
-        if len(found) == limit:
-            break
-    return found

@@ -5,19 +5,17 @@ The app that wrote the tree may have planted links; nothing here follows one or 
 
 import base64
 import errno
-import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.model.base import Json
 from reconciler.model.errors import ActError
+from reconciler.state import descent
+from reconciler.state.descent import Descent
 
-BLOCK = 1 << 20
-SPARSE_BLOCK = 64 << 10
-_ZEROS = bytes(SPARSE_BLOCK)
 FILE, FOLDER, LINK, HARD, CHAR, BLOCKDEV, FIFO, SOCKET = (
     "file",
     "dir",
@@ -38,7 +36,8 @@ _TYPES = {
     stat.S_IFSOCK: SOCKET,
 }
 SAME = ("path", "type", "mode", "uid", "gid", "mtime_ns", "size", "target", "device", "xattrs", "digest")
-"""What of an entry must be equal after a restore."""
+"""What of an entry must be equal after a restore; of flags what the file system takes, see `unpack`."""
+_WRITES = "somebody still writes to the volume"
 
 
 @dataclass(kw_only=True, slots=True)
@@ -46,7 +45,7 @@ class Entry:
     """One entry. `path` is relative with `.` for the root; bytes that are not UTF-8 are surrogates.
 
     `digest`: sha256 of the content (see `content_digest`); `offset`: of the body in the archive, -1 = no body.
-    `extents`: data ranges of a sparse file, in stored order. `xattrs`: name -> base64.
+    `extents`: data ranges of a sparse file, in stored order. `xattrs`: name -> base64. `flags`: `state.inode_flags`.
     """
 
     path: str
@@ -62,6 +61,7 @@ class Entry:
     digest: str = ""
     offset: int = -1
     extents: tuple[tuple[int, int], ...] | None = None
+    flags: int = 0
 
     def same(self) -> tuple[object, ...]:
         """What must be equal after a restore."""
@@ -77,7 +77,7 @@ class Entry:
             "gid": self.gid,
             "mtime_ns": self.mtime_ns,
         }
-        for name in ("size", "target", "xattrs", "digest"):
+        for name in ("size", "target", "xattrs", "digest", "flags"):
             if value := getattr(self, name):
                 found[name] = value
         if self.offset >= 0:
@@ -97,7 +97,7 @@ class Entry:
         """
         device, extents = data.pop("device", None), data.pop("extents", None)
         entry = cls(**data)
-        numbers = (entry.mode, entry.uid, entry.gid, entry.mtime_ns, entry.size, entry.offset)
+        numbers = (entry.mode, entry.uid, entry.gid, entry.mtime_ns, entry.size, entry.offset, entry.flags)
         texts = (entry.path, entry.type, entry.target, entry.digest)
         if not all(type(n) is int for n in numbers) or not all(isinstance(t, str) for t in texts):
             raise ValueError("an entry has a field of the wrong type")
@@ -120,49 +120,56 @@ class Visit:
     found: os.stat_result
 
 
-def walk(root: Path) -> Iterator[Visit]:
-    """Every entry below and including `root`, parents first, names in byte order.
+def walk(root: Path) -> Generator[Visit, None, None]:
+    """Every entry below and including `root`, parents first, names in byte order. Inode flags are not read.
 
     Raises:
-        ActError: something vanished meanwhile, so a process still writes.
+        ActError: something vanished or was moved meanwhile, so somebody still writes.
     """
-    first = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    links: dict[tuple[int, int], str] = {}
-    stack: list[tuple[int, str, list[str]]] = [(first, ".", [])]
+    way = Descent.open(root)
     try:
-        yield Visit(
-            entry=_entry(".", os.fstat(first), f"/proc/self/fd/{first}/."),
-            folder=first,
-            name=".",
-            found=os.fstat(first),
-        )
-        stack[0] = (first, ".", _names(first))
-        while stack:
-            folder, path, names = stack[-1]
-            if not names:
-                os.close(folder)
-                stack.pop()
-                continue
-            name = names.pop()
-            inner = name if path == "." else f"{path}/{name}"
-            try:
-                found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-                entry = _entry(inner, found, f"/proc/self/fd/{folder}/{name}")
-                if entry.type == LINK:
-                    entry.target = os.readlink(name, dir_fd=folder)
-                if entry.type == FILE and found.st_nlink > 1:
-                    first_path = links.setdefault((found.st_dev, found.st_ino), inner)
-                    if first_path != inner:
-                        entry.type, entry.target, entry.size = HARD, first_path, 0
-                yield Visit(entry=entry, folder=folder, name=name, found=found)
-                if entry.type == FOLDER:
-                    fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-                    stack.append((fd, inner, _names(fd)))
-            except FileNotFoundError as exc:
-                raise ActError(f"{inner} vanished while it was read: a process still writes to the volume") from exc
+        yield from _visit_all(way)
+    except FileNotFoundError as exc:
+        raise ActError(f"{exc.filename} vanished while it was read: {_WRITES}") from exc
+    except OSError as exc:
+        if exc.errno != errno.ESTALE:
+            raise
+        raise ActError(f"{exc.strerror}: {_WRITES}") from exc
     finally:
-        for fd, _, _ in stack:
-            os.close(fd)
+        way.close()
+
+
+def _visit_all(way: Descent) -> Generator[Visit, None, None]:
+    links: dict[tuple[int, int], str] = {}
+    path, waiting = ".", [["."]]
+    while waiting:
+        if not waiting[-1]:
+            waiting.pop()
+            if way.depth:
+                way.up()
+            path = path.rpartition("/")[0] or "."
+            continue
+        name = waiting[-1].pop()
+        inner = name if path == "." else f"{path}/{name}"
+        visit = _visit(way.folder, name, inner, links)
+        yield visit
+        if visit.entry.type == FOLDER:
+            if inner != ".":
+                way.down(name)
+            path = inner
+            waiting.append(_names(way.folder))
+
+
+def _visit(folder: int, name: str, inner: str, links: dict[tuple[int, int], str]) -> Visit:
+    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    entry = _entry(inner, found, f"/proc/self/fd/{folder}/{name}")
+    if entry.type == LINK:
+        entry.target = os.readlink(name, dir_fd=folder)
+    if entry.type == FILE and found.st_nlink > 1:
+        first_path = links.setdefault((found.st_dev, found.st_ino), inner)
+        if first_path != inner:
+            entry.type, entry.target, entry.size = HARD, first_path, 0
+    return Visit(entry=entry, folder=folder, name=name, found=found)
 
 
 def _names(folder: int) -> list[str]:
@@ -196,99 +203,16 @@ def _xattrs(place: str) -> dict[str, str]:
         raise
 
 
-def data_extents(fd: int, size: int) -> tuple[tuple[int, int], ...]:
-    """(start, length) of each data range; holes are between them."""
-    found: list[tuple[int, int]] = []
-    at = 0
-    while at < size:
-        try:
-            start = os.lseek(fd, at, os.SEEK_DATA)
-        except OSError as exc:
-            if exc.errno == errno.ENXIO:
-                break
-            raise
-        at = min(size, os.lseek(fd, start, os.SEEK_HOLE))
-        found.append((start, at - start))
-    return tuple(found)
-
-
-def is_sparse(found: os.stat_result) -> bool:
-    """Say whether a file has holes worth keeping."""
-    return found.st_size >= SPARSE_BLOCK and found.st_blocks * 512 < found.st_size
-
-
-def content_digest(fd: int, size: int, *, sparse: bool) -> str:
-    """Give the sha256 of a file's content.
-
-    Sparse files: of (offset, block) of each 64 KiB block that is not all zeros, so that a hole of a terabyte
-    costs nothing and the layout of holes does not matter.
-
-    Raises:
-        ActError: the file got shorter meanwhile.
-    """
-    return sparse_digest(fd, data_extents(fd, size), size) if sparse else range_digest(fd, 0, size)
-
-
-def range_digest(fd: int, start: int, size: int) -> str:
-    """sha256 of `size` bytes from `start`."""
-    total = hashlib.sha256()
-    buffer = memoryview(bytearray(min(BLOCK, max(1, size))))
-    end = start + size
-    while start < end:
-        count = os.preadv(fd, [buffer[: min(len(buffer), end - start)]], start)
-        if count == 0:
-            raise ActError("a file got shorter while it was read: a process still writes to the volume")
-        total.update(buffer[:count])
-        start += count
-    return total.hexdigest()
-
-
-def sparse_digest(fd: int, extents: tuple[tuple[int, int], ...], size: int, base: int | None = None) -> str:
-    """See `content_digest`. `base`: read the ranges one after another from there (an archive), not in place."""
-    total = hashlib.sha256(b"%d" % size)
-    shift: dict[int, bytearray] = {}
-    stored = base
-    for start, length in extents:
-        at = start
-        while at < start + length:
-            block = at // SPARSE_BLOCK
-            count = min(start + length, (block + 1) * SPARSE_BLOCK) - at
-            data = os.pread(fd, count, at if stored is None else stored + at - start)
-            if len(data) != count:
-                raise ActError("a file got shorter while it was read: a process still writes to the volume")
-            shift = _collect(total, shift, block, at - block * SPARSE_BLOCK, data)
-            at += count
-        stored = None if stored is None else stored + length
-    _flush(total, shift)
-    return total.hexdigest()
-
-
-def _collect(
-    total: "hashlib._Hash", held: dict[int, bytearray], block: int, at: int, data: bytes
-) -> dict[int, bytearray]:
-    if block not in held:
-        _flush(total, held)
-        held = {block: bytearray(SPARSE_BLOCK)}
-    held[block][at : at + len(data)] = data
-    return held
-
-
-def _flush(total: "hashlib._Hash", held: dict[int, bytearray]) -> None:
-    for block, data in held.items():
-        if data != _ZEROS:
-            total.update(b"%d:" % block)
-            total.update(data)
-
-
 def used_bytes(root: Path) -> int:
     """Bytes the tree occupies on disk; of a live tree an estimate, as files come and go meanwhile."""
-    total = 0
-    for folder, names, others in os.walk(root):
-        for name in (*names, *others):
-            try:
-                total += os.lstat(f"{folder}/{name}").st_blocks * 512
-            except FileNotFoundError:
+    total, counted = 0, set[tuple[int, int]]()
+    for place in descent.walk(root):
+        found = place.found
+        if found.st_nlink > 1 and not stat.S_ISDIR(found.st_mode):
+            if (found.st_dev, found.st_ino) in counted:
                 continue
+            counted.add((found.st_dev, found.st_ino))
+        total += found.st_blocks * 512
     return total
 
 

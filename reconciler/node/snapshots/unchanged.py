@@ -14,7 +14,8 @@ from pathlib import Path
 
 from reconciler.node.snapshots import tree
 from reconciler.node.snapshots.tree import Entry
-from reconciler.state import files
+from reconciler.state import files, inode_flags
+from reconciler.state.descent import reach
 
 STAMP = ".ci-warm-equals"
 MOST = 500_000
@@ -82,7 +83,10 @@ def unchanged(data: Path, entries: Iterable[Entry], stamp: Stamp) -> frozenset[s
     return frozenset(
         want.path
         for want in entries
-        if want.type == tree.FILE and (have := here.get(want.path)) is not None and _alike(have, want)
+        if want.type == tree.FILE
+        and not want.flags & inode_flags.FORBIDDING  # no second name for such an inode
+        and (have := here.get(want.path)) is not None
+        and _alike(have, want)
     )
 
 
@@ -112,4 +116,5 @@ def link(live: int, staged_folder: int, name: str, path: str) -> None:
     Raises:
         OSError: it cannot be linked.
     """
-    os.link(path, name, src_dir_fd=live, dst_dir_fd=staged_folder, follow_symlinks=False)
+    with reach(live, path) as (folder, short):
+        os.link(short, name, src_dir_fd=folder, dst_dir_fd=staged_folder, follow_symlinks=False)

@@ -15,12 +15,13 @@ from pathlib import Path
 
 from reconciler.model.errors import StateError
 from reconciler.node.snapshots import archive as archives
-from reconciler.node.snapshots import tree, unchanged
+from reconciler.node.snapshots import content, tree, unchanged
 from reconciler.node.snapshots.tree import Entry
+from reconciler.state import inode_flags
+from reconciler.state.descent import FOLDER, Descent, reach
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,18 @@ class Kept:
     paths: frozenset[str]
 
 
-def unpack(archive: Path, entries: Iterable[Entry], target: Path, kept: Kept | None = None) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Unpacked:
+    """`remarks`: inode flags that this file system does not take, or that we may not set, in words.
+
+    `root_flags`: of the tree's root, which would forbid to move it and are set by whoever moves it.
+    """
+
+    remarks: tuple[str, ...]
+    root_flags: int
+
+
+def unpack(archive: Path, entries: Iterable[Entry], target: Path, kept: Kept | None = None) -> Unpacked:
     """Fill the new, empty folder `target` with the entries; the root entry's owner and mode are set on it.
 
     Raises:
@@ -39,69 +51,92 @@ def unpack(archive: Path, entries: Iterable[Entry], target: Path, kept: Kept | N
         OSError: no room, or an attribute that may not be set here.
     """
     source = os.open(archive, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    root = os.open(target, _FOLDER)
-    live = os.open(kept.live, _FOLDER) if kept is not None else -1
+    root = os.open(target, FOLDER)
+    live = os.open(kept.live, FOLDER) if kept is not None else -1
+    unpacker = _Unpacker(source, root, live, kept.paths if kept is not None else frozenset())
     try:
-        _Unpacker(source, root, live, kept.paths if kept is not None else frozenset()).run(entries)
+        unpacker.run(entries)
         if _LIBC.syncfs(root) != 0:
             raise OSError(ctypes.get_errno(), "syncfs failed")
     finally:
+        unpacker.close()
         for fd in (source, root, *([live] if live >= 0 else [])):
             os.close(fd)
+    return Unpacked(remarks=tuple(unpacker.remarks), root_flags=unpacker.root_flags)
 
 
 class _Unpacker:
-    """Holds the open folders between the root and the entry at hand."""
+    """Stands in the folder that the entry at hand lies in; `_open`: the entries of that folder and those above it."""
 
     def __init__(self, source: int, root: int, live: int, kept: frozenset[str]) -> None:
         self._live = live
         self._kept = kept
         self._source = source
         self._root = root
-        self._open: list[tuple[str, int, Entry]] = []
+        self._way = Descent(root)
+        self._path = "."
+        self._open: list[Entry] = []
         self._files: set[str] = set()
+        self._forbidding: list[Entry] = []
+        self.remarks: list[str] = []
+        self.root_flags = 0
+
+    def close(self) -> None:
+        self._way.close()
 
     def run(self, entries: Iterable[Entry]) -> None:
-        try:
-            for entry in entries:
-                self._one(entry)
-            while self._open:
-                self._leave()
-        finally:
-            for _, fd, _ in self._open:
-                if fd != self._root:
+        for entry in entries:
+            self._one(entry)
+        while self._open:
+            self._leave()
+        # Last of all: an inode with these gets no second name any more.
+        for entry in self._forbidding:
+            with reach(self._root, entry.path) as (folder, name):
+                fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+                try:
+                    self._set_flags(fd, entry.path, entry.flags)
+                finally:
                     os.close(fd)
 
     def _one(self, entry: Entry) -> None:
         if not self._open:
             if entry.path != "." or entry.type != tree.FOLDER:
                 raise StateError(entry.path, "the first entry must be the root folder")
-            self._open.append((".", self._root, entry))
+            self._open.append(entry)
             return
         parent, name = check_path(entry.path)
-        while self._open[-1][0] != parent:
+        while self._path != parent:
             self._leave()
             if not self._open:
-                raise StateError(entry.path, "its folder does not come before it")
-        self._make(entry, self._open[-1][1], name)
+                raise StateError(tree.printable(entry.path), "its folder does not come before it")
+        self._make(entry, self._way.folder, name)
 
     def _leave(self) -> None:
         """Set a folder's own attributes, once its content no longer changes its times."""
-        _, fd, entry = self._open.pop()
-        try:
-            _set_owner(fd, entry)
-            os.fchmod(fd, entry.mode)
-            _set_xattrs(fd, entry)
-            os.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
-        finally:
-            if fd != self._root:
-                os.close(fd)
+        fd, entry = self._way.folder, self._open.pop()
+        _set_owner(fd, entry)
+        os.fchmod(fd, entry.mode)
+        _set_xattrs(fd, entry)
+        os.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
+        if self._open:
+            self._set_flags(fd, self._path, entry.flags)
+            self._way.up()
+            self._path = self._path.rpartition("/")[0] or "."
+        else:
+            self.root_flags = entry.flags
+
+    def _set_flags(self, fd: int, path: str, flags: int) -> None:
+        if flags and (unset := inode_flags.write(fd, flags)):
+            self.remarks.append(f"{tree.printable(path)}: flags cannot be put back here: {unset}")
 
     def _make(self, entry: Entry, folder: int, name: str) -> None:
         match entry.type:
             case tree.FOLDER:
                 os.mkdir(name, 0o700, dir_fd=folder)
-                self._open.append((entry.path, os.open(name, _FOLDER, dir_fd=folder), entry))
+                self._way.down(name)
+                self._path = entry.path
+                entry.path = ""  # a long one for each folder above would be a lot
+                self._open.append(entry)
             case tree.FILE:
                 if entry.path in self._kept:
                     unchanged.link(self._live, folder, name, entry.path)
@@ -111,7 +146,8 @@ class _Unpacker:
             case tree.HARD:
                 if entry.target not in self._files:
                     raise StateError(entry.path, "is a hard link to something that was not unpacked before")
-                os.link(entry.target, name, src_dir_fd=self._root, dst_dir_fd=folder, follow_symlinks=False)
+                with reach(self._root, entry.target) as (source, short):
+                    os.link(short, name, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
             case tree.LINK:
                 os.symlink(entry.target, name, dir_fd=folder)
                 _finish_special(entry, folder, name)
@@ -126,6 +162,8 @@ class _Unpacker:
     def _file(self, entry: Entry, folder: int, name: str) -> None:
         fd = os.open(name, _NEW, 0o600, dir_fd=folder)
         try:
+            if entry.flags & inode_flags.NOCOW:
+                inode_flags.write(fd, inode_flags.NOCOW)  # only a file without content takes it
             at = entry.offset
             for start, length in entry.extents if entry.extents is not None else ((0, entry.size),):
                 if start < 0 or length < 0 or start + length > entry.size:
@@ -138,6 +176,10 @@ class _Unpacker:
             os.fchmod(fd, entry.mode)  # after chown, which clears setuid
             _set_xattrs(fd, entry)  # after chown, which clears capabilities
             os.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
+            if entry.flags & inode_flags.FORBIDDING:
+                self._forbidding.append(entry)
+            else:
+                self._set_flags(fd, entry.path, entry.flags)
         finally:
             os.close(fd)
 
@@ -201,6 +243,6 @@ def compare(root: Path, entries: Iterable[Entry], kept: frozenset[str] = frozens
 def _digest(visit: tree.Visit, *, sparse: bool) -> str:
     fd = os.open(visit.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=visit.folder)
     try:
-        return tree.content_digest(fd, visit.entry.size, sparse=sparse)
+        return content.content_digest(fd, visit.entry.size, sparse=sparse)
     finally:
         os.close(fd)

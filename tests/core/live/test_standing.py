@@ -47,7 +47,7 @@ def gate(version: str = V2) -> UpgradeFacts:
 
 def end(status: Status = Status.IN_SYNC, **changes: Any) -> PassEnd:
     """A quiet pass over an app that runs V1, but for `changes`; those that are facts go there."""
-    own = ("outcome", "memory", "upgrade", "holds", "drill", "in_use", "open")
+    own = ("outcome", "memory", "upgrade", "holds", "drill", "in_use", "left", "open")
     fields = {name: changes.pop(name) for name in own if name in changes}
     app = facts(**{"known": known(), "running": V1, "stack": HERE} | changes)
     base: dict[str, Any] = {"outcome": outcome(), "memory": memory()}
@@ -76,6 +76,7 @@ ABORTED = told(conditions.ChangeAborted(app=APP, version=V2, commit=COMMIT), tar
 STALLED = told(conditions.ChangeStalled(app=APP, op_id="op-1"), target=V2)
 DRILL = told(conditions.DrillFailed(app=APP, snapshot="s1"))
 RESTORE = told(conditions.RestoreFailed(app=APP))
+LEFT = told(conditions.RemovalFailed(app=APP, path="/v/.ci-warm-trash-1"))
 PROMOTION = told(conditions.PromotionFailed(app=APP))
 
 STANDS, OVER = True, False
@@ -116,6 +117,10 @@ ILL = [
 ]
 
 STARTS = [
+    pytest.param(LEFT, end(left=("/v/.ci-warm-trash-1",)), STANDS, id="leftover: still there, though the app is well"),
+    pytest.param(LEFT, end(left=("/v/.ci-warm-trash-2",)), OVER, id="leftover: gone, another one is not"),
+    pytest.param(LEFT, end(Status.FAILED), OVER, id="leftover: gone, though the app is ill"),
+    pytest.param(LEFT, end(spec=CANONICAL, left=("/v/.ci-warm-trash-1",)), STANDS, id="leftover: of a canonical"),
     pytest.param(UNMANAGED, end(Status.UNMANAGED, known=None), STANDS, id="unmanaged: no record still"),
     pytest.param(UNMANAGED, end(Status.IN_SYNC), OVER, id="unmanaged: a record knows it"),
     pytest.param(

@@ -6,6 +6,7 @@ The order is a promise: the alert is durable before the journal closes, and ever
 from collections.abc import Sequence
 
 from reconciler.core.change import outcome
+from reconciler.engine.change import leftovers
 from reconciler.engine.context import DONE, StepContext, StepResult
 from reconciler.model.errors import ActError, ObserveError, StateError
 from reconciler.model.journal import Journal
@@ -57,11 +58,12 @@ def _tidy(at: StepContext, volumes: Sequence[str], *, went_well: bool) -> None:
     ports, app = at.ports, at.app
     known = ports.store.known_good(app)
     try:
-        # After a failure what the release wrote stays aside, for the human who looks into it.
+        found = [volume for volume in ports.engine.observe_volumes(volumes).values() if volume.path]
         if went_well:
-            found = ports.engine.observe_volumes(volumes)
-            ports.node.snapshots.forget_aside([volume for volume in found.values() if volume.path])
+            leftovers.tell(ports, app, ports.node.snapshots.forget_aside(app, found))
             ports.engine.remove_unused_configs(at.stack)
+        else:
+            leftovers.tell(ports, app, ports.node.snapshots.retry_removals(app, found))
         releases = [known.release, *([known.fallback.release] if known.fallback else [])] if known else []
         ports.engine.protect_images(app, sorted({image for release in releases for image in release.images.values()}))
         ports.store.prune_bundles(app, [release.bundle for release in releases])

@@ -1,15 +1,19 @@
 """Put the volumes back to the snapshot; what the failed release wrote is kept aside. Effects: volume folders."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from reconciler.engine.change.steps.quiesce import blocking
 from reconciler.engine.context import DONE, StepContext, StepResult
 from reconciler.model.errors import ActError, StateError
 
 
-def restore(at: StepContext, op_id: str, names: Sequence[str], wanted: str | None) -> StepResult:
+def restore(
+    at: StepContext, op_id: str, names: Sequence[str], wanted: str | None, remark: Callable[[str], None]
+) -> StepResult:
     """Restore every volume of the snapshot `wanted` and empty those of `names` that only the failed release had.
 
+    `remark`: puts on record, before it is done, what is given up where there is no room to keep it, and what of the
+    data could not be put back. That this restore is not over must be on record, too.
     Raises nothing that could pass for success: any doubt is a Failure, and the journal stays.
     """
     ports = at.ports
@@ -30,11 +34,9 @@ def restore(at: StepContext, op_id: str, names: Sequence[str], wanted: str | Non
         for name in archived:
             if name not in volumes:
                 volumes[name] = ports.engine.create_volume(at.stack, name)
-        ports.node.snapshots.restore(at.app, [volumes[name] for name in archived], op_id)
-        new = [volume for name, volume in sorted(volumes.items()) if name not in archived]
-        # The prior release never saw these volumes: with the candidate's data in them, version and data would
-        # not belong together after the next upgrade.
-        ports.node.snapshots.set_aside(new, op_id)
+        chosen = [volume for _, volume in sorted(volumes.items())]
+        for text in ports.node.snapshots.restore(at.app, chosen, op_id, give_up=remark):
+            remark(text)
     except (ActError, StateError, OSError) as exc:
         return at.fail(str(exc), host=True)
     return DONE
