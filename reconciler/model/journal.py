@@ -80,6 +80,7 @@ class Journal(Record):
     snapshot_first: bool = False
     bake_s: float | None = Field(None, description="seconds of the bake watch after its commit, as the spec said")
     reason: str = ""
+    sent: bool = Field(False, description="the target may have been handed to the engine")
     marks: dict[str, ServiceMark] = Field(default_factory=dict)
     old_tasks: tuple[str, ...] = Field((), description="tasks that were there before our write")
     phases: dict[str, float] = Field(default_factory=dict, description="seconds per step")

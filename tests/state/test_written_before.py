@@ -44,7 +44,7 @@ KINDS: list[tuple[str, type[Record]]] = [
     ("sweeps/*.json", Sweep),
     ("status.json", StatusReport),
 ]
-LATER = {"known_good.json": {"bake_until", "baked"}, "journal.json": {"bake_s", "log"}}
+LATER = {"known_good.json": {"bake_until", "baked"}, "journal.json": {"bake_s", "log", "sent"}}
 """What records have got since then."""
 FILES = [(path, kind) for pattern, kind in KINDS for path in sorted(ROOT.glob(pattern))]
 

@@ -2,8 +2,8 @@
 
 The journal names the step that is about to be done. Every step may run twice. The rules (docs/adr/0003):
 
-- before DEPLOY began, the data is the prior's own: go back without restoring;
-- from DEPLOY on, the candidate may have written: go on if it stands, else restore, then go back;
+- until the candidate was sent, the data is the prior's own: go on once, then go back without restoring;
+- from then on, the candidate may have written: go on if it stands, else restore, then go back;
 - from BACK_DEPLOY on, never restore again: the prior has been writing since;
 - a way back that cannot finish its data part keeps the journal, so nothing is ever deployed on foreign data.
 """
@@ -102,13 +102,31 @@ def resume(journal: Journal, *, candidate_stands: bool) -> tuple[Step, Failure |
     step = journal.step
     if step in (Step.RECORD, Step.COMMIT) or step in _DATA_STEPS:
         return step, None
+    if _is_before_candidate(journal) and not (step is Step.DEPLOY and candidate_stands):
+        # A stop is no verdict: the release was gated and not one byte is its own yet. A second try that did not get
+        # through may be what stops us, so then the prior comes back, on data that is still its own.
+        if journal.resumes <= 1:
+            return step, None
+        step = Step.SNAPSHOT if step is Step.DEPLOY else step
+        return step, _interrupted(step)
     if step is Step.OPENED and journal.kind in (Change.HEAL, Change.ROLLBACK):
         return step, None  # what takes a release is gated anew: the spec may have changed meanwhile
     if step in _BACK_TO_PRIOR:
         return Step.BACK_DEPLOY, None
     if step in _CANDIDATE_STEPS and candidate_stands:
         return Step.SETTLE, None
-    return step, Failure(step=step, reason=INTERRUPTED, evidence=(f"stopped at step {step}",), fault=Fault.HOST)
+    return step, _interrupted(step)
+
+
+def _is_before_candidate(journal: Journal) -> bool:
+    """Say whether the change is on its way and the candidate was not handed to the engine yet."""
+    return journal.step in (Step.UNDEPLOY, Step.QUIESCE, Step.SNAPSHOT) or (
+        journal.step is Step.DEPLOY and not journal.sent
+    )
+
+
+def _interrupted(step: Step) -> Failure:
+    return Failure(step=step, reason=INTERRUPTED, evidence=(f"stopped at step {step}",), fault=Fault.HOST)
 
 
 def is_abort(journal: Journal) -> bool:

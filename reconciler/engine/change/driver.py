@@ -190,7 +190,7 @@ def _judge(context: Context, journal: Journal, bundle: Bundle) -> Judge:
 
 
 def _note(context: Context, journal: Journal, before: Before) -> None:
-    noted = {"marks": dict(before.marks), "old_tasks": before.old_tasks}
+    noted = {"marks": dict(before.marks), "old_tasks": before.old_tasks, "sent": True}
     # Before the engine is told anything: after a crash in the deploy, settling must still tell the tasks of
     # before from those of the candidate, or it would take an old failure for the candidate's.
     context.ports.store.put_journal(journal.model_copy(update=noted))

@@ -89,9 +89,9 @@ def test_an_unfinished_data_part_keeps_the_journal() -> None:
     ("step", "stands", "goes_on_at", "turns_back"),
     [
         (S.OPENED, False, None, True),
-        (S.UNDEPLOY, True, None, True),
-        (S.QUIESCE, False, None, True),
-        (S.SNAPSHOT, False, None, True),
+        (S.UNDEPLOY, True, S.UNDEPLOY, False),
+        (S.QUIESCE, False, S.QUIESCE, False),
+        (S.SNAPSHOT, False, S.SNAPSHOT, False),
         (S.DEPLOY, False, None, True),
         (S.DEPLOY, True, S.SETTLE, False),
         (S.SETTLE, True, S.SETTLE, False),
@@ -105,14 +105,14 @@ def test_an_unfinished_data_part_keeps_the_journal() -> None:
     ],
 )
 def test_resumes_by_what_the_world_says(step: Step, stands: bool, goes_on_at: Step | None, turns_back: bool) -> None:
-    found, failure = transaction.resume(journal(step=step), candidate_stands=stands)
+    found, failure = transaction.resume(journal(step=step, sent=step is not S.SNAPSHOT), candidate_stands=stands)
     assert (failure is not None) is turns_back
     if goes_on_at is not None:
         assert found is goes_on_at
 
 
 def test_being_stopped_is_no_verdict_on_the_release() -> None:
-    _, failure = transaction.resume(journal(step=S.DEPLOY), candidate_stands=False)
+    _, failure = transaction.resume(journal(step=S.DEPLOY, sent=True), candidate_stands=False)
     assert failure is not None and failure.fault == "host"
     assert transaction.is_abort(journal(failure=fail(S.SNAPSHOT)))
     assert not transaction.is_abort(journal(failure=fail(S.SETTLE)))

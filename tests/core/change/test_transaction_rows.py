@@ -143,16 +143,16 @@ CRASHES = [
     pytest.param(DEPLOY, S.OPENED, False, S.OPENED, TURNS, id="deploy opened: the wish may have changed"),
     pytest.param(HEAL, S.OPENED, False, S.OPENED, GOES_ON, id="heal opened"),
     pytest.param(ROLLBACK, S.OPENED, False, S.OPENED, GOES_ON, id="rollback opened"),
-    pytest.param(UPGRADE, S.UNDEPLOY, False, S.UNDEPLOY, TURNS, id="undeploying"),
-    pytest.param(UPGRADE, S.QUIESCE, True, S.QUIESCE, TURNS, id="quiescing"),
-    pytest.param(UPGRADE, S.SNAPSHOT, True, S.SNAPSHOT, TURNS, id="in the snapshot"),
+    pytest.param(UPGRADE, S.UNDEPLOY, False, S.UNDEPLOY, GOES_ON, id="undeploying"),
+    pytest.param(UPGRADE, S.QUIESCE, True, S.QUIESCE, GOES_ON, id="quiescing"),
+    pytest.param(UPGRADE, S.SNAPSHOT, True, S.SNAPSHOT, GOES_ON, id="in the snapshot"),
     pytest.param(UPGRADE, S.DEPLOY, False, S.DEPLOY, TURNS, id="half deployed"),
     pytest.param(UPGRADE, S.DEPLOY, True, S.SETTLE, GOES_ON, id="deployed and not journaled"),
     pytest.param(UPGRADE, S.SETTLE, False, S.SETTLE, TURNS, id="settling, and something is gone"),
     pytest.param(UPGRADE, S.SETTLE, True, S.SETTLE, GOES_ON, id="settling"),
     pytest.param(UPGRADE, S.VERIFY, False, S.VERIFY, TURNS, id="verifying, and something is gone"),
     pytest.param(UPGRADE, S.VERIFY, True, S.SETTLE, GOES_ON, id="verifying: settles anew"),
-    pytest.param(HEAL, S.QUIESCE, True, S.QUIESCE, TURNS, id="heal, quiescing"),
+    pytest.param(HEAL, S.QUIESCE, True, S.QUIESCE, GOES_ON, id="heal, quiescing"),
     pytest.param(HEAL, S.DEPLOY, True, S.SETTLE, GOES_ON, id="heal, deployed"),
     pytest.param(UPGRADE, S.COMMIT, False, S.COMMIT, GOES_ON, id="committing is never taken back"),
     pytest.param(UPGRADE, S.RECORD, False, S.RECORD, GOES_ON, id="recording"),
@@ -170,10 +170,21 @@ CRASHES = [
 
 @pytest.mark.parametrize(("kind", "step", "stands", "resumes_at", "turns"), CRASHES)
 def test_where_a_crash_resumes(kind: Change, step: Step, stands: bool, resumes_at: Step, turns: bool) -> None:
-    found, failure = transaction.resume(journal(kind, step=step), candidate_stands=stands)
+    found, failure = transaction.resume(journal(kind, step=step, sent=True, resumes=1), candidate_stands=stands)
     assert (found, failure is not None) == (resumes_at, turns)
     if failure is not None:
         assert (failure.step, failure.reason, failure.fault) == (step, transaction.INTERRUPTED, "host")
+
+
+@pytest.mark.parametrize("kind", [UPGRADE, DEPLOY, HEAL])
+@pytest.mark.parametrize("step", [S.UNDEPLOY, S.QUIESCE, S.SNAPSHOT, S.DEPLOY])
+def test_a_stop_before_the_release_was_sent_is_no_verdict(kind: Change, step: Step) -> None:
+    """It goes on; and if that did not get through, it goes back with nothing to restore."""
+    assert transaction.resume(journal(kind, step=step, resumes=1), candidate_stands=False) == (step, None)
+    again = journal(kind, step=step, resumes=2, stateful=True, snapshot="s")
+    _, failure = transaction.resume(again, candidate_stands=False)
+    assert failure is not None
+    assert not transaction.needs_restore(again.model_copy(update={"failure": failure}))
 
 
 ABORTS = [

@@ -38,7 +38,7 @@ def deploy(at: StepContext, bundle: Bundle, note: Callable[[Before], None]) -> S
     # settling could.
     if said.code != 0:
         return at.fail(f"the deploy command failed ({said.code})", said.output, host=faults.is_hosts(said.output))
-    return Done(updates={"marks": before.marks, "old_tasks": before.old_tasks})
+    return Done(updates={"marks": before.marks, "old_tasks": before.old_tasks, "sent": True})
 
 
 def _look_before(stack: StackObs, bundle: Bundle) -> Before:
