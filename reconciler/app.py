@@ -109,7 +109,7 @@ def assemble(
     alerts = AlertStore(state / "alerts", gid, settings.remind_after)
     alerts.prepare()
     history = HistoryFile(state / "history.jsonl", gid)
-    snapshots = FolderSnapshots(state, effect)
+    snapshots = FolderSnapshots(state, effect, clock.check_urgent)
     sweeps = SweepStore(state / "sweeps", gid)
     sweeps.prepare()
     engine, containers, registry = engine_of(settings, state)

@@ -17,6 +17,7 @@ class StopFlag(Stop):
 
     def __init__(self) -> None:
         self._set = False
+        self._urgent = False
         self._reader, self._writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
     def __del__(self) -> None:
@@ -26,7 +27,8 @@ class StopFlag(Stop):
 
     @override
     def set(self) -> None:
-        """Wake every waiter, now and from now on."""
+        """Wake every waiter, now and from now on. The second call makes it urgent."""
+        self._urgent = self._set
         self._set = True
         with contextlib.suppress(BlockingIOError):
             os.write(self._writer, b"1")
@@ -35,6 +37,10 @@ class StopFlag(Stop):
     def is_set(self) -> bool:
         """Whether a stop was requested."""
         return self._set
+
+    def is_urgent(self) -> bool:
+        """Whether it was requested more than once: what can be done again is given up then."""
+        return self._urgent
 
     @override
     def wait(self, seconds: float) -> bool:
@@ -63,6 +69,15 @@ class SystemClock(Clock):
     def monotonic(self) -> float:
         """Seconds; never jumps."""
         return time.monotonic()
+
+    def check_urgent(self) -> None:
+        """Called in the middle of long steps that may be given up and done again.
+
+        Raises:
+            Interrupted: a stop was requested twice.
+        """
+        if self.stop.is_urgent():
+            raise Interrupted("asked to stop, again")
 
     @override
     def wait(self, seconds: float) -> None:

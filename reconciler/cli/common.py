@@ -90,15 +90,37 @@ def app() -> "App":
     logs.configure(verbose=OPTIONS.verbose)
     built = composition.build(OPTIONS.config, OPTIONS.state, progress=_progress())
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: built.clock.stop.set())
+        signal.signal(number, lambda *_: _stop(built))
     return built
+
+
+_DOING: dict[str, str] = {}
+"""What each app's change is at, for the words that a stop is answered with."""
+
+
+def _stop(built: "App") -> None:
+    """Ask for a stop, and say what is finished first: silence looks like a hang, and is answered with SIGKILL."""
+    again = built.clock.stop.is_set()
+    built.clock.stop.set()
+    if again:
+        text = "stopping: what can be done again is given up"
+    else:
+        doing = "; ".join(f"{name}: {step}" for name, step in _DOING.items()) or "what is under way"
+        text = f"stopping at the next safe step, after {doing}; once more gives up a snapshot that is being taken"
+    # Not through a logger: the signal may have come while that one holds its lock.
+    os.write(2, f"{text}\n".encode())
 
 
 def _progress() -> "Any":
     import structlog
 
     log = structlog.get_logger("ci-warm")
-    return lambda name, text: log.info("step", app=name, doing=text)
+
+    def tell(name: str, text: str) -> None:
+        _DOING[name] = text
+        log.info("step", app=name, doing=text)
+
+    return tell
 
 
 def confirmer(*, yes: bool) -> "Callable[[str], bool]":

@@ -9,7 +9,7 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,8 +45,8 @@ class Written:
     archive_bytes: int
 
 
-def write(root: Path, archive: Path, index: Path) -> Written:
-    """Archive the tree. Both files are durable when it returns.
+def write(root: Path, archive: Path, index: Path, check: Callable[[], None] = lambda: None) -> Written:
+    """Archive the tree. Both files are durable when it returns. `check` is called before each entry and may raise.
 
     Raises:
         ActError: the tree changed while it was read, so a process still writes.
@@ -56,6 +56,7 @@ def write(root: Path, archive: Path, index: Path) -> Written:
         writer = _Writer(archive, index, hasher)
         try:
             for visit in tree.walk(root):
+                check()
                 writer.add(visit)
             return writer.finish()
         finally:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from reconciler.core.change import room
-from reconciler.model.errors import ActError, StateError
+from reconciler.model.errors import ActError, Interrupted, StateError
 from reconciler.model.ids import AppName, is_name
 from reconciler.model.observed import VolumeObs
 from reconciler.model.snapshot import ArchivedVolume, SnapshotManifest
@@ -25,11 +25,14 @@ _PARTIAL, _DRILL, _DRILL_ROOM = ".snapshot.partial", ".drill", 1.1
 
 
 class FolderSnapshots(Snapshots):
-    """Snapshots on folders that this process can reach."""
+    """Snapshots on folders that this process can reach. `check` may raise to give up one that is being taken."""
 
-    def __init__(self, root: Path, effect: Callable[[str], None] = no_effect) -> None:
+    def __init__(
+        self, root: Path, effect: Callable[[str], None] = no_effect, check: Callable[[], None] = lambda: None
+    ) -> None:
         self.root = root
         self._effect = effect
+        self._check = check
 
     def folder(self, app: AppName) -> Path:
         """Where the app's snapshot lies."""
@@ -66,9 +69,9 @@ class FolderSnapshots(Snapshots):
             # The last moment at which the old snapshot is still there for what refers to it.
             before_exchange()
             self._exchange(partial, final)
-        except (OSError, ValueError, ActError) as exc:
+        except (OSError, ValueError, ActError, Interrupted) as exc:
             removal.try_to_remove(partial)
-            if isinstance(exc, ActError):
+            if isinstance(exc, ActError | Interrupted):
                 raise
             raise ActError(f"snapshot failed: {self._describe(exc, volumes)}", host_fault=True) from exc
         return complete
@@ -95,7 +98,7 @@ class FolderSnapshots(Snapshots):
             raise ActError(f"volume {volume.name} (driver {volume.driver}) cannot be snapshotted from here")
         tar = partial / "volumes" / f"{volume.name}.tar"
         index = partial / "volumes" / f"{volume.name}.entries.jsonl"
-        wrote = archive.write(Path(volume.path), tar, index)
+        wrote = archive.write(Path(volume.path), tar, index, self._check)
         sealed, wrong = seals.read_back(tar, index)
         if wrong:
             raise ActError(f"snapshot of {volume.name} does not read back: {wrong[0]}", host_fault=True)

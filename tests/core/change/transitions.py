@@ -136,8 +136,8 @@ def _lines() -> Iterator[str]:
     yield from _section(
         "Where a crash resumes",
         "B stands: every service of B is there and carries its bundle. Else B may be half there, or not at all."
-        " A change that stops once more before B was handed to the engine turns back, with nothing to restore; so does one"
-        " that stops in deploy when B was.",
+        " A change that stops once more before B was handed to the engine turns back, with nothing to restore; so does"
+        " one that stops in deploy when B was.",
         ("stopped at", "change", "B stands", "B does not stand"),
         _crashes(),
     )
