@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
 from reconciler.model.disturbance import Disturbance, NodeObs
 from reconciler.model.ids import StackName
@@ -177,6 +178,17 @@ class World:
     def stack(self, name: StackName) -> StackObs:
         """The stack's services and tasks; empty if nothing is deployed."""
         return self.stacks.get(name, StackObs(nodes=self.nodes))
+
+    @cached_property
+    def _volumes_by_stack(self) -> Mapping[str, tuple[VolumeObs, ...]]:
+        found: dict[str, list[VolumeObs]] = {}
+        for volume in self.volumes.values():
+            found.setdefault(volume.stack, []).append(volume)
+        return {stack: tuple(volumes) for stack, volumes in found.items()}
+
+    def volumes_of(self, stack: StackName) -> tuple[VolumeObs, ...]:
+        """The volumes that carry the stack's label; their own index, because every app of a pass asks."""
+        return self._volumes_by_stack.get(stack, ())
 
 
 @dataclass(frozen=True, kw_only=True)

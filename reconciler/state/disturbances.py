@@ -24,11 +24,17 @@ class DisturbanceFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._cache: tuple[tuple[int, int, int], tuple[Disturbance, ...]] | None = None
 
     def read(self) -> tuple[Disturbance, ...]:
         """All that are on record; none if there is no file, or one that cannot be understood."""
         try:
-            return Disturbances.model_validate_json(self.path.read_bytes()).seen
+            found = self.path.stat()
+            key = (found.st_ino, found.st_mtime_ns, found.st_size)
+            # Asked for every app of a pass, and it hardly ever changes.
+            if self._cache is None or self._cache[0] != key:
+                self._cache = (key, Disturbances.model_validate_json(self.path.read_bytes()).seen)
+            return self._cache[1]
         except (FileNotFoundError, ValidationError):
             return ()
 

@@ -14,7 +14,6 @@ from reconciler.model.ids import AppName, StackName
 from reconciler.model.memory import Memory, TagSeen
 from reconciler.model.observed import StackObs, World
 from reconciler.model.recipe import Tags
-from reconciler.model.release import KnownGood
 
 
 def collect_facts(context: Context, world: World, fetch_problem: str | None, *, remember: bool = True) -> AppFacts:
@@ -61,23 +60,18 @@ def collect_facts(context: Context, world: World, fetch_problem: str | None, *, 
         running=running,
         recipe_problem=problem or overlay_problem or _explain_missing_pin(context, tags),
         taken_ports=world.taken_ports,
-        stamps=_read_stamps(context, world, known),
+        stamps=_read_stamps(context, world),
         neighbours=tuple(_look_at_neighbour(context, world, name) for name in spec.after),
     )
 
 
-def _read_stamps(context: Context, world: World, known: KnownGood | None) -> Mapping[str, DataStamp]:
-    """Of the volumes that exist: those of the stack by their label, and those that known-good mounts."""
-    mounted: set[str] = set()
-    if known is not None:
-        try:
-            mounted = set(context.ports.store.bundle(context.app, known.release.bundle).volumes.values())
-        except StateError:
-            mounted = set()  # the release that cannot be read is told by what needs it
-    mine = [volume for volume in world.volumes.values() if volume.name in mounted or volume.stack == context.stack]
-    names = {volume.name for volume in mine}
-    recorded = {name: one for name, one in context.ports.store.data(context.app).volumes.items() if name in names}
-    return data_version.newest(recorded, context.ports.node.stamps.read(mine))
+def _read_stamps(context: Context, world: World) -> Mapping[str, DataStamp]:
+    """Of the volumes that exist: those of the stack by their label, and those that were stamped before."""
+    recorded = context.ports.store.data(context.app).volumes
+    mine = {volume.name: volume for volume in world.volumes_of(context.stack)}
+    mine |= {name: world.volumes[name] for name in recorded if name in world.volumes}
+    beside = context.ports.node.stamps.read(list(mine.values()))
+    return data_version.newest({name: one for name, one in recorded.items() if name in mine}, beside)
 
 
 def _look_at_neighbour(context: Context, world: World, name: str) -> Neighbour:
