@@ -174,6 +174,7 @@ class World:
     volumes: Mapping[str, VolumeObs] = field(default_factory=dict)
     taken_ports: frozenset[int] | None = frozenset()
     nodes: tuple[NodeObs, ...] = ()
+    disturbances: tuple[Disturbance, ...] | None = None
 
     def stack(self, name: StackName) -> StackObs:
         """The stack's services and tasks; empty if nothing is deployed."""

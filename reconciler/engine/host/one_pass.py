@@ -6,7 +6,7 @@ order, and only what takes a new release one app after the other.
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.core.change import room
 from reconciler.core.conditions import EngineUnknown, StateDiskFull
@@ -15,6 +15,7 @@ from reconciler.engine.context import Context
 from reconciler.engine.host.one_app import Due, check, reconcile
 from reconciler.engine.live.report import Report, report_unknown
 from reconciler.engine.ports import Ports
+from reconciler.engine.release.facts import note_disturbances
 from reconciler.model.app import AppSpec
 from reconciler.model.errors import ObserveError, RecipeError
 from reconciler.model.ids import HOST, AppName
@@ -74,7 +75,7 @@ def run(
     for report in take_releases(upgrades, checked.problems):
         reports[report.status.app] = report
     found = [reports[spec.name] for spec in chosen]
-    others = [spec.name for spec in specs if spec not in chosen]
+    others = {spec.name for spec in specs} - reports.keys()
     publish(ports, found, checked.engine, ports.clock.monotonic() - began, keep=others)
     return found
 
@@ -169,7 +170,7 @@ def _look(ports: Ports) -> World | ObserveError:
         ports.alerts.raise_(EngineUnknown().alert(ports.clock.now(), [str(exc)]))
         return exc
     ports.alerts.resolve(HOST, [], reason=EngineUnknown.REASON)
-    return world
+    return replace(world, disturbances=note_disturbances(ports, world, remember=True))
 
 
 def fetch_all(ports: Ports, urls: Sequence[str]) -> dict[str, str]:

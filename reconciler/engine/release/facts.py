@@ -7,8 +7,10 @@ from reconciler.core.change import data_version, disturbances
 from reconciler.core.release import render, versions
 from reconciler.core.release.facts import AppFacts, Neighbour
 from reconciler.engine.context import Context
+from reconciler.engine.ports import Ports
 from reconciler.engine.release import render as release_render
 from reconciler.model.data_stamp import DataStamp
+from reconciler.model.disturbance import Disturbance
 from reconciler.model.errors import RecipeError, StateError
 from reconciler.model.ids import AppName, StackName
 from reconciler.model.memory import Memory, TagSeen
@@ -26,8 +28,7 @@ def collect_facts(context: Context, world: World, fetch_problem: str | None, *, 
     known, memory = ports.store.known_good(context.app), ports.store.memory(context.app)
     journal = ports.store.journal(context.app)
     stack = world.stack(context.stack)
-    noticed = disturbances.notice(stack, ports.clock.now())
-    stack = replace(stack, disturbances=ports.disturbances.note(noticed) if remember else ports.disturbances.read())
+    stack = replace(stack, disturbances=note_disturbances(context.ports, world, remember=remember))
     running = render.running_version(stack, context.stack)
     problem, tags = fetch_problem, Tags(annotated={})
     try:
@@ -63,6 +64,15 @@ def collect_facts(context: Context, world: World, fetch_problem: str | None, *, 
         stamps=_read_stamps(context, world),
         neighbours=tuple(_look_at_neighbour(context, world, name) for name in spec.after),
     )
+
+
+def note_disturbances(ports: Ports, world: World, *, remember: bool) -> tuple[Disturbance, ...]:
+    """All disturbances on record; with `remember` what this look shows is among them, and on disk."""
+    if world.disturbances is not None:
+        return world.disturbances
+    if not remember:
+        return ports.disturbances.read()
+    return ports.disturbances.note(disturbances.notice(StackObs(nodes=world.nodes), ports.clock.now()))
 
 
 def _read_stamps(context: Context, world: World) -> Mapping[str, DataStamp]:
