@@ -28,8 +28,8 @@ class AlertStore:
 
     def prepare(self) -> None:
         """Make the folders and a reserve file that is freed when the disk is full and an alert must be written."""
-        files.make_folder(self.folder, files.PUBLIC_DIR, self._gid)
-        files.make_folder(self.seen, files.PUBLIC_DIR, self._gid)
+        files.keep_folder(self.folder, files.PUBLIC_DIR, self._gid)
+        files.keep_folder(self.seen, files.PUBLIC_DIR, self._gid)
         # A full disk is the most likely reason for an alert, so the room for one is set aside while there is
         # some.
         reserve = self.folder / ".reserve"
@@ -114,11 +114,15 @@ class AlertStore:
         files.sync_folder(self.folder)
 
     def open(self) -> list[tuple[Path, Alert]]:
-        """Open alerts, oldest first; an unreadable file is skipped here and named by `doctor`."""
+        """Open alerts, oldest first; a damaged file is skipped here and named by `doctor`.
+
+        Raises:
+            StateError: the folder, or a file in it, may not be read by us.
+        """
         return self._list(self.folder)
 
     def archived(self) -> list[tuple[Path, Alert]]:
-        """Acknowledged and resolved alerts, oldest first."""
+        """Acknowledged and resolved alerts, oldest first; as `open`."""
         return self._list(self.seen)
 
     def _list(self, folder: Path) -> list[tuple[Path, Alert]]:
@@ -127,16 +131,21 @@ class AlertStore:
             stamp = folder.stat().st_mtime_ns
         except FileNotFoundError:
             return []
+        except OSError as exc:
+            raise StateError(str(folder), f"cannot be read: {exc.strerror}") from exc
         # Only renames change these files, and each one moves the folder's time; a file that is edited in
         # place by hand is seen after the next rename.
         cached = self._cache.get(folder)
         if cached is not None and cached[0] == stamp:
             return cached[1]
         found: list[tuple[Path, Alert]] = []
-        for path in sorted(folder.glob("*.json")):
+        for path in (folder / name for name in files.list_folder(folder, ".json")):
             try:
                 alert = records.read(path, Alert)
-            except StateError:
+            except StateError as exc:
+                # An alert that only others may read still stands.
+                if isinstance(exc.__cause__, PermissionError):
+                    raise
                 continue
             if alert is not None:
                 found.append((path, alert))

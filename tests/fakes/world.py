@@ -132,6 +132,9 @@ class FakeEngine:
     def check(self) -> None:
         self._called("check")
 
+    def check_tools(self) -> None:
+        self._called("check_tools")
+
     def inventory(self) -> Inventory:
         self._called("inventory")
         return Inventory(images=tuple(self.stored))

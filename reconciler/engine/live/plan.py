@@ -26,6 +26,11 @@ class PlannedApp:
     plan: Plan
     upgrade: UpgradeFacts | None = None
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is to be done: the app needs nothing, or is held."""
+        return isinstance(self.plan.action, Nothing) or bool(self.plan.holds)
+
 
 def plan_app(context: Context, world: World, fetch_problem: str | None = None, *, remember: bool = True) -> PlannedApp:
     """Observe, assess, plan and gate one app. Reads only, but for first-seen tags if `remember` (needs the lock).
