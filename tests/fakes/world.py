@@ -382,13 +382,20 @@ class FakeRecipes:
     releases: dict[str, dict[str, bytes]] = field(default_factory=dict)
     moved: dict[str, str] = field(default_factory=dict)
     offline: bool = False
+    unreadable: bool = False
+    lightweight: tuple[str, ...] = ()
 
     def fetch(self, url: str) -> None:
         if self.offline:
             raise RecipeError(f"{url}: fetch failed, the last known state stays")
 
     def tags(self, url: str) -> Tags:
-        return Tags(annotated={tag: self.moved.get(tag, digest(tag)[:40]) for tag in self.releases})
+        if self.unreadable:
+            raise RecipeError(f"{url}: git cannot be started: No such file or directory")
+        return Tags(
+            lightweight=self.lightweight,
+            annotated={tag: self.moved.get(tag, digest(tag)[:40]) for tag in self.releases},
+        )
 
     def files(self, url: str, commit: str) -> Mapping[str, bytes]:
         for tag, files in self.releases.items():

@@ -86,7 +86,7 @@ class RecipeUnreadable(Condition):
     @property
     def clears_when(self) -> str:
         """The mirror is asked in every pass."""
-        return "the recipe can be fetched and read again"
+        return "the recipe can be fetched and read, and has an annotated tag that the spec's track takes"
 
     @property
     def key(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from reconciler.model.alert import Severity
 from reconciler.model.result import ResultKind
 
-_WARNINGS = frozenset({ResultKind.ROLLED_BACK, ResultKind.ABORTED})
+_WARNINGS = frozenset({ResultKind.ROLLED_BACK, ResultKind.ABORTED, ResultKind.RECIPE})
 """Something went wrong and was made good, or will be; their alerts are warnings too."""
 
 

@@ -91,7 +91,8 @@ def find_conditions(end: PassEnd) -> Iterator[Standing]:
             target=version,
             notes=tuple(end.upgrade.notes.items()),
         )
-    if not outcome.changed and not outcome.ok:
+    # That of the recipe is the alert below.
+    if not outcome.changed and not outcome.ok and outcome.result.kind is not ResultKind.RECIPE:
         kind = outcome.result.word
         yield Standing(
             condition=NotWell(app=facts.spec.app, kind=kind, version=facts.origin or facts.running or ""),

@@ -16,6 +16,8 @@ from reconciler.model.recipe import Tags
 
 _CHUNK = re.compile(r"(\d+)")
 _FIRST_INTEGER = re.compile(r"\d+")
+_NAMED = 5
+"""Tags that a message names."""
 
 
 @total_ordering
@@ -139,6 +141,24 @@ def choose(
     if young is not None:
         evidence.append(f"{young.text} is newer but still cooling down")
     return Choice(candidate=best, too_young=young, evidence=tuple(evidence))
+
+
+def explain_no_match(tags: Tags, policy: TrackPolicy) -> str | None:
+    """Why no tag of a recipe can be taken; None: one can. It must not look like being converged."""
+    found = sorted((v for v in map(parse, tags.annotated) if v), reverse=True)
+    if any(in_track(v, policy.track, prerelease=policy.prerelease) for v in found):
+        return None
+    if found:
+        there = ", ".join(v.text for v in found[:_NAMED]) + (", ..." if len(found) > _NAMED else "")
+        hidden = any(in_track(v, policy.track, prerelease=True) for v in found)
+        more = "; pre-releases are left out (recipe.prerelease)" if hidden else ""
+        return f"track {policy.track}: no annotated tag of the recipe matches; there are {there}{more}"
+    names = ", ".join(sorted(tags.annotated or tags.lightweight)[:_NAMED])
+    if tags.annotated:
+        return f"track {policy.track}: the recipe has no release: none of its tags is <semver>+<app version> ({names})"
+    if tags.lightweight:
+        return f"track {policy.track}: the recipe has lightweight tags only ({names}); a release is an annotated one"
+    return f"track {policy.track}: the recipe has no tags, so no release"
 
 
 def age_s(seen: TagSeen | None, now: datetime) -> float:
