@@ -95,6 +95,27 @@ class RecipeUnreadable(Condition):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TagMoved(Condition):
+    """The tag of the release that runs names another commit than the one that was deployed; nothing is done."""
+
+    REASON: ClassVar[str] = "tag-moved"
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    version: str
+    commit: str
+
+    @property
+    def clears_when(self) -> str:
+        """Either way, what runs is what its tag says."""
+        return f"tag {self.version} names {self.commit[:12]} again, or another release runs"
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """One per release that runs, wherever its tag goes."""
+        return (self.version, self.commit)
+
+
+@dataclass(frozen=True, kw_only=True)
 class PassFailed(Condition):
     """Something stopped the app's pass. `error_class`: the exception's type name."""
 

@@ -16,6 +16,12 @@ from reconciler.model.recipe import Tags
 
 _CHUNK = re.compile(r"(\d+)")
 _FIRST_INTEGER = re.compile(r"\d+")
+_PRE_RELEASE = re.compile(
+    r"(?:^|[\d._-])(?:alpha|beta|rc|pre|preview|dev|snapshot|nightly|canary|milestone)(?:[._-]?\d+)*(?=$|[._-])"
+    r"|\d(?:a|b)\d+(?=$|[._-])",
+    re.IGNORECASE,
+)
+"""In an app's version: a word of its own, before digits at most, so that neither `alpine` nor `arch` is one."""
 _NAMED = 5
 """Tags that a message names."""
 
@@ -84,12 +90,17 @@ def classify(origin: Version, target: Version) -> Bump:
     )
 
 
+def is_prerelease(version: Version) -> bool:
+    """Whether either part says that it is not finished: `2.0.0-rc.1+3.0`, `1.0.0+5.0.9-beta1`."""
+    return version.recipe.prerelease is not None or _PRE_RELEASE.search(version.app) is not None
+
+
 def in_track(version: Version, track: str, *, prerelease: bool) -> bool:
     """Say whether the spec's `track` wants this version. An exact version may name the recipe part alone."""
     if track == "latest" or track.endswith(".x"):
         wanted = [] if track == "latest" else [int(part) for part in track.split(".")[:-1]]
         have = [version.recipe.major, version.recipe.minor][: len(wanted)]
-        return have == wanted and (prerelease or version.recipe.prerelease is None)
+        return have == wanted and (prerelease or not is_prerelease(version))
     return track in (version.text, str(version.recipe))
 
 
