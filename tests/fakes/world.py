@@ -321,7 +321,7 @@ class FakeEngine:
         return frozenset(name for name in names if kind != "secret" or name in self.secrets)
 
     def create_secret(self, app: AppName, stack: StackName, name: str, value: bytes) -> None:
-        self._called("create_secret")
+        self._called("create_secret", changes=True)
         self.secrets.add(name)
 
     def remove_unused_configs(self, stack: StackName) -> None:
