@@ -162,8 +162,12 @@ def prepare_state(state: Path, gid: int | None) -> None:
     # trusted.
     files.check_root(state)
     for name in ("recipes", "locks", "work"):
-        files.make_folder(state / name)
-    files.make_folder(state / "alerts", files.PUBLIC_DIR, gid)
+        files.keep_folder(state / name)
+    # Each start, not only the first: the group may have been made, or named, since.
+    for name in ("alerts", "sweeps"):
+        files.keep_folder(state / name, files.PUBLIC_DIR, gid)
+    for name in ("history.jsonl", "status.json"):
+        files.publish_file(state / name, gid)
     reserve.fill(state)
 
 

@@ -247,7 +247,8 @@ def _history(path: Path, findings: list[Finding]) -> Iterator[dict[str, Any]]:
 
 
 def _alerts(folder: Path, findings: list[Finding]) -> Iterator[dict[str, Any]]:
-    for path in sorted((*folder.glob("*.json"), *(folder / "seen").glob("*.json"))):
+    # Hidden files are no alerts: the relay keeps there what it has delivered.
+    for path in sorted(p for p in (*folder.glob("*.json"), *(folder / "seen").glob("*.json")) if p.name[0] != "."):
         data, wrong = _load(path)
         if wrong or data is None:
             findings.append(wrong or Finding(invariant="I8", path=str(path), message="vanished"))

@@ -48,7 +48,7 @@ class GitRecipes(Recipes):
     def _mirror(self, url: str) -> Path:
         return self.root / mirror_name(url)
 
-    def _git(self, mirror: Path, *args: str) -> process.Ran:
+    def _git(self, url: str, *args: str) -> process.Ran:
         allow = "always" if self._settings.allow_file else "never"
         # Given on every call and not in the mirror's config: a config file in the mirror could be changed,
         # and these hold whatever git's own defaults are. A recipe is untrusted: `ext` runs commands, `file`
@@ -74,13 +74,13 @@ class GitRecipes(Recipes):
         env = {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1", "GIT_ASKPASS": _refuses()}
         try:
             return process.run(
-                ["git", "--git-dir", str(mirror), *options, *args],
+                ["git", "--git-dir", str(self._mirror(url)), *options, *args],
                 timeout_s=self._settings.timeout,
                 env=env,
                 redactor=Redactor(),
             )
         except ActError as exc:
-            raise RecipeError(str(exc)) from exc
+            raise _name_repository(url, args[0], exc) from exc
 
     def git(self, url: str, *args: str) -> process.Ran:
         """Ask git something about a recipe's mirror.
@@ -91,15 +91,15 @@ class GitRecipes(Recipes):
         mirror = self._mirror(url)
         if not (mirror / "HEAD").exists():
             raise RecipeError(f"{Redactor().mask(url)}: has never been fetched")
-        return self._git(mirror, *args)
+        return self._git(url, *args)
 
     @override
     def fetch(self, url: str) -> None:
         mirror = self._mirror(url)
         if not (mirror / "HEAD").exists():
             files.make_folder(mirror)
-            self._ok(self._git(mirror, "init", "--quiet", "--bare"), f"{url}: cannot make a mirror")
-        self._fetch_with_retry(mirror, url)
+            self._ok(self._git(url, "init", "--quiet", "--bare"), f"{url}: cannot make a mirror")
+        self._fetch_with_retry(url)
         self._checked.pop(url, None)  # afterwards: a pass beside us may have looked while the fetch ran
 
     @retry(
@@ -108,11 +108,11 @@ class GitRecipes(Recipes):
         wait=wait_exponential(multiplier=0.2, max=2),
         reraise=True,
     )
-    def _fetch_with_retry(self, mirror: Path, url: str) -> None:
+    def _fetch_with_retry(self, url: str) -> None:
         # Explicit refspecs, so that no server can write other refs. `--prune` makes withdrawn tags go here
         # too; `--atomic` leaves the old state whole if the fetch dies half way.
         ran = self._git(
-            mirror,
+            url,
             "fetch",
             "--quiet",
             "--no-tags",
@@ -147,7 +147,7 @@ class GitRecipes(Recipes):
         if cached is not None and cached[0] == stamp:
             return cached[1]
         form = "%(objecttype) %(objectname) %(*objecttype) %(*objectname) %(refname:strip=2)"
-        ran = self._ok(self._git(mirror, "for-each-ref", f"--format={form}", "refs/tags"), "tags cannot be listed")
+        ran = self._ok(self._git(url, "for-each-ref", f"--format={form}", "refs/tags"), "tags cannot be listed")
         tags = parse_tags(ran.raw.decode("utf-8", "replace"))
         self._tags[url] = (stamp, tags)
         return tags
@@ -162,8 +162,7 @@ class GitRecipes(Recipes):
         cached = self._trees.get((url, commit))
         if cached is not None:
             return cached
-        mirror = self._mirror(url)
-        listing = self._ok(self._git(mirror, "ls-tree", "-r", "-z", "-l", commit), f"commit {commit[:12]} is gone").raw
+        listing = self._ok(self._git(url, "ls-tree", "-r", "-z", "-l", commit), f"commit {commit[:12]} is gone").raw
         wanted: dict[str, str] = {}
         total = 0
         for entry in listing.decode("utf-8", "surrogateescape").split("\0"):
@@ -179,14 +178,14 @@ class GitRecipes(Recipes):
             raise RecipeError(
                 f"the recipe at {commit[:12]} holds {total >> 20} MiB; the limit is {_MAX_RECIPE_BYTES >> 20}"
             )
-        found = self._blobs(mirror, wanted)
+        found = self._blobs(url, wanted)
         # Commits never change, so a cached tree is right for ever; the newest 64 bound the daemon's memory.
         self._trees = {**dict(list(self._trees.items())[-63:]), (url, commit): found}
         return found
 
-    def _blobs(self, mirror: Path, wanted: Mapping[str, str]) -> dict[str, bytes]:
+    def _blobs(self, url: str, wanted: Mapping[str, str]) -> dict[str, bytes]:
         ids = list(dict.fromkeys(wanted.values()))
-        ran = self._cat(mirror, ids)
+        ran = self._cat(url, ids)
         contents: dict[str, bytes] = {}
         at = 0
         for blob in ids:
@@ -201,15 +200,15 @@ class GitRecipes(Recipes):
             at = end + 2 + size
         return {path: contents[blob] for path, blob in wanted.items()}
 
-    def _cat(self, mirror: Path, ids: Sequence[str]) -> bytes:
+    def _cat(self, url: str, ids: Sequence[str]) -> bytes:
         try:
             ran = process.run(
-                ["git", "--git-dir", str(mirror), "-c", "safe.directory=*", "cat-file", "--batch"],
+                ["git", "--git-dir", str(self._mirror(url)), "-c", "safe.directory=*", "cat-file", "--batch"],
                 timeout_s=self._settings.timeout,
                 stdin="".join(f"{blob}\n" for blob in ids).encode(),
             )
         except ActError as exc:
-            raise RecipeError(str(exc)) from exc
+            raise _name_repository(url, "cat-file", exc) from exc
         return self._ok(ran, "recipe files cannot be read").raw
 
     @override
@@ -222,6 +221,11 @@ class GitRecipes(Recipes):
             if texts:
                 found[version] = "\n".join(text.decode("utf-8", "replace").strip() for text in texts)
         return found
+
+
+def _name_repository(url: str, command: str, exc: ActError) -> RecipeError:
+    """Of which of many recipes it is, and what git was at."""
+    return RecipeError(f"{Redactor().mask(url)}: {str(exc).replace('git --git-dir ', f'git {command} ')}")
 
 
 def parse_tags(listing: str) -> Tags:

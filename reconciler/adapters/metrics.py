@@ -3,6 +3,7 @@
 `publish` writes for node_exporter; `render` is what `/metrics` serves.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
@@ -118,7 +119,9 @@ class StateCollector(Collector):
         yield from self._of_apps()
         yield self._of_alerts()
         queue = GaugeMetricFamily("ci_warm_requests_waiting", "Requests that wait in requests/.")
-        queue.add_metric([], self._spool.waiting())
+        # No figure is better than 0 for a folder that cannot be read; the daemon's own turn tells of it.
+        with contextlib.suppress(StateError):
+            queue.add_metric([], self._spool.waiting())
         yield queue
         calls = GaugeMetricFamily("ci_warm_engine_calls", "Engine calls of this process.")
         calls.add_metric([], self._calls())

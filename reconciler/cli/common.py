@@ -63,7 +63,7 @@ def errors() -> Iterator[None]:
     except ReconcilerError as exc:
         stop(FAILED, f"error: {exc}")
     except OSError as exc:
-        stop(FAILED, f"error: {exc.filename or ''}: {exc.strerror or exc}")
+        stop(FAILED, f"error: {exc.filename}: {exc.strerror}" if exc.filename else f"error: {exc.strerror or exc}")
 
 
 def check_config() -> None:

@@ -80,8 +80,10 @@ def status(
 
 
 def _stamp() -> int:
-    path = common.OPTIONS.state / "status.json"
-    return path.stat().st_mtime_ns if path.exists() else 0
+    try:
+        return (common.OPTIONS.state / "status.json").stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def _status(json: bool, *, missing_is_fine: bool) -> int:
@@ -93,6 +95,7 @@ def _status(json: bool, *, missing_is_fine: bool) -> int:
     with common.errors():
         stamp = _stamp()
         report = records.read(common.OPTIONS.state / "status.json", StatusReport)
+        alerts = AlertStore(common.OPTIONS.state / "alerts").open() if report is not None and not json else []
     if report is None:
         text = f"no pass has published a status in {common.OPTIONS.state} yet"
         common.stop(common.FAILED, text) if not missing_is_fine else typer.echo(text, err=True)
@@ -100,7 +103,7 @@ def _status(json: bool, *, missing_is_fine: bool) -> int:
     if json:
         common.print_json(common.dump(report))
         return stamp
-    since = {a.app: a.first_at for _, a in AlertStore(common.OPTIONS.state / "alerts").open() if "held-" in a.reason}
+    since = {a.app: a.first_at for _, a in alerts if "held-" in a.reason}
     rows = [
         (
             a.app,

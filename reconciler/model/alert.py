@@ -18,7 +18,7 @@ class Severity(StrEnum):
 
 
 class Alert(Record):
-    """`alerts/<UTC stamp>-<app>-<reason>.json`: one per condition; same fingerprint updates `last_at`, `count`.
+    """`alerts/<UTC stamp>-<app>-<reason>.json`: one per condition, known by its fingerprint.
 
     `attempted`, `last_good`, `recovered` are set on rollbacks.
     """
@@ -35,7 +35,9 @@ class Alert(Record):
     fingerprint: str
     first_at: datetime
     last_at: datetime
-    count: int = 1
+    count: int = Field(1, description="in how many passes it was found")
+    told: int | None = Field(None, description="how often it was news: found, a new detail, a reminder")
+    told_at: datetime | None = Field(None, description="when it was news last")
     attempted: str | None = None
     last_good: str | None = None
     recovered: bool | None = None

@@ -30,6 +30,7 @@ class ResultKind(StrEnum):
     UNHEALTHY = "unhealthy"
     UNMANAGED = "unmanaged"
     NO_RELEASE = "no-release"
+    RECIPE = "recipe"
     UNKNOWN = "unknown"
     ERROR = "error"
     BUSY = "busy"

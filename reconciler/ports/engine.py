@@ -30,6 +30,13 @@ class Engine(Protocol):
             ObserveError: it does not, or is not.
         """
 
+    def check_tools(self) -> None:
+        """Ask whether the programs that changes need can be started; no call to the engine.
+
+        Raises:
+            ActError: one cannot; it is named.
+        """
+
     def look(self) -> World:
         """The whole world, in a constant number of calls."""
 

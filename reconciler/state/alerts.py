@@ -28,8 +28,10 @@ class AlertStore:
 
     def prepare(self) -> None:
         """Make the folders and a reserve file that is freed when the disk is full and an alert must be written."""
-        files.make_folder(self.folder, files.PUBLIC_DIR, self._gid)
-        files.make_folder(self.seen, files.PUBLIC_DIR, self._gid)
+        files.keep_folder(self.folder, files.PUBLIC_DIR, self._gid)
+        files.keep_folder(self.seen, files.PUBLIC_DIR, self._gid)
+        for copy in self.folder.glob(".relayed.json.unreadable-*"):
+            copy.unlink(missing_ok=True)  # versions before took the relay's marks for an alert that is damaged
         # A full disk is the most likely reason for an alert, so the room for one is set aside while there is
         # some.
         reserve = self.folder / ".reserve"
@@ -48,7 +50,7 @@ class AlertStore:
 
         An acknowledged condition that still stands stays quiet, unless it happened `anew`.
 
-        An open alert is rewritten only for a new detail or when a reminder is due.
+        One that is open is counted, and told again only for a new detail or when a reminder is due.
         """
         # An acknowledgement moves the file to seen/ while the condition may still stand. Without this look
         # every pass would open a new alert for what the operator has already seen.
@@ -59,16 +61,25 @@ class AlertStore:
         for path, open_alert in self.open():
             if (open_alert.app, open_alert.fingerprint) != (alert.app, alert.fingerprint):
                 continue
-            if self._is_news(open_alert, alert):
-                # The file name carries the first moment, so it and `first_at` stay: an updated alert keeps
-                # its place in `ls`.
-                updated = alert.model_copy(update={"first_at": open_alert.first_at, "count": open_alert.count + 1})
-                self._write(path, updated)
+            told, told_at = open_alert.told or open_alert.count, open_alert.told_at or open_alert.last_at
+            if self._is_news(open_alert, alert, told_at):
+                told, told_at = told + 1, alert.last_at
+            # The file name carries the first moment, so it and `first_at` stay: an updated alert keeps its place
+            # in `ls`.
+            counted = {"first_at": open_alert.first_at, "count": open_alert.count + 1}
+            self._write(path, alert.model_copy(update={**counted, "told": told, "told_at": told_at}))
             return
-        self._write(self._new_path(alert), alert)
+        self._write(self._new_path(alert), alert.model_copy(update={"told": 1, "told_at": alert.last_at}))
 
-    def _is_news(self, before: Alert, after: Alert) -> bool:
-        due = after.last_at - before.last_at >= self._remind_after
+    def count_on(self, app: str, fingerprints: Sequence[str], now: datetime) -> None:
+        """Note of open alerts that a pass saw to stand still, without a new word to say."""
+        for path, alert in self.open():
+            if alert.app == app and alert.fingerprint in fingerprints:
+                told = {"told": alert.told or alert.count, "told_at": alert.told_at or alert.last_at}
+                self._write(path, alert.model_copy(update={"count": alert.count + 1, "last_at": now, **told}))
+
+    def _is_news(self, before: Alert, after: Alert, told_at: datetime) -> bool:
+        due = after.last_at - told_at >= self._remind_after
         ours = (after.evidence, after.notes, after.op_id, after.clears_when)
         return due or ours != (before.evidence, before.notes, before.op_id, before.clears_when)
 
@@ -114,11 +125,15 @@ class AlertStore:
         files.sync_folder(self.folder)
 
     def open(self) -> list[tuple[Path, Alert]]:
-        """Open alerts, oldest first; an unreadable file is skipped here and named by `doctor`."""
+        """Open alerts, oldest first; a damaged file is skipped here and named by `doctor`.
+
+        Raises:
+            StateError: the folder, or a file in it, may not be read by us.
+        """
         return self._list(self.folder)
 
     def archived(self) -> list[tuple[Path, Alert]]:
-        """Acknowledged and resolved alerts, oldest first."""
+        """Acknowledged and resolved alerts, oldest first; as `open`."""
         return self._list(self.seen)
 
     def _list(self, folder: Path) -> list[tuple[Path, Alert]]:
@@ -127,16 +142,21 @@ class AlertStore:
             stamp = folder.stat().st_mtime_ns
         except FileNotFoundError:
             return []
+        except OSError as exc:
+            raise StateError(str(folder), f"cannot be read: {exc.strerror}") from exc
         # Only renames change these files, and each one moves the folder's time; a file that is edited in
         # place by hand is seen after the next rename.
         cached = self._cache.get(folder)
         if cached is not None and cached[0] == stamp:
             return cached[1]
         found: list[tuple[Path, Alert]] = []
-        for path in sorted(folder.glob("*.json")):
+        for path in (folder / name for name in files.list_folder(folder, ".json")):
             try:
                 alert = records.read(path, Alert)
-            except StateError:
+            except StateError as exc:
+                # An alert that only others may read still stands.
+                if isinstance(exc.__cause__, PermissionError):
+                    raise
                 continue
             if alert is not None:
                 found.append((path, alert))

@@ -97,6 +97,61 @@ def make_folder(path: Path, mode: int = PRIVATE_DIR, gid: int | None = None) -> 
     return path
 
 
+def keep_folder(path: Path, mode: int = PRIVATE_DIR, gid: int | None = None) -> Path:
+    """Create the folder, or give one that is there this mode and, with what it publishes, this group.
+
+    Called at each start: a group may be made, or named in the settings, after the first one. `gid` None: as it is.
+    """
+    make_folder(path, mode, gid)
+    found = path.stat()
+    if gid is not None and found.st_gid != gid:
+        # What lies in it first: a crash between the two is seen by the folder's group and made good at the next start.
+        _publish_within(path, gid)
+        os.chown(path, -1, gid)
+        found = path.stat()
+    # After the group: chown takes the set-gid bit off.
+    if stat.S_IMODE(found.st_mode) != mode:
+        path.chmod(mode)
+    return path
+
+
+def publish_file(path: Path, gid: int | None) -> None:
+    """Give a file that groups may read this group, if it is there. `gid` None: it stays as it is."""
+    if gid is None:
+        return
+    with contextlib.suppress(FileNotFoundError):
+        if path.stat(follow_symlinks=False).st_gid != gid:
+            os.chown(path, -1, gid, follow_symlinks=False)
+
+
+def _publish_within(folder: Path, gid: int) -> None:
+    """Plain files and folders that their group may read; what is private is neither given nor entered."""
+    for path in folder.iterdir():
+        found = path.lstat()
+        if found.st_uid != os.geteuid() or not found.st_mode & stat.S_IRGRP:
+            continue
+        if stat.S_ISDIR(found.st_mode):
+            _publish_within(path, gid)
+        if stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode):
+            os.chown(path, -1, gid, follow_symlinks=False)
+
+
+def list_folder(folder: Path, suffix: str) -> list[str]:
+    """Names with this suffix in order, without hidden ones; none if there is no such folder.
+
+    Raises:
+        StateError: it cannot be read, which is not the same as empty.
+    """
+    try:
+        # Not glob: that passes over a folder that it may not read.
+        names = [path.name for path in folder.iterdir()]
+    except FileNotFoundError:
+        return []
+    except OSError as exc:
+        raise StateError(str(folder), f"cannot be read: {exc.strerror}") from exc
+    return sorted(name for name in names if name.endswith(suffix) and not name.startswith("."))
+
+
 def exchange(one: Path, other: Path) -> None:
     """Swap two paths of one file system atomically, then make it durable.
 

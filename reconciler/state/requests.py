@@ -32,7 +32,7 @@ class RequestQueue:
     def prepare(self) -> None:
         """Make the folder; the group may write here and nowhere else."""
         # Set-gid keeps the folder's group on whatever its members put in.
-        files.make_folder(self.folder, SHARED_DIR if self._gid is not None else files.PRIVATE_DIR, self._gid)
+        files.keep_folder(self.folder, SHARED_DIR if self._gid is not None else files.PRIVATE_DIR, self._gid)
 
     def stamp(self) -> Hashable:
         """Moves when something was put in."""
@@ -42,21 +42,24 @@ class RequestQueue:
             return 0
 
     def waiting(self) -> int:
-        """How many requests lie there."""
+        """How many requests lie there.
+
+        Raises:
+            StateError: the folder cannot be read.
+        """
         return len(self._names())
 
     def _names(self) -> list[str]:
-        try:
-            names = [path.name for path in self.folder.iterdir()]
-        except OSError:
-            return []
         # Writers rename into place as we do; a dot file is one that is not finished.
-        return sorted(name for name in names if name.endswith(".json") and not name.startswith("."))
+        return files.list_folder(self.folder, ".json")
 
     def take(self) -> Sequence[Request]:
         """Every request that can be read, taken out; what cannot be read is set aside with the reason.
 
         A hundred at a time: more stay for the next.
+
+        Raises:
+            StateError: the folder cannot be read.
         """
         found = []
         for name in self._names()[:MAX_REQUESTS]:

@@ -125,8 +125,8 @@ class RunStore:
 
     def prepare(self) -> None:
         """Make the folders."""
-        files.make_folder(self.folder, _PASSED, self._gid)
-        files.make_folder(self.folder / ".locks")
+        files.keep_folder(self.folder, _PASSED, self._gid)
+        files.keep_folder(self.folder / ".locks")
 
     def open(self, run: str, what: str) -> RunHandle:
         """Take the run's lock and make its folder. LockBusy: it is alive."""
@@ -147,8 +147,9 @@ class RunStore:
         return RunHandle(self.folder / run, self._gid, self._locks.acquire(RunName(run), what))
 
     def _names(self) -> list[str]:
-        found = [path.parent for path in self.folder.glob("*/run.json") if spec.is_run(path.parent.name)]
-        return [path.name for path in sorted(found, key=_age, reverse=True)]
+        found = [name for name in files.list_folder(self.folder, "") if spec.is_run(name)]
+        there = [self.folder / name for name in found if (self.folder / name / "run.json").exists()]
+        return [path.name for path in sorted(there, key=_age, reverse=True)]
 
     def report(self, run: str) -> Run | None:
         """One report; None if there is none. StateError if it is unreadable."""

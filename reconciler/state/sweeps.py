@@ -15,7 +15,7 @@ class SweepStore:
 
     def prepare(self) -> None:
         """Make the folder."""
-        files.make_folder(self.folder, files.PUBLIC_DIR, self._gid)
+        files.keep_folder(self.folder, files.PUBLIC_DIR, self._gid)
 
     def read(self, date: str) -> Sweep | None:
         """That night's report.

@@ -177,6 +177,25 @@ def test_notes_are_found_in_every_known_place(recipe: Recipe, mirrors: GitRecipe
     assert found == {"1.0.0+5.0.0": "first", "1.0.1+5.0.1": "markdown", "1.0.2+5.0.2": "old place"}
 
 
+def test_a_fetch_that_hangs_or_cannot_be_started_names_the_repository(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nexec /bin/sleep 30\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+    hurried = GitRecipes(tmp_path / "hurried", GitSettings(allow_file=True, timeout=0.2), lambda: 0.0)
+    hurried.root.mkdir()
+    with pytest.raises(RecipeError) as hangs:
+        hurried.fetch(recipe.url)
+    assert str(hangs.value) == f"{recipe.url}: git init did not end within 0.2 s"
+    program.unlink()
+    with pytest.raises(RecipeError) as gone:
+        hurried.fetch(recipe.url)
+    assert str(gone.value).startswith(f"{recipe.url}: git cannot be started: ")
+
+
 def test_a_failed_fetch_keeps_the_last_known_state(recipe: Recipe, mirrors: GitRecipes, tmp_path: Path) -> None:
     mirrors.fetch(recipe.url)
     recipe.folder.rename(tmp_path / "away")

@@ -46,6 +46,9 @@ def test_each_alert_is_told_once_and_its_end_too(host: EngineHost) -> None:
     ran = relay(host)
     assert ran.returncode == 0 and "told: warning: notes rollback" in ran.stdout
     assert relay(host).stdout == "nothing new to tell\n"
+    doctor = subprocess.run(host.program.argv("doctor"), capture_output=True, text=True, timeout=60)
+    assert (doctor.returncode, doctor.stdout.splitlines()[-1:]) == (0, ["nothing found"])
+    assert sorted(path.name for path in (host.state / "alerts").glob(".relayed*")) == [".relayed.json"]
     [first] = told(host)
     assert first["title"] == "warning: notes rollback" and f"{V1} -> {V2}" in first["body"]
     assert first["alert"]["attempted"] == V2

@@ -1,5 +1,6 @@
 """The daemon's parts: signs of life, what a turn survives, garbage collection, usable specs."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from reconciler.adapters.clock import StopFlag
 from reconciler.core.host import retention, spec_set
@@ -20,7 +22,7 @@ from reconciler.engine.host.desired import Desired
 from reconciler.engine.host.watchdog import Watchdog
 from reconciler.engine.ports import Ports
 from reconciler.engine.testrun.realms import Reaped
-from reconciler.model.errors import ObserveError, StateError
+from reconciler.model.errors import ObserveError, Problem, StateError
 from reconciler.model.host import Usage
 from reconciler.model.ids import AppName
 from reconciler.model.observed import Inventory, StoredImage
@@ -30,7 +32,7 @@ from reconciler.ports.run_starter import LostRun
 from reconciler.state.requests import RequestQueue
 from tests.builders import NOW, journal, spec
 from tests.engine.conftest import V1
-from tests.fakes.world import Host
+from tests.fakes.world import Behaviour, Host
 
 V2 = "1.0.1+5.0.1"
 
@@ -290,6 +292,32 @@ def test_a_change_of_an_app_that_is_no_longer_declared_is_told(host: Host) -> No
     turn(daemon, {DISK})
     assert {alert.reason for alert in host.alerts()} == {"orphan", "disk"}
     assert "a change is under way: notes" in image_gc.collect(ports, host.settings, []).skipped
+
+
+def test_a_reload_ends_the_alerts_of_an_app_that_is_no_longer_declared(host: Host) -> None:
+    host.release("2.0.0+6.0.0")
+    host.reconcile()
+    host.specs.clear()
+    daemon = made(host, host.ports(), Nothing())
+    daemon._take_over(dataclasses.replace(daemon.state, problems=(Problem(file="x", line=0, key="", message="torn"),)))
+    assert "held-major" in {alert.reason for alert in host.alerts()}, "a file that cannot be read may declare it"
+    daemon._take_over(dataclasses.replace(daemon.state, problems=()))
+    assert host.alerts() == []
+
+
+def test_a_rollback_is_logged_as_a_warning_and_what_is_critical_as_an_error(host: Host) -> None:
+    daemon = made(host, host.ports(), Nothing())
+    levels: dict[str, str] = {}
+    host.release(V2, Behaviour(schema=2, fails="after"))
+    with structlog.testing.capture_logs() as lines:
+        turn(daemon, {TICK})
+    levels |= {line["result"].partition(":")[0]: line["log_level"] for line in lines if line["event"] == "result"}
+    host.prober.broken = True
+    host.clock.seconds += 4000
+    with structlog.testing.capture_logs() as lines:
+        turn(daemon, {TICK})
+    levels |= {line["result"].partition(":")[0]: line["log_level"] for line in lines if line["event"] == "result"}
+    assert levels == {"rolled-back": "warning", "unhealthy": "error"}
 
 
 def test_a_mistake_that_one_app_brings_out_is_its_own(host: Host) -> None:

@@ -132,6 +132,9 @@ class FakeEngine:
     def check(self) -> None:
         self._called("check")
 
+    def check_tools(self) -> None:
+        self._called("check_tools")
+
     def inventory(self) -> Inventory:
         self._called("inventory")
         return Inventory(images=tuple(self.stored))
@@ -318,7 +321,7 @@ class FakeEngine:
         return frozenset(name for name in names if kind != "secret" or name in self.secrets)
 
     def create_secret(self, app: AppName, stack: StackName, name: str, value: bytes) -> None:
-        self._called("create_secret")
+        self._called("create_secret", changes=True)
         self.secrets.add(name)
 
     def remove_unused_configs(self, stack: StackName) -> None:
@@ -379,13 +382,20 @@ class FakeRecipes:
     releases: dict[str, dict[str, bytes]] = field(default_factory=dict)
     moved: dict[str, str] = field(default_factory=dict)
     offline: bool = False
+    unreadable: bool = False
+    lightweight: tuple[str, ...] = ()
 
     def fetch(self, url: str) -> None:
         if self.offline:
             raise RecipeError(f"{url}: fetch failed, the last known state stays")
 
     def tags(self, url: str) -> Tags:
-        return Tags(annotated={tag: self.moved.get(tag, digest(tag)[:40]) for tag in self.releases})
+        if self.unreadable:
+            raise RecipeError(f"{url}: git cannot be started: No such file or directory")
+        return Tags(
+            lightweight=self.lightweight,
+            annotated={tag: self.moved.get(tag, digest(tag)[:40]) for tag in self.releases},
+        )
 
     def files(self, url: str, commit: str) -> Mapping[str, bytes]:
         for tag, files in self.releases.items():

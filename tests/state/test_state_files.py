@@ -139,13 +139,15 @@ def test_one_alert_per_condition_updated_reminded_resolved(tmp_path: Path) -> No
     folder.raise_(alert())
     [(path, _)] = folder.open()
     assert path.name.endswith("-notes-held-major.json")
-    stamp = path.stat().st_mtime_ns
-    folder.raise_(alert(after_s=60))
-    assert path.stat().st_mtime_ns == stamp, "the same again is no news"
-    folder.raise_(alert(after_s=90_000))
-    assert [found.count for _, found in folder.open()] == [2]
-    folder.raise_(alert(after_s=90_001, evidence=("new",)))
-    assert [(found.count, found.first_at) for _, found in folder.open()] == [(3, NOW)]
+    seen = []
+    for after_s, evidence in ((60, "e"), (90_000, "e"), (90_001, "new"), (90_002, "new")):
+        folder.raise_(alert(after_s=after_s, evidence=(evidence,)))
+        [(again, found)] = folder.open()
+        assert (again, found.first_at, found.last_at) == (path, NOW, NOW + timedelta(seconds=after_s))
+        seen.append((found.count, found.told))
+    assert seen == [(2, 1), (3, 2), (4, 3), (5, 3)], "counted each time; told for a reminder and a new detail"
+    folder.count_on(APP, ["f"], NOW + timedelta(seconds=90_060))
+    assert [(found.count, found.told) for _, found in folder.open()] == [(6, 3)]
     folder.resolve(APP, ["other"])
     assert folder.open() == []
     assert [found.resolution for _, found in folder.archived()] == ["resolved"]

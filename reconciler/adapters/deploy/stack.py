@@ -6,6 +6,7 @@ The exit code proves nothing; settling does. Images are pinned, so `--resolve-im
 import base64
 import functools
 import json
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from reconciler.adapters import process
 from reconciler.core import redact
 from reconciler.core.release import interpolate
 from reconciler.core.release.render import add_labels
+from reconciler.model.errors import ActError
 from reconciler.model.release import Bundle
 from reconciler.ports.engine import Deployed
 from reconciler.state import files
@@ -69,6 +71,16 @@ def redactor(bundle: Bundle) -> redact.Redactor:
         environment = service.get("environment") or {}
         values += redact.secret_values({key: str(value) for key, value in environment.items()})
     return redact.Redactor(values)
+
+
+def check_program() -> None:
+    """See that the CLI is there before a change needs it, when the app may be down already.
+
+    Raises:
+        ActError: no such program on the PATH.
+    """
+    if shutil.which("docker") is None:
+        raise ActError("docker cannot be started: there is no such program on the PATH", host_fault=True)
 
 
 @functools.cache

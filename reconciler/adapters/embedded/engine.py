@@ -44,6 +44,10 @@ class EmbeddedEngine(Engine, Containers):
             raise ObserveError(f"{self.root}: the embedded engine's folder is gone")
 
     @override
+    def check_tools(self) -> None:
+        """Needs none."""
+
+    @override
     def look(self) -> World:
         """Reads every service's two files and every volume's one."""
         stacks: dict[StackName, list[Path]] = {}

@@ -42,6 +42,10 @@ class SwarmEngine(Engine, Containers):
     def check(self) -> None:
         self._manager()
 
+    @override
+    def check_tools(self) -> None:
+        stack_deploy.check_program()
+
     def _manager(self) -> Json:
         info: Json = self.client.read("engine info", "info")
         swarm = info.get("Swarm") or {}

@@ -32,6 +32,7 @@ from reconciler.core.conditions.live import (
     RecipeUnreadable,
     RecordUnreadable,
     RemovalFailed,
+    TagMoved,
 )
 from reconciler.core.conditions.testrun import RunLeftovers, RunLost
 
@@ -62,5 +63,6 @@ __all__ = [
     "SpecWrong",
     "StateDiskFull",
     "SweepRed",
+    "TagMoved",
     "TurnFailed",
 ]

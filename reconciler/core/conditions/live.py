@@ -86,12 +86,33 @@ class RecipeUnreadable(Condition):
     @property
     def clears_when(self) -> str:
         """The mirror is asked in every pass."""
-        return "the recipe can be fetched and read again"
+        return "the recipe can be fetched and read, and has an annotated tag that the spec's track takes"
 
     @property
     def key(self) -> tuple[str, ...]:
         """One per app; empty, as open alerts have it."""
         return ("",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TagMoved(Condition):
+    """The tag of the release that runs names another commit than the one that was deployed; nothing is done."""
+
+    REASON: ClassVar[str] = "tag-moved"
+    SEVERITY: ClassVar[Severity] = Severity.WARNING
+
+    version: str
+    commit: str
+
+    @property
+    def clears_when(self) -> str:
+        """Either way, what runs is what its tag says."""
+        return f"tag {self.version} names {self.commit[:12]} again, or another release runs"
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """One per release that runs, wherever its tag goes."""
+        return (self.version, self.commit)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ class Message:
 def messages(
     now_open: Sequence[tuple[str, Alert]], archived: Sequence[tuple[str, Alert]], delivered: Mapping[str, str]
 ) -> list[Message]:
-    """New alerts, those whose words or count moved, and the end of those that were told. Oldest first.
+    """New alerts, those that are news again, and the end of those that were told. Oldest first.
 
     `delivered`: file name -> mark, as remembered.
     """
@@ -32,8 +32,8 @@ def messages(
 
 
 def _message(name: str, alert: Alert, end: str) -> Message:
-    # The count is in it: it moves with a new detail and when a reminder is due, and each of these is told.
-    mark = end or f"{alert.severity}:{alert.count}"
+    # It moves with a new detail and when a reminder is due, and each of these is told; the count moves in each pass.
+    mark = end or f"{alert.severity}:{alert.told or alert.count}"
     title = f"{'resolved' if end else alert.severity}: {alert.app} {alert.reason}"
     versions = f"{alert.from_version or '-'} -> {alert.to_version}" if alert.to_version else ""
     lines = [versions, *alert.evidence]

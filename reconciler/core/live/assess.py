@@ -4,6 +4,7 @@ from datetime import datetime
 
 from reconciler.core.change import disturbances, lost_tasks
 from reconciler.core.live import drift, wellness
+from reconciler.core.release import versions
 from reconciler.core.release.facts import AppFacts
 from reconciler.model.settling import Fault
 from reconciler.model.status import Assessment, Status
@@ -49,9 +50,17 @@ def assess(facts: AppFacts, now: datetime) -> Assessment:
         return unwell
     if facts.release_moved or facts.settings_moved:
         wanted = facts.candidate.text if facts.candidate else facts.known.release.version
-        why = "a newer release" if facts.release_moved else "the settings changed"
-        return Assessment(status=Status.OUT_OF_SYNC, reason=f"{why}: {wanted} is wanted")
+        return Assessment(status=Status.OUT_OF_SYNC, reason=f"{_name_move(facts)}: {wanted} is wanted")
     return Assessment(status=Status.IN_SYNC, reason=f"{facts.known.release.version} runs and answers")
+
+
+def _name_move(facts: AppFacts) -> str:
+    """What is wanted beside what is on record; only a pin may be older."""
+    if not facts.release_moved:
+        return "the settings changed"
+    before = versions.parse(facts.origin or "")
+    is_older = before is not None and facts.candidate is not None and facts.candidate < before
+    return "an older release" if is_older else "a newer release"
 
 
 def _find_unwell(facts: AppFacts, now: datetime) -> Assessment | None:

@@ -31,7 +31,7 @@ def choose_action(facts: AppFacts, assessment: Assessment, now: datetime) -> Act
         case Status.ABSENT if candidate is not None:
             return Deploy(target=candidate.text, known_good=False)
         case Status.ABSENT:
-            return Nothing(result=Result(kind=ResultKind.NO_RELEASE), ok=False)
+            return Nothing(result=Result(kind=ResultKind.NO_RELEASE), ok=False, evidence=_list_recipe_problem(facts))
         case Status.UNMANAGED:
             return _choose_unmanaged(facts)
         case Status.DRIFTED if known is not None:
@@ -42,10 +42,18 @@ def choose_action(facts: AppFacts, assessment: Assessment, now: datetime) -> Act
             return _choose_upgrade(facts, known)
         case Status.UNVERIFIED if known is not None:
             return Nothing(result=Result(kind=ResultKind.CONVERGING, about=known.release.version))
+        case Status.IN_SYNC if known is not None and facts.recipe_problem:
+            # Not "nothing to do": whether there is something to do could not be seen.
+            result = Result(kind=ResultKind.RECIPE, about=known.release.version)
+            return Nothing(result=result, ok=False, evidence=_list_recipe_problem(facts))
         case Status.IN_SYNC if known is not None:
             return Nothing(result=Result(kind=ResultKind.NOOP_HEALTHY))
         case _:
             return Nothing(result=Result(kind=ResultKind.UNKNOWN, about=assessment.status), ok=False)
+
+
+def _list_recipe_problem(facts: AppFacts) -> tuple[str, ...]:
+    return (facts.recipe_problem,) if facts.recipe_problem else ()
 
 
 def _refuse_newer_data(facts: AppFacts, known: KnownGood) -> Nothing | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.core import conditions
-from reconciler.core.conditions import Held, NotWell, RecipeUnreadable
+from reconciler.core.conditions import Held, NotWell, RecipeUnreadable, TagMoved
 from reconciler.core.live.gate import UpgradeFacts
 from reconciler.core.release.facts import AppFacts
 from reconciler.model.action import Outcome
@@ -16,6 +16,7 @@ from reconciler.model.alert import Alert
 from reconciler.model.app import Kind
 from reconciler.model.hold import Hold, HoldReason
 from reconciler.model.memory import Memory
+from reconciler.model.release import KnownGood
 from reconciler.model.result import ResultKind
 from reconciler.model.snapshot import DrillRecord
 from reconciler.model.status import Assessment, Status
@@ -91,7 +92,8 @@ def find_conditions(end: PassEnd) -> Iterator[Standing]:
             target=version,
             notes=tuple(end.upgrade.notes.items()),
         )
-    if not outcome.changed and not outcome.ok:
+    # That of the recipe is the alert below.
+    if not outcome.changed and not outcome.ok and outcome.result.kind is not ResultKind.RECIPE:
         kind = outcome.result.word
         yield Standing(
             condition=NotWell(app=facts.spec.app, kind=kind, version=facts.origin or facts.running or ""),
@@ -100,6 +102,21 @@ def find_conditions(end: PassEnd) -> Iterator[Standing]:
         )
     if facts.recipe_problem:
         yield Standing(condition=RecipeUnreadable(app=facts.spec.app), evidence=[facts.recipe_problem])
+    if facts.known is not None and not outcome.changed:
+        yield from _find_moved_tag(facts, facts.known)
+
+
+def _find_moved_tag(facts: AppFacts, known: KnownGood) -> Iterator[Standing]:
+    """The tag of what runs, moved upstream: what runs is pinned and stays, but a new host would get something else."""
+    version, commit = known.release.version, known.release.commit
+    now = facts.tags.annotated.get(version)
+    if now is not None and now != commit:
+        yield Standing(
+            condition=TagMoved(app=facts.spec.app, version=version, commit=commit),
+            evidence=[f"tag {version}, which runs, was {commit[:12]} when it was deployed and is {now[:12]} now"],
+            origin=version,
+            target=version,
+        )
 
 
 def _choose_name(open_alerts: Sequence[Alert], version: str, loud: Sequence[Hold]) -> HoldReason:
@@ -187,6 +204,12 @@ def _is_of_another_stack(_alert: Alert, end: PassEnd) -> bool:
     return known is not None and known.stack not in ("", end.facts.spec.stack_name)
 
 
+def _may_have_moved(_alert: Alert, end: PassEnd) -> bool:
+    """Tags were not read, or this pass was about something else; the next one sees."""
+    changed = end.outcome.changed and end.outcome.result.kind is not ResultKind.UPGRADED
+    return bool(end.facts.recipe_problem) or changed
+
+
 def _is_over(_alert: Alert, _end: PassEnd) -> bool:
     """This pass got through, and would have raised it again."""
     return False
@@ -194,6 +217,7 @@ def _is_over(_alert: Alert, _end: PassEnd) -> bool:
 
 _RULES: Mapping[str, Callable[[Alert, PassEnd], bool]] = {
     conditions.RecipeUnreadable.REASON: _is_over,
+    conditions.TagMoved.REASON: _may_have_moved,
     conditions.PassFailed.REASON: _is_over,
     conditions.RecordUnreadable.REASON: _is_over,
     conditions.ReleaseRolledBack.REASON: lambda alert, end: _is_quarantined(alert, end) or _waits_for_host(alert, end),

@@ -16,6 +16,14 @@ from reconciler.model.recipe import Tags
 
 _CHUNK = re.compile(r"(\d+)")
 _FIRST_INTEGER = re.compile(r"\d+")
+_PRE_RELEASE = re.compile(
+    r"(?:^|[\d._-])(?:alpha|beta|rc|pre|preview|dev|snapshot|nightly|canary|milestone)(?:[._-]?\d+)*(?=$|[._-])"
+    r"|\d(?:a|b)\d+(?=$|[._-])",
+    re.IGNORECASE,
+)
+"""In an app's version: a word of its own, before digits at most, so that neither `alpine` nor `arch` is one."""
+_NAMED = 5
+"""Tags that a message names."""
 
 
 @total_ordering
@@ -82,12 +90,17 @@ def classify(origin: Version, target: Version) -> Bump:
     )
 
 
+def is_prerelease(version: Version) -> bool:
+    """Whether either part says that it is not finished: `2.0.0-rc.1+3.0`, `1.0.0+5.0.9-beta1`."""
+    return version.recipe.prerelease is not None or _PRE_RELEASE.search(version.app) is not None
+
+
 def in_track(version: Version, track: str, *, prerelease: bool) -> bool:
     """Say whether the spec's `track` wants this version. An exact version may name the recipe part alone."""
     if track == "latest" or track.endswith(".x"):
         wanted = [] if track == "latest" else [int(part) for part in track.split(".")[:-1]]
         have = [version.recipe.major, version.recipe.minor][: len(wanted)]
-        return have == wanted and (prerelease or version.recipe.prerelease is None)
+        return have == wanted and (prerelease or not is_prerelease(version))
     return track in (version.text, str(version.recipe))
 
 
@@ -139,6 +152,24 @@ def choose(
     if young is not None:
         evidence.append(f"{young.text} is newer but still cooling down")
     return Choice(candidate=best, too_young=young, evidence=tuple(evidence))
+
+
+def explain_no_match(tags: Tags, policy: TrackPolicy) -> str | None:
+    """Why no tag of a recipe can be taken; None: one can. It must not look like being converged."""
+    found = sorted((v for v in map(parse, tags.annotated) if v), reverse=True)
+    if any(in_track(v, policy.track, prerelease=policy.prerelease) for v in found):
+        return None
+    if found:
+        there = ", ".join(v.text for v in found[:_NAMED]) + (", ..." if len(found) > _NAMED else "")
+        hidden = any(in_track(v, policy.track, prerelease=True) for v in found)
+        more = "; pre-releases are left out (recipe.prerelease)" if hidden else ""
+        return f"track {policy.track}: no annotated tag of the recipe matches; there are {there}{more}"
+    names = ", ".join(sorted(tags.annotated or tags.lightweight)[:_NAMED])
+    if tags.annotated:
+        return f"track {policy.track}: the recipe has no release: none of its tags is <semver>+<app version> ({names})"
+    if tags.lightweight:
+        return f"track {policy.track}: the recipe has lightweight tags only ({names}); a release is an annotated one"
+    return f"track {policy.track}: the recipe has no tags, so no release"
 
 
 def age_s(seen: TagSeen | None, now: datetime) -> float:

@@ -21,6 +21,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from reconciler.core.conditions import TurnFailed
+from reconciler.core.host import result_level
 from reconciler.engine.context import Context
 from reconciler.engine.host import housekeeping, one_pass, restore_drill
 from reconciler.engine.host import requests as host_requests
@@ -28,6 +29,7 @@ from reconciler.engine.host.desired import Desired, DesiredState
 from reconciler.engine.host.watchdog import PASS_S, Watchdog
 from reconciler.engine.host.workers import Workers
 from reconciler.engine.live.report import Report
+from reconciler.model.alert import Severity
 from reconciler.model.errors import Interrupted, ReconcilerError
 from reconciler.model.ids import HOST
 from reconciler.ports.clock import Stop
@@ -43,6 +45,7 @@ _DRILL_S = 900.0
 _SLACK_S = 60.0
 
 log = structlog.get_logger("ci-warm")
+_LEVELS = {Severity.INFO: "info", Severity.WARNING: "warning", Severity.CRITICAL: "error"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +144,7 @@ class Daemon:
         self._fetched.clear()
         self._wanted.put(())
         housekeeping.tell_problems(state)
-        housekeeping.tell_orphans(state)
+        housekeeping.tell_undeclared(state)
 
     def _every(self, seconds: float, call: Callable[[], object], *, jitter: float = 0.0) -> None:
         self._scheduler.add_job(
@@ -330,8 +333,11 @@ class Daemon:
 
     def _tell(self, report: Report) -> None:
         """One line for an app that is not quiet."""
-        if report.outcome.changed or not report.outcome.ok:
-            log.info("result", app=report.status.app, result=report.status.result, evidence=report.outcome.evidence[:3])
+        outcome = report.outcome
+        if outcome.changed or not outcome.ok:
+            level = _LEVELS[result_level.choose_level(outcome.result.kind, ok=outcome.ok)]
+            words = {"app": report.status.app, "result": report.status.result, "evidence": outcome.evidence[:3]}
+            getattr(log, level)("result", **words)
 
     def _idle_text(self) -> str:
         reports = list(self._reports.values())

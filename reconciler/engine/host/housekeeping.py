@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from reconciler.core.conditions import ChangeOrphaned, RunLost, SpecWrong
-from reconciler.engine.host import image_gc
+from reconciler.core.conditions import RunLost, SpecWrong
+from reconciler.engine.host import image_gc, undeclared
 from reconciler.engine.host.desired import Desired
 from reconciler.engine.testrun.realms import Reaped
 from reconciler.model.alert import Alert
@@ -32,7 +32,7 @@ def keep_house(
     Raises:
         ObserveError, StateError: the disk is full and what may go is unknown.
     """
-    tell_orphans(state)
+    tell_undeclared(state)
     _realms(telemetry, reap)
     for problem in image_gc.protect(state.ports, state.specs):
         log.warning("pins", problem=problem)
@@ -71,16 +71,12 @@ def tell_lost(state: Desired, found: Sequence[LostRun]) -> None:
         state.ports.alerts.raise_(alert, anew=True)
 
 
-def tell_orphans(state: Desired) -> None:
-    """A change that was begun for an app that is no longer declared: no pass would ever finish it."""
-    store, declared = state.ports.store, {spec.app for spec in state.specs}
-    now, left = state.ports.clock.now(), "has a change under way and is no longer declared, so it is left as it is"
-    found = [
-        ChangeOrphaned(owner=app).alert(now, [f"{app} {left}"])
-        for app in store.apps()
-        if app not in declared and image_gc.is_under_way(store, app)
-    ]
-    _align(state, ChangeOrphaned.REASON, found)
+def tell_undeclared(state: Desired) -> None:
+    """What is left of apps that are no longer declared; one whose file cannot be read still is."""
+    if state.problems:
+        undeclared.tell_orphans(state.ports, state.specs)
+    else:
+        undeclared.settle_alerts(state.ports, state.specs)
 
 
 def _align(state: Desired, reason: str, found: Sequence[Alert]) -> None:

@@ -18,7 +18,6 @@ from reconciler.engine.live import plan as live_plan
 from reconciler.engine.live import reconcile as live_reconcile
 from reconciler.engine.live import report
 from reconciler.engine.live.plan import PlannedApp
-from reconciler.model.action import Nothing
 from reconciler.model.app import Kind
 from reconciler.model.errors import ActError, Interrupted, LockBusy, ObserveError, StateError
 from reconciler.model.observed import World
@@ -56,7 +55,7 @@ def check(context: Context, world: World, *, fetch_problem: str | None = None) -
 
     def look() -> report.Report | Due:
         planned = plan_app(context, world, fetch_problem)
-        return _act(context, planned, None) if _is_quiet(planned) else _what_is_due(planned)
+        return _act(context, planned, None) if planned.is_quiet else _what_is_due(planned)
 
     return _run_locked(context, look)
 
@@ -75,12 +74,6 @@ def reconcile(context: Context, *, fetch_problem: str | None = None, train: str 
     return _run_locked(
         context, lambda: _act(context, plan_app(context, context.ports.engine.look(), fetch_problem), train)
     )
-
-
-def _is_quiet(planned: PlannedApp | PlannedCanonical) -> bool:
-    if isinstance(planned, PlannedCanonical):
-        return planned.is_quiet
-    return isinstance(planned.plan.action, Nothing) or bool(planned.plan.holds)
 
 
 def _act(context: Context, planned: PlannedApp | PlannedCanonical, train: str | None) -> report.Report:

@@ -12,6 +12,7 @@ from reconciler.core.change import room
 from reconciler.core.conditions import EngineUnknown, StateDiskFull
 from reconciler.core.live import turns
 from reconciler.engine.context import Context
+from reconciler.engine.host import undeclared
 from reconciler.engine.host.one_app import Due, check, reconcile
 from reconciler.engine.live.report import Report, report_unknown
 from reconciler.engine.ports import Ports
@@ -54,9 +55,9 @@ def run(
 ) -> list[Report]:
     """Bring every app one safe step nearer to its spec, and wait for it.
 
-    A rollback of an upgrade stops the train: no later upgrade is begun in this pass. `only`: names of the apps to
-    treat; none = all. `fetched`: recipes were fetched before, with these problems by URL, or local tags decide; None:
-    they are fetched first.
+    A rollback of an upgrade stops the train: no later upgrade is begun in this pass. `specs`: all that are declared;
+    `only`: names of those to treat, none = all. `fetched`: recipes were fetched before, with these problems by URL, or
+    local tags decide; None: they are fetched first.
 
     Raises:
         Interrupted: asked to stop between two steps.
@@ -76,6 +77,8 @@ def run(
         reports[report.status.app] = report
     found = [reports[spec.name] for spec in chosen]
     others = {spec.name for spec in specs} - reports.keys()
+    if not others:
+        undeclared.settle_alerts(ports, specs)
     publish(ports, found, checked.engine, ports.clock.monotonic() - began, keep=others)
     return found
 

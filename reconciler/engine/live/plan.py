@@ -8,6 +8,7 @@ from reconciler.core.release.facts import AppFacts
 from reconciler.engine.context import Context
 from reconciler.engine.live.assess import assess_app
 from reconciler.engine.live.preflight import collect_upgrade_facts
+from reconciler.engine.live.prepare import find_last_holds
 from reconciler.engine.release.facts import collect_facts
 from reconciler.model.action import Action, Deploy, Nothing, Plan
 from reconciler.model.hold import Hold, HoldReason
@@ -25,6 +26,11 @@ class PlannedApp:
     assessment: Assessment
     plan: Plan
     upgrade: UpgradeFacts | None = None
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is to be done: the app needs nothing, or is held."""
+        return isinstance(self.plan.action, Nothing) or bool(self.plan.holds)
 
 
 def plan_app(context: Context, world: World, fetch_problem: str | None = None, *, remember: bool = True) -> PlannedApp:
@@ -69,4 +75,5 @@ def _ask_gate(
     context: Context, facts: AppFacts, assessment: Assessment, action: Action
 ) -> tuple[UpgradeFacts, tuple[Hold, ...]]:
     upgrade = collect_upgrade_facts(context, facts, assessment, action)
-    return upgrade, gate.decide(facts, upgrade, context.settings.notes_patterns, context.ports.clock.now())
+    holds = gate.decide(facts, upgrade, context.settings.notes_patterns, context.ports.clock.now())
+    return upgrade, holds or find_last_holds(context, facts, upgrade)

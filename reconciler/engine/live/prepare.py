@@ -8,27 +8,44 @@ from reconciler.core.release.facts import AppFacts
 from reconciler.engine.context import Context
 from reconciler.engine.live.preflight import find_room_problem
 from reconciler.engine.release import images
-from reconciler.engine.release.needs import create_secrets
+from reconciler.engine.release.needs import make_secrets, read_new_secrets
 from reconciler.model.errors import ActError, RecipeError
 from reconciler.model.hold import Hold, HoldReason
 from reconciler.model.memory import Memory
 from reconciler.model.release import Bundle
 
 
-def stage_release(context: Context, facts: AppFacts, upgrade: UpgradeFacts) -> Bundle | Hold:
-    """Pull and pin images, check room, make secrets, protect the way back: nothing is left to fetch.
+def find_last_holds(context: Context, facts: AppFacts, upgrade: UpgradeFacts) -> tuple[Hold, ...]:
+    """What is asked only when nothing else holds, as it is dear or private: room, and the values of new secrets.
 
-    A Hold has touched nothing of the app.
+    Raises:
+        ObserveError: the engine could not be asked.
+    """
+    rendered = upgrade.rendered
+    if rendered is None:
+        return ()
+    found = []
+    if context.spec.stateful and facts.known is not None:
+        _, complaint = find_room_problem(context, list(rendered.volumes.values()))
+        found += [_hold(HoldReason.PREFLIGHT, complaint, "there is room")] if complaint is not None else []
+    try:
+        read_new_secrets(context, rendered.secrets.values())
+    except RecipeError as exc:
+        found.append(_hold(HoldReason.PREFLIGHT, str(exc), "the file is there"))
+    return tuple(found)
+
+
+def stage_release(context: Context, facts: AppFacts, upgrade: UpgradeFacts) -> Bundle | Hold:
+    """Pull and pin images, protect the way back, make secrets: nothing is left to fetch.
+
+    A Hold has touched nothing of the app, and has made no secret.
     """
     if upgrade.rendered is None:
         raise AssertionError("the gate lets nothing through that cannot be rendered")
     rendered, ports = upgrade.rendered, context.ports
-    if context.spec.stateful and facts.known is not None:
-        # Before the pulls: they take room themselves, and minutes.
-        _, complaint = find_room_problem(context, list(rendered.volumes.values()))
-        if complaint is not None:
-            return _hold(HoldReason.PREFLIGHT, complaint, "there is room")
     try:
+        # Read before and made last: whatever can still hold does so before a thing is made.
+        values = read_new_secrets(context, rendered.secrets.values())
         pinned = images.pull_missing(context, upgrade.images_new)
         if facts.known is not None:  # a rollback must need no network: what is only in a registry is fetched now
             images.pull_missing(context, upgrade.images_prior, " for the way back")
@@ -37,18 +54,18 @@ def stage_release(context: Context, facts: AppFacts, upgrade: UpgradeFacts) -> B
         if moved is not None:
             return moved
         bundle = render.bundle(context.spec, rendered, pinned)
-        create_secrets(context, bundle)
         # Both, from before the change on: a prune in the middle of it must leave the way forward and the way
         # back (I21).
         kept = [*bundle.images.values(), *(facts.known.release.images.values() if facts.known else ())]
         ports.engine.protect_images(context.app, sorted(set(kept)))
+        # A bundle on disk is one whose images are here and kept.
+        ports.store.put_bundle(bundle)
+        make_secrets(context, values)
     except RecipeError as exc:
         return _hold(HoldReason.PREFLIGHT, str(exc), "the file is there")
     except ActError as exc:
         reason = HoldReason.HOST if exc.host_fault and not exc.permanent else HoldReason.PREFLIGHT
         return _hold(reason, str(exc), "it works when tried again")
-    # Last: a bundle on disk is one whose images are here and kept.
-    ports.store.put_bundle(bundle)
     return bundle
 
 

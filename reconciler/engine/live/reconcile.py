@@ -51,6 +51,9 @@ def act(context: Context, planned: PlannedApp, train: str | None) -> Outcome:
         Interrupted: asked to stop; a journal may stay for the next start.
     """
     action, facts = planned.plan.action, planned.facts
+    if not planned.is_quiet:
+        # Without them a change would stop half way, with the app down, and its release would be blamed.
+        context.ports.engine.check_tools()
     _end_watch(context, planned)
     match action:
         case Nothing(result=result, ok=ok):

@@ -104,10 +104,16 @@ def _status_after(assessment: Assessment, outcome: Outcome) -> str:
 
 def _align_alerts(context: Context, end: standing.PassEnd) -> None:
     """Raise what this pass found, resolve what it saw to be over."""
-    keep = [alert.fingerprint for alert in end.open if standing.still_stands(alert, end)]
+    stands = [alert for alert in end.open if standing.still_stands(alert, end)]
+    keep = [alert.fingerprint for alert in stands]
+    raised: set[str] = set()
     for found in standing.find_conditions(end):
         _raise(context, found.condition, found.evidence, found.origin, found.target, dict(found.notes))
-        keep.append(found.condition.fingerprint)
+        raised.add(found.condition.fingerprint)
+    # An alert that this pass's change wrote was found once and not twice.
+    still = [one.fingerprint for one in stands if one.fingerprint not in raised and one.op_id != end.outcome.op_id]
+    context.ports.alerts.count_on(context.app, still, context.ports.clock.now())
+    keep += raised
     context.ports.alerts.resolve(context.app, keep, spare=end.outcome.op_id)
 
 

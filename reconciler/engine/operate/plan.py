@@ -13,7 +13,7 @@ from reconciler.model.action import Deploy, Nothing, RollBack, Upgrade
 from reconciler.model.errors import StateError
 from reconciler.model.hold import Hold, HoldReason
 from reconciler.model.observed import World
-from reconciler.model.result import Result, held
+from reconciler.model.result import Result, ResultKind, held
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +35,10 @@ class PlanRow:
 
     @property
     def unreadable(self) -> bool:
-        """Whether a record of the app is not to be trusted."""
-        return self.result is not None and self.result.hold is HoldReason.STATE
+        """Whether a record of the app is not to be trusted, or its recipe gives no release."""
+        if self.result is None:
+            return False
+        return self.result.hold is HoldReason.STATE or self.result.kind in (ResultKind.RECIPE, ResultKind.NO_RELEASE)
 
 
 def plan(context: Context, world: World, fetch_problem: str | None) -> PlanRow:
@@ -73,10 +75,11 @@ def _row_of_live(context: Context, planned: PlannedApp) -> PlanRow:
     if rendered is not None and context.spec.stateful:
         room, _ = find_room_problem(context, list(rendered.volumes.values()))
     nothing = isinstance(action, Nothing)
+    evidence = action.evidence if isinstance(action, Nothing) else ()
     return PlanRow(
         app=context.app,
         status=planned.assessment.status,
-        reason=planned.assessment.reason,
+        reason="; ".join((planned.assessment.reason, *evidence)),
         action=type(action).__name__.lower(),
         result=action.result if isinstance(action, Nothing) else None,
         origin=planned.facts.origin,

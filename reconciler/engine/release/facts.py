@@ -30,12 +30,8 @@ def collect_facts(context: Context, world: World, fetch_problem: str | None, *, 
     stack = world.stack(context.stack)
     stack = replace(stack, disturbances=note_disturbances(context.ports, world, remember=remember))
     running = render.running_version(stack, context.stack)
-    problem, tags = fetch_problem, Tags(annotated={})
-    try:
-        # The last known tags, also when the fetch failed: what runs is judged and healed all the same.
-        tags = ports.recipes.tags(spec.recipe.url)
-    except RecipeError as exc:
-        problem = problem or str(exc)
+    tags, unreadable = _read_tags(context)
+    problem = fetch_problem or unreadable
     memory = _remember_tags(context, memory, tags, remember=remember)
     policy = versions.TrackPolicy(
         track=spec.recipe.track,
@@ -45,9 +41,10 @@ def collect_facts(context: Context, world: World, fetch_problem: str | None, *, 
     )
     # The record before the label: what is known-good was seen to work, a label says only what was deployed.
     on_record = known.release.version if known else running
-    choice = versions.choose(
-        tags, memory.tags, policy, versions.parse(on_record) if on_record else None, ports.clock.now()
-    )
+    have = versions.parse(on_record) if on_record else None
+    # Tags that could not be read are not tags that are gone.
+    seen = versions.choose(tags, memory.tags, policy, have, ports.clock.now())
+    choice = versions.Choice(candidate=have) if unreadable else seen
     desired, overlay_problem = _digest_settings(context)
     return AppFacts(
         spec=spec,
@@ -59,7 +56,7 @@ def collect_facts(context: Context, world: World, fetch_problem: str | None, *, 
         choice=choice,
         desired=desired,
         running=running,
-        recipe_problem=problem or overlay_problem or _explain_missing_pin(context, tags),
+        recipe_problem=problem or overlay_problem or versions.explain_no_match(tags, policy),
         taken_ports=world.taken_ports,
         stamps=_read_stamps(context, world),
         neighbours=tuple(_look_at_neighbour(context, world, name) for name in spec.after),
@@ -84,6 +81,14 @@ def _read_stamps(context: Context, world: World) -> Mapping[str, DataStamp]:
     return data_version.newest({name: one for name, one in recorded.items() if name in mine}, beside)
 
 
+def _read_tags(context: Context) -> tuple[Tags, str | None]:
+    """The last known tags, also when the fetch failed: what runs is judged and healed all the same; or why not."""
+    try:
+        return context.ports.recipes.tags(context.spec.recipe.url), None
+    except RecipeError as exc:
+        return Tags(annotated={}), str(exc)
+
+
 def _look_at_neighbour(context: Context, world: World, name: str) -> Neighbour:
     """An app that this one comes after; one without a readable record is not there, and so not at rest."""
     store, app = context.ports.store, AppName(name)
@@ -93,15 +98,6 @@ def _look_at_neighbour(context: Context, world: World, name: str) -> Neighbour:
         return Neighbour(name=name, stack=StackObs(), is_changing=True)
     stack = world.stack(StackName(known.stack)) if known else StackObs()
     return Neighbour(name=name, stack=stack, is_changing=journal is not None)
-
-
-def _explain_missing_pin(context: Context, tags: Tags) -> str | None:
-    """A pin that no tag matches is the operator's mistake, and must not look like being converged."""
-    recipe = context.spec.recipe
-    found = [v for v in map(versions.parse, tags.annotated) if v]
-    if any(versions.in_track(v, recipe.track, prerelease=recipe.prerelease) for v in found):
-        return None
-    return f"track {recipe.track}: no annotated tag of the recipe matches"
 
 
 def _digest_settings(context: Context) -> tuple[str, str | None]:

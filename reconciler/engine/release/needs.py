@@ -1,4 +1,6 @@
-"""What a release expects on the engine and is not there yet. Effects: reads; `create_secrets` makes secrets."""
+"""What a release expects on the engine and is not there yet. Effects: reads; `make_secrets` makes them."""
+
+from collections.abc import Iterable, Mapping
 
 from reconciler.engine.context import Context
 from reconciler.model.recipe import Rendered
@@ -32,11 +34,32 @@ def secret_key(stack: str, declared: dict[str, str], name: str) -> str | None:
 
 
 def create_secrets(context: Context, bundle: Bundle) -> None:
-    """Create the secrets that the spec declares and are not there yet."""
-    engine, spec = context.ports.engine, context.spec
-    existing = engine.observe_named("secret", list(bundle.secrets.values()))
+    """Create the secrets that the spec declares and are not there yet.
+
+    Raises:
+        RecipeError: the file of one cannot be read; none was made.
+    """
+    make_secrets(context, read_new_secrets(context, bundle.secrets.values()))
+
+
+def read_new_secrets(context: Context, names: Iterable[str]) -> dict[str, bytes]:
+    """The values of those secrets that the spec declares and are not there yet, by their names on the engine.
+
+    Raises:
+        RecipeError: the file of one cannot be read.
+    """
+    spec, wanted = context.spec, list(names)
+    existing = context.ports.engine.observe_named("secret", wanted)
     declared = {key: secret.version for key, secret in spec.secrets.items()}
-    for name in bundle.secrets.values():
+    found = {}
+    for name in wanted:
         key = secret_key(spec.stack_name, declared, name)
         if name not in existing and key is not None:
-            engine.create_secret(context.app, spec.stack_name, name, context.ports.secrets.value(spec, key))
+            found[name] = context.ports.secrets.value(spec, key)
+    return found
+
+
+def make_secrets(context: Context, values: Mapping[str, bytes]) -> None:
+    """Make them on the engine."""
+    for name, value in values.items():
+        context.ports.engine.create_secret(context.app, context.spec.stack_name, name, value)

@@ -78,8 +78,11 @@ class FolderSnapshots(Snapshots):
 
     def _describe(self, exc: OSError | ValueError, volumes: Sequence[VolumeObs]) -> str:
         """What went wrong; of a full disk also how much is wanted there."""
-        if not isinstance(exc, OSError) or exc.errno not in files.FULL:
-            return str(getattr(exc, "strerror", None) or exc)
+        if not isinstance(exc, OSError):
+            return str(exc)
+        if exc.errno not in files.FULL:
+            # Writing to an open file names none; where the snapshot is made is what an operator can look at.
+            return f"{exc.filename or self.root}: {exc.strerror or exc}"
         need = sum(tree.used_bytes(Path(volume.path)) for volume in volumes if volume.path)
         return f"{exc.strerror}: {room.describe(need, free_bytes(self.root), str(self.root))}"
 

@@ -87,6 +87,10 @@ _RESULTS = (
     (Result(kind=K.UNHEALTHY, about="A"), "it does not answer as required, and nothing that a pass may do helps"),
     (Result(kind=K.UNMANAGED, about="A"), "services run that no record explains, and they are not to be adopted"),
     (Result(kind=K.NO_RELEASE), "nothing is on record, and the recipe has no release that is wanted"),
+    (
+        Result(kind=K.RECIPE, about="A"),
+        "it runs and answers; its recipe does not tell what release is wanted",
+    ),
     (Result(kind=K.UNKNOWN), "the engine cannot be seen, or this was not foreseen; nothing was done"),
     (Result(kind=K.ERROR), "something stopped this app's pass; the others went on"),
     (Result(kind=K.BUSY), "another process works on the app, or changes the version of another one"),

@@ -42,7 +42,9 @@ TOLD, END_TOLD = {A: "warning:1"}, {A: "resolved"}
         pytest.param([], [], {}, [], id="nothing"),
         pytest.param(OPEN, [], {}, [(A, "warning:1")], id="new"),
         pytest.param(OPEN, [], TOLD, [], id="told and unchanged"),
-        pytest.param([(A, alert(count=2))], [], TOLD, [(A, "warning:2")], id="counted once more"),
+        pytest.param([(A, alert(count=9, told=1))], [], TOLD, [], id="counted once more is no news"),
+        pytest.param([(A, alert(count=9, told=2))], [], TOLD, [(A, "warning:2")], id="a new detail, or a reminder"),
+        pytest.param([(A, alert(count=2))], [], TOLD, [(A, "warning:2")], id="written before"),
         pytest.param(
             [(A, alert(severity=Severity.CRITICAL))], [], TOLD, [(A, "critical:1")], id="it has become more serious"
         ),
@@ -114,7 +116,7 @@ def test_the_end_of_an_alert_says_so_and_asks_for_nothing() -> None:
         pytest.param({}, OPEN, OPEN, {A: "warning:1"}, id="told, and it stands"),
         pytest.param({}, [], OPEN, {}, id="could not be told"),
         pytest.param(TOLD, [], OPEN, TOLD, id="told before, and it stands"),
-        pytest.param(TOLD, [(A, alert(count=2))], OPEN, {A: "warning:2"}, id="told again"),
+        pytest.param(TOLD, [(A, alert(told=2))], OPEN, {A: "warning:2"}, id="told again"),
         pytest.param(TOLD, RESOLVED, [], {}, id="its end was told"),
         pytest.param(TOLD, [], [], TOLD, id="its end could not be told yet"),
         pytest.param(

@@ -9,7 +9,7 @@ from reconciler.core.live import assess
 from reconciler.model.observed import ServiceMode, StackObs
 from reconciler.model.probe import ProbeAnswer
 from reconciler.model.status import Status
-from tests.builders import NOW, facts, journal, known, service, stack, task
+from tests.builders import NOW, facts, journal, known, memory, service, stack, task
 
 RECORD = known(services={"app": "spec-1"}, desired="d")
 OK = ProbeAnswer(ok=True, code=200, detail="200")
@@ -25,6 +25,20 @@ def of(*states: str, **changes: Any) -> StackObs:
     ended = ("complete", "failed", "shutdown")
     tasks = [task(state, desired_state="shutdown" if state in ended else "running") for state in states]
     return stack(service(**changes), *tasks)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"candidate": "1.0.1+5.0.1"}, "a newer release: 1.0.1+5.0.1 is wanted"),
+        ({"candidate": "0.9.0+5.0.0"}, "an older release: 0.9.0+5.0.0 is wanted"),
+        ({"desired": "e", "candidate": "1.0.0+5.0.0"}, "the settings changed: 1.0.0+5.0.0 is wanted"),
+    ],
+    ids=["newer", "older, by a pin", "settings"],
+)
+def test_what_is_wanted_is_called_by_its_name(changes: dict[str, Any], why: str) -> None:
+    seen = facts(**({"known": RECORD, "desired": "d", "stack": UP, "answer": OK, "memory": memory()} | changes))
+    assert assess.assess(seen, NOW).reason == why
 
 
 SITUATIONS = [

@@ -85,10 +85,41 @@ def test_classifies_both_parts(origin: str, target: str, recipe: bool, app: bool
         ("10.7.1+26.6.2", "10.7.1+26.6.2", True),
         ("10.7.1+26.6.3", "10.7.1+26.6.2", False),
         ("10.7.1-rc.1+26.6.2", "latest", False),
+        ("1.0.0+5.0.9-beta1", "latest", False),
+        ("1.0.0+5.0.9-rc.1", "1.x", False),
+        ("1.0.0+v5.0.9-alpha", "latest", False),
+        ("1.0.0+5.0.9rc2", "latest", False),
+        ("1.0.0+5.0.0b3", "latest", False),
+        ("1.0.0+2026.1.0-dev", "latest", False),
+        ("1.0.0+5.0.9-SNAPSHOT", "latest", False),
+        ("1.0.0+6.0-preview.2", "latest", False),
+        ("1.0.0+5.0.9-beta1", "1.0.0+5.0.9-beta1", True),
+        ("1.0.0+5.0.9-beta1", "1.0.0", True),
+        ("1.0.0+5.0.9-alpine", "latest", True),
+        ("1.0.0+5.0.9-alpine3.20", "latest", True),
+        ("1.0.0+v1.6.870-0", "latest", True),
+        ("1.0.0+5.0.9-debian-12", "latest", True),
+        ("1.0.0+social-amd64", "latest", True),
+        ("1.0.0+march", "latest", True),
+        ("1.0.0+5.0.9b1f00c", "latest", True),
+        ("1.0.0+7.2-arch", "latest", True),
     ],
 )
 def test_tracks(text: str, track: str, wanted: bool) -> None:
     assert in_track(v(text), track, prerelease=False) is wanted
+
+
+@pytest.mark.parametrize("text", ["1.0.1+5.0.9-beta1", "1.0.1-rc.1+5.0.9"])
+def test_a_pre_release_of_either_part_is_taken_only_if_asked_for(text: str) -> None:
+    asked = TrackPolicy(track="latest", prerelease=True, cooldown_s=0)
+    assert choose(tags("1.0.0+5.0.8", text), {}, LATEST, None, NOW).candidate == v("1.0.0+5.0.8")
+    assert choose(tags("1.0.0+5.0.8", text), {}, asked, None, NOW).candidate == v(text)
+
+
+def test_what_runs_is_kept_though_it_is_a_pre_release() -> None:
+    assert choose(tags("1.0.0+5.0.9-beta1"), {}, LATEST, v("1.0.0+5.0.9-beta1"), NOW).candidate == v(
+        "1.0.0+5.0.9-beta1"
+    )
 
 
 def tags(*names: str, lightweight: tuple[str, ...] = ()) -> Tags:

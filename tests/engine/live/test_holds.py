@@ -1,7 +1,10 @@
 """What is held, and what is not."""
 
+import pytest
+
 from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.observed import World
+from reconciler.node.snapshots import archive
 from tests.fakes.world import Behaviour, Host
 
 V1, V2, V3 = "1.0.0+5.0.0", "1.0.1+5.0.1", "1.0.2+5.0.2"
@@ -119,5 +122,36 @@ def test_an_unhealthy_app_says_why_a_newer_release_is_not_taken(host: Host) -> N
 def test_a_pin_to_a_version_that_is_not_there_is_told(host: Host) -> None:
     recipe = host.specs[0].recipe.model_copy(update={"track": "9.9.9+9"})
     host.specs[0] = host.specs[0].model_copy(update={"recipe": recipe})
-    assert host.result() == "noop-healthy"
+    assert host.result() == f"recipe:{V1}"
     assert ["9.9.9+9" in str(alert.evidence) for alert in host.alerts()] == [True]
+
+
+def test_the_tag_of_what_runs_that_moves_is_told_once_and_nothing_is_done(host: Host) -> None:
+    host.recipes.moved[V1] = "f" * 40
+    host.engine.changes.clear()
+    assert [host.result(), host.result()] == ["noop-healthy", "noop-healthy"]
+    [alert] = host.alerts()
+    assert (alert.reason, str(alert.severity), alert.to_version) == ("tag-moved", "warning", V1)
+    assert "ffffffffffff now" in alert.evidence[0] and host.engine.changes == []
+    host.recipes.moved.clear()
+    host.result()
+    assert host.alerts() == []
+
+
+def test_the_tag_of_what_ran_is_no_matter_when_a_newer_release_runs(host: Host) -> None:
+    host.recipes.moved[V1] = "f" * 40
+    host.result()
+    host.release(V2)
+    assert host.result() == f"upgraded:{V1}->{V2}"
+    assert [alert.reason for alert in host.alerts()] == []
+
+
+def test_an_error_of_the_disk_names_its_path(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.release(V2)
+
+    def fails(*_args: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(archive, "write", fails)
+    [report] = host.reconcile()
+    assert f"snapshot failed: {host.root / 'state'}: Input/output error" in str(report.outcome.evidence)

@@ -170,7 +170,7 @@ def test_unknown_is_never_absent(host: Host) -> None:
 
 def test_a_fetch_that_fails_is_reported_and_the_app_is_kept(host: Host) -> None:
     host.recipes.offline = True
-    assert host.result() == "noop-healthy"
+    assert host.result() == f"recipe:{V1}"
     assert [alert.reason for alert in host.alerts()] == ["recipe"]
     host.recipes.offline = False
     host.result()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from reconciler.engine.context import Context
 from reconciler.engine.operate import retry
 from reconciler.model.alert import Alert
+from tests.engine.live.scenes import crash_at
 from tests.fakes.world import Behaviour, Host
 
 V1, V2, MAJOR = "1.0.0+5.0.0", "1.0.1+5.0.1", "2.0.0+6.0.0"
@@ -166,6 +167,40 @@ def test_a_first_deploy_whose_way_back_fails_is_told_as_what_it_is(tmp_path: Pat
     host.clock.seconds += 60
     host.reconcile()
     assert [alert.reason for alert in host.alerts()] == ["deploy-failed"]
+
+
+@pytest.mark.parametrize("cause", [publish_major, publish_bad, break_app, lose_forge])
+def test_an_alert_says_until_when_and_in_how_many_passes_it_stood(host: Host, cause: Callable[[Host], None]) -> None:
+    cause(host)
+    host.reconcile()
+    [alert] = host.alerts()
+    first = alert.first_at
+    for _ in range(3):
+        host.clock.seconds += 60
+        host.reconcile()
+    [alert] = host.alerts()
+    assert (alert.first_at, alert.count) == (first, 4)
+    assert (host.clock.now() - alert.last_at).total_seconds() < 60
+
+
+def test_alerts_of_an_app_that_is_no_longer_declared_are_over(host: Host) -> None:
+    publish_major(host)
+    host.reconcile()
+    host.specs[0] = host.specs[0].model_copy(update={"name": "renamed", "domain": "renamed.example.test"})
+    host.reconcile()
+    assert [alert for alert in host.alerts() if alert.app == "notes"] == []
+    assert [alert.reason for alert in resolved(host).values() if alert.app == "notes"] == ["held-major"]
+
+
+def test_alerts_stay_while_a_change_of_an_app_that_is_no_longer_declared_is_under_way(host: Host) -> None:
+    publish_major(host)
+    host.reconcile()
+    host.specs[0] = host.specs[0].model_copy(update={"upgrade": host.specs[0].upgrade.model_copy(update={"hold": ()})})
+    crash_at(host, "snapshot:before")
+    host.specs[0] = host.specs[0].model_copy(update={"name": "renamed", "domain": "renamed.example.test"})
+    host.reconcile()
+    assert {alert.reason for alert in host.alerts() if alert.app == "notes"} == {"held-major"}
+    assert [alert.app for alert in host.alerts() if alert.reason == "orphan"] == ["host"]
 
 
 def test_services_that_nobody_knew_are_no_longer_told_of_when_they_are_gone(host: Host) -> None:
