@@ -101,6 +101,7 @@ def render(spec: AppSpec, content: RecipeContent, env: Mapping[str, str], parse:
         # something else.
         if compose.images(doc) != base:
             raise compose.ComposeError(f"overlay {name}: an overlay may not change images or the set of services")
+    _check_jobs(doc, spec.health.jobs)
     foreign = compose.foreign(doc, spec.stack_name)
     found = _take_files(doc, files, spec.stack_name)
     _fill_environment(doc, env)
@@ -121,6 +122,19 @@ def render(spec: AppSpec, content: RecipeContent, env: Mapping[str, str], parse:
         configs=tuple(_external(doc, "configs").values()),
         policy=(*compose.policy(doc), *foreign),
     )
+
+
+def _check_jobs(doc: Mapping[str, object], listed: Sequence[str]) -> None:
+    """Refuse a `health.jobs` that could never be fulfilled: the app would be taken down to wait for it in vain."""
+    services = compose.services(doc)
+    for name in listed:
+        if name not in services:
+            raise compose.ComposeError(f"health.jobs: there is no service {name} in the release")
+        if compose.restart_condition(services[name]) == "any":
+            raise compose.ComposeError(
+                f"health.jobs: service {name} is started again whatever it ends with; it needs"
+                f" services.{name}.deploy.restart_policy.condition: on-failure"
+            )
 
 
 def _document(raw: Mapping[str, object], env: Mapping[str, str]) -> Json:

@@ -6,15 +6,23 @@ Beside watching, it hastens what Swarm is slow with and wakes what Swarm forgot.
 from collections.abc import Callable
 from typing import assert_never
 
+from reconciler.core import redact
+from reconciler.core.change import jobs
 from reconciler.core.change import settle as rules
 from reconciler.engine.change.looks import POLL_S, Looks
 from reconciler.engine.change.steps.wake import Waker
 from reconciler.engine.context import Before, Done, StepContext, StepResult
 from reconciler.model.app import HealthSpec
-from reconciler.model.errors import ActError
+from reconciler.model.errors import ActError, ObserveError
+from reconciler.model.journal import Failure
 from reconciler.model.observed import StackObs
 from reconciler.model.release import Bundle
 from reconciler.model.settling import Failed, Moving, Settled, Settling
+
+_WORDS = 20
+"""Lines of a container that tell why it failed; a trace of a program is rarely longer."""
+_WORDS_LONGEST = 1900
+"""Characters: an alert's evidence is cut at 2,000, and the end says more than the beginning."""
 
 
 def expect(at: StepContext, bundle: Bundle, health: HealthSpec) -> rules.Expected:
@@ -29,7 +37,7 @@ def expect(at: StepContext, bundle: Bundle, health: HealthSpec) -> rules.Expecte
         pending_s=limits.pending,
         new_s=limits.new,
         max_restarts=tolerated_restarts(health, len(bundle.images)),
-        main=health.service if health.service in bundle.images else "",
+        roles=jobs.roles_of(health, bundle.images),
     )
 
 
@@ -50,12 +58,25 @@ def settle(at: StepContext, bundle: Bundle, health: HealthSpec, before: Before) 
             _prune_orphans(at, bundle)
             stack = at.ports.engine.observe_stack(at.stack)
             return Done(updates={"settled_services": {s.name: s.spec_fingerprint for s in stack.services}})
-        case Failed(reason=reason, evidence=evidence, fault=fault):
-            return at.fail_by(fault, reason, *evidence)
+        case Failed():
+            return fail(at, bundle, verdict)
         case Moving():
             raise AssertionError("watching ends with a verdict")
         case never:
             assert_never(never)
+
+
+def fail(at: StepContext, bundle: Bundle, failed: Failed) -> Failure:
+    """Put a verdict into words, with the last ones of the service that failed: its containers go with the way back."""
+    words: list[str] = []
+    if failed.service:
+        try:
+            said = at.ports.node.containers.logs(at.stack, _WORDS).get(failed.service, "").strip()
+        except (ActError, ObserveError) as exc:
+            said = f"(its containers could not be read: {exc})"  # they explain a failure; they are none
+        mask = redact.for_document(bundle.doc).mask
+        words = [f"{failed.service} said last: {mask(said)[-_WORDS_LONGEST:]}"] if said else []
+    return at.fail_by(failed.fault, failed.reason, *failed.evidence, *words)
 
 
 def watch(

@@ -43,7 +43,7 @@ def verify(at: StepContext, bundle: Bundle, judge: Judge, before: Before) -> Ste
         # A look before each probe: an answer may come from an old task, or from one that is crashing right now.
         verdict = settle.watch(at, wanted, before, looks, stop=lambda _: True)
         if isinstance(verdict, Failed):
-            return at.fail_by(verdict.fault, verdict.reason, *verdict.evidence)
+            return settle.fail(at, bundle, verdict)
         if looks.disturbances > disturbances:
             # What runs was started anew, and has its whole time again.
             began, disturbances = looks.answered_s, looks.disturbances
