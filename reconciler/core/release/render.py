@@ -8,7 +8,7 @@ import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from reconciler.core.release import compose, interpolate
+from reconciler.core.release import compose, interpolate, refusals
 from reconciler.core.release.digest import digest
 from reconciler.model.app import AppSpec
 from reconciler.model.base import Json
@@ -88,15 +88,18 @@ def render(spec: AppSpec, content: RecipeContent, env: Mapping[str, str], parse:
         ComposeError, InterpolationError: the recipe or an overlay cannot be used.
     """
     version, files = content.version, content.files
-    documents = []
+    documents, places = [], dict[str, str]()
     for name in compose_files(env):
         if name not in files:
             raise compose.ComposeError(f"{name}: is not in the recipe at {version}")
         documents.append(_document(parse(files[name], name), env))
+        refusals.note_places(places, documents[-1], name)
     doc = compose.merge(documents)
     base = compose.images(doc)
     for name, body in content.overlays.items():
-        doc = compose.merge([doc, _document(parse(body, name), env)])
+        over = _document(parse(body, name), env)
+        refusals.note_places(places, over, name)
+        doc = compose.merge([doc, over])
         # What was tested and gated is the recipe's release; an overlay that brings other images would be
         # something else.
         if compose.images(doc) != base:
@@ -121,6 +124,7 @@ def render(spec: AppSpec, content: RecipeContent, env: Mapping[str, str], parse:
         networks=tuple(_external(doc, "networks").values()),
         configs=tuple(_external(doc, "configs").values()),
         policy=(*compose.policy(doc), *foreign),
+        places=places,
     )
 
 
