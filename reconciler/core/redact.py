@@ -41,3 +41,13 @@ class Redactor:
             text = text.replace(value, MASK)
         text = _URL_USER.sub(rf"\g<1>{MASK}@", text)
         return _ASSIGNMENT.sub(rf"\g<1>{MASK}", text)
+
+
+def for_document(doc: Mapping[str, object]) -> Redactor:
+    """A redactor for what is said by and of the services of a compose document: masks their secret variables."""
+    values: list[str] = []
+    services = doc.get("services")
+    for service in services.values() if isinstance(services, Mapping) else ():
+        environment = service.get("environment") or {}
+        values += secret_values({key: str(value) for key, value in environment.items()})
+    return Redactor(values)

@@ -71,8 +71,20 @@ class HealthSpec(Strict):
     progress: Seconds = Field(300.0, gt=0, description="give up when nothing has moved for this long")
     deadline: Seconds = Field(600.0, gt=0, description="hard cap of settling and of verifying, each")
     max_restarts: int | None = Field(
-        None, ge=0, le=50, description="failed tasks tolerated per service; default 0 alone, 2 among others"
+        None,
+        ge=0,
+        le=50,
+        description="failed tasks tolerated of each replica; default 0 alone, 2 among others, 0 of a job",
     )
+    jobs: tuple[str, ...] = Field(
+        (), description="services with restart_policy on-failure that must complete, such as migrations"
+    )
+
+    @model_validator(mode="after")
+    def _main_is_no_job(self) -> "HealthSpec":
+        if self.service in self.jobs:
+            raise ValueError(f"jobs: {self.service} is the main service (health.service), which must stay up")
+        return self
 
     @property
     def probe_port(self) -> int:

@@ -38,7 +38,10 @@ class UpdateObs:
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceObs:
-    """One service. `name` is short (without the stack); fingerprints are of the spec as the engine tells it."""
+    """One service. `name` is short (without the stack); fingerprints are of the spec as the engine tells it.
+
+    `job_iteration`: which run of a job stands, 0 for what is none: each deploy of a job starts it anew.
+    """
 
     id: str
     name: str
@@ -55,6 +58,7 @@ class ServiceObs:
     update: UpdateObs | None = None
     restart_condition: str = "any"
     host_ports: frozenset[int] = frozenset()
+    job_iteration: int = 0
 
 
 NOT_THERE = frozenset(
@@ -85,6 +89,7 @@ class TaskObs:
     grace_s: int = 10
     slot: str = ""
     created_at: datetime | None = None
+    job_iteration: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

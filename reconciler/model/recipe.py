@@ -30,11 +30,24 @@ class ImageLookup:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """One thing that Docker refuses in a release. `file`, `place`: where it stands, '' if that is not known."""
+
+    file: str
+    place: str
+    says: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.file, self.place, self.says) if part)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rendered:
     """A recipe at one commit merged with the spec into one compose document, images still as asked.
 
     `policy`: findings as `(allowance, place)`. `files` as in `records.Bundle`. `volume_options`: key -> why a
     snapshot cannot keep it. `secrets` (key -> engine name), `networks`, `configs`: external ones, which must exist.
+    `places`: key of the document, dotted -> file that sets it.
     """
 
     version: str
@@ -49,3 +62,4 @@ class Rendered:
     networks: tuple[str, ...] = ()
     configs: tuple[str, ...] = ()
     policy: tuple[tuple[str, str], ...] = ()
+    places: Mapping[str, str] = field(default_factory=dict)

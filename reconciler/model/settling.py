@@ -32,11 +32,15 @@ class Settled:
 
 @dataclass(frozen=True, kw_only=True)
 class Failed:
-    """It will not come to what was asked for; `reason` is short and stable, `evidence` has the details."""
+    """It will not come to what was asked for; `reason` is short and stable, `evidence` has the details.
+
+    `service`: whose tasks failed, by short name; '' if it is not about one.
+    """
 
     reason: str
     evidence: tuple[str, ...] = ()
     fault: Fault = Fault.APP
+    service: str = ""
 
 
 Settling = Moving | Settled | Failed

@@ -55,6 +55,15 @@ class Engine(Protocol):
     def remove_services(self, stack: StackName, names: Sequence[str]) -> None:
         """Remove single services of the stack and stop their containers with their own grace."""
 
+    def check_document(self, doc: Mapping[str, object]) -> tuple[str, ...] | None:
+        """What the deploy tool refuses in a document, in its own words; None: it cannot be asked, () means nothing.
+
+        Changes nothing. The answer is remembered by the document, so asking again in the next pass costs nothing.
+
+        Raises:
+            ActError: the tool cannot be run or hangs.
+        """
+
     def deploy(self, bundle: Bundle, workdir: Path) -> Deployed:
         """Send the bundle to the engine; returns when it is accepted or refused."""
 

@@ -52,6 +52,7 @@ def test_every_problem_of_every_file_is_told(tmp_path: Path) -> None:
         ("upgrade: {window: '02:00-05:00 Mars/Base'}", "no time zone"),
         ("upgrade: {cooldown: soon}", "is not a duration"),
         ("after: [a]", "an app cannot come after itself"),
+        ("health: {jobs: [app]}", "app is the main service"),
         ("env: {'A-B': x}", "is not a variable name"),
         ("health: {path: no-slash}", "String should match pattern"),
         ("secrets: {db: {version: 'V 1'}}", "String should match pattern"),

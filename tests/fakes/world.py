@@ -119,6 +119,7 @@ class FakeEngine:
     counter: int = 0
     nodes: tuple[NodeObs, ...] = ()
     words: dict[str, str] = field(default_factory=dict)
+    refuses: tuple[str, ...] | None = None
 
     def _id(self, stem: str) -> str:
         self.counter += 1
@@ -213,6 +214,10 @@ class FakeEngine:
     def writers(self) -> bool:
         """A task may be writing to a volume right now."""
         return bool(self.lingering) or any(running.tasks for running in self.services.values())
+
+    def check_document(self, doc: Mapping[str, object]) -> tuple[str, ...] | None:
+        self._called("check_document")
+        return self.refuses
 
     def deploy(self, bundle: Bundle, workdir: Path) -> Deployed:
         self._called("deploy", changes=True)

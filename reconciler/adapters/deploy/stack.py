@@ -59,18 +59,9 @@ def deploy(bundle: Bundle, workdir: Path, *, host: str | None, timeout_s: float)
                 bundle.stack,
             ],
             timeout_s=timeout_s,
-            redactor=redactor(bundle),
+            redactor=redact.for_document(bundle.doc),
         )
     return Deployed(code=ran.code, output=ran.output)
-
-
-def redactor(bundle: Bundle) -> redact.Redactor:
-    """Masks every secret-sounding value of the bundle's environments."""
-    values: list[str] = []
-    for service in bundle.doc.get("services", {}).values():
-        environment = service.get("environment") or {}
-        values += redact.secret_values({key: str(value) for key, value in environment.items()})
-    return redact.Redactor(values)
 
 
 def check_program() -> None:

@@ -67,6 +67,11 @@ class EmbeddedEngine(Engine, Containers):
         return self.services.observe(list(self.services.folders(stack)))
 
     @override
+    def check_document(self, doc: Mapping[str, object]) -> tuple[str, ...] | None:
+        """There is no tool; the shapes are the same."""
+        return None
+
+    @override
     def deploy(self, bundle: Bundle, workdir: Path) -> Deployed:
         doc = add_labels(bundle)
         try:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from typing_extensions import override
 
+from reconciler.adapters.deploy import check as stack_check
 from reconciler.adapters.deploy import stack as stack_deploy
 from reconciler.adapters.swarm import execute, images, inventory, parse, stacks
 from reconciler.adapters.swarm import logs as swarm_logs
@@ -36,6 +37,7 @@ class SwarmEngine(Engine, Containers):
         self._host = host
         self._limits = limits
         self._own_id = ""
+        self._checker = stack_check.Checker()
         self._stray_grace_s = stray_grace_s
 
     @override
@@ -88,7 +90,9 @@ class SwarmEngine(Engine, Containers):
         containers = self.client.read("containers", "containers", all=True, filters=label)
         seen = parse.stacks(services, tasks).get(stack, StackObs())
         return replace(
-            seen, containers=tuple(parse.container(raw) for raw in containers), nodes=self._nodes(self._node_id())
+            seen,
+            containers=tuple(parse.container(raw) for raw in containers),
+            nodes=self._nodes(self._node_id()),
         )
 
     def _node_id(self) -> str:
@@ -147,6 +151,10 @@ class SwarmEngine(Engine, Containers):
         found = swarm_services.services(self.client, stack)
         doomed = [raw for raw in found if raw["Spec"]["Name"].removeprefix(f"{stack}_") in names]
         swarm_services.take_down(self.client, stack, doomed)
+
+    @override
+    def check_document(self, doc: Mapping[str, object]) -> tuple[str, ...] | None:
+        return self._checker.check(doc)
 
     @override
     def deploy(self, bundle: Bundle, workdir: Path) -> Deployed:

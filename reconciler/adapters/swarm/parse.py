@@ -89,6 +89,7 @@ def service(raw: Json) -> ServiceObs:
         else None,
         restart_condition=(template.get("RestartPolicy") or {}).get("Condition", "any"),
         host_ports=_host_ports(spec.get("EndpointSpec")),
+        job_iteration=_iteration(raw.get("JobStatus")),
     )
 
 
@@ -137,7 +138,13 @@ def task(raw: Json) -> TaskObs:
         grace_s=_grace_s(raw["Spec"]),
         slot=str(raw.get("Slot") or raw.get("NodeID", "")),
         created_at=instant(raw.get("CreatedAt")),
+        job_iteration=_iteration(raw),
     )
+
+
+def _iteration(raw: Json | None) -> int:
+    """The run of a job that a task, or the status of a service, speaks of; the first one has no number."""
+    return int(((raw or {}).get("JobIteration") or {}).get("Index", 0))
 
 
 def node(raw: Json, asked: str, started_at: datetime | None) -> NodeObs:

@@ -6,6 +6,7 @@ drained, says nothing of a release. Only `Fault.APP` may ever take data back or 
 (docs/adr/0014).
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -93,23 +94,33 @@ def list_failures(
 
 
 def judge(failures: Sequence[TaskFailure], tolerated: int = PERSISTS - 1) -> Finding:
-    """Say what the failures of one service come to. `tolerated`: failures of the release that are no verdict yet."""
-    by = {fault: [failure for failure in failures if failure.fault is fault] for fault in Fault}
+    """Say what the failures of one service come to. `tolerated`: failures of the release that are no verdict yet.
+
+    Replicas that crash side by side crash once: counted is the replica that failed most often, or a service of many
+    would be worn out by one start of the database it waits for.
+    """
     habit = max(tolerated, PERSISTS - 1)
-    persists = len(by[Fault.APP]) > tolerated or len(by[Fault.APP]) + len(by[Fault.UNKNOWN]) > habit
+    app = _count_worst(failures, Fault.APP)
+    persists = app > tolerated or _count_worst(failures, Fault.APP, Fault.UNKNOWN) > habit
     if persists:
         fault = Fault.APP
-    elif by[Fault.HOST]:
+    elif any(failure.fault is Fault.HOST for failure in failures):
         fault = Fault.HOST
     else:
         fault = Fault.UNKNOWN
     return Finding(fault=fault, persists=persists, failures=tuple(failures))
 
 
+def _count_worst(failures: Sequence[TaskFailure], *faults: Fault) -> int:
+    """How often the replica failed, by one of these faults, that failed most often."""
+    slots = Counter(failure.task.slot for failure in failures if failure.fault in faults)
+    return max(slots.values(), default=0)
+
+
 def is_looping(failures: Sequence[TaskFailure], now: datetime) -> bool:
     """Say whether a service that fails again and again is still at it, though it may run at this moment."""
     ours = [failure.at for failure in failures if failure.fault is not Fault.HOST]
-    if len(ours) < PERSISTS:
+    if _count_worst(failures, Fault.APP, Fault.UNKNOWN) < PERSISTS:
         return False
     pauses = [(later - earlier).total_seconds() for earlier, later in pairwise(ours)]
     return (now - ours[-1]).total_seconds() < max(LOOP_QUIET_S, 2 * max(pauses))
@@ -125,5 +136,6 @@ def failure_of(task: TaskObs, service: ServiceObs, *, is_main: bool) -> str:
 
 
 def own_tasks(service: ServiceObs, stack: StackObs) -> tuple[TaskObs, ...]:
-    """Tasks of the spec that stands now; those of an older spec say nothing."""
-    return tuple(task for task in stack.tasks_of(service) if task.template_fingerprint == service.template_fingerprint)
+    """Tasks of the spec that stands now; those of an older spec, or of an earlier run of a job, say nothing."""
+    now = (service.template_fingerprint, service.job_iteration)
+    return tuple(task for task in stack.tasks_of(service) if (task.template_fingerprint, task.job_iteration) == now)

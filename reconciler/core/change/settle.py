@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from reconciler.core.change import disturbances, judge
+from reconciler.core.change import disturbances, jobs, judge
+from reconciler.core.change.jobs import Roles
 from reconciler.core.release.render import LABEL_BUNDLE
 from reconciler.model.journal import ServiceMark
-from reconciler.model.observed import ContainerObs, ServiceMode, ServiceObs, StackObs, TaskObs
+from reconciler.model.observed import ContainerObs, ServiceObs, StackObs, TaskObs
 from reconciler.model.settling import Failed, Fault, Moving, Settled, Settling
 
 RUNNING = "running"
@@ -25,7 +26,7 @@ _COMING = frozenset(
 class Expected:
     """What was sent. `services`: short name -> image as sent; `bundle` is the label value that must stand on each.
 
-    `main`: the service that must be running at the end, however little Swarm asks of it.
+    `roles`: which of them must be running at the end, however little Swarm asks of it, and which must have completed.
     """
 
     bundle: str
@@ -36,7 +37,7 @@ class Expected:
     pending_s: float
     new_s: float
     max_restarts: int
-    main: str = ""
+    roles: Roles = field(default_factory=Roles)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +89,9 @@ def step(
             return state, Settled(task_ids=carrying)
         missing = f"the same tasks running for {want.min_healthy_s:g} s"
     else:
-        state = replace(state, steady_since=None, steady_tasks=frozenset())
+        # A migration at work looks the same for minutes; only the deadline ends it.
+        moved_at = at if _has_job_at_work(want, stack) else state.moved_at
+        state = replace(state, steady_since=None, steady_tasks=frozenset(), moved_at=moved_at)
     if at - state.began > want.deadline_s:
         return state, Failed(
             reason=f"not settled within {want.deadline_s:g} s", evidence=(f"still waiting for {missing}",)
@@ -128,7 +131,7 @@ def _refused(want: Expected, marks: Mapping[str, ServiceMark], stack: StackObs) 
             update is not None and update.started_at != marks.get(name, ServiceMark(version_index=-1)).update_started_at
         )
         if update is not None and ours and (update.state == "paused" or update.state.startswith("rollback")):
-            failed = _list_failures(service, stack, frozenset(), is_main=name == want.main)
+            failed = _list_failures(service, stack, frozenset(), is_main=name == want.roles.main)
             because = f": {failed[-1].why}" if failed else ""
             return Failed(
                 reason=f"swarm answered {update.state} for service {name}{because}",
@@ -151,21 +154,45 @@ def _broken(want: Expected, old_tasks: frozenset[str], stack: StackObs) -> Faile
         service = stack.service(name)
         if service is None:
             continue
-        failures = _list_failures(service, stack, old_tasks, is_main=name == want.main)
+        failures = _list_failures(service, stack, old_tasks, is_main=name == want.roles.main)
         for failure in failures:
             why = failure.why
             if failure.task.state == "rejected" and any(text in why.lower() for text in FATAL_REJECTIONS):
                 evidence = (f"task {failure.task.id} rejected",)
-                return Failed(reason=f"service {name}: {why}", evidence=evidence, fault=failure.fault)
-        finding = judge.judge(failures, want.max_restarts)
-        if finding.persists or _is_hosts_habit(failures, stack, want.max_restarts):
-            last = failures[-1]
-            return Failed(
-                reason=f"service {name}: {last.why}",
-                evidence=tuple(f"task {one.task.id} {one.task.state}: {one.why}" for one in failures),
-                fault=finding.fault,
-            )
+                return Failed(reason=f"service {name}: {why}", evidence=evidence, fault=failure.fault, service=name)
+        failed = _judge(service, failures, want, stack)
+        if failed is not None:
+            return failed
     return None
+
+
+def _judge(
+    service: ServiceObs, failures: Sequence[judge.TaskFailure], want: Expected, stack: StackObs
+) -> Failed | None:
+    """Say what the failed tasks of one service come to; None: nothing yet."""
+    if not failures:
+        return None
+    is_job = want.roles.is_job(service)
+    tolerated = want.roles.tolerated(service, want.max_restarts)
+    finding = judge.judge(failures, tolerated)
+    # Swarm starts it no more, so there is nothing to wait for, whoever is to blame.
+    is_over = is_job and not service.mode.is_job and service.restart_condition == "none"
+    if not (finding.persists or is_over or _is_hosts_habit(failures, stack, tolerated)):
+        return None
+    last = failures[-1]
+    return Failed(
+        reason=f"{_tell_role(service, last, is_job=is_job)}: {last.why}",
+        evidence=tuple(f"task {one.task.id} {one.task.state}: {one.why}" for one in failures),
+        fault=finding.fault if finding.persists or not is_over else last.fault,
+        service=service.name,
+    )
+
+
+def _tell_role(service: ServiceObs, last: judge.TaskFailure, *, is_job: bool) -> str:
+    if not is_job:
+        return f"service {service.name}"
+    code = "" if last.task.exit_code is None else f" with exit code {last.task.exit_code}"
+    return f"job {service.name} failed{code}"
 
 
 def _list_failures(
@@ -237,18 +264,11 @@ def _unfinished(want: Expected, marks: Mapping[str, ServiceMark], stack: StackOb
         ):
             return f"the update of service {name}"
         own = judge.own_tasks(service, stack)
-        running = [task for task in own if task.state == RUNNING and task.desired_state == RUNNING]
-        done = [task for task in own if task.state == "complete"]
-        wanted = service.replicas
-        if service.mode in (ServiceMode.GLOBAL, ServiceMode.GLOBAL_JOB):
-            # The engine does not count a task that waits for its restart, so its own figure may say 0.
-            coming = sum(task.desired_state in (RUNNING, "ready") for task in own)
-            wanted = max(service.desired, coming, 1)
-        # A migration that ended well is done; the main service that ended is an app that is not there.
-        one_shot = service.mode.is_job or (service.restart_condition in ("none", "on-failure") and name != want.main)
-        have = len(running) + (len(done) if one_shot else 0)
+        have, wanted = jobs.count_done(service, own, want.roles), jobs.count_wanted(service, own, want.roles)
         if have < wanted:
             states = ", ".join(sorted({task.state for task in own if task.state in _COMING})) or "no task yet"
+            if want.roles.is_job(service):
+                return f"job {name} to complete, {have}/{wanted} ({states})"
             return f"service {name} {have}/{wanted} ({states})"
         # While a task of the old release still runs, it may answer probes and write to the volumes.
         stale = [
@@ -257,6 +277,11 @@ def _unfinished(want: Expected, marks: Mapping[str, ServiceMark], stack: StackOb
         if stale:
             return f"{len(stale)} old tasks of service {name} to end"
     return None
+
+
+def _has_job_at_work(want: Expected, stack: StackObs) -> bool:
+    found = (stack.service(name) for name in want.services)
+    return any(jobs.is_at_work(one, judge.own_tasks(one, stack), want.roles) for one in found if one is not None)
 
 
 def _carrying(want: Expected, stack: StackObs) -> frozenset[str]:

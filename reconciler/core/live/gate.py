@@ -14,7 +14,7 @@ from reconciler.core.release.facts import AppFacts
 from reconciler.model.app import AppSpec
 from reconciler.model.hold import Hold, HoldReason
 from reconciler.model.memory import Memory
-from reconciler.model.recipe import ImageLookup, Rendered
+from reconciler.model.recipe import ImageLookup, Refusal, Rendered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class UpgradeFacts:
 
     `images_*`: lookups of the candidate's and the running release's images. `rendered` None: it cannot be rendered, and
     `problem` says why. `tested`: it was green in a cold run here; None: that is not asked for. `leftover`: volumes that
-    it would mount, that exist, and that no record says who wrote.
+    it would mount, that exist, and that no record says who wrote. `refusals`: what Docker would not take of it.
     """
 
     version: str
@@ -37,6 +37,7 @@ class UpgradeFacts:
     images_new: Sequence[ImageLookup] = ()
     images_prior: Sequence[ImageLookup] = ()
     missing: Sequence[str] = ()
+    refusals: Sequence[Refusal] = ()
     prior_healthy: bool = True
     prior_detail: str = ""
     changes_release: bool = True
@@ -160,6 +161,12 @@ def _recipe(spec: AppSpec, candidate: UpgradeFacts) -> Iterator[Hold]:
             reason=HoldReason.RECIPE,
             detail=f"{candidate.version} cannot be used: {candidate.problem}",
             clears_when="a newer version of the recipe, or a spec that fits it",
+        )
+    if candidate.refusals:
+        yield Hold(
+            reason=HoldReason.RECIPE,
+            detail=f"Docker would refuse {candidate.version}: {'; '.join(map(str, candidate.refusals))}",
+            clears_when="a newer version of the recipe, or an overlay in the spec that says it right",
         )
     denied = [(allowance, where) for allowance, where in candidate.policy if allowance not in spec.allow]
     if denied:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from reconciler.core.change import judge
+from reconciler.core.change import jobs, judge
+from reconciler.core.change.jobs import Roles
 from reconciler.core.release.facts import AppFacts
 from reconciler.model.observed import ServiceMode, ServiceObs, StackObs, TaskObs
 from reconciler.model.settling import Fault
@@ -44,9 +45,11 @@ def find_problem(facts: AppFacts, now: datetime) -> Problem | None:
     )
 
 
+def _roles(facts: AppFacts) -> Roles:
+    return jobs.roles_of(facts.spec.health, {service.name for service in facts.stack.services})
+
+
 def _examine(service: ServiceObs, facts: AppFacts, now: datetime) -> Iterator[Problem]:
-    if service.mode.is_job:
-        return
     known = facts.known
     # Failures of an earlier release say nothing, and those of long ago say nothing of now.
     since = max(known.at, now - timedelta(seconds=judge.LOOP_WINDOW_S)) if known else None
@@ -72,7 +75,7 @@ def _examine(service: ServiceObs, facts: AppFacts, now: datetime) -> Iterator[Pr
 
 def list_failures(service: ServiceObs, facts: AppFacts, since: datetime | None) -> tuple[judge.TaskFailure, ...]:
     """The failed tasks of what runs now, weighed, the oldest first."""
-    main = service.name == facts.spec.health.service
+    main = service.name == _roles(facts).main
     own = judge.own_tasks(service, facts.stack)
     reasons = [(task, why) for task in own if (why := judge.failure_of(task, service, is_main=main))]
     return judge.list_failures(service, facts.stack, reasons, since)
@@ -82,17 +85,18 @@ def _find_shortage(
     service: ServiceObs, facts: AppFacts, failures: tuple[judge.TaskFailure, ...], now: datetime
 ) -> Problem | None:
     """What one service lacks at this moment, and whether that is for the engine to mend."""
-    tasks = facts.stack.tasks_of(service)
-    up = sum(1 for task in tasks if task.state == "running" and task.desired_state == "running")
-    wanted = service.desired if service.mode is ServiceMode.GLOBAL else service.replicas
-    once = service.restart_condition in ("none", "on-failure")
-    is_main = service.name == facts.spec.health.service and len(facts.stack.services) > 1
-    done = once and not is_main and any(task.state == "complete" for task in tasks)
-    if up >= wanted or done:
+    roles, tasks = _roles(facts), judge.own_tasks(service, facts.stack)
+    up, wanted = jobs.count_done(service, tasks, roles), _count_wanted(service, tasks, roles)
+    # The engine forgets the tasks of a job in time.
+    if up >= wanted or (roles.is_job(service) and not tasks):
         return None
+    if jobs.is_at_work(service, tasks, roles):
+        return _find_slow_job(service, facts, tasks, now)
     errors = [task for task in tasks if task.error]
     last = max(errors, key=lambda task: task.at).error if errors else "no error on record"
     text = f"service {service.name} has {up}/{wanted} tasks running: {last}"
+    if roles.is_job(service):
+        text = f"job {service.name} has {up}/{wanted} tasks completed: {last}"
     if not facts.stack.can_run:
         return Problem(text=f"{text}; no node takes tasks", persists=True, fault=Fault.HOST)
     if any(_is_on_the_way(task, facts, now) for task in tasks):
@@ -101,8 +105,23 @@ def _find_shortage(
     if waiting:
         return Problem(text=text, persists=True, fault=Fault.HOST)
     # No task is there and none will come: with a restart policy that ends there, the one failure is for good.
+    once = roles.is_job(service) or service.restart_condition in ("none", "on-failure")
     fault = failures[-1].fault if failures and once else Fault.UNKNOWN
     return Problem(text=text, persists=True, fault=fault)
+
+
+def _count_wanted(service: ServiceObs, tasks: tuple[TaskObs, ...], roles: Roles) -> int:
+    if service.mode is ServiceMode.GLOBAL and not roles.is_job(service):
+        return service.desired  # on no node at all if none fits, which settling saw too
+    return jobs.count_wanted(service, tasks, roles)
+
+
+def _find_slow_job(service: ServiceObs, facts: AppFacts, tasks: tuple[TaskObs, ...], now: datetime) -> Problem:
+    """A job at work is waited for, and told when it takes longer than settling would have given it."""
+    since = min(task.at for task in tasks if task.state == "running")
+    spent = (now - since).total_seconds()
+    text = f"job {service.name} has been at work for {spent:.0f} s"
+    return Problem(text=text, persists=spent > facts.spec.health.deadline)
 
 
 def _is_on_the_way(task: TaskObs, facts: AppFacts, now: datetime) -> bool:

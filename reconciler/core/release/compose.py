@@ -154,6 +154,19 @@ def images(doc: Mapping[str, object]) -> dict[str, str]:
     return found
 
 
+def restart_condition(service: Json) -> str:
+    """When Swarm starts a task of it again: none, on-failure or any; jobs are started until they completed."""
+    deploy = service.get("deploy") or {}
+    if str(deploy.get("mode", "")).endswith("-job"):
+        return "on-failure"
+    policy = deploy.get("restart_policy")
+    if policy:
+        return str(policy.get("condition") or "any")
+    # The deploy tool reads Compose's own key where there is no policy.
+    given = str(service.get("restart") or "any").partition(":")[0]
+    return {"no": "none", "False": "none", "on-failure": "on-failure"}.get(given, "any")
+
+
 def services(doc: Mapping[str, object]) -> Mapping[str, Json]:
     """The services section."""
     section = doc.get("services")

@@ -8,7 +8,7 @@ import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from reconciler.core.release import compose, interpolate
+from reconciler.core.release import compose, interpolate, refusals
 from reconciler.core.release.digest import digest
 from reconciler.model.app import AppSpec
 from reconciler.model.base import Json
@@ -88,19 +88,23 @@ def render(spec: AppSpec, content: RecipeContent, env: Mapping[str, str], parse:
         ComposeError, InterpolationError: the recipe or an overlay cannot be used.
     """
     version, files = content.version, content.files
-    documents = []
+    documents, places = [], dict[str, str]()
     for name in compose_files(env):
         if name not in files:
             raise compose.ComposeError(f"{name}: is not in the recipe at {version}")
         documents.append(_document(parse(files[name], name), env))
+        refusals.note_places(places, documents[-1], name)
     doc = compose.merge(documents)
     base = compose.images(doc)
     for name, body in content.overlays.items():
-        doc = compose.merge([doc, _document(parse(body, name), env)])
+        over = _document(parse(body, name), env)
+        refusals.note_places(places, over, name)
+        doc = compose.merge([doc, over])
         # What was tested and gated is the recipe's release; an overlay that brings other images would be
         # something else.
         if compose.images(doc) != base:
             raise compose.ComposeError(f"overlay {name}: an overlay may not change images or the set of services")
+    _check_jobs(doc, spec.health.jobs)
     foreign = compose.foreign(doc, spec.stack_name)
     found = _take_files(doc, files, spec.stack_name)
     _fill_environment(doc, env)
@@ -120,7 +124,21 @@ def render(spec: AppSpec, content: RecipeContent, env: Mapping[str, str], parse:
         networks=tuple(_external(doc, "networks").values()),
         configs=tuple(_external(doc, "configs").values()),
         policy=(*compose.policy(doc), *foreign),
+        places=places,
     )
+
+
+def _check_jobs(doc: Mapping[str, object], listed: Sequence[str]) -> None:
+    """Refuse a `health.jobs` that could never be fulfilled: the app would be taken down to wait for it in vain."""
+    services = compose.services(doc)
+    for name in listed:
+        if name not in services:
+            raise compose.ComposeError(f"health.jobs: there is no service {name} in the release")
+        if compose.restart_condition(services[name]) == "any":
+            raise compose.ComposeError(
+                f"health.jobs: service {name} is started again whatever it ends with; it needs"
+                f" services.{name}.deploy.restart_policy.condition: on-failure"
+            )
 
 
 def _document(raw: Mapping[str, object], env: Mapping[str, str]) -> Json:

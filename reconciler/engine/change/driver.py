@@ -226,7 +226,7 @@ def _keep_last_words(context: Context, journal: Journal, failure: Failure) -> tu
     """Before anything goes back: that removes the containers, and all that they said."""
     if journal.step not in transaction.JUDGED_STEPS:
         return journal, failure
-    log, words = last_words.keep(context.ports, context.spec, StackName(journal.stack), journal.op_id)
+    log, words = last_words.keep(context.ports, context.spec, journal)
     told = failure.model_copy(update={"evidence": (*failure.evidence, *words)})
     return journal.model_copy(update={"log": log or journal.log}), told
 

@@ -8,22 +8,25 @@ from reconciler.engine.ports import Ports
 from reconciler.model.app import AppSpec
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.ids import StackName
+from reconciler.model.journal import Journal
 
 _LINES = 200
 _SHOWN = 300
 
 
-def keep(ports: Ports, spec: AppSpec, stack: StackName, op_id: str) -> tuple[str, tuple[str, ...]]:
+def keep(ports: Ports, spec: AppSpec, journal: Journal) -> tuple[str, tuple[str, ...]]:
     """Write what the stack's containers said last beside the app's records.
 
     Gives the log's path below the state root ('' if there is none) and the last line of each service, secrets masked.
     Never fails: last words explain a failure, they are none.
     """
-    mask = redact.Redactor(redact.secret_values(spec.env)).mask
     try:
-        said = {name: mask(text) for name, text in ports.node.containers.logs(stack, _LINES).items()}
+        bundle = ports.store.bundle(spec.app, journal.target.bundle)
+        by_spec, by_release = redact.Redactor(redact.secret_values(spec.env)), redact.for_document(bundle.doc)
+        words_of = ports.node.containers.logs(StackName(journal.stack), _LINES)
+        said = {name: by_release.mask(by_spec.mask(text)) for name, text in words_of.items()}
         text = "".join(f"--- {name}\n{words}\n" for name, words in said.items())
-        path = ports.store.put_last_words(spec.app, op_id, text) if said else ""
+        path = ports.store.put_last_words(spec.app, journal.op_id, text) if said else ""
     except (ReconcilerError, OSError):
         return "", ()
     lasts = {name: words.strip().splitlines()[-1:] for name, words in said.items()}

@@ -11,12 +11,12 @@ from reconciler.core.release.render import missing_volumes
 from reconciler.engine.change.steps.quiesce import blocking
 from reconciler.engine.context import Context
 from reconciler.engine.release import images, render
-from reconciler.engine.release.needs import missing_externals
+from reconciler.engine.release.needs import find_refusals, missing_externals
 from reconciler.model.action import Action, Deploy, Upgrade
 from reconciler.model.data_stamp import DataStamp
 from reconciler.model.errors import ActError, RecipeError, StateError
-from reconciler.model.recipe import Rendered
-from reconciler.model.release import Bundle, KnownGood
+from reconciler.model.recipe import Refusal, Rendered
+from reconciler.model.release import Bundle, KnownGood, Release
 from reconciler.model.status import Assessment, Status
 from reconciler.ports.node import Room
 
@@ -35,6 +35,7 @@ def collect_upgrade_facts(context: Context, facts: AppFacts, assessment: Assessm
     rendered, problem = _render(context, version, commit, facts.recipe_problem if not commit else None)
     # Data of a stack that we have no known-good release for: nothing says that the release which wrote it was well.
     leftover = _find_leftover(context, facts, rendered)
+    refused, tool_problem = _find_refusals(context, facts, rendered)
     return UpgradeFacts(
         version=version,
         commit=commit,
@@ -46,13 +47,28 @@ def collect_upgrade_facts(context: Context, facts: AppFacts, assessment: Assessm
         leftover=leftover,
         images_new=images.lookup_new(context, rendered) if rendered else (),
         images_prior=images.lookup_release(context, facts.known.release) if facts.known else (),
-        missing=_find_missing(context, facts, rendered) if rendered else (),
+        missing=[*_find_missing(context, facts, rendered), *tool_problem] if rendered else (),
+        refusals=refused,
         # New settings are often the cure of an app that fails; waiting for it to be well first would lock it out.
         prior_healthy=(assessment.status is not Status.FAILED or reconfigures) and not leftover,
         prior_detail=_describe_prior(leftover, assessment),
         changes_release=not reconfigures,
         tested=_was_tested(context, version, commit),
     )
+
+
+def _find_refusals(
+    context: Context, facts: AppFacts, rendered: Rendered | None
+) -> tuple[Sequence[Refusal], Sequence[str]]:
+    """What Docker would refuse, and why it cannot be asked."""
+    if rendered is None:
+        return (), ()
+    try:
+        # What is undeployed first is made anew, in whatever mode.
+        stays = () if context.spec.stateful else facts.stack.services
+        return find_refusals(context, rendered, {one.name: one.mode.value for one in stays}), ()
+    except ActError as exc:
+        return (), (str(exc),)  # nor could it deploy: found before anything is stopped
 
 
 def _was_tested(context: Context, version: str, commit: str) -> bool | None:
@@ -166,6 +182,7 @@ def find_way_back_problems(
     problems = [
         f"image {i.reference}: {i.error or 'not found'}" for i in looked if not i.local and i.exists is not True
     ]
+    problems += _find_refusals_of(context, known.fallback.release)
     if known.fallback.snapshot is None:
         back = known.fallback.release.version
         newer = data_version.find_newer((stamps or {}).values(), back, stateful=context.spec.stateful)
@@ -199,6 +216,16 @@ def find_fit(context: Context, known: KnownGood | None) -> Fit | None:
     except ActError as exc:
         return Fit(problem=str(exc))
     return room.judge_return(room.estimate_need(manifest.volumes), found.free_volumes, found.used)
+
+
+def _find_refusals_of(context: Context, release: Release) -> list[str]:
+    """What the deploy tool says of a release that is rendered already: the tool may have changed since."""
+    try:
+        doc = context.ports.store.bundle(context.app, release.bundle).doc
+        said = context.ports.engine.check_document(doc) or ()
+    except (StateError, ActError) as exc:
+        return [str(exc)]
+    return [f"Docker would refuse {release.version}: {text}" for text in said]
 
 
 def find_room_problem(context: Context, volumes: Sequence[str]) -> tuple[Room | None, str | None]:

@@ -218,7 +218,7 @@ def roll_back(context: Context, facts: AppFacts, reason: str, evidence: Sequence
         reason=reason,
         stateful=back.snapshot is not None,
     )
-    log, words = last_words.keep(ports, context.spec, context.stack, journal.op_id)
+    log, words = last_words.keep(ports, context.spec, journal)
     failure = Failure(step=Step.VERIFY, reason=reason[:500], evidence=(*evidence, *words))
     return driver.begin(context, journal.model_copy(update={"failure": failure, "log": log}))
 

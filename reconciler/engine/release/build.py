@@ -36,6 +36,9 @@ def build_bundle(
     missing = needs.missing_externals(context, rendered)
     if missing:
         raise RecipeError("; ".join(missing))
+    refused = needs.find_refusals(context, rendered)
+    if refused:
+        raise RecipeError(f"Docker would refuse it: {'; '.join(map(str, refused))}")
     pinned = (
         _known(rendered.images, known) if known else _pull_pinned(context, list(images.lookup_new(context, rendered)))
     )

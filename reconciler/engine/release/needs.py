@@ -1,9 +1,10 @@
-"""What a release expects on the engine and is not there yet. Effects: reads; `make_secrets` makes them."""
+"""What a release expects of the engine: what is not there yet, what is refused. Effects: reads; makes secrets."""
 
 from collections.abc import Iterable, Mapping
 
+from reconciler.core.release import refusals
 from reconciler.engine.context import Context
-from reconciler.model.recipe import Rendered
+from reconciler.model.recipe import Refusal, Rendered
 from reconciler.model.release import Bundle
 
 
@@ -26,6 +27,18 @@ def missing_externals(context: Context, rendered: Rendered | None) -> list[str]:
         if secret_key(spec.stack_name, {k: s.version for k, s in spec.secrets.items()}, name) is None:
             found.append(f"secret {name} is neither on the engine nor under 'secrets' in the spec ({key})")
     return found
+
+
+def find_refusals(context: Context, rendered: Rendered, modes: Mapping[str, str] | None = None) -> tuple[Refusal, ...]:
+    """What Docker would refuse in the release once the app is down already; changes nothing.
+
+    `modes`: of the services that would be updated in place, by short name.
+
+    Raises:
+        ActError: the deploy tool cannot be run.
+    """
+    said = context.ports.engine.check_document(rendered.doc)
+    return refusals.find_refusals(rendered, context.stack, said, modes)
 
 
 def secret_key(stack: str, declared: dict[str, str], name: str) -> str | None:

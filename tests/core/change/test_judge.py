@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from reconciler.core.change import disturbances, judge, settle
+from reconciler.core.change.jobs import Roles
 from reconciler.core.change.settle import Expected, Progress
 from reconciler.core.live import assess, plan
 from reconciler.model.action import Nothing, RollBack
@@ -92,7 +93,7 @@ WANT = Expected(
     pending_s=10,
     new_s=5,
     max_restarts=0,
-    main="app",
+    roles=Roles(main="app"),
 )
 
 
@@ -246,3 +247,24 @@ def test_an_engine_that_was_started_is_noticed_once() -> None:
     once = disturbances.merge((), disturbances.notice(seen, NOW))
     assert disturbances.merge(once, disturbances.notice(seen, NOW + timedelta(hours=1))) == once
     assert disturbances.find_last(StackObs(disturbances=once)) == LONG_AGO.started_at
+
+
+SIDE_BY_SIDE = [
+    pytest.param(["1", "2", "3"], False, id="three replicas that crashed once"),
+    pytest.param(["1", "1", "2", "2", "3"], False, id="three replicas of which none crashed three times"),
+    pytest.param(["1", "2", "1", "1"], True, id="one of them three times"),
+    pytest.param(["n1", "n2", "n3", "n4"], False, id="a global service, once on each of four nodes"),
+]
+
+
+@pytest.mark.parametrize(("slots", "persists"), SIDE_BY_SIDE)
+def test_replicas_that_crash_side_by_side_crash_once(slots: list[str], persists: bool) -> None:
+    ended = [
+        task("failed", id=f"t{n}", slot=slot, error="no db yet", at=NOW + timedelta(seconds=n))
+        for n, slot in enumerate(slots)
+    ]
+    seen = stack(service(replicas=3), *ended)
+    reasons = [(one, one.error) for one in ended]
+    failures = judge.list_failures(seen.services[0], seen, reasons)
+    assert judge.judge(failures, tolerated=2).persists is persists
+    assert judge.is_looping(failures, NOW + timedelta(seconds=9)) is persists

@@ -1,14 +1,16 @@
 """The settle oracle: a row per way in which Swarm can look finished and is not."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from reconciler.core.change import settle
+from reconciler.core.change.jobs import Roles
 from reconciler.core.change.settle import Expected, Progress
 from reconciler.model.journal import ServiceMark
-from reconciler.model.observed import ContainerObs, ServiceMode, StackObs
+from reconciler.model.observed import ContainerObs, ServiceMode, StackObs, TaskObs
 from reconciler.model.settling import Failed, Fault, Moving, Settled, Settling
 from tests.builders import BUNDLE, IMAGE, service, stack, task, update
 
@@ -159,8 +161,6 @@ def test_tasks_that_wait_for_the_host_are_a_host_fault(state: str, limit: float)
 
 
 def test_a_service_among_others_may_crash_until_the_one_it_needs_is_up() -> None:
-    from dataclasses import replace
-
     want = replace(WANT, services={"app": IMAGE, "db": IMAGE}, max_restarts=2)
     crashed = [task("failed", id=f"f{n}", error="no db yet") for n in range(2)]
     parts: list[Any] = [service(), service("db"), task(), task(of="db"), *crashed]
@@ -181,9 +181,127 @@ def test_gives_up_when_nothing_moves_and_at_the_cap() -> None:
 
 
 def test_partly_deployed_stacks_fail() -> None:
-    from dataclasses import replace
-
     want = replace(WANT, services={"app": IMAGE, "db": IMAGE})
     verdict = run([(0.1, stack(service(), task()))], want)
     assert isinstance(verdict, Failed)
     assert verdict.reason == "service db is missing"
+
+
+BESIDE = replace(WANT, services={"app": IMAGE, "migrate": IMAGE}, roles=Roles(main="app"), max_restarts=2)
+LISTED = replace(BESIDE, roles=Roles(main="app", listed=frozenset({"migrate"})))
+JOB_MODES = (ServiceMode.REPLICATED_JOB, ServiceMode.GLOBAL_JOB)
+ONCE = {"restart_condition": "none"}
+FIRST = {"of": "migrate", "slot": "1"}
+
+
+def job(state: str, **changes: Any) -> TaskObs:
+    return task(state, **({**FIRST, "desired_state": "shutdown" if state != "running" else "running"} | changes))
+
+
+JOBS = [
+    pytest.param(ONCE, [job("running")], BESIDE, "job migrate to complete, 0/1 (running)", id="runs once, runs"),
+    pytest.param(ONCE, [job("complete", exit_code=0)], BESIDE, "", id="runs once, done"),
+    pytest.param(
+        {"restart_condition": "none", "replicas": 2},
+        [job("complete"), job("running", slot="2")],
+        BESIDE,
+        "job migrate to complete, 1/2 (running)",
+        id="runs once, one of two done",
+    ),
+    pytest.param(
+        {"mode": ServiceMode.GLOBAL, "replicas": 0, "desired": 0, "restart_condition": "none"},
+        [job("complete", slot="n1"), job("running", slot="n2")],
+        BESIDE,
+        "job migrate to complete, 1/2 (running)",
+        id="runs once on each node, done on one",
+    ),
+    *(
+        pytest.param(
+            {"mode": mode},
+            [job("running", desired_state="complete")],
+            BESIDE,
+            "job migrate to complete, 0/1 (running)",
+            id=f"{mode} runs",
+        )
+        for mode in JOB_MODES
+    ),
+    *(
+        pytest.param({"mode": mode}, [job("complete", desired_state="complete")], BESIDE, "", id=f"{mode} done")
+        for mode in JOB_MODES
+    ),
+    pytest.param(
+        {"mode": ServiceMode.REPLICATED_JOB, "job_iteration": 7},
+        [job("complete", desired_state="complete")],
+        BESIDE,
+        "job migrate to complete, 0/1 (no task yet)",
+        id="done in an earlier run of the job",
+    ),
+    pytest.param({"restart_condition": "on-failure"}, [job("running")], BESIDE, "", id="on-failure runs"),
+    pytest.param({"restart_condition": "on-failure"}, [job("complete")], BESIDE, "", id="on-failure done"),
+    pytest.param(
+        {"restart_condition": "on-failure"},
+        [job("running")],
+        LISTED,
+        "job migrate to complete, 0/1 (running)",
+        id="on-failure listed as a job runs",
+    ),
+    pytest.param(
+        {"restart_condition": "on-failure"},
+        [job("failed", error="no db yet"), job("complete")],
+        LISTED,
+        "",
+        id="on-failure listed as a job, done at the second try",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "tasks", "want", "missing"), JOBS)
+def test_a_job_is_done_when_it_completed(
+    changes: dict[str, Any], tasks: list[TaskObs], want: Expected, missing: str
+) -> None:
+    verdict = run(steady(service(), task(), service("migrate", **changes), *tasks), want)
+    assert verdict == Moving(waiting_for=missing) if missing else isinstance(verdict, Settled)
+
+
+REFUSED = [
+    pytest.param(ONCE, "task: non-zero exit (3)", 3, BESIDE, Fault.APP, id="runs once"),
+    pytest.param(ONCE, "task: non-zero exit (137)", 137, BESIDE, Fault.UNKNOWN, id="runs once and was killed"),
+    *(
+        pytest.param({"mode": mode}, "task: non-zero exit (3)", 3, BESIDE, Fault.APP, id=mode.value)
+        for mode in JOB_MODES
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "error", "code", "want", "fault"), REFUSED)
+def test_a_failed_job_is_a_failure_at_once(
+    changes: dict[str, Any], error: str, code: int, want: Expected, fault: Fault
+) -> None:
+    failed = job("failed", error=error, exit_code=code)
+    verdict = run([(0.1, stack(service(), task(), service("migrate", **changes), failed))], want)
+    assert isinstance(verdict, Failed)
+    assert verdict.reason == f"job migrate failed with exit code {code}: {error}"
+    assert (verdict.service, verdict.fault) == ("migrate", fault)
+
+
+def test_a_job_that_swarm_repeats_may_fail_as_often_as_the_spec_says() -> None:
+    want = replace(BESIDE, roles=Roles(main="app", retries=1))
+    repeated = service("migrate", mode=ServiceMode.REPLICATED_JOB)
+    failed = [job("failed", id=f"f{n}", error="no db yet", exit_code=1) for n in range(2)]
+    assert isinstance(run([(0.1, stack(service(), task(), repeated, failed[0]))], want), Moving)
+    assert isinstance(run([(0.1, stack(service(), task(), repeated, *failed))], want), Failed)
+
+
+def test_a_job_at_work_moves_until_the_deadline() -> None:
+    seen = stack(service(), task(), service("migrate", restart_condition="none"), job("running"))
+    looks = [(at, seen) for at in (0.1, 40.0, 80.0, 119.0)]
+    assert isinstance(run(looks, BESIDE), Moving)
+    verdict = run([*looks, (121.0, seen)], BESIDE)
+    assert isinstance(verdict, Failed)
+    assert verdict.reason == "not settled within 120 s"
+
+
+def test_the_main_service_is_no_job_whatever_its_restart_policy() -> None:
+    parts = [service(restart_condition="none"), service("migrate"), task(of="migrate")]
+    assert isinstance(run(steady(*parts, task()), BESIDE), Settled)
+    assert isinstance(run(steady(*parts, task("complete", exit_code=0)), BESIDE), Moving)

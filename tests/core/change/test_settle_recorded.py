@@ -7,6 +7,7 @@ import pytest
 
 from reconciler.adapters.swarm import parse
 from reconciler.core.change import settle
+from reconciler.core.change.jobs import Roles
 from reconciler.core.change.settle import Expected, Progress
 from reconciler.model.ids import StackName
 from reconciler.model.journal import ServiceMark
@@ -54,7 +55,7 @@ def replay(name: str, min_healthy_s: float = 1.0) -> tuple[Settling, float]:
         pending_s=3,
         new_s=3,
         max_restarts=0,
-        main="app",
+        roles=Roles(main="app"),
     )
     state, at, shown = Progress(began=0.0, moved_at=0.0), 0.0, StackObs()
     looks = raw["looks"]

@@ -9,9 +9,10 @@ from reconciler.core.live import assess
 from reconciler.model.observed import ServiceMode, StackObs
 from reconciler.model.probe import ProbeAnswer
 from reconciler.model.status import Status
-from tests.builders import NOW, facts, journal, known, memory, service, stack, task
+from tests.builders import NOW, QUICK, facts, journal, known, memory, service, spec, stack, task
 
 RECORD = known(services={"app": "spec-1"}, desired="d")
+WITH_JOB = known(services={"app": "spec-1", "migrate": "spec-2"}, desired="d")
 OK = ProbeAnswer(ok=True, code=200, detail="200")
 BAD = ProbeAnswer(ok=False, code=503, detail="503 instead of 200")
 PORT = "host-mode port already in use on 1 node"
@@ -41,6 +42,19 @@ def test_what_is_wanted_is_called_by_its_name(changes: dict[str, Any], why: str)
     assert assess.assess(seen, NOW).reason == why
 
 
+def beside(*states: str, since_s: float = 5, **changes: Any) -> StackObs:
+    """A service called migrate, as `changes` say, beside the main one."""
+    at = NOW - timedelta(seconds=since_s)
+    fields = {"spec_fingerprint": "spec-2"} | changes
+    ends = "complete" if service(**changes).mode.is_job else "running"
+    tasks = [
+        task(state, of="migrate", desired_state=ends if state == "running" else "shutdown", at=at) for state in states
+    ]
+    return stack(service(), task(), service("migrate", **fields), *tasks)
+
+
+SLOW_JOB = beside("running", restart_condition="none", since_s=31)
+LISTS_IT = spec(health={"scheme": "http", **QUICK, "jobs": ["migrate"]})
 SITUATIONS = [
     pytest.param({"journal": journal(), "stack": UP}, Status.INTERRUPTED, id="a journal is open, whatever runs"),
     pytest.param({"journal": journal(), "stack": stack()}, Status.INTERRUPTED, id="a journal is open and nothing runs"),
@@ -104,17 +118,51 @@ SITUATIONS = [
         Status.FAILED,
         id="a global service failed on its node",
     ),
-    pytest.param({"stack": of(mode=ServiceMode.REPLICATED_JOB)}, Status.IN_SYNC, id="a job has no task any more"),
+    pytest.param({"stack": beside(mode=ServiceMode.REPLICATED_JOB)}, Status.IN_SYNC, id="a job has no task any more"),
+    pytest.param({"stack": beside("complete", mode=ServiceMode.GLOBAL_JOB)}, Status.IN_SYNC, id="a job completed"),
+    pytest.param({"stack": beside("failed", mode=ServiceMode.GLOBAL_JOB)}, Status.FAILED, id="a global job failed"),
     pytest.param(
-        {"stack": of("failed", mode=ServiceMode.GLOBAL_JOB)}, Status.IN_SYNC, id="a job is not judged by its tasks"
+        {"stack": beside("failed", mode=ServiceMode.REPLICATED_JOB)}, Status.FAILED, id="a replicated job failed"
     ),
     pytest.param(
-        {"stack": of("complete", restart_condition="none")}, Status.IN_SYNC, id="a task that runs once is done"
+        {"stack": beside("running", mode=ServiceMode.REPLICATED_JOB)}, Status.UNVERIFIED, id="a job is at work"
+    ),
+    pytest.param(
+        {"stack": beside("running", restart_condition="none")},
+        Status.UNVERIFIED,
+        id="a task that runs once is at work, and is waited for",
+    ),
+    pytest.param({"stack": SLOW_JOB}, Status.FAILED, id="a job is at work for longer than settling waits"),
+    pytest.param(
+        {"stack": beside("complete", restart_condition="none")}, Status.IN_SYNC, id="a task that runs once is done"
+    ),
+    pytest.param(
+        {"stack": beside("complete", restart_condition="none", replicas=2)},
+        Status.FAILED,
+        id="one of two tasks that run once is done",
+    ),
+    pytest.param(
+        {"stack": beside("failed", "complete", restart_condition="on-failure")},
+        Status.IN_SYNC,
+        id="a task that restarts on failure is done",
+    ),
+    pytest.param(
+        {"stack": beside("running", restart_condition="on-failure")},
+        Status.IN_SYNC,
+        id="a task that restarts on failure may run for ever",
+    ),
+    pytest.param(
+        {"stack": beside("running", restart_condition="on-failure"), "spec": LISTS_IT},
+        Status.UNVERIFIED,
+        id="a task that restarts on failure and is listed as a job must complete",
+    ),
+    pytest.param(
+        {"stack": of("complete", restart_condition="none")}, Status.FAILED, id="a main service that ended is not done"
     ),
     pytest.param(
         {"stack": of("complete", restart_condition="on-failure")},
-        Status.IN_SYNC,
-        id="a task that restarts on failure is done",
+        Status.FAILED,
+        id="nor is one that restarts on failure",
     ),
     pytest.param(
         {"stack": of("complete", restart_condition="any")}, Status.FAILED, id="a task that must not end has ended"
@@ -147,7 +195,8 @@ SITUATIONS = [
 
 @pytest.mark.parametrize(("changes", "status"), SITUATIONS)
 def test_each_situation_has_its_status(changes: dict[str, Any], status: Status) -> None:
-    assert assess.assess(facts(**{"known": RECORD, "desired": "d"} | changes), NOW).status is status
+    record = WITH_JOB if changes["stack"].service("migrate") else RECORD
+    assert assess.assess(facts(**{"known": record, "desired": "d"} | changes), NOW).status is status
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,30 @@ def test_unusable_compose_files_say_why(text: bytes, says: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("migrate", "says"),
+    [
+        ("deploy: {restart_policy: {condition: on-failure}}", ""),
+        ("deploy: {restart_policy: {condition: none}}", ""),
+        ("deploy: {mode: replicated-job}", ""),
+        ("restart: on-failure:3", ""),
+        ("deploy: {restart_policy: {condition: any}}", "is started again whatever it ends with"),
+        ("deploy: {restart_policy: {delay: 1s}}", "is started again whatever it ends with"),
+        ("restart: always", "is started again whatever it ends with"),
+        ("command: x", "is started again whatever it ends with"),
+        (None, "there is no service migrate"),
+    ],
+)
+def test_a_listed_job_must_be_able_to_end(migrate: str | None, says: str) -> None:
+    service = f", migrate: {{image: x, {migrate}}}" if migrate else ""
+    files = {**FILES, "compose.yml": f"services: {{app: {{image: x}}{service}}}".encode()}
+    if not says:
+        rendered(files, health={"jobs": ["migrate"]})
+        return
+    with pytest.raises(compose.ComposeError, match=says):
+        rendered(files, health={"jobs": ["migrate"]})
+
+
+@pytest.mark.parametrize(
     ("service", "allowance"),
     [
         ("privileged: true", "privileged"),

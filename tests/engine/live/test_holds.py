@@ -155,3 +155,28 @@ def test_an_error_of_the_disk_names_its_path(host: Host, monkeypatch: pytest.Mon
     monkeypatch.setattr(archive, "write", fails)
     [report] = host.reconcile()
     assert f"snapshot failed: {host.root / 'state'}: Input/output error" in str(report.outcome.evidence)
+
+
+@pytest.mark.parametrize("said", [("services.app Additional property imagee is not allowed",), None])
+def test_what_docker_refuses_holds_before_anything_stops(said: tuple[str, ...] | None, host: Host) -> None:
+    """Also where the tool cannot be asked."""
+    host.release(V2, imagee="x")
+    host.engine.refuses = said
+    host.engine.changes.clear()
+    for _ in range(3):
+        assert host.result() == f"held-recipe:{V1}->{V2}"
+    assert host.engine.changes == []
+    [alert] = host.alerts()
+    assert "compose.yml: services.app: Additional property imagee is not allowed" in alert.evidence[0]
+
+
+def test_a_tool_that_cannot_be_run_holds_before_anything_stops(host: Host) -> None:
+    def away(call: str, when: str) -> None:
+        if call == "check_document":
+            raise ActError("docker cannot be started: No such file or directory", host_fault=True)
+
+    host.release(V2)
+    host.engine.fault = away
+    host.engine.changes.clear()
+    assert host.result() == f"held-preflight:{V1}->{V2}"
+    assert host.engine.changes == []

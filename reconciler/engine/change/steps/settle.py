@@ -6,6 +6,7 @@ Beside watching, it hastens what Swarm is slow with and wakes what Swarm forgot.
 from collections.abc import Callable
 from typing import assert_never
 
+from reconciler.core.change import jobs
 from reconciler.core.change import settle as rules
 from reconciler.engine.change.looks import POLL_S, Looks
 from reconciler.engine.change.steps.wake import Waker
@@ -29,7 +30,7 @@ def expect(at: StepContext, bundle: Bundle, health: HealthSpec) -> rules.Expecte
         pending_s=limits.pending,
         new_s=limits.new,
         max_restarts=tolerated_restarts(health, len(bundle.images)),
-        main=health.service if health.service in bundle.images else "",
+        roles=jobs.roles_of(health, bundle.images),
     )
 
 

@@ -1,0 +1,79 @@
+"""The deploy tool is asked about each document once, an old one not at all: a docker CLI of ours counts its calls."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.adapters.deploy.check import Checker
+from reconciler.model.errors import ActError
+
+_TOOL = """#!/bin/sh
+echo "$*" >>"$HOME/calls"
+case "$*" in *--help) exit {help} ;; esac
+input=$(cat)
+case "$input" in
+  *imagee*) echo "services.app Additional property imagee is not allowed" >&2; exit 1 ;;
+  *1x*) printf 'decoding failed due to the following error(s):\\n\\nerror: invalid suffix\\n' >&2; exit 1 ;;
+esac
+"""
+GOOD = {"services": {"app": {"image": "x", "environment": {"PRICE": "5$"}}, "db": {"image": "y"}}}
+WRONG = {"services": {"app": {"image": "x", "imagee": "y"}}}
+
+
+@pytest.fixture
+def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def install(folder: Path, *, helps: bool) -> None:
+    program = folder / "docker"
+    program.write_text(_TOOL.replace("{help}", "0" if helps else "1"))
+    program.chmod(0o755)
+    os.utime(program, ns=(0, len(list(folder.iterdir())) + helps))
+
+
+def calls(folder: Path) -> list[str]:
+    path = folder / "calls"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+SAYS = ("services.app Additional property imagee is not allowed",)
+
+
+@pytest.mark.parametrize(("doc", "says"), [(GOOD, ()), (WRONG, SAYS)], ids=["right", "wrong"])
+def test_a_document_is_asked_about_once(doc: dict[str, Any], says: tuple[str, ...], tool: Path) -> None:
+    install(tool, helps=True)
+    checker = Checker()
+    for _ in range(5):
+        assert checker.check(doc) == says
+    assert sum("--help" not in call for call in calls(tool)) == 1
+
+
+def test_words_without_a_place_are_told_with_the_service_and_key(tool: Path) -> None:
+    install(tool, helps=True)
+    doc = {"services": {"db": {"image": "y"}, "app": {"image": "x", "deploy": {"memory": "1x"}}}}
+    assert Checker().check(doc) == ("services.app.deploy error: invalid suffix",)
+
+
+def test_a_tool_without_the_command_is_not_asked(tool: Path) -> None:
+    install(tool, helps=False)
+    assert Checker().check(WRONG) is None
+    assert all("--help" in call for call in calls(tool))
+
+
+def test_another_tool_is_asked_anew(tool: Path) -> None:
+    install(tool, helps=False)
+    checker = Checker()
+    assert checker.check(WRONG) is None
+    install(tool, helps=True)
+    assert checker.check(WRONG) != ()
+
+
+def test_no_tool_at_all_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ActError, match="docker cannot be started"):
+        Checker().check(GOOD)
