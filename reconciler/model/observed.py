@@ -40,7 +40,8 @@ class UpdateObs:
 class ServiceObs:
     """One service. `name` is short (without the stack); fingerprints are of the spec as the engine tells it.
 
-    `job_iteration`: which run of a job stands, 0 for what is none: each deploy of a job starts it anew.
+    `job_iteration`: which run of a job stands, 0 for what is none: each deploy of a job starts it anew. `told`: its
+    spec in the terms in which it was sent (`core.release.sent`), without what the engine does not tell.
     """
 
     id: str
@@ -59,6 +60,7 @@ class ServiceObs:
     restart_condition: str = "any"
     host_ports: frozenset[int] = frozenset()
     job_iteration: int = 0
+    told: Mapping[str, object] = field(default_factory=dict)
 
 
 NOT_THERE = frozenset(
@@ -104,11 +106,24 @@ class ContainerObs:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NetworkObs:
+    """One network of a stack, by its name on the engine. `options`: of its driver, those that the engine adds, too."""
+
+    name: str
+    driver: str
+    attachable: bool
+    internal: bool
+    options: Mapping[str, str]
+    subnets: tuple[str, ...]
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class StackObs:
     """Everything of one stack at one moment.
 
     `nodes`: those of the Swarm, none where the engine has no such thing. `disturbances`: those on record, beside what
-    the nodes themselves tell.
+    the nodes themselves tell. `networks`: those that the stack made, also while no service is there.
     """
 
     services: tuple[ServiceObs, ...] = ()
@@ -116,6 +131,7 @@ class StackObs:
     containers: tuple[ContainerObs, ...] = ()
     nodes: tuple[NodeObs, ...] = ()
     disturbances: tuple[Disturbance, ...] = ()
+    networks: tuple[NetworkObs, ...] = ()
 
     def service(self, name: str) -> ServiceObs | None:
         """The service of that short name, None if absent."""

@@ -55,6 +55,16 @@ class Engine(Protocol):
     def remove_services(self, stack: StackName, names: Sequence[str]) -> None:
         """Remove single services of the stack and stop their containers with their own grace."""
 
+    def remove_networks(self, stack: StackName, names: Sequence[str]) -> None:
+        """Remove these networks of the stack, by their engine names, and wait until they are gone. Idempotent.
+
+        Raises:
+            ActError: something still uses one, or it is not gone in time.
+        """
+
+    def find_network_users(self, stack: StackName, names: Sequence[str]) -> tuple[str, ...]:
+        """Services and containers of others that are attached to these networks of the stack, by name."""
+
     def check_document(self, doc: Mapping[str, object]) -> tuple[str, ...] | None:
         """What the deploy tool refuses in a document, in its own words; None: it cannot be asked, () means nothing.
 

@@ -60,6 +60,22 @@ def test_deploying_the_same_again_changes_no_task(host: EngineHost) -> None:
     assert [s.spec_fingerprint for s in after.services] == [s.spec_fingerprint for s in before.services]
 
 
+def test_what_was_deployed_is_not_refused_and_its_networks_can_go(host: EngineHost) -> None:
+    host.release(V1)
+    host.deploy_first()
+    engine = host.program.build().ports.engine
+    assert not engine.check_document(bundle(host).doc)
+    names = [one.name for one in engine.observe_stack(host.stack).networks]
+    assert engine.find_network_users(host.stack, names) == ()
+    engine.undeploy(host.stack)
+    holders = host.program.containers.holders
+    until(lambda: not [h for h in holders(host.stack, []) if h.state == "running"])
+    host.program.containers.remove_dead(holders(host.stack, []))
+    engine.remove_networks(host.stack, names)
+    assert engine.observe_stack(host.stack).networks == ()
+    engine.remove_networks(host.stack, names)  # nothing there: fine
+
+
 def test_undeploying_keeps_the_data_and_leaves_no_writer(host: EngineHost) -> None:
     host.release(V1)
     host.deploy_first()

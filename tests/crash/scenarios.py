@@ -44,6 +44,17 @@ def failing_upgrade(root: Path) -> Host:
     return host
 
 
+def changed_network(root: Path) -> Host:
+    """The release wants its network otherwise, and fails: there and back it is made anew."""
+    host = Host(root)
+    host.release(V1)
+    host.give_network(V1)
+    assert host.result() == f"deployed:{V1}"
+    host.release(V2, Behaviour(schema=2, fails="after"))
+    host.give_network(V2, attachable=True)
+    return host
+
+
 def unhealthy_upgrade(root: Path) -> Host:
     host = deployed(root)
     host.release(V2, Behaviour(schema=2, fails="unhealthy"))
@@ -104,6 +115,7 @@ ALL: dict[str, Callable[[Path], Host]] = {
         second_upgrade,
         failing_second_upgrade,
         failing_upgrade,
+        changed_network,
         unhealthy_upgrade,
         failing_rollback,
         stateless_upgrade,
@@ -120,6 +132,7 @@ GOOD_ENDS: dict[str, set[tuple[str | None, str]]] = {
     "second_upgrade": {("1.0.0+5.0.0.1", "1"), (V2, "2")},
     "failing_second_upgrade": {("1.0.0+5.0.0.1", "1")},
     "failing_upgrade": {(V1, "1")},
+    "changed_network": {(V1, "1")},
     "unhealthy_upgrade": {(V1, "1")},
     "failing_rollback": {(V1, "1")},
     "stateless_upgrade": {(V1, "1"), (V2, "1")},
@@ -132,6 +145,7 @@ GOOD_ENDS: dict[str, set[tuple[str | None, str]]] = {
 KEEPS_FAILED_DATA = {
     "failing_upgrade",
     "failing_second_upgrade",
+    "changed_network",
     "unhealthy_upgrade",
     "failing_rollback",
     "bake_rollback",

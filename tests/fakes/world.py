@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from reconciler.app import prepare_state
+from reconciler.core.release import compose
 from reconciler.core.release.digest import digest
 from reconciler.core.release.render import add_labels
 from reconciler.engine.host import one_pass
@@ -25,6 +26,7 @@ from reconciler.model.ids import AppName, RunName, StackName
 from reconciler.model.observed import (
     ImageObs,
     Inventory,
+    NetworkObs,
     ServiceMode,
     ServiceObs,
     StackObs,
@@ -120,6 +122,8 @@ class FakeEngine:
     nodes: tuple[NodeObs, ...] = ()
     words: dict[str, str] = field(default_factory=dict)
     refuses: tuple[str, ...] | None = None
+    networks: dict[str, NetworkObs] = field(default_factory=dict)
+    network_users: tuple[str, ...] = ()
 
     def _id(self, stem: str) -> str:
         self.counter += 1
@@ -169,6 +173,7 @@ class FakeEngine:
             services=tuple(_observed(name, running) for name, running in mine.items()),
             tasks=tuple(task for running in mine.values() for task in running.tasks),
             nodes=self.nodes,
+            networks=tuple(one for name, one in self.networks.items() if name.startswith(f"{stack}_")),
         )
 
     def hasten(self, seen: StackObs) -> None: ...
@@ -215,6 +220,17 @@ class FakeEngine:
         """A task may be writing to a volume right now."""
         return bool(self.lingering) or any(running.tasks for running in self.services.values())
 
+    def remove_networks(self, stack: StackName, names: Sequence[str]) -> None:
+        self._called("remove_networks", changes=True)
+        if any(owner == stack for owner, _ in self.services) or self.lingering:
+            raise ActError("network is in use", host_fault=True)
+        self.networks = {name: one for name, one in self.networks.items() if name not in names}
+        self.fault("remove_networks", "after")
+
+    def find_network_users(self, stack: StackName, names: Sequence[str]) -> tuple[str, ...]:
+        self._called("find_network_users")
+        return self.network_users
+
     def check_document(self, doc: Mapping[str, object]) -> tuple[str, ...] | None:
         self._called("check_document")
         return self.refuses
@@ -226,6 +242,7 @@ class FakeEngine:
         for name in bundle.volumes.values():
             self.create_volume(StackName(bundle.stack), name)
         doc = add_labels(bundle)
+        self._make_networks(bundle.stack, doc)
         for name, body in doc["services"].items():
             key = (StackName(bundle.stack), name)
             running = self.services.get(key)
@@ -246,6 +263,23 @@ class FakeEngine:
                 self._run(fresh, bundle)
         self.fault("deploy", "after")
         return Deployed(code=0, output="")
+
+    def _make_networks(self, stack: str, doc: Mapping[str, object]) -> None:
+        """Those that are not there; Swarm never changes one that is."""
+        for key, body in compose.section(doc, "networks").items():
+            name = f"{stack}_{key}"
+            self.networks.setdefault(
+                name,
+                NetworkObs(
+                    name=name,
+                    driver="overlay",
+                    attachable=bool(body.get("attachable")),
+                    internal=bool(body.get("internal")),
+                    options={**(body.get("driver_opts") or {}), "vxlanid_list": "4097"},
+                    subnets=("10.0.1.0/24",),
+                    labels=body.get("labels") or {},
+                ),
+            )
 
     def forget(self, name: str, bundle: Bundle) -> None:
         """Let the only task of a service wait for a host port that no task has."""
@@ -505,6 +539,13 @@ class Host:
             files[f"release/{tag}"] = notes.encode()
         self.recipes.releases[tag] = files
         return image
+
+    def give_network(self, tag: str, **definition: object) -> None:
+        """Put the app of a release into a network of that definition."""
+        files = self.recipes.releases[tag]
+        doc = json.loads(files["compose.yml"])
+        doc["services"]["app"]["networks"] = ["inner"]
+        files["compose.yml"] = json.dumps(doc | {"networks": {"inner": definition}}).encode()
 
     def _effect(self, name: str) -> None:
         self.points.append(name)

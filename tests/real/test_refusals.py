@@ -15,7 +15,9 @@ from reconciler.core.release import interpolate, refusals
 from reconciler.demo import recipes
 from reconciler.model.recipe import Rendered
 from tests.conftest import missing
-from tests.documents import ACCEPTED, IMAGE, LATER, SHAPES, Refused
+from tests.documents import IMAGE
+from tests.documents.accepted import ACCEPTED
+from tests.documents.refused import LATER, SHAPES, Refused
 from tests.hosts.engine_host import V1, V2, EngineHost, engine_host
 from tests.waiting import until
 

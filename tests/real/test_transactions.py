@@ -300,11 +300,12 @@ def test_three_releases_in_a_row_leave_no_leaks(host: EngineHost) -> None:
 
 def test_what_the_deploy_command_said_is_in_the_evidence(host: EngineHost) -> None:
     compose = json.loads(recipes.compose("IMAGE", stateful=True))
-    compose["services"]["app"]["deploy"]["resources"] = {"limits": {"memory": "1024"}}
+    # Which plugins an engine has only it can say, when it is asked to make the network.
+    compose["networks"]["internal"] = {"driver": "nope", "name": f"{host.stack}_other"}
     host.release(V2, compose=json.dumps(compose), SCHEMA="2")
     before = host.observed.notes()
     assert host.program.reconcile() == f"rolled-back:{V2}->{V1}"
     [alert] = host.observed.alerts()
-    assert "4MiB" in " ".join(alert.evidence), alert.evidence
+    assert 'plugin "nope" not found' in " ".join(alert.evidence), alert.evidence
     assert (host.observed.answer(), host.observed.notes()) == ("5.0.0", before)
     host.observed.check()

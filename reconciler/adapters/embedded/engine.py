@@ -67,6 +67,14 @@ class EmbeddedEngine(Engine, Containers):
         return self.services.observe(list(self.services.folders(stack)))
 
     @override
+    def remove_networks(self, stack: StackName, names: Sequence[str]) -> None:
+        """Networks need no making here."""
+
+    @override
+    def find_network_users(self, stack: StackName, names: Sequence[str]) -> tuple[str, ...]:
+        return ()
+
+    @override
     def check_document(self, doc: Mapping[str, object]) -> tuple[str, ...] | None:
         """There is no tool; the shapes are the same."""
         return None

@@ -83,16 +83,18 @@ class SwarmEngine(Engine, Containers):
 
     @override
     def observe_stack(self, stack: StackName) -> StackObs:
-        """Three filtered calls, and two for the nodes."""
+        """Three filtered calls, and three for nodes and networks."""
         label = parse.of_stack(stack)
         services = self.client.read("services", "services", filters=label, status=True)
         tasks = self.client.read("tasks", "tasks", filters=label)
         containers = self.client.read("containers", "containers", all=True, filters=label)
+        networks = self.client.read("networks", "networks", filters=label)
         seen = parse.stacks(services, tasks).get(stack, StackObs())
         return replace(
             seen,
             containers=tuple(parse.container(raw) for raw in containers),
             nodes=self._nodes(self._node_id()),
+            networks=parse.networks(networks, stack),
         )
 
     def _node_id(self) -> str:
@@ -121,6 +123,14 @@ class SwarmEngine(Engine, Containers):
         swarm_services.take_down(self.client, stack, swarm_services.services(self.client, stack))
         # Of a service that went before, and of none at all.
         swarm_services.stop(self.client, stack, lambda _: True, stray_grace_s=self._stray_grace_s)
+
+    @override
+    def remove_networks(self, stack: StackName, names: Sequence[str]) -> None:
+        stacks.remove_networks(self.client, stack, names)
+
+    @override
+    def find_network_users(self, stack: StackName, names: Sequence[str]) -> tuple[str, ...]:
+        return stacks.find_network_users(self.client, stack, names)
 
     @override
     def holders(self, stack: StackName, volumes: Sequence[str]) -> tuple[Holder, ...]:

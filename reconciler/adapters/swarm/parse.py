@@ -6,6 +6,7 @@ Every payload that settling is tested with was recorded from a real engine and g
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from reconciler.adapters.swarm import told
 from reconciler.core.release.digest import digest
 from reconciler.model.base import Json
 from reconciler.model.disturbance import NodeObs
@@ -13,6 +14,7 @@ from reconciler.model.ids import StackName
 from reconciler.model.observed import (
     NOT_THERE,
     ContainerObs,
+    NetworkObs,
     ServiceMode,
     ServiceObs,
     StackObs,
@@ -90,6 +92,7 @@ def service(raw: Json) -> ServiceObs:
         restart_condition=(template.get("RestartPolicy") or {}).get("Condition", "any"),
         host_ports=_host_ports(spec.get("EndpointSpec")),
         job_iteration=_iteration(raw.get("JobStatus")),
+        told=told.fields(spec),
     )
 
 
@@ -174,6 +177,23 @@ def container(raw: Json) -> ContainerObs:
         state=raw.get("State", ""),
         health=health.removeprefix("health: "),
         exit_code=int(code) if code.lstrip("-").isdigit() else None,
+    )
+
+
+def networks(raws: Sequence[Json], stack: str) -> tuple[NetworkObs, ...]:
+    """The networks of `GET /networks` that a stack made. One that is half made may lack its IPAM."""
+    return tuple(
+        NetworkObs(
+            name=raw["Name"],
+            driver=raw.get("Driver") or "",
+            attachable=bool(raw.get("Attachable")),
+            internal=bool(raw.get("Internal")),
+            options=raw.get("Options") or {},
+            subnets=tuple(one["Subnet"] for one in (raw.get("IPAM") or {}).get("Config") or () if one.get("Subnet")),
+            labels=raw.get("Labels") or {},
+        )
+        for raw in raws
+        if (raw.get("Labels") or {}).get(LABEL_STACK) == stack
     )
 
 

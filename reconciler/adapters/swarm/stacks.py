@@ -4,6 +4,7 @@ For test stacks alone; who may be purged is decided by the caller. Everything go
 """
 
 import contextlib
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from reconciler.model.ids import StackName
 from reconciler.model.observed import VolumeObs
 from reconciler.state import removal
 
+_GONE_S = 20.0
+_POLL_S = 0.2
 _KINDS: tuple[tuple[str, str, str], ...] = (
     ("networks", "remove_network", "network"),
     ("configs", "remove_config", "config"),
@@ -66,6 +69,47 @@ def _remove_volume(client: SwarmClient, volume: VolumeObs) -> None:
         if volume.restorable and "in use" not in str(exc):
             removal.free_tree(Path(volume.path).parent)
             _gently(client, what, "remove_volume", volume.name)
+
+
+def remove_networks(client: SwarmClient, stack: StackName, names: Sequence[str]) -> None:
+    """Remove these networks of the stack, and wait until they are gone: one that is going would be taken for there.
+
+    Raises:
+        ActError: something uses one of them, or it is not gone in time.
+    """
+    deadline = time.monotonic() + _GONE_S
+    while True:
+        listed = client.read("networks", "networks", filters=parse.of_stack(stack))
+        found = [raw for raw in listed if raw["Name"] in names]
+        if not found:
+            return
+        for raw in found:
+            try:
+                client.write(f"remove network {raw['Name']}", "remove_network", raw["Id"])
+            except ActError:
+                # Tasks that ended a moment ago still count as its users to the Swarm.
+                if time.monotonic() > deadline:
+                    raise
+        if time.monotonic() > deadline:
+            raise ActError(f"network {found[0]['Name']} is not gone after {_GONE_S:g} s", host_fault=True)
+        time.sleep(_POLL_S)
+
+
+def find_network_users(client: SwarmClient, stack: StackName, names: Sequence[str]) -> tuple[str, ...]:
+    """Who else is attached to these networks of the stack: services of others, and containers of this node by hand."""
+    listed = client.read("networks", "networks", filters=parse.of_stack(stack))
+    ids = {raw["Id"]: raw["Name"] for raw in listed if raw["Name"] in names}
+    found = []
+    for raw in client.read("services", "services"):
+        attached = {str(one.get("Target")) for one in raw["Spec"]["TaskTemplate"].get("Networks") or ()}
+        ours = (raw["Spec"].get("Labels") or {}).get(parse.LABEL_STACK) == stack
+        if not ours and attached & {*ids, *ids.values()}:
+            found.append(f"service {raw['Spec']['Name']}")
+    for raw in client.read("containers", "containers", all=True):
+        attached = {str(one.get("NetworkID")) for one in (raw["NetworkSettings"].get("Networks") or {}).values()}
+        if attached & set(ids) and not (raw.get("Labels") or {}).get(parse.LABEL_TASK):
+            found.append(f"container {(raw.get('Names') or ['?'])[0].lstrip('/')}")
+    return tuple(found)
 
 
 def _gently(client: SwarmClient, what: str, method: str, *args: object, **kwargs: object) -> None:

@@ -6,8 +6,9 @@ Read by settling and by the steady state alike, so that both mean the same by "d
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from reconciler.core.change import judge
 from reconciler.model.app import HealthSpec
-from reconciler.model.observed import ServiceMode, ServiceObs, TaskObs
+from reconciler.model.observed import ServiceMode, ServiceObs, StackObs, TaskObs
 
 _GLOBAL = (ServiceMode.GLOBAL, ServiceMode.GLOBAL_JOB)
 _ENDS_WELL_ONCE = ("none", "on-failure")
@@ -83,3 +84,16 @@ def count_wanted(service: ServiceObs, own: Sequence[TaskObs], roles: Roles) -> i
 def is_at_work(service: ServiceObs, own: Sequence[TaskObs], roles: Roles) -> bool:
     """Say whether this is a job that runs at this moment: it has not stopped moving, whatever else is seen of it."""
     return roles.is_job(service) and any(task.state == "running" for task in own)
+
+
+def any_at_work(stack: StackObs, roles: Roles) -> bool:
+    """Say whether any job of the stack is at work."""
+    return any(is_at_work(service, judge.own_tasks(service, stack), roles) for service in stack.services)
+
+
+def tell_failed(service: ServiceObs, exit_code: int | None, roles: Roles) -> str:
+    """Name a service whose task failed: a job with the code that it ended with."""
+    if not roles.is_job(service):
+        return f"service {service.name}"
+    code = "" if exit_code is None else f" with exit code {exit_code}"
+    return f"job {service.name} failed{code}"

@@ -23,7 +23,8 @@ class UpgradeFacts:
 
     `images_*`: lookups of the candidate's and the running release's images. `rendered` None: it cannot be rendered, and
     `problem` says why. `tested`: it was green in a cold run here; None: that is not asked for. `leftover`: volumes that
-    it would mount, that exist, and that no record says who wrote. `refusals`: what Docker would not take of it.
+    it would mount, that exist, and that no record says who wrote. `refusals`: what Docker would not take of it;
+    `fixed`: what exists in another shape and would stay so.
     """
 
     version: str
@@ -38,6 +39,7 @@ class UpgradeFacts:
     images_prior: Sequence[ImageLookup] = ()
     missing: Sequence[str] = ()
     refusals: Sequence[Refusal] = ()
+    fixed: Sequence[str] = ()
     prior_healthy: bool = True
     prior_detail: str = ""
     changes_release: bool = True
@@ -219,6 +221,13 @@ def _preflight(candidate: UpgradeFacts) -> Iterator[Hold]:
             reason=HoldReason.PREFLIGHT,
             detail=f"volumes that cannot be snapshotted: {'; '.join(candidate.unkept_volumes)}",
             clears_when="plain local volumes on this node, or stateful: false in the spec",
+        )
+    for what in candidate.fixed:
+        yield Hold(
+            reason=HoldReason.PREFLIGHT,
+            detail=what,
+            clears_when="the release gives it another name, or nothing else uses it; a network is made anew where the"
+            " app is taken down for its upgrades (stateful: true)",
         )
     for what in candidate.missing:
         yield Hold(reason=HoldReason.PREFLIGHT, detail=what, clears_when="what is missing is there")

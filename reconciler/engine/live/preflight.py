@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from reconciler.core.change import data_version, room
 from reconciler.core.change.room import Fit
 from reconciler.core.live.gate import UpgradeFacts
-from reconciler.core.release import versions
+from reconciler.core.release import networks, versions
 from reconciler.core.release.facts import AppFacts
 from reconciler.core.release.render import missing_volumes
 from reconciler.engine.change.steps.quiesce import blocking
@@ -49,6 +49,7 @@ def collect_upgrade_facts(context: Context, facts: AppFacts, assessment: Assessm
         images_prior=images.lookup_release(context, facts.known.release) if facts.known else (),
         missing=[*_find_missing(context, facts, rendered), *tool_problem] if rendered else (),
         refusals=refused,
+        fixed=_find_fixed(context, facts, rendered) if rendered else (),
         # New settings are often the cure of an app that fails; waiting for it to be well first would lock it out.
         prior_healthy=(assessment.status is not Status.FAILED or reconfigures) and not leftover,
         prior_detail=_describe_prior(leftover, assessment),
@@ -69,6 +70,22 @@ def _find_refusals(
         return find_refusals(context, rendered, {one.name: one.mode.value for one in stays}), ()
     except ActError as exc:
         return (), (str(exc),)  # nor could it deploy: found before anything is stopped
+
+
+def _find_fixed(context: Context, facts: AppFacts, rendered: Rendered) -> list[str]:
+    """Networks and volumes that are there in another shape, and that the upgrade could not make anew."""
+    engine, stack = context.ports.engine, context.stack
+    volumes = engine.observe_volumes(list(rendered.volumes.values())).values()
+    found = list(networks.find_changed_volumes(rendered.doc, stack, volumes))
+    changed = networks.find_changed(rendered.doc, stack, engine.observe_stack(stack).networks)
+    if not changed:
+        return found
+    if not context.spec.stateful and facts.stack.services:
+        return [*found, *(f"{what}; Swarm leaves a network that is in use as it is" for what in changed.values())]
+    users = engine.find_network_users(stack, sorted(changed))
+    if users:
+        found += [f"{what}; it cannot be made anew while {', '.join(users)} uses it" for what in changed.values()]
+    return found
 
 
 def _was_tested(context: Context, version: str, commit: str) -> bool | None:

@@ -11,7 +11,7 @@ from reconciler.core.live.gate import UpgradeFacts
 from reconciler.model.hold import Hold
 from reconciler.model.hold import HoldReason as R
 from reconciler.model.memory import Approval, HostFaults, Memory, Quarantine, Suspension
-from reconciler.model.recipe import ImageLookup, Rendered
+from reconciler.model.recipe import ImageLookup, Refusal, Rendered
 from reconciler.model.settings import NOTE_PATTERNS
 from tests.builders import NOW, facts, known, memory, spec
 
@@ -58,6 +58,8 @@ def test_a_patch_without_alarming_notes_is_open() -> None:
         ({"problem": "compose.yml: does not parse"}, [R.RECIPE]),
         ({"policy": (("docker-socket", "services.app.volumes"),)}, [R.POLICY]),
         ({"lost_volumes": ["notes_data"]}, [R.VOLUMES_CHANGED]),
+        ({"refusals": [Refusal(file="compose.yml", place="services.app", says="no")]}, [R.RECIPE]),
+        ({"fixed": ["network inner: attachable is false, sent true"]}, [R.PREFLIGHT]),
         ({"prior_healthy": False}, [R.PRIOR_UNHEALTHY]),
         ({"unkept_volumes": ["data: driver nfs"]}, [R.PREFLIGHT]),
         ({"missing": ["secret x"]}, [R.PREFLIGHT]),

@@ -6,7 +6,9 @@ import pytest
 
 from reconciler.core.release import refusals
 from reconciler.model.recipe import Rendered
-from tests.documents import ACCEPTED, LATER, SHAPES, Refused, document
+from tests.documents import document
+from tests.documents.accepted import ACCEPTED
+from tests.documents.refused import LATER, SHAPES, Refused
 
 STACK = "notes_example_test"
 

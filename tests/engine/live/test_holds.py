@@ -1,5 +1,7 @@
 """What is held, and what is not."""
 
+from pathlib import Path
+
 import pytest
 
 from reconciler.model.errors import ActError, ObserveError
@@ -180,3 +182,43 @@ def test_a_tool_that_cannot_be_run_holds_before_anything_stops(host: Host) -> No
     host.engine.changes.clear()
     assert host.result() == f"held-preflight:{V1}->{V2}"
     assert host.engine.changes == []
+
+
+def release_with_network(host: Host, tag: str, behaviour: Behaviour | None = None, **definition: object) -> None:
+    """A release whose app is in a network of that definition."""
+    host.release(tag, behaviour)
+    host.give_network(tag, **definition)
+
+
+def test_a_network_of_another_definition_is_made_anew_and_the_way_back_does_so_too(host: Host) -> None:
+    release_with_network(host, V2)
+    assert host.result() == f"upgraded:{V1}->{V2}"
+    release_with_network(host, V3, Behaviour(fails="after"), attachable=True)
+    seen: list[bool] = []
+    host.engine.on_undeploy = lambda: seen.extend(one.attachable for one in host.engine.networks.values())
+    assert host.result() == f"rolled-back:{V3}->{V2}"
+    assert seen == [False, True], "made anew for the release, and again for the way back"
+    assert [one.attachable for one in host.engine.networks.values()] == [False]
+    assert host.engine.violations == []
+
+
+def test_a_network_that_others_use_holds_before_anything_stops(host: Host) -> None:
+    release_with_network(host, V2)
+    assert host.result() == f"upgraded:{V1}->{V2}"
+    release_with_network(host, V3, attachable=True)
+    host.engine.network_users = ("service other_web",)
+    host.engine.changes.clear()
+    assert host.result() == f"held-preflight:{V2}->{V3}"
+    assert host.engine.changes == []
+    assert "cannot be made anew while service other_web uses it" in host.alerts()[0].evidence[0]
+
+
+def test_a_network_that_changes_under_an_app_without_data_is_held(tmp_path: Path) -> None:
+    host = Host(tmp_path, stateful=False)
+    release_with_network(host, V1)
+    assert host.result() == f"deployed:{V1}"
+    release_with_network(host, V2, attachable=True)
+    host.engine.changes.clear()
+    assert host.result() == f"held-preflight:{V1}->{V2}"
+    assert host.engine.changes == []
+    assert "network inner: attachable is false, sent true" in host.alerts()[0].evidence[0]

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 from reconciler.core.change import faults
-from reconciler.core.release import compose
+from reconciler.core.release import compose, networks
 from reconciler.core.release.render import LABEL_BUNDLE
 from reconciler.engine.context import Before, Done, StepContext, StepResult
 from reconciler.model.errors import ActError
-from reconciler.model.journal import ServiceMark
+from reconciler.model.journal import Failure, ServiceMark
 from reconciler.model.observed import StackObs
 from reconciler.model.release import Bundle
 
@@ -26,6 +26,9 @@ def deploy(at: StepContext, bundle: Bundle, note: Callable[[Before], None]) -> S
     # Where services stand, Swarm replaces their tasks itself and the ports stay theirs.
     if not stack.services:
         _await_ports(at, compose.host_ports(bundle.doc))
+        problem = _remove_changed_networks(at, bundle, stack)
+        if problem is not None:
+            return problem
     before = _look_before(stack, bundle)
     # The order is what makes a crash in the deploy safe: noted, then done (ADR 0003).
     note(before)
@@ -39,6 +42,21 @@ def deploy(at: StepContext, bundle: Bundle, note: Callable[[Before], None]) -> S
     if said.code != 0:
         return at.fail(f"the deploy command failed ({said.code})", said.output, host=faults.is_hosts(said.output))
     return Done(updates={"marks": before.marks, "old_tasks": before.old_tasks, "sent": True})
+
+
+def _remove_changed_networks(at: StepContext, bundle: Bundle, stack: StackObs) -> Failure | None:
+    """Remove networks whose definition changed, now that nothing runs: the deploy makes them anew."""
+    changed = networks.find_changed(bundle.doc, at.stack, stack.networks)
+    if not changed:
+        return None
+    for what in changed.values():
+        at.tell(f"made anew: {what}")
+    try:
+        at.ports.engine.remove_networks(at.stack, sorted(changed))
+    except ActError as exc:
+        return at.fail(f"a network cannot be made anew: {exc}", *changed.values(), host=True)
+    at.ports.effect("deploy:networks-removed")
+    return None
 
 
 def _look_before(stack: StackObs, bundle: Bundle) -> Before:

@@ -4,6 +4,7 @@ Beside watching, it hastens what Swarm is slow with and wakes what Swarm forgot.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import assert_never
 
 from reconciler.core.change import jobs
@@ -13,6 +14,7 @@ from reconciler.engine.change.steps.wake import Waker
 from reconciler.engine.context import Before, Done, StepContext, StepResult
 from reconciler.model.app import HealthSpec
 from reconciler.model.errors import ActError
+from reconciler.model.journal import Step
 from reconciler.model.observed import StackObs
 from reconciler.model.release import Bundle
 from reconciler.model.settling import Failed, Moving, Settled, Settling
@@ -44,6 +46,10 @@ def tolerated_restarts(health: HealthSpec, services: int) -> int:
 def settle(at: StepContext, bundle: Bundle, health: HealthSpec, before: Before) -> StepResult:
     """Poll until settled or failed; an engine that does not answer is waited for, never judged."""
     wanted = expect(at, bundle, health)
+    # What stood before may keep a network or volume of another shape, which Swarm leaves as it is: no fault of the
+    # change, and a way back must not fail for it.
+    if at.step is Step.SETTLE and not before.marks:
+        wanted = replace(wanted, doc=bundle.doc, stack=at.stack)
     verdict = watch(at, wanted, before, Looks(at, wanted.deadline_s), stop=lambda _: False)
     match verdict:
         case Settled():

@@ -1,0 +1,185 @@
+"""Is what stands what was sent: every field of services, networks and volumes that we know how to compare. Pure.
+
+Docker normalises what it is sent (defaults, order, units, names), so a field is compared only where it is known what
+becomes of it; `tests/real/test_sent.py` holds that to a wide corpus. A field that is missed costs less than a release
+that is taken back for nothing (docs/adr/0015).
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+
+from reconciler.core.release import compose, networks
+from reconciler.model.base import Json
+from reconciler.model.observed import StackObs
+
+_NS = 1_000_000_000
+_SECONDS = {"ns": Fraction(1, _NS), "us": Fraction(1, 10**6), "ms": Fraction(1, 1000)}
+_SECONDS |= {"s": Fraction(1), "m": Fraction(60), "h": Fraction(3600)}
+_BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+_ANY_EXTRA = frozenset({"labels", "container_labels"})
+"""Where the deploy tool adds keys of its own."""
+_SECRET = frozenset({"environment", "labels", "container_labels"})
+"""Whose values are not told, only their keys."""
+
+
+def find_differences(doc: Mapping[str, object], stack_name: str, stack: StackObs) -> tuple[str, ...]:
+    """Every way in which what stands is not this document, by name; () means none that we can tell."""
+    found = list(networks.find_changed(doc, stack_name, stack.networks).values())
+    for name, body in compose.services(doc).items():
+        service = stack.service(name)
+        if service is None or not service.told:
+            continue
+        for key, sent in describe(doc, stack_name, body).items():
+            if key in service.told:
+                found += (f"service {name}: {text}" for text in _compare(key, sent, service.told[key]))
+    return tuple(found)
+
+
+def _compare(key: str, sent: object, told: object) -> Iterator[str]:
+    if sent == told:
+        return
+    if not isinstance(sent, Mapping) or not isinstance(told, Mapping):
+        yield f"{key} is {told!r}, sent {sent!r}"
+        return
+    names = [name for name in sent if sent[name] is not None and sent[name] != told.get(name)]
+    if key not in _ANY_EXTRA:
+        names += [name for name in told if name not in sent]
+    for name in names:
+        values = "" if key in _SECRET else f" ({told.get(name)!r}, sent {sent.get(name)!r})"
+        yield f"{key} {name} differs{values}"
+
+
+def describe(doc: Mapping[str, object], stack_name: str, service: Json) -> dict[str, object]:
+    """The fields of one service as the engine should tell them: numbers in ns, bytes and nano-CPUs.
+
+    A field that is not sent, or in a form of which we are not sure, is left out. In a mapping None stands for a value
+    that is there and is not compared.
+    """
+    deploy = service.get("deploy") or {}
+    fields: dict[str, object] = {
+        "environment": {str(key): _plain(value) for key, value in (service.get("environment") or {}).items()},
+        "labels": {str(key): _plain(value) for key, value in (deploy.get("labels") or {}).items()},
+        "container_labels": {str(key): _plain(value) for key, value in (service.get("labels") or {}).items()},
+        "mode": deploy.get("mode") or "replicated",
+        "endpoint_mode": deploy.get("endpoint_mode") or "vip",
+        "mounts": _mounts(doc, stack_name, service),
+        "ports": _ports(service.get("ports") or ()),
+        "configs": _names(doc, stack_name, service, "configs"),
+        "secrets": _names(doc, stack_name, service, "secrets"),
+        "stop_grace_period": _ns(service.get("stop_grace_period")),
+        **{key: service.get(key) for key in ("hostname", "user", "working_dir", "stop_signal") if service.get(key)},
+        **{key: service.get(key) for key in ("init", "tty", "read_only", "stdin_open") if key in service},
+        **{key: _list(service.get(key)) for key in ("command", "entrypoint")},
+        **_healthcheck(service.get("healthcheck") or {}),
+        **_deploy(deploy),
+    }
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def _deploy(deploy: Json) -> dict[str, object]:
+    restart, placement = deploy.get("restart_policy") or {}, deploy.get("placement") or {}
+    fields: dict[str, object] = {
+        "restart.condition": restart.get("condition"),
+        "restart.delay": _ns(restart.get("delay")),
+        "restart.window": _ns(restart.get("window")),
+        "restart.max_attempts": restart.get("max_attempts"),
+        "constraints": _list(placement.get("constraints")),
+        "max_replicas_per_node": placement.get("max_replicas_per_node"),
+        "replicas": deploy.get("replicas") if not str(deploy.get("mode", "")).startswith("global") else None,
+    }
+    for kind in ("limits", "reservations"):
+        body = (deploy.get("resources") or {}).get(kind) or {}
+        fields |= {f"{kind}.cpus": _nano(body.get("cpus")), f"{kind}.memory": _size(body.get("memory"))}
+    for kind, short in (("update_config", "update"), ("rollback_config", "rollback")):
+        body = deploy.get(kind) or {}
+        fields |= {f"{short}.{key}": body.get(key) for key in ("parallelism", "failure_action", "order")}
+        fields |= {f"{short}.{key}": _ns(body.get(key)) for key in ("delay", "monitor")}
+    return fields
+
+
+def _healthcheck(check: Json) -> dict[str, object]:
+    test = check.get("test")
+    if check.get("disable"):
+        test = ["NONE"]
+    elif isinstance(test, str):
+        test = ["CMD-SHELL", test]
+    found: dict[str, object] = {f"health.{key}": _ns(check.get(key)) for key in ("interval", "timeout", "start_period")}
+    return found | {"health.test": _list(test), "health.retries": check.get("retries")}
+
+
+def _names(doc: Mapping[str, object], stack_name: str, service: Json, section: str) -> list[str] | None:
+    """Engine names of the configs or secrets; ours follow their content, so one name is one content."""
+    declared, found = compose.section(doc, section), set()
+    for item in service.get(section) or ():
+        key = str(item.get("source") if isinstance(item, Mapping) else item)
+        body = declared.get(key)
+        if body is None:
+            return None
+        outside = body.get("external")
+        given = body.get("name") or (outside.get("name") if isinstance(outside, Mapping) else None)
+        found.add(str(given or (key if outside else f"{stack_name}_{key}")))
+    return sorted(found)
+
+
+def _mounts(doc: Mapping[str, object], stack_name: str, service: Json) -> list[str] | None:
+    """`type source target` of each; None if one of them is not plain enough to tell."""
+    declared, found = compose.section(doc, "volumes"), set()
+    for kind, source, target in compose.mounts(service):
+        if kind == "volume" and source:
+            body = declared.get(source) or {}
+            outside = body.get("external")
+            given = body.get("name") or (outside.get("name") if isinstance(outside, Mapping) else None)
+            name = str(given or (source if outside else f"{stack_name}_{source}"))
+        elif kind in ("tmpfs", "volume") or (kind == "bind" and source.startswith("/")):
+            name = source
+        else:
+            return None
+        if not target.startswith("/") or target.endswith("/"):
+            return None
+        found.add(f"{kind} {name} {target}")
+    return sorted(found)
+
+
+def _ports(ports: Sequence[object]) -> list[str] | None:
+    """`published:target/protocol mode` of each; None if one of them is not plain enough to tell."""
+    found = set()
+    for port in ports:
+        if isinstance(port, Mapping):
+            published, target = port.get("published") or 0, port.get("target")
+            found.add(f"{published}:{target}/{port.get('protocol') or 'tcp'} {port.get('mode') or 'ingress'}")
+        elif short := re.fullmatch(r"(?:(\d+):)?(\d+)(?:/(\w+))?", str(port)):
+            found.add(f"{short[1] or 0}:{short[2]}/{short[3] or 'tcp'} ingress")
+        else:
+            return None
+    return sorted(found)
+
+
+def _plain(value: object) -> str | None:
+    """A value that is sent as it stands; None for those that the deploy tool formats."""
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1_000_000 else None
+
+
+def _list(value: object) -> list[str] | None:
+    if not isinstance(value, list) or not value or not all(isinstance(item, str) for item in value):
+        return None
+    return [str(item) for item in value]
+
+
+def _ns(value: object) -> int | None:
+    """A duration of the tool's kind (`1m30s`) in ns."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h)", str(value))
+    if not isinstance(value, str) or not parts or "".join(map("".join, parts)) != value:
+        return None
+    return int(sum((Fraction(number) * _SECONDS[unit] for number, unit in parts), Fraction(0)) * _NS)
+
+
+def _nano(value: object) -> int | None:
+    return int(Fraction(str(value)) * _NS) if re.fullmatch(r"\d+(\.\d+)?", str(value)) else None
+
+
+def _size(value: object) -> int | None:
+    found = re.fullmatch(r"(\d+)([kmg]?)b?", str(value).lower())
+    return int(found[1]) * _BYTES[found[2]] if found else None

@@ -1,0 +1,223 @@
+"""What was sent is what runs: nothing differs falsely over many documents, and what differs is told by its name."""
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.adapters import process
+from reconciler.adapters.swarm.engine import SwarmEngine
+from reconciler.core.release import compose, interpolate, networks, sent
+from reconciler.demo import recipes
+from reconciler.model.ids import StackName
+from reconciler.model.settings import Limits
+from tests.documents import IMAGE, document
+from tests.documents.accepted import ACCEPTED
+from tests.engines import engine
+from tests.hosts.engine_host import V1, V2, EngineHost, engine_host
+from tests.waiting import until
+
+pytestmark = [pytest.mark.swarm, pytest.mark.usefixtures("swarm")]
+
+
+def docker(host: str, *args: str) -> str:
+    ran = process.run(["docker", "--host", host, *args], timeout_s=60)
+    assert ran.code == 0, ran.output
+    return ran.output.strip()
+
+
+class Stacks:
+    """Deploys documents as stacks of their own, and clears all of them in the end."""
+
+    def __init__(self, host: str, folder: Path) -> None:
+        self.host, self.folder = host, folder
+        self.engine = SwarmEngine(host, Limits())
+        self.names: list[str] = []
+        for name in ("c.txt", "s.txt"):
+            (folder / name).write_text("x")
+
+    def deploy(self, doc: Mapping[str, Any], name: str = "") -> StackName:
+        name = name or f"sent-{len(self.names)}"
+        if name not in self.names:
+            self.names.append(name)
+        path = self.folder / "compose.json"
+        path.write_text(json.dumps(interpolate.escape(doc)))
+        docker(self.host, "stack", "deploy", "--resolve-image", "never", "--compose-file", str(path), name)
+        return StackName(name)
+
+    def differences(self, doc: Mapping[str, Any], name: StackName) -> tuple[str, ...]:
+        return sent.find_differences(compose.merge([doc]), name, self.engine.observe_stack(name))
+
+    def remove_services(self, name: str) -> None:
+        docker(self.host, "stack", "rm", name)
+
+    def clear(self) -> None:
+        for name in self.names:
+            until(partial(self._is_purged, name), 60, f"{name} is gone")
+
+    def _is_purged(self, name: str) -> bool:
+        return not self.engine.purge(StackName(name))
+
+
+@contextlib.contextmanager
+def stacks_on(host: str, folder: Path) -> Iterator[Stacks]:
+    recipes.swarm_image(IMAGE, {}, label="sent")
+    made = Stacks(host, folder)
+    try:
+        yield made
+    finally:
+        made.clear()
+        docker(host, "image", "rm", "--force", IMAGE)
+
+
+@pytest.fixture(scope="module")
+def stacks(docker_host: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stacks]:
+    with stacks_on(docker_host, tmp_path_factory.mktemp("sent")) as made:
+        yield made
+
+
+def test_nothing_differs_falsely_on_a_newer_engine_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Engines normalise what they are sent, each in its own way."""
+    with engine.running(engine.VERSION, [tmp_path]) as (host, _):
+        monkeypatch.setenv("DOCKER_HOST", host)
+        docker(host, "swarm", "init", "--advertise-addr", "127.0.0.1")
+        with stacks_on(host, tmp_path) as made:
+            found = {}
+            for name, doc in ACCEPTED.items():
+                stack = made.deploy(doc)
+                found[name] = made.differences(doc, stack)
+                made.remove_services(stack)
+            assert {name: differences for name, differences in found.items() if differences} == {}
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_nothing_differs_from_what_was_sent_a_moment_ago(name: str, stacks: Stacks) -> None:
+    doc = ACCEPTED[name]
+    stack = stacks.deploy(doc)
+    assert stacks.differences(doc, stack) == ()
+    told = stacks.engine.observe_stack(stack).services[0].told
+    common = set(sent.describe(compose.merge([doc]), stack, doc["services"]["app"])) & set(told)
+    assert {"environment", "mode", "mounts", "ports"} <= common, "the comparison compares"
+    stacks.remove_services(stack)
+
+
+EDITS = {
+    "environment A": ["--env-add", "A=other"],
+    "environment B": ["--env-add", "B=more"],
+    "replicas": ["--replicas", "2"],
+    "user": ["--user", "1000"],
+    "command": ["--args", "sleep 2000"],
+    "constraints": ["--constraint-add", "node.role==manager"],
+    "limits.memory": ["--limit-memory", "64M"],
+    "stop_grace_period": ["--stop-grace-period", "3s"],
+    "labels role": ["--label-add", "role=other"],
+    "mounts": ["--mount-add", "type=tmpfs,target=/other"],
+    "update.delay": ["--update-delay", "7s"],
+    "health.interval": ["--health-cmd", "true", "--health-interval", "7s"],
+    "restart.condition": ["--restart-condition", "none"],
+}
+EDITED = document(
+    environment={"A": "b"},
+    user="0",
+    healthcheck={"test": "true", "interval": "9s"},
+    deploy={
+        "replicas": 1,
+        "labels": {"role": "one"},
+        "resources": {"limits": {"memory": "32M"}},
+        "placement": {"constraints": ["node.role!=worker"]},
+        "restart_policy": {"condition": "any"},
+        "update_config": {"delay": "1s", "failure_action": "pause"},
+    },
+)
+
+
+@pytest.mark.parametrize("field", EDITS)
+def test_a_field_that_was_changed_since_is_told_by_its_name(field: str, stacks: Stacks) -> None:
+    stack = stacks.deploy(EDITED, "sent-edited")
+    assert stacks.differences(EDITED, stack) == ()
+    docker(stacks.host, "service", "update", "--quiet", "--detach", *EDITS[field], f"{stack}_app")
+    assert any(f"service app: {field}" in text for text in stacks.differences(EDITED, stack))
+
+
+NETWORKS: dict[str, dict[str, Any]] = {
+    "attachable": {"attachable": True},
+    "internal": {"internal": True},
+    "option encrypted": {"driver_opts": {"encrypted": ""}},
+    "option com.docker.network.driver.mtu": {"driver_opts": {"com.docker.network.driver.mtu": "1400"}},
+    "subnet": {"ipam": {"config": [{"subnet": "10.231.9.0/24"}]}},
+    "label role": {"labels": {"role": "inner"}},
+}
+
+
+@pytest.mark.parametrize("field", NETWORKS)
+def test_a_network_of_another_definition_is_told_and_the_same_one_is_not(field: str, stacks: Stacks) -> None:
+    before = document({"networks": {"inner": {}}}, networks={"inner": None})
+    after = document({"networks": {"inner": NETWORKS[field]}}, networks={"inner": None})
+    old, new = stacks.deploy(before), stacks.deploy(after)
+    for stack, same, other in ((old, before, after), (new, after, before)):
+        here = stacks.engine.observe_stack(stack).networks
+        assert [one.name for one in here] == [f"{stack}_inner"]
+        assert networks.find_changed(same, stack, here) == {}
+        # A subnet that nobody asks for any more is as good as any.
+        if (stack, field) != (new, "subnet") and not (stack == new and field.startswith("label")):
+            assert field in networks.find_changed(other, stack, here)[f"{stack}_inner"]
+    for stack in (old, new):
+        stacks.remove_services(stack)
+
+
+@pytest.fixture
+def host(swarm: str, tmp_path: Path) -> Iterator[EngineHost]:
+    with engine_host(tmp_path / "host", "swarm") as made:
+        made.set(docker_host=swarm)
+        made.release(V1)
+        made.deploy_first()
+        yield made
+        made.observed.check()
+
+
+def with_network(**definition: Any) -> str:
+    doc = json.loads(recipes.compose("IMAGE", stateful=True))
+    doc["networks"]["internal"] = definition
+    return json.dumps(doc)
+
+
+def inner(host: EngineHost) -> Any:
+    [found] = host.program.build().ports.engine.observe_stack(host.stack).networks
+    return found
+
+
+def test_a_network_whose_definition_changed_is_made_anew_in_an_upgrade(host: EngineHost) -> None:
+    assert not inner(host).attachable
+    host.release(V2, compose=with_network(attachable=True, driver_opts={"encrypted": ""}, labels={"role": "x"}))
+    outcome = host.program.outcome()
+    assert str(outcome.result) == f"upgraded:{V1}->{V2}", outcome.evidence
+    assert inner(host).attachable
+    assert "encrypted" in inner(host).options
+    assert inner(host).labels["role"] == "x"
+    assert host.program.reconcile() == "noop-healthy"
+
+
+def test_the_way_back_makes_the_network_anew_too(host: EngineHost) -> None:
+    host.release(V2, compose=with_network(attachable=True), FAIL="after")
+    assert host.program.reconcile() == f"rolled-back:{V2}->{V1}"
+    assert not inner(host).attachable
+    assert host.observed.notes() == "first note\nsecond note\n"
+
+
+def test_a_network_that_another_stack_uses_is_held_before_anything_stops(host: EngineHost, stacks: Stacks) -> None:
+    outside = {"networks": {"theirs": {"external": True, "name": f"{host.stack}_internal"}}}
+    user = stacks.deploy(document(outside, networks={"theirs": None}))
+    host.release(V2, compose=with_network(attachable=True))
+    before = host.program.build().ports.engine.observe_stack(host.stack)
+    assert host.program.reconcile() == f"held-preflight:{V1}->{V2}"
+    [alert] = host.observed.alerts()
+    assert f"cannot be made anew while service {user}_app uses it" in alert.evidence[0]
+    after = host.program.build().ports.engine.observe_stack(host.stack)
+    assert (after.services, after.tasks, after.networks) == (before.services, before.tasks, before.networks)
+    stacks.remove_services(user)
+    assert host.program.reconcile() == f"upgraded:{V1}->{V2}"
+    assert inner(host).attachable
