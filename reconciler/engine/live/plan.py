@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from reconciler.core.live import gate, plan
+from reconciler.core.live import gate, pause, plan
 from reconciler.core.live.gate import UpgradeFacts
 from reconciler.core.release.facts import AppFacts
 from reconciler.engine.context import Context
@@ -46,6 +46,9 @@ def plan_app(context: Context, world: World, fetch_problem: str | None = None, *
     assessment, facts = assess_app(context, facts)
     first = plan.choose_action(facts, assessment, context.ports.clock.now())
     chosen = Plan(action=first, steps=plan.steps_of(first, context.spec))
+    paused = pause.find_hold_of_care(facts.memory, first, context.ports.clock.now())
+    if paused is not None:
+        return PlannedApp(facts=facts, assessment=assessment, plan=replace(chosen, holds=(paused,)))
     upgrade: UpgradeFacts | None = None
     # The gate is asked about each option on its own: a hold of the newest release says nothing about the
     # others.

@@ -51,14 +51,16 @@ def act(context: Context, planned: PlannedApp, train: str | None) -> Outcome:
         Interrupted: asked to stop; a journal may stay for the next start.
     """
     action, facts = planned.plan.action, planned.facts
-    if not planned.is_quiet:
-        # Without them a change would stop half way, with the app down, and its release would be blamed.
-        context.ports.engine.check_tools()
     _end_watch(context, planned)
+    if isinstance(action, Nothing):
+        evidence = (*action.evidence, planned.assessment.reason, *planned.assessment.evidence)
+        return Outcome(app=context.app, result=action.result, ok=action.ok, evidence=evidence)
+    if planned.plan.holds:
+        target = action.target if plan.is_gated(action) and isinstance(action, Upgrade | Deploy) else ""
+        return _report_hold(context, facts, planned.plan.holds, target)
+    # Without them a change would stop half way, with the app down, and its release would be blamed.
+    context.ports.engine.check_tools()
     match action:
-        case Nothing(result=result, ok=ok):
-            evidence = (*action.evidence, planned.assessment.reason, *planned.assessment.evidence)
-            return Outcome(app=context.app, result=result, ok=ok, evidence=evidence)
         case Resume():
             if facts.journal is None:
                 raise AssertionError("resuming without a journal")
@@ -90,11 +92,8 @@ def _take(context: Context, planned: PlannedApp, train: str | None) -> Outcome:
     facts, upgrade, action = planned.facts, planned.upgrade, planned.plan.action
     if upgrade is None or not isinstance(action, Upgrade | Deploy):
         raise AssertionError("the gate was not asked")
-    holds = planned.plan.holds
-    if not holds and train is not None and isinstance(action, Upgrade):
-        holds = (plan.train_hold(train),)
-    if holds:
-        return _report_hold(context, facts, holds, action.target)
+    if train is not None and isinstance(action, Upgrade):
+        return _report_hold(context, facts, (plan.train_hold(train),), action.target)
     return _in_turn(context, lambda: _prepare_and_begin(context, facts, action, upgrade))
 
 
