@@ -6,6 +6,7 @@ from reconciler.core.live import gate, pause, plan
 from reconciler.core.live.gate import UpgradeFacts
 from reconciler.core.release.facts import AppFacts
 from reconciler.engine.context import Context
+from reconciler.engine.live import care
 from reconciler.engine.live.assess import assess_app
 from reconciler.engine.live.preflight import collect_upgrade_facts
 from reconciler.engine.live.prepare import find_last_holds
@@ -45,6 +46,7 @@ def plan_app(context: Context, world: World, fetch_problem: str | None = None, *
         return _hold_another_stack(context, facts, facts.known)
     assessment, facts = assess_app(context, facts)
     first = plan.choose_action(facts, assessment, context.ports.clock.now())
+    first = care.refuse(context, facts, first) or first
     chosen = Plan(action=first, steps=plan.steps_of(first, context.spec))
     paused = pause.find_hold_of_care(facts.memory, first, context.ports.clock.now())
     if paused is not None:

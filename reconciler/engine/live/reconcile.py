@@ -154,14 +154,6 @@ def _redeploy(context: Context, facts: AppFacts, reason: str) -> Outcome:
     if known is None:
         raise AssertionError("nothing to redeploy")
     bundle = context.ports.store.bundle(context.app, known.release.bundle)
-    have = context.ports.engine.observe_volumes(list(bundle.volumes.values()))
-    gone = sorted(set(bundle.volumes.values()) - set(have))
-    if context.spec.stateful and gone:
-        # The engine would make them empty, and an empty app looks healthy.
-        text = f"volumes {', '.join(gone)} are gone; {_way_to_data(context, known)}"
-        return Outcome(
-            app=context.app, result=held(HoldReason.VOLUMES_CHANGED, known.release.version), ok=False, evidence=(text,)
-        )
     return driver.begin(
         context,
         _journal(
@@ -173,16 +165,6 @@ def _redeploy(context: Context, facts: AppFacts, reason: str) -> Outcome:
             volumes=tuple(sorted(bundle.volumes.values())),
         ),
     )
-
-
-def _way_to_data(context: Context, known: KnownGood) -> str:
-    """What an operator can do about data that is gone."""
-    manifest = context.ports.node.snapshots.observe(context.app)
-    if manifest is not None and manifest.version == known.release.version:
-        return f"ci-warm snapshot restore {context.app} brings back those of {manifest.created_at:%Y-%m-%d %H:%M} UTC"
-    if known.fallback is not None and known.fallback.snapshot is not None:
-        return f"ci-warm rollback {context.app} brings back {known.fallback.release.version} with its data"
-    return "there is no snapshot: bring back a backup of your own, or make them empty (docker volume create)"
 
 
 def roll_back(context: Context, facts: AppFacts, reason: str, evidence: Sequence[str] = ()) -> Outcome:
