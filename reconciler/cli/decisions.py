@@ -1,4 +1,4 @@
-"""What operators decide: `approve`, `retry`, `suspend`, `resume`, `rollback`. Effects: as `engine.operate` says."""
+"""`approve`, `retry`, `suspend`, `resume`, `undeploy`, `rollback`. Effects: as `engine.operate` says."""
 
 from typing import Annotated
 
@@ -39,6 +39,7 @@ def suspend(
     until: Annotated[
         str | None, typer.Option("--until", help="2026-12-24T18:00 (UTC) or a duration like 2h, 3d")
     ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="nothing is healed or brought up either")] = False,
     wait: WaitFlag = 0.0,
 ) -> None:
     """Take no release until resumed or until a time; what runs is still kept running."""
@@ -47,17 +48,37 @@ def suspend(
     with common.errors():
         context = common.context(common.app(), app)
         ends = use_case.parse_until(until, context.ports.clock.now()) if until is not None else None
-        use_case.suspend(context, reason, ends, wait_s=wait)
+        use_case.suspend(context, reason, ends, everything=everything, wait_s=wait)
     common.say(f"{app}: suspended {f'until {ends:%Y-%m-%d %H:%M} UTC' if ends else 'until resumed'}")
 
 
 def resume(app: AppArgument, wait: WaitFlag = 0.0) -> None:
-    """End a suspension; on a converged app that changes nothing."""
+    """End a suspension or an undeploy; on a converged app that changes nothing."""
     from reconciler.engine.operate import suspend as use_case
 
     with common.errors():
         resumed = use_case.resume(common.context(common.app(), app), wait_s=wait)
     common.say(f"{app}: {'resumed' if resumed else 'was not suspended'}")
+
+
+def undeploy(
+    app: AppArgument, reason: ReasonOption, yes: YesFlag = False, wait: WaitFlag = 0.0, json: JsonFlag = False
+) -> None:
+    """Take a live app's services down, and hold it down until `resume`. Its data stays."""
+    from reconciler.engine.operate import undeploy as use_case
+
+    with common.errors():
+        context = common.context(common.app(), app)
+        done = use_case.undeploy(context, reason, common.confirmer(yes=yes), wait_s=wait)
+    if done is None:
+        common.stop(common.FAILED, "aborted, nothing touched")
+    if json:
+        common.print_json({"app": app, **common.fields(done)})
+    elif done.problem is None:
+        common.say(f"{app}: {done.version} is down until ci-warm resume {app}; its data stays")
+    if done.problem is not None:
+        again = f"it is held down; ci-warm undeploy {app} goes on"
+        common.stop(common.FAILED, f"error: {app} is not down yet: {done.problem}; {again}")
 
 
 def rollback(

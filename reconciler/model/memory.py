@@ -1,6 +1,7 @@
 """What an app's past teaches: first-seen tags, quarantine, approvals, suspension, host faults. Pure."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Literal
 
 from pydantic import Field
@@ -36,6 +37,14 @@ class Approval(Record):
     used_at: datetime | None = None
 
 
+class PauseScope(StrEnum):
+    """What a suspension holds: new releases, whatever would start something, or an app that was taken down."""
+
+    RELEASES = "releases"
+    ALL = "all"
+    DOWN = "down"
+
+
 class Suspension(Record):
     """No upgrades until `until`; None = until resumed."""
 
@@ -43,6 +52,7 @@ class Suspension(Record):
     actor: str
     at: datetime
     until: datetime | None = None
+    scope: PauseScope = PauseScope.RELEASES
 
 
 class HostFaults(Record):

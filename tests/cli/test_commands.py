@@ -217,3 +217,18 @@ def test_the_demo_keeps_its_promises(tmp_path: Path) -> None:
         [*PROGRAM, "demo", "--folder", tmp_path / "demo"], capture_output=True, text=True, check=False
     )
     assert (again.returncode, "is not empty" in again.stderr) == (2, True)
+
+
+def test_an_app_is_taken_down_by_hand_and_comes_back(host: EngineHost) -> None:
+    ci_warm(host, "reconcile")
+    down = ci_warm(host, "undeploy", "notes", "--yes", "--reason", "a new disk", "--json").json
+    assert down == {"app": "notes", "version": V1, "problem": None}
+    assert f"held-suspended:{V1}" in ci_warm(host, "reconcile").out
+    assert "undeployed by" in ci_warm(host, "status", "--json").out
+    assert "a new disk" in ci_warm(host, "explain", "notes").out
+    ci_warm(host, "snapshot", "create", "notes")
+    ci_warm(host, "snapshot", "restore", "notes", "--yes")
+    ci_warm(host, "resume", "notes")
+    assert f"deployed:{V1}" in ci_warm(host, "reconcile").out
+    assert "undeployed" in ci_warm(host, "history").out
+    assert "nothing found" in ci_warm(host, "doctor", "--deep").out

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from reconciler.core.change import backoff, data_version
-from reconciler.core.live import window
+from reconciler.core.live import pause, window
 from reconciler.core.release import notes, versions
 from reconciler.core.release.facts import AppFacts
 from reconciler.model.app import AppSpec
@@ -266,20 +266,15 @@ def _calendar(spec: AppSpec, memory: Memory, now: datetime) -> Iterator[Hold]:
             detail=f"outside the window {spec.upgrade.window}",
             clears_when="the window opens",
         )
-    pause = memory.suspension
     if spec.upgrade.suspend:
         yield Hold(
             reason=HoldReason.SUSPENDED,
             detail="upgrade.suspend is true in the spec",
             clears_when="suspend: false",
         )
-    if pause is not None and (pause.until is None or now < pause.until):
-        until = f"until {pause.until:%Y-%m-%d %H:%M} UTC" if pause.until else "until resumed"
-        yield Hold(
-            reason=HoldReason.SUSPENDED,
-            detail=f"suspended {until} by {pause.actor}: {pause.reason}",
-            clears_when=f"ci-warm resume {spec.name}",
-        )
+    paused = pause.find_hold(memory, now)
+    if paused is not None:
+        yield paused
 
 
 def _host(memory: Memory, now: datetime) -> Iterator[Hold]:

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, replace
 
-from reconciler.core.live import gate, plan
+from reconciler.core.live import gate, pause, plan
 from reconciler.core.live.gate import UpgradeFacts
 from reconciler.core.release.facts import AppFacts
 from reconciler.engine.context import Context
+from reconciler.engine.live import care
 from reconciler.engine.live.assess import assess_app
 from reconciler.engine.live.preflight import collect_upgrade_facts
 from reconciler.engine.live.prepare import find_last_holds
@@ -45,7 +46,11 @@ def plan_app(context: Context, world: World, fetch_problem: str | None = None, *
         return _hold_another_stack(context, facts, facts.known)
     assessment, facts = assess_app(context, facts)
     first = plan.choose_action(facts, assessment, context.ports.clock.now())
+    first = care.refuse(context, facts, first) or first
     chosen = Plan(action=first, steps=plan.steps_of(first, context.spec))
+    paused = pause.find_hold_of_care(facts.memory, first, context.ports.clock.now())
+    if paused is not None:
+        return PlannedApp(facts=facts, assessment=assessment, plan=replace(chosen, holds=(paused,)))
     upgrade: UpgradeFacts | None = None
     # The gate is asked about each option on its own: a hold of the newest release says nothing about the
     # others.

@@ -51,14 +51,16 @@ def act(context: Context, planned: PlannedApp, train: str | None) -> Outcome:
         Interrupted: asked to stop; a journal may stay for the next start.
     """
     action, facts = planned.plan.action, planned.facts
-    if not planned.is_quiet:
-        # Without them a change would stop half way, with the app down, and its release would be blamed.
-        context.ports.engine.check_tools()
     _end_watch(context, planned)
+    if isinstance(action, Nothing):
+        evidence = (*action.evidence, planned.assessment.reason, *planned.assessment.evidence)
+        return Outcome(app=context.app, result=action.result, ok=action.ok, evidence=evidence)
+    if planned.plan.holds:
+        target = action.target if plan.is_gated(action) and isinstance(action, Upgrade | Deploy) else ""
+        return _report_hold(context, facts, planned.plan.holds, target)
+    # Without them a change would stop half way, with the app down, and its release would be blamed.
+    context.ports.engine.check_tools()
     match action:
-        case Nothing(result=result, ok=ok):
-            evidence = (*action.evidence, planned.assessment.reason, *planned.assessment.evidence)
-            return Outcome(app=context.app, result=result, ok=ok, evidence=evidence)
         case Resume():
             if facts.journal is None:
                 raise AssertionError("resuming without a journal")
@@ -90,11 +92,8 @@ def _take(context: Context, planned: PlannedApp, train: str | None) -> Outcome:
     facts, upgrade, action = planned.facts, planned.upgrade, planned.plan.action
     if upgrade is None or not isinstance(action, Upgrade | Deploy):
         raise AssertionError("the gate was not asked")
-    holds = planned.plan.holds
-    if not holds and train is not None and isinstance(action, Upgrade):
-        holds = (plan.train_hold(train),)
-    if holds:
-        return _report_hold(context, facts, holds, action.target)
+    if train is not None and isinstance(action, Upgrade):
+        return _report_hold(context, facts, (plan.train_hold(train),), action.target)
     return _in_turn(context, lambda: _prepare_and_begin(context, facts, action, upgrade))
 
 
@@ -155,14 +154,6 @@ def _redeploy(context: Context, facts: AppFacts, reason: str) -> Outcome:
     if known is None:
         raise AssertionError("nothing to redeploy")
     bundle = context.ports.store.bundle(context.app, known.release.bundle)
-    have = context.ports.engine.observe_volumes(list(bundle.volumes.values()))
-    gone = sorted(set(bundle.volumes.values()) - set(have))
-    if context.spec.stateful and gone:
-        # The engine would make them empty, and an empty app looks healthy.
-        text = f"volumes {', '.join(gone)} are gone; {_way_to_data(context, known)}"
-        return Outcome(
-            app=context.app, result=held(HoldReason.VOLUMES_CHANGED, known.release.version), ok=False, evidence=(text,)
-        )
     return driver.begin(
         context,
         _journal(
@@ -174,16 +165,6 @@ def _redeploy(context: Context, facts: AppFacts, reason: str) -> Outcome:
             volumes=tuple(sorted(bundle.volumes.values())),
         ),
     )
-
-
-def _way_to_data(context: Context, known: KnownGood) -> str:
-    """What an operator can do about data that is gone."""
-    manifest = context.ports.node.snapshots.observe(context.app)
-    if manifest is not None and manifest.version == known.release.version:
-        return f"ci-warm snapshot restore {context.app} brings back those of {manifest.created_at:%Y-%m-%d %H:%M} UTC"
-    if known.fallback is not None and known.fallback.snapshot is not None:
-        return f"ci-warm rollback {context.app} brings back {known.fallback.release.version} with its data"
-    return "there is no snapshot: bring back a backup of your own, or make them empty (docker volume create)"
 
 
 def roll_back(context: Context, facts: AppFacts, reason: str, evidence: Sequence[str] = ()) -> Outcome:

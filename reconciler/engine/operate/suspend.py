@@ -1,4 +1,4 @@
-"""An operator stops upgrades of one app for a while, or ends that. Effects: `memory.json`."""
+"""An operator stops upgrades of one app, or whatever would start it, or ends that. Effects: `memory.json`."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,14 +6,18 @@ from reconciler.engine.context import Context
 from reconciler.engine.operate import app_lock
 from reconciler.model.base import parse_duration
 from reconciler.model.errors import UsageError
-from reconciler.model.memory import Suspension
+from reconciler.model.memory import PauseScope, Suspension
 
 
-def suspend(context: Context, reason: str, until: datetime | None, *, wait_s: float = 0.0) -> Suspension:
+def suspend(
+    context: Context, reason: str, until: datetime | None, *, everything: bool = False, wait_s: float = 0.0
+) -> Suspension:
     """Take no release until resumed (`until` None) or until a time; what runs is still kept running.
 
+    `everything`: nothing is healed or brought up either.
+
     Raises:
-        UsageError: no reason, or a time that is over; nothing is recorded.
+        UsageError: no reason, a time that is over, or an app that was taken down; nothing is recorded.
         LockBusy: the app is being worked on.
     """
     now = context.ports.clock.now()
@@ -21,7 +25,12 @@ def suspend(context: Context, reason: str, until: datetime | None, *, wait_s: fl
         raise UsageError("a suspension needs a reason")
     if until is not None and until <= now:
         raise UsageError(f"{until:%Y-%m-%d %H:%M} UTC is in the past")
-    entry = Suspension(reason=reason, actor=context.actor, at=now, until=until)
+    before = context.ports.store.memory(context.app).suspension
+    if before is not None and before.scope is PauseScope.DOWN:
+        # It would come up again, which is not what a suspension says.
+        raise UsageError(f"{context.app} was undeployed by {before.actor}; ci-warm resume {context.app} ends that")
+    scope = PauseScope.ALL if everything else PauseScope.RELEASES
+    entry = Suspension(reason=reason, actor=context.actor, at=now, until=until, scope=scope)
     _record(context, "suspend", entry, wait_s)
     return entry
 
