@@ -80,3 +80,12 @@ def test_a_second_stop_gives_the_snapshot_up_and_the_next_start_takes_it_anew(ho
     explained = host.program.command("explain", host.name).stdout
     assert "stopped at step snapshot" in explained, explained
     assert_goes_on(host)
+
+
+def test_status_says_that_a_stop_left_the_app_down(host: EngineHost) -> None:
+    stop_in_snapshot(host, 1)
+    [entry] = json.loads((host.state / "status.json").read_text())["apps"]
+    assert (entry["status"], entry["result"]) == ("interrupted", f"converging:{V2}")
+    assert "stopped at step deploy" in entry["evidence"][0]
+    assert f"ci-warm reconcile {host.name}" in entry["evidence"][0]
+    assert_goes_on(host)

@@ -92,6 +92,8 @@ def known_good(journal: Journal, before: KnownGood | None, now: datetime) -> Kno
     if journal.step is Step.COMMIT:
         return before.model_copy(update={"services": journal.settled_services})
     if journal.kind is Change.ROLLBACK and journal.origin is not None:
+        if journal.back_failure is not None and not journal.stateful:
+            return None  # no data went back: the release that was left is still the good one, and is healed forward
         # The data is the fallback's now, whether its services came up or not.
         return KnownGood(
             app=journal.app,

@@ -33,7 +33,7 @@ def choose_action(facts: AppFacts, assessment: Assessment, now: datetime) -> Act
         case Status.ABSENT:
             return Nothing(result=Result(kind=ResultKind.NO_RELEASE), ok=False, evidence=_list_recipe_problem(facts))
         case Status.UNMANAGED:
-            return _choose_unmanaged(facts)
+            return _choose_unmanaged(facts, assessment)
         case Status.DRIFTED if known is not None:
             return _refuse_newer_data(facts, known) or Heal(drift=assessment.evidence)
         case Status.FAILED if known is not None:
@@ -77,10 +77,14 @@ def _choose_upgrade(facts: AppFacts, known: KnownGood) -> Action:
     return Upgrade(origin=version, target=target, reconfigure=target == version)
 
 
-def _choose_unmanaged(facts: AppFacts) -> Action:
+def _choose_unmanaged(facts: AppFacts, assessment: Assessment) -> Action:
+    """Adopt what answers; an older release that does not, as a way back without data leaves it, goes forward again."""
     if facts.running is None or versions.parse(facts.running) is None:
         return Nothing(result=Result(kind=ResultKind.UNMANAGED, about="unknown-version"), ok=False)
     if facts.answer is not None and not facts.answer.ok:
+        known = facts.known
+        if known is not None and data_version.is_newer(known.release.version, facts.running):
+            return _refuse_newer_data(facts, known) or Heal(drift=assessment.evidence)
         return Nothing(result=Result(kind=ResultKind.UNHEALTHY, about=facts.running), ok=False)
     return Adopt(version=facts.running)
 

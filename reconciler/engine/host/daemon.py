@@ -26,6 +26,7 @@ from reconciler.engine.context import Context
 from reconciler.engine.host import housekeeping, one_pass, restore_drill
 from reconciler.engine.host import requests as host_requests
 from reconciler.engine.host.desired import Desired, DesiredState
+from reconciler.engine.host.fetcher import Fetcher
 from reconciler.engine.host.watchdog import PASS_S, Watchdog
 from reconciler.engine.host.workers import Workers
 from reconciler.engine.live.report import Report
@@ -38,7 +39,6 @@ from reconciler.ports.run_starter import RunStarter
 from reconciler.state.requests import RequestQueue
 
 TICK, EVENT, RELOAD, REQUEST, FETCHED, DISK, STOP = "tick", "event", "reload", "request", "fetched", "disk", "stop"
-_FIRST_FETCH_S = 5.0
 _DEBOUNCE_S = 0.1
 _BEAT_S = 10.0
 _DRILL_S = 900.0
@@ -84,9 +84,7 @@ class Daemon:
         self._relay = relay
         self._wakes: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._requests_stamp = around.requests.stamp()
-        self._wanted: queue.SimpleQueue[tuple[str, ...]] = queue.SimpleQueue()
-        self._problems: dict[str, str] = {}
-        self._fetched = threading.Event()
+        self._fetcher = Fetcher(lambda: self.state, lambda: self.wake(FETCHED))
         self._ended = -1e9
         self._reports: dict[str, Report] = {}
         self._publishing = threading.Lock()
@@ -111,10 +109,10 @@ class Daemon:
         """Work until asked to stop; whatever is under way then ends at its next safe step."""
         self._take_over(self.state)
         self._scheduler.start()
-        for name, work in (("watchdog", self._beat), ("events", self._follow), ("fetch", self._fetch_all)):
+        for name, work in (("watchdog", self._beat), ("events", self._follow), ("fetch", self._fetcher.run)):
             threading.Thread(target=work, name=name, daemon=True).start()
         self._watchdog.notifier.ready(self._idle_text())
-        self._await_fetch()
+        self._fetcher.wait_a_moment()
         self.wake(REQUEST)  # what was left while no daemon ran
         self.wake(TICK)
         try:
@@ -140,9 +138,8 @@ class Daemon:
         self._every(state.settings.disk.every, lambda: self.wake(DISK))
         self._every(_DRILL_S, lambda: self._beside("drill", self._drill))
         self._every(state.settings.relay.every, lambda: self._beside("relay", self._relay))
-        self._every(max(1.0, state.settings.fetch_every), lambda: self._wanted.put(()))
-        self._fetched.clear()
-        self._wanted.put(())
+        self._every(max(1.0, state.settings.fetch_every), self._fetcher.ask)
+        self._fetcher.begin_anew()
         housekeeping.tell_problems(state)
         housekeeping.tell_undeclared(state)
 
@@ -171,31 +168,6 @@ class Daemon:
         while True:
             self._watchdog.beat()
             time.sleep(pause)  # also while stopping: a step that is being finished needs its time extended
-
-    def _await_fetch(self) -> None:
-        """Give a first fetch a moment: without it new apps would raise alerts that clear themselves.
-
-        Only a moment: a forge that hangs must not keep an interrupted change waiting.
-        """
-        self._fetched.wait(_FIRST_FETCH_S)
-
-    def _fetch_all(self) -> None:
-        """Fetch what is wanted, beside the loop: a forge that hangs delays no healing."""
-        while True:
-            wanted = {self._wanted.get()}
-            while not self._wanted.empty():
-                wanted.add(self._wanted.get())
-            state = self.state
-            everything = [spec.recipe.url for spec in state.specs]
-            urls = everything if () in wanted else sorted({url for some in wanted for url in some})
-            try:
-                problems = one_pass.fetch_all(state.ports, urls)
-                kept = {url: text for url, text in self._problems.items() if url not in urls}
-                self._problems = {**kept, **problems}
-            except Exception as exc:  # noqa: BLE001 - the next fetch must come whatever this one met
-                log.error("failed", what="fetch", error=f"{type(exc).__name__}: {exc}")
-            self._fetched.set()
-            self.wake(FETCHED)
 
     def _beside(self, what: str, work: Callable[[Desired], None]) -> None:
         """Something that may take long and that the loop does not wait for; in a thread of the scheduler's."""
@@ -282,7 +254,7 @@ class Daemon:
         notifier.reloading(self.state.ports.clock.monotonic())
         try:
             self._take_over(self._desired.load(self.state))
-            self._await_fetch()
+            self._fetcher.wait_a_moment()
         finally:
             notifier.ready(self._idle_text())
         log.info("reloaded", apps=len(self.state.specs), problems=len(self.state.problems))
@@ -291,7 +263,7 @@ class Daemon:
         """Take requests: to look now, at the newest tags, or to test."""
         urls = host_requests.grant(self._requests.take(), self.state.specs, self._starter)
         if urls:
-            self._wanted.put(tuple(urls))  # the pass comes when they are fetched
+            self._fetcher.ask(urls)  # the pass comes when they are fetched
 
     def _pass(self) -> None:
         state = self.state
@@ -299,7 +271,7 @@ class Daemon:
         structlog.contextvars.bind_contextvars(run_id=f"{clock.now():%Y%m%dT%H%M%S}-{self.passes}")
         try:
             checked = one_pass.check_all(
-                state.ports, state.settings, state.specs, actor="daemon", fetched=self._problems
+                state.ports, state.settings, state.specs, actor="daemon", fetched=self._fetcher.problems
             )
         finally:
             self._ended = clock.monotonic()

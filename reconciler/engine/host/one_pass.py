@@ -4,7 +4,7 @@ First every app is checked, side by side. What is due is done then: what heals o
 order, and only what takes a new release one app after the other.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -14,11 +14,11 @@ from reconciler.core.live import turns
 from reconciler.engine.context import Context
 from reconciler.engine.host import undeclared
 from reconciler.engine.host.one_app import Due, check, reconcile
-from reconciler.engine.live.report import Report, report_unknown
+from reconciler.engine.live.report import Report, report_interrupted, report_unknown
 from reconciler.engine.ports import Ports
 from reconciler.engine.release.facts import note_disturbances
 from reconciler.model.app import AppSpec
-from reconciler.model.errors import ObserveError, RecipeError
+from reconciler.model.errors import Interrupted, ObserveError, RecipeError, StateError
 from reconciler.model.ids import HOST, AppName
 from reconciler.model.observed import World
 from reconciler.model.published import StatusReport
@@ -67,19 +67,42 @@ def run(
     chosen = [spec for spec in specs if not wanted or spec.name in wanted]
     checked = check_all(ports, settings, chosen, actor=actor, fetched=fetched)
     reports = {report.status.app: report for report in checked.reports}
-    for wave in turns.arrange(checked.contexts, lambda c: c.app, lambda c: c.spec.after):
-        urgent = [context for context in wave if checked.due[context.app] is Due.CARE]
-        with ThreadPoolExecutor(max_workers=max(1, min(settings.daemon.checks, len(urgent)))) as pool:
-            done = pool.map(lambda c: reconcile(c, fetch_problem=checked.problem(c)), urgent)
-            reports |= {report.status.app: report for report in done}
-    upgrades = [context for context in checked.contexts if checked.due[context.app] is Due.RELEASE]
-    for report in take_releases(upgrades, checked.problems):
-        reports[report.status.app] = report
+    names = {spec.name for spec in specs}
+    try:
+        for report in _do_what_is_due(checked, settings.daemon.checks):
+            reports[report.status.app] = report
+    except Interrupted:
+        reports |= {report.status.app: report for report in report_stopped(checked.contexts)}
+        spent = ports.clock.monotonic() - began
+        publish(ports, list(reports.values()), checked.engine, spent, keep=names)
+        raise
     found = [reports[spec.name] for spec in chosen]
-    others = {spec.name for spec in specs} - reports.keys()
+    others = names - reports.keys()
     if not others:
         undeclared.settle_alerts(ports, specs)
     publish(ports, found, checked.engine, ports.clock.monotonic() - began, keep=others)
+    return found
+
+
+def _do_what_is_due(checked: Checked, side_by_side: int) -> Iterator[Report]:
+    for wave in turns.arrange(checked.contexts, lambda c: c.app, lambda c: c.spec.after):
+        urgent = [context for context in wave if checked.due[context.app] is Due.CARE]
+        with ThreadPoolExecutor(max_workers=max(1, min(side_by_side, len(urgent)))) as pool:
+            yield from pool.map(lambda c: reconcile(c, fetch_problem=checked.problem(c)), urgent)
+    upgrades = [context for context in checked.contexts if checked.due[context.app] is Due.RELEASE]
+    yield from take_releases(upgrades, checked.problems)
+
+
+def report_stopped(contexts: Iterable[Context]) -> list[Report]:
+    """Reports of those apps in whose change a stop came: who reads `status` must see that they may be down."""
+    found = []
+    for context in contexts:
+        try:
+            journal = context.ports.store.journal(context.app)
+        except StateError:
+            continue  # the next pass says so
+        if journal is not None:
+            found.append(report_interrupted(context, journal))
     return found
 
 

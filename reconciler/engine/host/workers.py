@@ -66,7 +66,7 @@ class Workers:
             self._watchdog.begin(context.app)
             self._finish(context, reconcile(context, fetch_problem=fetch_problem))
         except Interrupted:
-            pass  # a journal tells the next start
+            self._report_stopped([context])
         finally:
             self._release([context.app])
 
@@ -83,11 +83,17 @@ class Workers:
                 if left:
                     self._watchdog.begin(left[0])
         except Interrupted:
-            pass
+            self._report_stopped(contexts)
         finally:
             with self._lock:
                 self._round_is_open = False
             self._release(left)
+
+    def _report_stopped(self, contexts: Sequence[Context]) -> None:
+        """A journal tells the next start; until then `status` tells people."""
+        by_name = {context.app: context for context in contexts}
+        for report in one_pass.report_stopped(contexts):
+            self._finish(by_name[AppName(report.status.app)], report)
 
     def _release(self, apps: Sequence[AppName]) -> None:
         for app in apps:

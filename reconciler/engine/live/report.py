@@ -14,6 +14,7 @@ from reconciler.model.alert import Alert
 from reconciler.model.app import Kind
 from reconciler.model.errors import ReconcilerError, StateError
 from reconciler.model.hold import HoldReason
+from reconciler.model.journal import Journal
 from reconciler.model.published import AppStatus
 from reconciler.model.result import Result, ResultKind, held
 from reconciler.model.status import Assessment, Status
@@ -142,6 +143,17 @@ def report_busy(context: Context, why: str) -> Report:
     return _plain(context, Result(kind=kind), (why,), ok=True)
 
 
+def report_interrupted(context: Context, journal: Journal) -> Report:
+    """A stop ended the pass within a change of the app; the next start goes on."""
+    origin = f" {journal.origin.version} ->" if journal.origin else ""
+    text = (
+        f"{journal.kind}{origin} {journal.target.version} was stopped at step {journal.step}; its services may be down"
+        f" until ci-warm run, or ci-warm reconcile {context.app}, goes on"
+    )
+    result = Result(kind=ResultKind.CONVERGING, about=journal.target.version)
+    return _plain(context, result, (text,), ok=True, status=Status.INTERRUPTED)
+
+
 def report_unknown(context: Context, exc: ReconcilerError) -> Report:
     """The world could not be looked at: nothing is done on it."""
     return _plain(context, Result(kind=ResultKind.UNKNOWN), (str(exc),), ok=False)
@@ -159,11 +171,13 @@ def report_unreadable(context: Context, exc: StateError) -> Report:
     return _plain(context, held(HoldReason.STATE), (str(exc),), ok=False)
 
 
-def _plain(context: Context, result: Result, evidence: tuple[str, ...], *, ok: bool) -> Report:
+def _plain(
+    context: Context, result: Result, evidence: tuple[str, ...], *, ok: bool, status: Status = Status.UNKNOWN
+) -> Report:
     entry = AppStatus(
         app=context.app,
         kind=context.spec.kind,
-        status=Status.UNKNOWN,
+        status=status,
         result=str(result),
         evidence=evidence,
         at=context.ports.clock.now(),

@@ -171,3 +171,21 @@ def test_data_that_went_back_is_stamped_so(tmp_path: Path) -> None:
     host.engine.services.clear()
     assert host.result() == f"deployed:{V2}"
     assert_untouched(host)
+
+
+def test_a_way_back_without_data_that_fails_goes_forward_again(tmp_path: Path) -> None:
+    """The release before does not come up any more; the one that was left was good."""
+    host = Host(tmp_path, stateful=False)
+    old = host.release(V1)
+    host.result()
+    host.release(V2)
+    assert host.result() == f"upgraded:{V1}->{V2}"
+    host.engine.images[old].fails = "unhealthy"
+    context = Context(ports=host.ports(), settings=host.settings, spec=host.specs[0], actor="test")
+    outcome = operate_rollback.rollback(context, "by hand", lambda _question: True)
+    assert outcome is not None
+    assert str(outcome.result) == f"rollback-failed:{V2}->{V1}"
+    assert host.known() == V2
+    assert host.result() == f"healed:{V2}"
+    assert host.result() == "noop-healthy"
+    assert host.alerts() == []
