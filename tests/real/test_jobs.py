@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from reconciler.adapters import process
 from reconciler.demo import recipes
+from reconciler.model.observed import StackObs
 from tests.hosts.engine_host import V1, V2, V3, EngineHost, engine_host
+from tests.waiting import until
 
 pytestmark = [pytest.mark.swarm, pytest.mark.usefixtures("swarm")]
 _WORKS_S = 4.0
@@ -97,3 +100,26 @@ def test_a_job_that_fails_after_the_commit_is_told(host: EngineHost) -> None:
     assert result == f"unhealthy:{V3}"
     [alert] = host.observed.alerts()
     assert any("job migrate" in text for text in alert.evidence)
+
+
+def test_what_a_scheduler_starts_is_no_drift_and_is_left_to_end(host: EngineHost) -> None:
+    deploy = {**SHAPES["none"], "replicas": 0, "labels": {"swarm.cronjob.enable": "true"}}
+    host.release(V2, compose=compose(["sleep", "8"], deploy))
+    assert host.program.reconcile() == f"upgraded:{V1}->{V2}"
+    engine = host.program.build().ports.engine
+    docker("service", "scale", "--detach", f"{host.stack}_migrate=1")
+    until(lambda: _states(engine.observe_stack(host.stack)) == {"running"}, 20, "the scheduled job runs")
+    assert host.program.reconcile() == f"converging:{V2}"
+    assert _states(engine.observe_stack(host.stack)) == {"running"}
+    until(lambda: _states(engine.observe_stack(host.stack)) == {"complete"}, 20, "it ends by itself")
+    assert host.program.reconcile() == "noop-healthy"
+
+
+def _states(stack: StackObs) -> set[str]:
+    migrate = stack.service("migrate")
+    return {one.state for one in stack.tasks_of(migrate)} if migrate else set()
+
+
+def docker(*args: str) -> None:
+    ran = process.run(["docker", *args], timeout_s=60)
+    assert ran.code == 0, ran.output

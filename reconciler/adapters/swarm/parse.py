@@ -59,6 +59,11 @@ def template_fingerprint(template: Mapping[str, object]) -> str:
     return digest({key: value for key, value in template.items() if key not in ("ForceUpdate", "Runtime", "Placement")})
 
 
+def _is_scheduled(labels: Mapping[str, str]) -> bool:
+    """Say whether a scheduler in the swarm starts the service by its number of replicas, which is then no drift."""
+    return str(labels.get("swarm.cronjob.enable", "")).lower() == "true"
+
+
 def service(raw: Json) -> ServiceObs:
     """One `GET /services` entry (with status)."""
     spec = raw["Spec"]
@@ -70,6 +75,8 @@ def service(raw: Json) -> ServiceObs:
     status = raw.get("ServiceStatus") or {}
     update = raw.get("UpdateStatus") or {}
     plain = {key: value for key, value in spec.items() if key != "TaskTemplate"}
+    if _is_scheduled(labels):
+        plain["Mode"] = kind
     fingerprint = template_fingerprint(template)
     return ServiceObs(
         id=raw["ID"],
@@ -92,7 +99,7 @@ def service(raw: Json) -> ServiceObs:
         restart_condition=(template.get("RestartPolicy") or {}).get("Condition", "any"),
         host_ports=_host_ports(spec.get("EndpointSpec")),
         job_iteration=_iteration(raw.get("JobStatus")),
-        told=told.fields(spec),
+        told={k: v for k, v in told.fields(spec).items() if k != "replicas" or not _is_scheduled(labels)},
     )
 
 

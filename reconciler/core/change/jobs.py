@@ -3,6 +3,7 @@
 Read by settling and by the steady state alike, so that both mean the same by "done".
 """
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -91,9 +92,14 @@ def any_at_work(stack: StackObs, roles: Roles) -> bool:
     return any(is_at_work(service, judge.own_tasks(service, stack), roles) for service in stack.services)
 
 
-def tell_failed(service: ServiceObs, exit_code: int | None, roles: Roles) -> str:
-    """Name a service whose task failed: a job with the code that it ended with."""
+def tell_failed(service: ServiceObs, last: judge.TaskFailure, roles: Roles) -> str:
+    """Name a service whose task failed: a job with the code that it ended with.
+
+    The words come first: a task that does not know yet that its container ended says 0.
+    """
     if not roles.is_job(service):
         return f"service {service.name}"
+    said = re.search(r"exit \((\d+)\)", last.why)
+    exit_code = said[1] if said else last.task.exit_code if last.task.state in judge.ENDED else None
     code = "" if exit_code is None else f" with exit code {exit_code}"
     return f"job {service.name} failed{code}"

@@ -185,7 +185,7 @@ def _judge(
         return None
     last = failures[-1]
     return Failed(
-        reason=f"{jobs.tell_failed(service, last.task.exit_code, want.roles)}: {last.why}",
+        reason=f"{jobs.tell_failed(service, last, want.roles)}: {last.why}",
         evidence=tuple(f"task {one.task.id} {one.task.state}: {one.why}" for one in failures),
         fault=finding.fault if finding.persists or not is_over else last.fault,
         service=service.name,

@@ -7,7 +7,7 @@ and the rules by which tool and engine refuse later what has the right shape.
 import re
 from collections.abc import Mapping, Sequence
 
-from reconciler.core.release import compose_schema, engine_rules
+from reconciler.core.release import compose, compose_schema, engine_rules
 from reconciler.model.recipe import Refusal, Rendered
 
 _PLACE = re.compile(r"((?:services|networks|volumes|configs|secrets)\.\S+|version|\(root\))[: ]\s*(.+)", re.DOTALL)
@@ -60,3 +60,20 @@ def note_places(places: dict[str, str], document: Mapping[str, object], file: st
         places[place] = file
         if isinstance(value, Mapping) and place.count(".") < _DEPTH:
             note_places(places, value, file, place)
+
+
+def check_jobs(doc: Mapping[str, object], listed: Sequence[str]) -> None:
+    """Refuse a `health.jobs` that could never be fulfilled: the app would be taken down to wait for it in vain.
+
+    Raises:
+        ComposeError: a service that is not there, or that Swarm starts again whatever it ends with.
+    """
+    services = compose.services(doc)
+    for name in listed:
+        if name not in services:
+            raise compose.ComposeError(f"health.jobs: there is no service {name} in the release")
+        if compose.restart_condition(services[name]) == "any":
+            raise compose.ComposeError(
+                f"health.jobs: service {name} is started again whatever it ends with; it needs"
+                f" services.{name}.deploy.restart_policy.condition: on-failure"
+            )

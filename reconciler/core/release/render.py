@@ -104,7 +104,7 @@ def render(spec: AppSpec, content: RecipeContent, env: Mapping[str, str], parse:
         # something else.
         if compose.images(doc) != base:
             raise compose.ComposeError(f"overlay {name}: an overlay may not change images or the set of services")
-    _check_jobs(doc, spec.health.jobs)
+    refusals.check_jobs(doc, spec.health.jobs)
     foreign = compose.foreign(doc, spec.stack_name)
     found = _take_files(doc, files, spec.stack_name)
     _fill_environment(doc, env)
@@ -126,19 +126,6 @@ def render(spec: AppSpec, content: RecipeContent, env: Mapping[str, str], parse:
         policy=(*compose.policy(doc), *foreign),
         places=places,
     )
-
-
-def _check_jobs(doc: Mapping[str, object], listed: Sequence[str]) -> None:
-    """Refuse a `health.jobs` that could never be fulfilled: the app would be taken down to wait for it in vain."""
-    services = compose.services(doc)
-    for name in listed:
-        if name not in services:
-            raise compose.ComposeError(f"health.jobs: there is no service {name} in the release")
-        if compose.restart_condition(services[name]) == "any":
-            raise compose.ComposeError(
-                f"health.jobs: service {name} is started again whatever it ends with; it needs"
-                f" services.{name}.deploy.restart_policy.condition: on-failure"
-            )
 
 
 def _document(raw: Mapping[str, object], env: Mapping[str, str]) -> Json:
@@ -228,7 +215,10 @@ def bundle(
         # A silent rollback would report success on the old version: pause instead, and we decide.
         if not str(deploy.get("mode", "")).endswith("-job"):  # jobs may not have an update config
             shorter = {} if monitor_s is None else {"monitor": f"{monitor_s * 1000:.0f}ms"}
-            deploy["update_config"] = shorter | (deploy.get("update_config") or {}) | {"failure_action": "pause"}
+            order = _order(service, deploy)
+            deploy["update_config"] = (
+                shorter | (deploy.get("update_config") or {}) | order | {"failure_action": "pause"}
+            )
     for section in ("configs", "volumes", "networks", "secrets"):
         for body in doc.get(section, {}).values():
             if not body.get("external"):
@@ -249,6 +239,13 @@ def bundle(
         "secrets": dict(rendered.secrets),
     }
     return Bundle(id=digest(fields), **fields)
+
+
+def _order(service: Json, deploy: Json) -> dict[str, str]:
+    """Stop first where the new task needs a port of the node that the old one has: it would wait for it in vain."""
+    starts_first = (deploy.get("update_config") or {}).get("order") == "start-first"
+    takes_port = any(isinstance(p, Mapping) and p.get("mode") == "host" for p in service.get("ports") or ())
+    return {"order": "stop-first"} if starts_first and takes_port else {}
 
 
 def is_intact(found: Bundle) -> bool:

@@ -284,6 +284,14 @@ def test_a_failed_job_is_a_failure_at_once(
     assert (verdict.service, verdict.fault) == ("migrate", fault)
 
 
+def test_a_job_is_told_with_the_code_of_its_container_before_its_task_knows() -> None:
+    ended = ContainerObs(id="c", task_id="task-migrate-running", state="exited", exit_code=3)
+    seen = stack(service(), task(), service("migrate", **ONCE), job("running", exit_code=0), ended)
+    verdict = run([(0.1, seen)], BESIDE)
+    assert isinstance(verdict, Failed)
+    assert verdict.reason == "job migrate failed with exit code 3: task: non-zero exit (3)"
+
+
 def test_a_job_that_swarm_repeats_may_fail_as_often_as_the_spec_says() -> None:
     want = replace(BESIDE, roles=Roles(main="app", retries=1))
     repeated = service("migrate", mode=ServiceMode.REPLICATED_JOB)

@@ -143,6 +143,17 @@ def test_everything_a_deploy_needs_is_in_the_bundle() -> None:
     assert not render.is_intact(made.model_copy(update={"version": "2.0.0+1"}))
 
 
+@pytest.mark.parametrize(("mode", "order"), [("host", "stop-first"), ("ingress", "start-first")])
+def test_a_port_of_the_node_is_given_up_before_the_new_task_wants_it(mode: str, order: str) -> None:
+    text = (
+        f"services: {{app: {{image: x, ports: [{{target: 80, published: 8080, mode: {mode}}}],"
+        " deploy: {update_config: {order: start-first}}}}"
+    )
+    one, found = rendered({**FILES, "compose.yml": text.encode()})
+    made = render.bundle(one, found, {"x": "x@sha256:" + "1" * 64})
+    assert made.doc["services"]["app"]["deploy"]["update_config"]["order"] == order
+
+
 def test_a_config_is_named_after_its_content() -> None:
     names = []
     for content in (b"one", b"two"):
