@@ -1,6 +1,6 @@
 """Is a network, or a volume, what the release says? Swarm never changes one that exists. Pure.
 
-Only what was sent is compared, and only in fields of which it is known what the engine makes of them (docs/adr/0015): a
+Only what was sent is compared, and only in fields of which it is known what the engine makes of them (docs/adr/0016): a
 network that is taken for another one would be a false rollback.
 """
 

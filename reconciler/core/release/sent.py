@@ -2,7 +2,7 @@
 
 Docker normalises what it is sent (defaults, order, units, names), so a field is compared only where it is known what
 becomes of it; `tests/real/test_sent.py` holds that to a wide corpus. A field that is missed costs less than a release
-that is taken back for nothing (docs/adr/0015).
+that is taken back for nothing (docs/adr/0016).
 """
 
 import re
