@@ -12,6 +12,7 @@ import pytest
 
 from tests.engines.machine import OWN, Machine, machine
 from tests.hosts.engine_host import HEALTH, V1, V2, EngineHost, engine_host
+from tests.real.scenes import kill, reconcile
 from tests.waiting import until
 
 pytestmark = [pytest.mark.swarm, pytest.mark.long, pytest.mark.xdist_group("machines")]
@@ -34,12 +35,6 @@ def host(engine: Machine, tmp_path: Path) -> Iterator[EngineHost]:
         assert reconcile(made) == f"deployed:{V1}"
         yield made
         made.observed.check()
-
-
-def reconcile(host: EngineHost) -> str:
-    """One pass where the app can be reached; its result."""
-    ran = host.program.command("reconcile", "--json", timeout=180)
-    return str(json.loads(ran.stdout)[0]["result"]) if ran.stdout.startswith("[") else ran.stderr
 
 
 def upgrade(host: EngineHost, **env: str) -> None:
@@ -72,10 +67,6 @@ def assert_kept(host: EngineHost, results: list[str]) -> None:
     assert host.observed.known() == V2
     memory = json.loads((host.state / host.name / "memory.json").read_text())
     assert memory["quarantine"] == []
-
-
-def kill(engine: Machine, host: EngineHost) -> None:
-    engine.docker("kill", engine.docker("ps", "-q", "--filter", f"label=com.docker.stack.namespace={host.stack}"))
 
 
 def drain_for_a_while(engine: Machine, host: EngineHost) -> None:

@@ -1,0 +1,137 @@
+"""A random walk on a real engine: releases, harm to the engine and the host's hands, and what must hold after each."""
+
+import json
+import os
+import random
+import shutil
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.engines.machine import Machine, machine
+from tests.hosts.engine_host import HEALTH, EngineHost, engine_host
+from tests.real.scenes import kill, reconcile
+
+pytestmark = [pytest.mark.swarm, pytest.mark.long, pytest.mark.xdist_group("machines")]
+
+STEPS = int(os.environ.get("CI_WARM_TEST_REAL_STEPS", "12"))
+"""How many steps; two hundred take half an hour."""
+SEED = int(os.environ.get("CI_WARM_TEST_SEED", "7"))
+
+
+@dataclass
+class RealWalk:
+    """`good`: versions that never fail by themselves; `trail`: steps and results, for the story of a failure."""
+
+    engine: Machine
+    host: EngineHost
+    random: random.Random
+    number: int = 0
+    schema: int = 1
+    good: set[str] = field(default_factory=set)
+    trail: list[str] = field(default_factory=list)
+
+    def publish(self, fails: str = "") -> None:
+        version = f"1.0.{self.number}+5.0.{self.number}"
+        self.number += 1
+        self.schema += self.random.random() < 0.5
+        env = {"SCHEMA": str(self.schema), "TERM_CODE": "143"}
+        self.host.release(version, **env, **({"FAIL": fails} if fails else {}))
+        if not fails:
+            self.good.add(version)
+
+    def write(self) -> None:
+        """What people write goes below the notes that the app migrates."""
+        with (self.host.observed.data() / "people").open("a") as people:
+            people.write(f"{len(self.trail)}\n")
+
+    def read(self) -> str:
+        path = self.host.observed.data() / "people"
+        return path.read_text() if path.exists() else ""
+
+    def look(self) -> None:
+        """One pass, and all that must hold."""
+        before = self.read()
+        result = reconcile(self.host)
+        self.trail.append(result)
+        story = f"seed {SEED}: {' / '.join(self.trail)}"
+        kind, _, about = result.partition(":")
+        if kind.startswith(("rolled-back", "rollback-failed")):
+            assert about.partition("->")[0] not in self.good, f"a good release was taken back: {story}"
+        elif self.engine.docker("service", "ls", "-q"):
+            assert self.read().startswith(before), f"what people wrote is gone: {story}"
+        said = self.engine.docker("ps", "-aq", "--filter", f"label=com.docker.stack.namespace={self.host.stack}")
+        for container in said.split()[:3]:
+            logs = self.engine.docker("logs", container)
+            assert "this version knows" not in logs, f"an older release met newer data: {story}"
+
+    def step_release_good(self) -> None:
+        self.publish()
+
+    def step_release_bad(self) -> None:
+        self.publish(self.random.choice(["before", "after"]))
+
+    def step_kill(self) -> None:
+        if self.engine.docker("ps", "-q", "--filter", f"label=com.docker.stack.namespace={self.host.stack}"):
+            kill(self.engine, self.host)
+
+    def step_restart(self) -> None:
+        self.engine.restart(self.random.choice([signal.SIGTERM, signal.SIGKILL]))
+
+    def step_freeze(self) -> None:
+        with self.engine.frozen():
+            self.look()
+
+    def step_drain(self) -> None:
+        self.engine.drain()
+        self.look()
+        self.engine.activate()
+
+    def step_scale(self) -> None:
+        self.engine.docker("service", "scale", "--detach", f"{self.host.stack}_app=0")
+
+    def step_remove(self) -> None:
+        self.engine.docker("service", "rm", f"{self.host.stack}_app")
+
+    def step_edit(self) -> None:
+        self.host.write_spec(env={"N": str(len(self.trail))})
+
+    def step_typing_error(self) -> None:
+        self.host.write_spec(health={**HEALTH, "port": self.host.port, "path": "/typo"})
+        self.look()
+        self.host.write_spec()
+
+    def step_state_put_back(self) -> None:
+        saved = self.host.home / "saved"
+        if saved.exists() and self.random.random() < 0.5:
+            shutil.rmtree(self.host.state)
+            shutil.copytree(saved, self.host.state, symlinks=True)
+        else:
+            shutil.rmtree(saved, ignore_errors=True)
+            shutil.copytree(self.host.state, saved, symlinks=True)
+
+
+NAMES = [name for name in vars(RealWalk) if name.startswith("step_")]
+
+
+def test_a_walk_on_a_real_engine(tmp_path: Path) -> None:
+    extra = {"upgrade": {"bake": "10m"}}
+    with (
+        machine("28") as engine,
+        engine_host(tmp_path / "host", "swarm", executable=engine.executable, extra=extra) as host,
+    ):
+        host.set(docker_host=engine.host, limits={"call": "2s", "steady_probe": "2s"})
+        walk = RealWalk(engine=engine, host=host, random=random.Random(SEED))
+        walk.publish()
+        assert reconcile(host).startswith("deployed:")
+        for _ in range(STEPS):
+            name = walk.random.choice(NAMES)
+            walk.trail.append(name.removeprefix("step_"))
+            walk.write()
+            getattr(walk, name)()
+            walk.look()
+            walk.look()
+        records = json.loads((host.state / host.name / "known_good.json").read_text())
+        assert records["release"]["version"] in walk.good, walk.trail
