@@ -525,6 +525,7 @@ class Host:
         self.settings = Settings()
         self.specs: list[AppSpec] = [spec(**spec_changes)]
         self.points: list[str] = []
+        self.on_effect: Callable[[str], None] = lambda _name: None
         self.crash_at: int | str | None = None
         prepare_state(root / "state", None)
 
@@ -549,6 +550,7 @@ class Host:
 
     def _effect(self, name: str) -> None:
         self.points.append(name)
+        self.on_effect(name)
         if self.crash_at in (len(self.points), name):
             raise Crash(name)
 

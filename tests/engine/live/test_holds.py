@@ -6,7 +6,6 @@ import pytest
 
 from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.observed import World
-from reconciler.node.snapshots import archive
 from tests.fakes.world import Behaviour, Host
 
 V1, V2, V3 = "1.0.0+5.0.0", "1.0.1+5.0.1", "1.0.2+5.0.2"
@@ -148,13 +147,14 @@ def test_the_tag_of_what_ran_is_no_matter_when_a_newer_release_runs(host: Host) 
     assert [alert.reason for alert in host.alerts()] == []
 
 
-def test_an_error_of_the_disk_names_its_path(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_disk_names_its_path(host: Host) -> None:
     host.release(V2)
 
-    def fails(*_args: object) -> None:
-        raise OSError(5, "Input/output error")
+    def fail(point: str) -> None:
+        if point == "snapshot:written":
+            raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(archive, "write", fails)
+    host.on_effect = fail
     [report] = host.reconcile()
     assert f"snapshot failed: {host.root / 'state'}: Input/output error" in str(report.outcome.evidence)
 
