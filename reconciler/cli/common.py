@@ -100,6 +100,7 @@ _DOING: dict[str, str] = {}
 
 def _stop(built: "App") -> None:
     """Ask for a stop, and say what is finished first: silence looks like a hang, and is answered with SIGKILL."""
+    # Asked before it is set: the second signal is told apart from the first by that.
     again = built.clock.stop.is_set()
     built.clock.stop.set()
     if again:

@@ -30,6 +30,7 @@ class VolumeStamps(Stamps):
         try:
             for volume in volumes:
                 stamp = stamps.get(volume.name)
+                # A volume that the engine has not made yet has no folder; it is stamped at the commit.
                 if stamp is not None and volume.path and Path(volume.path).exists():
                     files.write_atomic(_path(volume), records.dump(stamp))
         except OSError as exc:

@@ -23,7 +23,7 @@ class Room:
 
 @dataclass(frozen=True, kw_only=True)
 class Leftover:
-    """Something of ours that cannot be removed; it is in nobody's way but takes room. `why`: names what keeps it."""
+    """Something of ours that cannot be removed; it stops nothing but takes room. `why`: names what keeps it."""
 
     path: str
     why: str

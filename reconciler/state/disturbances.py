@@ -44,6 +44,7 @@ class DisturbanceFile:
         if not found or disturbances.merge(known, found) == known:
             return known
         with self._locked():
+            # Read again under the lock: another process may have noted something meanwhile.
             seen = disturbances.merge(self.read(), found)[-_MOST:]
             files.write_atomic(self.path, Disturbances(seen=seen).model_dump_json(by_alias=True).encode() + b"\n")
             return seen

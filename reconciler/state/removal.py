@@ -46,7 +46,7 @@ def try_to_remove(path: Path) -> str | None:
 
 
 def free_tree(path: Path) -> None:
-    """Take away every inode flag that forbids removing, so that somebody else can remove the tree; best effort."""
+    """Take away every inode flag that forbids removing, so that the engine can remove the tree; best effort."""
     try:
         walk = Descent.open(path.parent, follow=True)
     except OSError:

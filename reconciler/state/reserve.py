@@ -1,7 +1,7 @@
 """Room that is kept for our own records, so that a full disk stops no way back. Effects: `<state root>/.reserve/`.
 
 Each piece is a file that has its blocks already. On a full disk a record is written into one of them, which then takes
-the record's place: nobody who fills the disk can be quicker, as nothing is freed on the way.
+the record's place: no program that fills the disk can be quicker, as nothing is freed on the way.
 """
 
 import os

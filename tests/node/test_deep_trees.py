@@ -93,7 +93,7 @@ def test_a_folder_that_is_moved_while_it_is_walked_is_noticed(tmp_path: Path) ->
     (data / "a").mkdir(parents=True)
     (tmp_path / "elsewhere").mkdir()
     descend(data / "a", 200, "d", lambda _fd, _level: None)
-    with pytest.raises(ActError, match="somebody still writes"):
+    with pytest.raises(ActError, match="a process still writes"):
         for visit in tree.walk(data):
             if visit.entry.path.count("/") == 190:
                 (data / "a" / "d").rename(tmp_path / "elsewhere" / "d")

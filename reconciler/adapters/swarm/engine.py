@@ -77,6 +77,7 @@ class SwarmEngine(Engine, Containers):
         )
 
     def _nodes(self, node_id: str) -> tuple[NodeObs, ...]:
+        # Only the built-in one: a user may call a network of his own `bridge`.
         built_in = {"name": ["bridge"], "type": ["builtin"]}
         started = parse.engine_start(self.client.read("networks", "networks", filters=built_in))
         return tuple(parse.node(raw, node_id, started) for raw in self.client.read("nodes", "nodes"))

@@ -15,6 +15,7 @@ def newest(*sources: Mapping[str, DataStamp]) -> dict[str, DataStamp]:
     found: dict[str, DataStamp] = {}
     for source in sources:
         for name, stamp in source.items():
+            # Of two that cannot be compared the first one stays: the records, which are named first.
             if name not in found or is_newer(stamp.version, found[name].version):
                 found[name] = stamp
     return found

@@ -40,6 +40,7 @@ def merge(known: Sequence[Disturbance], found: Sequence[Disturbance]) -> tuple[D
 
 
 def _is_same(known: Disturbance, found: Disturbance) -> bool:
+    # Measured from the end of what is known: a drain is seen again and again, at every look.
     gap = (found.began - known.ended).total_seconds()
     return (known.node_id, known.what) == (found.node_id, found.what) and gap <= SAME_S and found.began >= known.began
 
@@ -66,6 +67,7 @@ def find_last(stack: StackObs, node_id: str = "") -> datetime | None:
 def find(stack: StackObs, at: datetime, node_id: str) -> Disturbance | None:
     """The disturbance that a failure on this node at this time belongs to, None if there is none."""
     for found in _list_all(stack):
+        # A disturbance without a node was of the engine that is asked, and so of everything that it tells.
         mine = not found.node_id or not node_id or found.node_id == node_id
         if mine and found.began - timedelta(seconds=BEFORE_S) <= at <= found.ended + timedelta(seconds=AFTER_S):
             return found

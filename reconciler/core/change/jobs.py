@@ -46,6 +46,7 @@ class Roles:
         """How many failed tasks of it are no verdict yet. `otherwise`: of a service that is to stay."""
         if not self.is_job(service):
             return otherwise
+        # Swarm repeats a failed task of a job mode by itself; only the spec may say that this is no verdict yet.
         if service.mode.is_job:
             return self.retries
         return 0 if service.restart_condition == "none" else otherwise
@@ -77,6 +78,7 @@ def count_wanted(service: ServiceObs, own: Sequence[TaskObs], roles: Roles) -> i
     """
     if service.mode not in _GLOBAL:
         return service.replicas
+    # The tasks are counted beside the engine's figure, and the larger of both is waited for.
     coming = sum(task.desired_state in ("running", "ready", "complete") for task in own)
     ended = sum(task.state == "complete" and task.desired_state == "shutdown" for task in own)
     return max(service.desired, coming + (ended if roles.may_end(service) else 0), 1)

@@ -60,6 +60,7 @@ def end_of(task: TaskObs, siblings: Iterable[TaskObs]) -> datetime:
         and other.slot == task.slot
         and other.created_at > task.created_at
     ]
+    # Not later than its own word either, for the newest task of a slot has no successor.
     return min([task.at, *later])
 
 
@@ -99,6 +100,7 @@ def judge(failures: Sequence[TaskFailure], tolerated: int = PERSISTS - 1) -> Fin
     Replicas that crash side by side crash once: counted is the replica that failed most often, or a service of many
     would be worn out by one start of the database it waits for.
     """
+    # A tolerance of many makes a habit no quicker than one of none.
     habit = max(tolerated, PERSISTS - 1)
     app = _count_worst(failures, Fault.APP)
     persists = app > tolerated or _count_worst(failures, Fault.APP, Fault.UNKNOWN) > habit

@@ -59,7 +59,7 @@ def judge_return(need: Need, free: int, held: int) -> Fit:
 
 
 def is_wanted(failure: Failure | None) -> bool:
-    """Say whether a way back only waits for room: it is tried in every pass, and needs nobody's word to go on."""
+    """Say whether a way back only waits for room: it is tried in every pass, and needs no operator's word to go on."""
     return failure is not None and NO_ROOM in failure.reason
 
 

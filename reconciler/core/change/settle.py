@@ -179,7 +179,7 @@ def _judge(
     is_job = want.roles.is_job(service)
     tolerated = want.roles.tolerated(service, want.max_restarts)
     finding = judge.judge(failures, tolerated)
-    # Swarm starts it no more, so there is nothing to wait for, whoever is to blame.
+    # Swarm starts it no more, so there is nothing to wait for, whose fault it may be.
     is_over = is_job and not service.mode.is_job and service.restart_condition == "none"
     if not (finding.persists or is_over or _is_hosts_habit(failures, stack, tolerated)):
         return None
@@ -279,7 +279,7 @@ def _unfinished(want: Expected, marks: Mapping[str, ServiceMark], stack: StackOb
 def _unlike_sent(want: Expected, stack: StackObs) -> Failed | None:
     """What stands is not what was sent, though its labels and images are.
 
-    Nobody knows why (a hand, the engine, something older that was left as it was), so the release is not blamed.
+    The cause is unknown (a hand, the engine, something older that was left as it was), so the release is not blamed.
     """
     found = sent.find_differences(want.doc, want.stack, stack)
     if not found:

@@ -17,6 +17,7 @@ def arrange(
     while left:
         names = {name_of(item) for item in left}
         ready = [item for item in left if not names & (set(after_of(item)) - {name_of(item)})]
+        # A ring of `after` has no first; holding all of it back for ever would heal none.
         wave = ready or left
         yield wave
         left = [item for item in left if item not in wave]

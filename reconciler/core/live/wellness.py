@@ -33,6 +33,7 @@ def find_problem(facts: AppFacts, now: datetime) -> Problem | None:
     if not found:
         return None
     lasting = [problem for problem in found if problem.persists]
+    # The release's own lasting fault outweighs all that is still on its way: it will not be mended.
     guilty = next((problem for problem in lasting if problem.fault is Fault.APP), None)
     # The order of services says nothing: while one is on its way the others may only be waiting for it.
     waits = guilty is None and len(lasting) < len(found)
@@ -97,6 +98,7 @@ def _find_shortage(
     text = f"service {service.name} has {up}/{wanted} tasks running: {last}"
     if roles.is_job(service):
         text = f"job {service.name} has {up}/{wanted} tasks completed: {last}"
+    # Before all else: on a drained node every task waits, and no word of it is about the app.
     if not facts.stack.can_run:
         return Problem(text=f"{text}; no node takes tasks", persists=True, fault=Fault.HOST)
     if any(_is_on_the_way(task, facts, now) for task in tasks):
@@ -130,6 +132,7 @@ def _is_on_the_way(task: TaskObs, facts: AppFacts, now: datetime) -> bool:
         return False
     if task.state == "pending":
         return not task.error
+    # A task that pulls, prepares or starts for longer than a deploy may take is not on its way any more.
     late = (now - task.at).total_seconds() > facts.spec.health.progress
     return task.state in _ON_THE_WAY and task.state != "running" and not late
 

@@ -66,6 +66,7 @@ def _check_file(where: str, body: Json, files: Mapping[str, str], most: int) -> 
     if body.get("name") and not _OBJECT.fullmatch(str(body["name"])):
         yield f"{where}.name", "invalid name, only 64 [a-zA-Z0-9-_.] characters allowed"
     content = files.get(str(body.get("file")))
+    # None: the content is not ours to see; the engine has it already or makes it.
     if content is not None and not 0 < len(base64.b64decode(content)) < most:
         yield f"{where}.file", f"data must be larger than 0 and less than {most} bytes"
 
@@ -89,12 +90,13 @@ def _check_name(where: str, name: str) -> Iterator[Problem]:
 
 
 def _check_references(where: str, doc: Mapping[str, object], service: Json) -> Iterator[Problem]:
-    """Networks, secrets and configs that nobody declares; volumes are checked where they are named."""
+    """Networks, secrets and configs that are not declared; volumes are checked where they are named."""
     for section in ("networks", "secrets", "configs"):
         declared = compose.section(doc, section)
         targets: set[str] = set()
         for item in service.get(section) or ():
             source = str(item.get("source") if isinstance(item, Mapping) else item)
+            # Every stack has a network `default`, declared or not.
             if source not in declared and not (section == "networks" and source == "default"):
                 yield f"{where}.{section}", f'undefined {section[:-1]} "{source}"'
             if section != "networks":
@@ -109,6 +111,7 @@ def _check_references(where: str, doc: Mapping[str, object], service: Json) -> I
 def _check_scope(where: str, declared: Mapping[str, Json], service: Json) -> Iterator[Problem]:
     for name in service.get("networks") or ():
         body = declared.get(str(name)) or {}
+        # What an external network is can only be seen on the engine, which is asked for it elsewhere.
         if not body.get("external") and body.get("driver") == "bridge":
             yield (
                 f"{where}.networks",
@@ -198,6 +201,7 @@ def _check_ports(where: str, service: Json, deploy: Json) -> Iterator[Problem]:
     dnsrr = deploy.get("endpoint_mode") == "dnsrr"
     for entry in _list_ports(service.get("ports") or ()):
         published, protocol, mode = entry
+        # Host ports are the node's, and Swarm finds out on the node; port 0 lets the engine choose.
         if mode == "host" or published in ("", "0"):
             continue
         if dnsrr:

@@ -15,7 +15,7 @@ _STACK = "com.docker.stack.namespace"
 _ENCRYPTED = "encrypted"
 _MTU = "com.docker.network.driver.mtu"
 _OWN_OPTIONS = (_ENCRYPTED, _MTU)
-"""Options that nobody but a release sets; the engine adds others, such as the list of VXLAN ids."""
+"""Options that only a release sets; the engine adds others, such as the list of VXLAN ids."""
 
 
 def find_changed(doc: Mapping[str, object], stack: str, here: Sequence[NetworkObs]) -> dict[str, str]:
@@ -63,6 +63,7 @@ def _compare_subnets(body: Json, there: NetworkObs) -> Iterator[str]:
     config = (body.get("ipam") or {}).get("config") or ()
     sent = {_subnet(str(item.get("subnet"))) for item in config if item.get("subnet")}
     here = {_subnet(text) for text in there.subnets}
+    # The engine may add a subnet of the other address family, which nothing asked for.
     if sent and here and not sent <= here:
         yield f"subnet is {', '.join(sorted(here))}, sent {', '.join(sorted(sent))}"
 
@@ -73,6 +74,7 @@ def find_changed_volumes(doc: Mapping[str, object], stack: str, here: Iterable[V
     for key, body in compose.section(doc, "volumes").items():
         there = by_name.get(str(body.get("name") or f"{stack}_{key}"))
         sent = {str(name): _text(value) for name, value in (body.get("driver_opts") or {}).items()}
+        # Without a declaration of its own a volume is whatever it is; the embedded engine knows no options.
         if there is None or body.get("external") or there.driver == "embedded":
             continue
         differences = [name for name, value in sorted(sent.items()) if there.options.get(name) != value]

@@ -28,6 +28,7 @@ def find_differences(doc: Mapping[str, object], stack_name: str, stack: StackObs
     found = list(networks.find_changed(doc, stack_name, stack.networks).values())
     for name, body in compose.services(doc).items():
         service = stack.service(name)
+        # An engine that tells no fields of its services cannot be compared with, and is not blamed for it.
         if service is None or not service.told:
             continue
         for key, sent in describe(doc, stack_name, body).items():
@@ -42,6 +43,7 @@ def _compare(key: str, sent: object, told: object) -> Iterator[str]:
     if not isinstance(sent, Mapping) or not isinstance(told, Mapping):
         yield f"{key} is {told!r}, sent {sent!r}"
         return
+    # None is a value whose form the engine chooses, so only its absence would tell something.
     names = [name for name in sent if sent[name] is not None and sent[name] != told.get(name)]
     if key not in _ANY_EXTRA:
         names += [name for name in told if name not in sent]
@@ -102,6 +104,7 @@ def _healthcheck(check: Json) -> dict[str, object]:
     test = check.get("test")
     if check.get("disable"):
         test = ["NONE"]
+    # The compose format's short form; the engine only knows the list.
     elif isinstance(test, str):
         test = ["CMD-SHELL", test]
     found: dict[str, object] = {f"health.{key}": _ns(check.get(key)) for key in ("interval", "timeout", "start_period")}

@@ -52,9 +52,11 @@ class Looks:
         try:
             stack = self._at.ports.engine.observe_stack(self._at.stack)
         except ObserveError as exc:
+            # The moment before the call: the engine was away from some time within it.
             self._away_since = self._away_since or wall
             self._count(usable=False, why=str(exc))
             return None
+        # An answer that came late: the process was stopped in between, and its tasks' times with it.
         if clock.monotonic() - began > SLOW_S:
             self._away_since = self._away_since or wall
         if self._away_since is not None:
@@ -82,6 +84,7 @@ class Looks:
         spent, self._last = now - self._last, now
         if usable:
             self.answered_s += spent
+            # Only an unbroken stretch counts against the patience; a flapping engine does answer.
             self._away_s = 0.0
             return
         self._away_s += spent

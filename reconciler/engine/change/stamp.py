@@ -31,4 +31,5 @@ def stamp(ports: Ports, app: AppName, volumes: Sequence[str], release: Release, 
     # The records first: they know volumes that the engine makes only now.
     if {**record.volumes, **made} != record.volumes:
         ports.store.put_data(DataRecord(app=app, volumes={**record.volumes, **made}))
+    # Only those that differ: a heal every minute must not write to the volumes' disk.
     ports.node.stamps.write([one for name, one in observed.items() if beside.get(name) != made[name]], made)

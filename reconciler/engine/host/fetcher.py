@@ -49,6 +49,7 @@ class Fetcher:
             wanted = {self._wanted.get()}
             while not self._wanted.empty():
                 wanted.add(self._wanted.get())
+            # Asked for anew each round: a reload may have changed the specs meanwhile.
             state = self._state()
             everything = [spec.recipe.url for spec in state.specs]
             urls = everything if () in wanted else sorted({url for some in wanted for url in some})

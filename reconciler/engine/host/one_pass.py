@@ -72,6 +72,7 @@ def run(
         for report in _do_what_is_due(checked, settings.daemon.checks):
             reports[report.status.app] = report
     except Interrupted:
+        # What was done before the stop is published with it; the rest keeps its last entries.
         reports |= {report.status.app: report for report in report_stopped(checked.contexts)}
         spent = ports.clock.monotonic() - began
         publish(ports, list(reports.values()), checked.engine, spent, keep=names)

@@ -59,6 +59,7 @@ class Workers:
                 self._start(self._releases, partial(self._take_releases, releases, checked))
 
     def _start(self, pool: ThreadPoolExecutor, work: Callable[[], None]) -> None:
+        # With the log's context of this pass, so that its lines carry the same run_id.
         pool.submit(contextvars.copy_context().run, work)
 
     def _care_for(self, context: Context, fetch_problem: str | None) -> None:
@@ -79,6 +80,7 @@ class Workers:
                 done = AppName(report.status.app)
                 self._finish(by_name[done], report)
                 left.remove(done)
+                # Free for care at once: the rest of the round may take hours.
                 self._release([done])
                 if left:
                     self._watchdog.begin(left[0])
@@ -110,5 +112,6 @@ class Workers:
 
     def stop(self) -> None:
         """Wait until every job has ended at its next safe step; none is begun any more."""
+        # Releases first: no new one is begun while the last steps of care are waited for.
         self._releases.shutdown(wait=True, cancel_futures=True)
         self._care.shutdown(wait=True, cancel_futures=True)

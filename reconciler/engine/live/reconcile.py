@@ -83,6 +83,7 @@ def _end_watch(context: Context, planned: PlannedApp) -> None:
     known, now = planned.facts.known, context.ports.clock.now()
     if known is None or known.baked or now < known.ends_watch(context.spec.upgrade.bake):
         return
+    # Not for one that is only starting: a loop looks like that between two of its failures.
     if planned.assessment.status in (Status.IN_SYNC, Status.OUT_OF_SYNC):
         context.ports.store.put_known_good(known.model_copy(update={"baked": True}))
 

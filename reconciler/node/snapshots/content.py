@@ -52,7 +52,7 @@ def range_digest(fd: int, start: int, size: int) -> str:
     while start < end:
         count = os.preadv(fd, [buffer[: min(len(buffer), end - start)]], start)
         if count == 0:
-            raise ActError("a file got shorter while it was read: somebody still writes to the volume")
+            raise ActError("a file got shorter while it was read: a process still writes to the volume")
         total.update(buffer[:count])
         start += count
     return total.hexdigest()
@@ -70,7 +70,7 @@ def sparse_digest(fd: int, extents: tuple[tuple[int, int], ...], size: int, base
             count = min(start + length, (block + 1) * SPARSE_BLOCK) - at
             data = os.pread(fd, count, at if stored is None else stored + at - start)
             if len(data) != count:
-                raise ActError("a file got shorter while it was read: somebody still writes to the volume")
+                raise ActError("a file got shorter while it was read: a process still writes to the volume")
             shift = _collect(total, shift, block, at - block * SPARSE_BLOCK, data)
             at += count
         stored = None if stored is None else stored + length

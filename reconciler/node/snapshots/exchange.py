@@ -1,7 +1,7 @@
 """A volume's data replaced whole, once per operation, at whatever moment the program dies. Effects: beside the volume.
 
 The new tree is built beside the old one, a mark says which inode it has, the two change places in one step, and the old
-data stays aside until somebody forgets it. A second call with the same operation goes on where the first one stopped.
+data stays aside until the caller forgets it. A second call with the same operation goes on where the first one stopped.
 Every try and every aside has a name of its own, and what is given up gets another before it is removed: so nothing that
 cannot be removed ever stands in the way.
 """

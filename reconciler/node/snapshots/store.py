@@ -88,7 +88,7 @@ class FolderSnapshots(Snapshots):
 
     def _exchange(self, partial: Path, final: Path) -> None:
         if final.exists():
-            inode_flags.release_path(final)  # whoever protected it: such a folder cannot be renamed
+            inode_flags.release_path(final)  # a protected folder cannot be renamed
             files.exchange(partial, final)
             self._effect("snapshot:exchanged")
             removal.try_to_remove(partial)  # the new one stands; what is left of the old goes before the next
@@ -243,7 +243,7 @@ class FolderSnapshots(Snapshots):
         return (*beside, *self._forget_tries(app))
 
     def _forget_tries(self, app: AppName) -> list[Leftover]:
-        """What snapshots and drills left; nobody makes one meanwhile, as the caller has the app's lock."""
+        """What snapshots and drills left; no process makes one meanwhile, as the caller has the app's lock."""
         tried = [(path, removal.try_to_remove(path)) for name in (_PARTIAL, _DRILL) for path in self._tries(app, name)]
         return [Leftover(path=str(path), why=why) for path, why in tried if why is not None]
 

@@ -37,7 +37,7 @@ _TYPES = {
 }
 SAME = ("path", "type", "mode", "uid", "gid", "mtime_ns", "size", "target", "device", "xattrs", "digest")
 """What of an entry must be equal after a restore; of flags what the file system takes, see `unpack`."""
-_WRITES = "somebody still writes to the volume"
+_WRITES = "a process still writes to the volume"
 
 
 @dataclass(kw_only=True, slots=True)
@@ -124,7 +124,7 @@ def walk(root: Path) -> Generator[Visit, None, None]:
     """Every entry below and including `root`, parents first, names in byte order. Inode flags are not read.
 
     Raises:
-        ActError: something vanished or was moved meanwhile, so somebody still writes.
+        ActError: something vanished or was moved meanwhile, so a process still writes.
     """
     way = Descent.open(root)
     try:

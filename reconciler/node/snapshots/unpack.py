@@ -36,7 +36,7 @@ class Kept:
 class Unpacked:
     """`remarks`: inode flags that this file system does not take, or that we may not set, in words.
 
-    `root_flags`: of the tree's root, which would forbid to move it and are set by whoever moves it.
+    `root_flags`: of the tree's root, which would forbid to move it and are set by the code that moves it.
     """
 
     remarks: tuple[str, ...]
