@@ -32,6 +32,7 @@ class RealWalk:
     schema: int = 1
     good: set[str] = field(default_factory=set)
     trail: list[str] = field(default_factory=list)
+    env: dict[str, str] = field(default_factory=dict)
 
     def publish(self, fails: str = "") -> None:
         version = f"1.0.{self.number}+5.0.{self.number}"
@@ -96,12 +97,14 @@ class RealWalk:
         self.engine.docker("service", "rm", f"{self.host.stack}_app")
 
     def step_edit(self) -> None:
-        self.host.write_spec(env={"N": str(len(self.trail))})
+        self.env = {"N": str(len(self.trail))}
+        self.host.write_spec(env=self.env)
 
     def step_typing_error(self) -> None:
-        self.host.write_spec(health={**HEALTH, "port": self.host.port, "path": "/typo"})
+        # The health settings alone: with other settings it would be a reconfiguration, which may fail by them.
+        self.host.write_spec(env=self.env, health={**HEALTH, "port": self.host.port, "path": "/typo"})
         self.look()
-        self.host.write_spec()
+        self.host.write_spec(env=self.env)
 
     def step_state_put_back(self) -> None:
         saved = self.host.home / "saved"
