@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import secrets
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,8 @@ from tests.engines import engine
 from tests.hosts.engine_host import V1, V2, EngineHost, engine_host
 from tests.waiting import until
 
-pytestmark = [pytest.mark.swarm, pytest.mark.usefixtures("swarm")]
+# One worker: documents name networks, configs and ports of their own choice, which two at a time would share.
+pytestmark = [pytest.mark.swarm, pytest.mark.usefixtures("swarm"), pytest.mark.xdist_group("sent")]
 
 
 def docker(host: str, *args: str) -> str:
@@ -37,11 +39,12 @@ class Stacks:
         self.host, self.folder = host, folder
         self.engine = SwarmEngine(host, Limits())
         self.names: list[str] = []
+        self.mark = secrets.token_hex(3)
         for name in ("c.txt", "s.txt"):
             (folder / name).write_text("x")
 
     def deploy(self, doc: Mapping[str, Any], name: str = "") -> StackName:
-        name = name or f"sent-{len(self.names)}"
+        name = name or f"sent-{self.mark}-{len(self.names)}"
         if name not in self.names:
             self.names.append(name)
         path = self.folder / "compose.json"
