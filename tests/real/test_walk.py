@@ -14,10 +14,14 @@ from tests.engines.machine import Machine, machine
 from tests.hosts.engine_host import HEALTH, EngineHost, engine_host
 from tests.real.scenes import kill, reconcile
 
-pytestmark = [pytest.mark.swarm, pytest.mark.long, pytest.mark.xdist_group("machines")]
-
 STEPS = int(os.environ.get("CI_WARM_TEST_REAL_STEPS", "12"))
 """How many steps; two hundred take half an hour."""
+pytestmark = [
+    pytest.mark.swarm,
+    pytest.mark.long,
+    pytest.mark.timeout(600 + 60 * STEPS),
+    pytest.mark.xdist_group("machines"),
+]
 SEED = int(os.environ.get("CI_WARM_TEST_SEED", "7"))
 
 

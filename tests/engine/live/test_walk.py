@@ -20,6 +20,7 @@ def walk(seed: int) -> None:
         Walk(root=Path(folder), seed=seed).run(30)
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("part", range(2))
 def test_a_few_walks(part: int) -> None:
     for seed in range(part * 15, (part + 1) * 15):
@@ -27,6 +28,7 @@ def test_a_few_walks(part: int) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("part", range(8))
 def test_many_walks(part: int) -> None:
     for seed in range(1000 + part, 1000 + MANY, 8):
