@@ -48,7 +48,9 @@ def _tool() -> tuple[str, int]:
 @functools.cache
 def _can_check(_tool: tuple[str, int]) -> bool:
     """CLI 25 and newer; Debian's 20.10 has no such command. A tool that cannot be run at all is an error."""
-    return process.run(["docker", "stack", "config", "--help"], timeout_s=_TIMEOUT_S).code == 0
+    # By what it says and not by its exit code: 20.10 answers with the help of `docker stack`, and is content.
+    asked = process.run(["docker", "stack", "config", "--help"], timeout_s=_TIMEOUT_S)
+    return asked.code == 0 and "--compose-file" in asked.output
 
 
 def _check(doc: Mapping[str, object]) -> tuple[str, ...]:
