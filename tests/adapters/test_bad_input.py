@@ -1,5 +1,6 @@
 """Bad specs, recipes and compose files: one clear error each, all of them at once, nothing executed."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -183,7 +184,7 @@ def test_a_fetch_that_hangs_or_cannot_be_started_names_the_repository(
 ) -> None:
     program = tmp_path / "bin" / "git"
     program.parent.mkdir()
-    program.write_text("#!/bin/sh\nexec /bin/sleep 30\n")
+    program.write_text(f"#!/bin/sh\nexec {shutil.which('sleep')} 30\n")  # builders of packages have no /bin/sleep
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent))
     hurried = GitRecipes(tmp_path / "hurried", GitSettings(allow_file=True, timeout=0.2), lambda: 0.0)

@@ -52,7 +52,9 @@ def deep(request: pytest.FixtureRequest, tmp_path: Path, few_descriptors: None) 
 
 def test_the_size_of_any_tree_can_be_measured(deep: Path, tmp_path: Path) -> None:
     room = FolderSnapshots(tmp_path).room(APP, [volume(deep)])
-    assert room.used >= LEVELS * 4096
+    # A folder takes a block on most file systems, and none on others.
+    folder = deep.stat().st_blocks * 512
+    assert room.used >= max(1, LEVELS * folder)
 
 
 def test_a_file_with_two_names_is_counted_once(tmp_path: Path) -> None:
