@@ -11,13 +11,16 @@ from reconciler.model.errors import ActError
 
 _TOOL = """#!/bin/sh
 echo "$*" >>"$HOME/calls"
-case "$*" in *--help) exit {help} ;; esac
+case "$*" in *--help) echo "{help}"; exit 0 ;; esac
 input=$(cat)
 case "$input" in
   *imagee*) echo "services.app Additional property imagee is not allowed" >&2; exit 1 ;;
   *1x*) printf 'decoding failed due to the following error(s):\\n\\nerror: invalid suffix\\n' >&2; exit 1 ;;
 esac
 """
+_OLD = "Usage:  docker stack [OPTIONS] COMMAND"
+"""What CLI 20.10 of Debian 12 says to `docker stack config --help`, with exit code 0: it has no such command."""
+_NEW = "Usage:  docker stack config [OPTIONS]   -c, --compose-file strings"
 GOOD = {"services": {"app": {"image": "x", "environment": {"PRICE": "5$"}}, "db": {"image": "y"}}}
 WRONG = {"services": {"app": {"image": "x", "imagee": "y"}}}
 
@@ -31,7 +34,7 @@ def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def install(folder: Path, *, helps: bool) -> None:
     program = folder / "docker"
-    program.write_text(_TOOL.replace("{help}", "0" if helps else "1"))
+    program.write_text(_TOOL.replace("{help}", _NEW if helps else _OLD))
     program.chmod(0o755)
     os.utime(program, ns=(0, len(list(folder.iterdir())) + helps))
 
