@@ -9,7 +9,7 @@ import pytest
 from tests.engine.live.walk import Walk
 
 SHM = Path("/dev/shm")
-MANY = int(os.environ.get("CI_WARM_TEST_WALKS", "320"))
+MANY = int(os.environ.get("CI_WARM_TEST_WALKS", "160"))
 """How many walks the long test takes; a thousand take ten minutes."""
 
 
