@@ -115,5 +115,15 @@ def machine(version: str, *shared: Path) -> Iterator[Machine]:
         else:
             os.environ["DOCKER_HOST"] = before
         made.stack.close()
+        _end_orphans(made.folder)
         subprocess.run(["ip", "netns", "del", made.space], check=False)
         clear_folder(made.folder)
+
+
+def _end_orphans(folder: Path) -> None:
+    """End the containers that a killed engine left and the next one did not take up again, with their shims."""
+    pattern = f"containerd-shim.* -address {folder}/"
+    shims = subprocess.run(["pgrep", "-f", pattern], capture_output=True, text=True).stdout.split()
+    for shim in shims:
+        subprocess.run(["pkill", "-KILL", "-P", shim], check=False)
+        subprocess.run(["kill", "-KILL", shim], check=False)
