@@ -21,7 +21,7 @@ from tests.systemd.host import cache, debian
 HERE = Path(__file__).parent
 SUITE, VERSION = "forky", "28"
 """A Debian, and the engine that it has."""
-PACKAGES = ("docker.io", "iptables", "iproute2", "ca-certificates", "procps", "kmod")
+PACKAGES = ("docker.io", "docker-cli", "iptables", "iproute2", "ca-certificates", "procps", "kmod")
 MOBY = "CI_WARM_TEST_MOBY"
 """Names a dockerd of moby v2, the next engine, which no Debian has yet: `CGO_ENABLED=0 go install` makes one of
 github.com/moby/moby/v2/cmd/dockerd in minutes. It gets the rest of SUITE's engine."""
@@ -54,3 +54,15 @@ def running(version: str, shared: Sequence[Path]) -> Iterator[tuple[str, Path]]:
         found = subprocess.run(ask, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
         assert version == "moby" or found.startswith(f"{version}."), f"Debian {SUITE} has Docker {found} now"
         yield host, folder
+
+
+def put_newer_cli(folder: Path) -> None:
+    """Put that tree's `docker` into a folder, for a machine whose own is older. Its libraries are the tree's, too."""
+    if shutil.which("mmdebstrap") is None:
+        missing("a newer docker CLI needs mmdebstrap (apt-get install mmdebstrap)")
+    root = tree()
+    loader = root / "lib64" / "ld-linux-x86-64.so.2"
+    program = folder / "docker"
+    libraries = root / "usr" / "lib" / "x86_64-linux-gnu"
+    program.write_text(f'#!/bin/sh\nexec {loader} --library-path {libraries} {root}/usr/bin/docker "$@"\n')
+    program.chmod(0o755)

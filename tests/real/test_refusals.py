@@ -1,6 +1,7 @@
 """What Docker refuses is found before anything is touched: asked of the real tool and the real engine."""
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -14,10 +15,10 @@ from reconciler.adapters.deploy.check import Checker
 from reconciler.core.release import interpolate, refusals
 from reconciler.demo import recipes
 from reconciler.model.recipe import Rendered
-from tests.conftest import missing
 from tests.documents import IMAGE
 from tests.documents.accepted import ACCEPTED
 from tests.documents.refused import LATER, SHAPES, Refused
+from tests.engines.engine import put_newer_cli
 from tests.hosts.engine_host import V1, V2, EngineHost, engine_host
 from tests.waiting import until
 
@@ -31,12 +32,16 @@ def find(doc: Mapping[str, object], said: tuple[str, ...] | None) -> list[tuple[
     return [(one.place, one.says) for one in refusals.find_refusals(rendered, STACK, said)]
 
 
-@pytest.fixture(scope="module")
-def tool() -> Checker:
+@pytest.fixture
+def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checker:
+    """The check by a CLI that has `stack config`: the machine's own, or a newer Debian's."""
     # By what it says: the CLI of Debian 12 answers with another help and exit code 0.
     asked = subprocess.run(["docker", "stack", "config", "--help"], capture_output=True, text=True, check=False)
     if "--compose-file" not in asked.stdout:
-        missing("no docker CLI with `stack config` here (25 and newer have it)")
+        newer = tmp_path / "bin"
+        newer.mkdir()
+        put_newer_cli(newer)
+        monkeypatch.setenv("PATH", f"{newer}:{os.environ['PATH']}")
     return Checker()
 
 
