@@ -27,11 +27,17 @@ def missing(what: str) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in this hook, too, and would be first
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A private engine belongs to one worker: without a shared one, its tests stay together."""
-    if not os.environ.get("CI_WARM_TEST_DOCKER_HOST"):
-        for item in items:
-            if "swarm" in item.keywords:
-                item.add_marker(pytest.mark.xdist_group("swarm"))
+    """Tests of one worker: those that say so, and without a shared engine all of a Swarm, for its engine is private.
+
+    One group for each test: xdist joins several to a new one, and two workers would each start an engine.
+    """
+    shared = bool(os.environ.get("CI_WARM_TEST_DOCKER_HOST"))
+    for item in items:
+        together = item.get_closest_marker("together")
+        if "swarm" in item.keywords and not shared:
+            item.add_marker(pytest.mark.xdist_group("swarm"))
+        elif together is not None:
+            item.add_marker(pytest.mark.xdist_group(*together.args))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

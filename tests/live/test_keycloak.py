@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.long,
     pytest.mark.live,
     pytest.mark.timeout(900),
-    pytest.mark.xdist_group("keycloak"),
+    pytest.mark.together("keycloak"),
 ]
 
 A, B, BAD, NOTES = "10.7.0+26.5.5", "10.7.1+26.5.6", "10.7.2+26.5.6", "10.7.3+26.5.6"

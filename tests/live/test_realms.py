@@ -30,7 +30,7 @@ pytestmark = [
     pytest.mark.long,
     pytest.mark.live,
     pytest.mark.timeout(900),
-    pytest.mark.xdist_group("realms"),
+    pytest.mark.together("realms"),
 ]
 
 # What a test run does with its realm: a password grant, asked at the public name, resolved to this machine.

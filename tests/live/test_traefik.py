@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.long,
     pytest.mark.live,
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("traefik"),
+    pytest.mark.together("traefik"),
 ]
 
 A, B, BROKEN, C = "3.0.0+3.6.15", "3.0.1+3.7.13", "3.0.2+3.7.15", "3.0.3+3.7.15"

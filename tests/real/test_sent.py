@@ -23,7 +23,7 @@ from tests.hosts.engine_host import V1, V2, EngineHost, engine_host
 from tests.waiting import until
 
 # One worker: documents name networks, configs and ports of their own choice, which two at a time would share.
-pytestmark = [pytest.mark.swarm, pytest.mark.usefixtures("swarm"), pytest.mark.xdist_group("sent")]
+pytestmark = [pytest.mark.swarm, pytest.mark.usefixtures("swarm"), pytest.mark.together("sent")]
 
 
 def docker(host: str, *args: str) -> str:

@@ -15,7 +15,7 @@ from tests.hosts.engine_host import HEALTH, V1, V2, EngineHost, engine_host
 from tests.real.scenes import kill, reconcile
 from tests.waiting import until
 
-pytestmark = [pytest.mark.swarm, pytest.mark.long, pytest.mark.timeout(600), pytest.mark.xdist_group("machines")]
+pytestmark = [pytest.mark.swarm, pytest.mark.long, pytest.mark.timeout(600), pytest.mark.together("machines")]
 NEWEST, BOTH = ["28"], [OWN, "28"]
 """What Docker does to tasks was the same on both; where only ci-warm is tried, one will do."""
 

@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.swarm,
     pytest.mark.long,
     pytest.mark.timeout(600 + 60 * STEPS),
-    pytest.mark.xdist_group("machines"),
+    pytest.mark.together("machines"),
 ]
 SEED = int(os.environ.get("CI_WARM_TEST_SEED", "7"))
 

@@ -6,7 +6,7 @@ from tests.hosts.engine_host import V1, V2
 from tests.systemd import judged
 from tests.systemd.apps import Notes
 
-pytestmark = [pytest.mark.swarm, pytest.mark.long, pytest.mark.timeout(900), pytest.mark.xdist_group("systemd")]
+pytestmark = [pytest.mark.swarm, pytest.mark.long, pytest.mark.timeout(900), pytest.mark.together("systemd")]
 
 
 def test_the_units_hold_where_systemd_or_the_engine_is_newer(newer: Notes) -> None:

@@ -9,7 +9,7 @@ from tests.systemd import judged
 from tests.systemd.apps import DATA, Notes
 from tests.waiting import until
 
-pytestmark = [pytest.mark.swarm, pytest.mark.long, pytest.mark.timeout(600), pytest.mark.xdist_group("systemd")]
+pytestmark = [pytest.mark.swarm, pytest.mark.long, pytest.mark.timeout(600), pytest.mark.together("systemd")]
 
 
 def test_the_units_are_sound_and_hardened(host: Notes) -> None:
