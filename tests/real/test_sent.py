@@ -20,6 +20,7 @@ from tests.documents import IMAGE, document
 from tests.documents.accepted import ACCEPTED
 from tests.engines import engine
 from tests.hosts.engine_host import V1, V2, EngineHost, engine_host
+from tests.real.scenes import need_job_modes
 from tests.waiting import until
 
 # One worker: documents name networks, configs and ports of their own choice, which two at a time would share.
@@ -99,6 +100,8 @@ def test_nothing_differs_falsely_on_a_newer_engine_either(tmp_path: Path, monkey
 
 @pytest.mark.parametrize("name", ACCEPTED)
 def test_nothing_differs_from_what_was_sent_a_moment_ago(name: str, stacks: Stacks) -> None:
+    if name.endswith(" job"):
+        need_job_modes()
     doc = ACCEPTED[name]
     stack = stacks.deploy(doc)
     assert stacks.differences(doc, stack) == ()
