@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from reconciler.core.change.settle import Expected
 from reconciler.core.release import versions
 from reconciler.core.release.digest import digest
 from reconciler.core.release.facts import AppFacts
@@ -132,3 +133,18 @@ def stack(*parts: ServiceObs | TaskObs | ContainerObs) -> StackObs:
 def update(state: str, started_at: str = "2026-11-21T12:00:00Z") -> UpdateObs:
     """An update status."""
     return UpdateObs(state=state, started_at=started_at, message=f"update {state}")
+
+
+def expected(**changes: Any) -> Expected:
+    """What settling waits for of one service that is sent."""
+    fields: dict[str, Any] = {
+        "bundle": BUNDLE,
+        "services": {"app": IMAGE},
+        "min_healthy_s": 2,
+        "progress_s": 60,
+        "deadline_s": 120,
+        "pending_s": 10,
+        "new_s": 5,
+        "max_restarts": 0,
+    }
+    return Expected(**(fields | changes))

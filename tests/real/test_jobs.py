@@ -2,8 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +9,7 @@ import pytest
 from reconciler.adapters import process
 from reconciler.demo import recipes
 from reconciler.model.observed import StackObs
-from tests.hosts.engine_host import V1, V2, V3, EngineHost, engine_host
+from tests.hosts.engine_host import V1, V2, V3, EngineHost
 from tests.real.scenes import need_job_modes
 from tests.waiting import until
 
@@ -28,16 +26,10 @@ SHAPES: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def host(swarm: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[EngineHost]:
+@pytest.fixture(autouse=True)
+def _job_modes(request: pytest.FixtureRequest) -> None:
     if "-job" in request.node.name or "after_the_commit" in request.node.name:
         need_job_modes()
-    with engine_host(tmp_path / "host", "swarm") as made:
-        made.set(docker_host=swarm)
-        made.release(V1)
-        made.deploy_first()
-        yield made
-        made.observed.check()
 
 
 def compose(command: list[str], deploy: dict[str, Any]) -> str:

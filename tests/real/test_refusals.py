@@ -19,7 +19,7 @@ from tests.documents import IMAGE
 from tests.documents.accepted import ACCEPTED
 from tests.documents.refused import LATER, SHAPES, Refused
 from tests.engines.engine import put_newer_cli
-from tests.hosts.engine_host import V1, V2, EngineHost, engine_host
+from tests.hosts.engine_host import V1, V2, EngineHost
 from tests.waiting import until
 
 pytestmark = [pytest.mark.swarm, pytest.mark.usefixtures("swarm")]
@@ -107,16 +107,6 @@ def test_what_docker_takes_is_not_refused(name: str, engine: str, tool: Checker,
     assert ran.code == 0, ran.output
     assert find(ACCEPTED[name], tool.check(ACCEPTED[name])) == []
     assert find(ACCEPTED[name], None) == []
-
-
-@pytest.fixture
-def host(swarm: str, tmp_path: Path) -> Iterator[EngineHost]:
-    with engine_host(tmp_path / "host", "swarm") as made:
-        made.set(docker_host=swarm)
-        made.release(V1)
-        made.deploy_first()
-        yield made
-        made.observed.check()
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {

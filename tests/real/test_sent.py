@@ -19,7 +19,7 @@ from reconciler.model.settings import Limits
 from tests.documents import IMAGE, document
 from tests.documents.accepted import ACCEPTED
 from tests.engines import engine
-from tests.hosts.engine_host import V1, V2, EngineHost, engine_host
+from tests.hosts.engine_host import V1, V2, EngineHost
 from tests.real.scenes import need_job_modes
 from tests.waiting import until
 
@@ -173,16 +173,6 @@ def test_a_network_of_another_definition_is_told_and_the_same_one_is_not(field: 
             assert field in networks.find_changed(other, stack, here)[f"{stack}_inner"]
     for stack in (old, new):
         stacks.remove_services(stack)
-
-
-@pytest.fixture
-def host(swarm: str, tmp_path: Path) -> Iterator[EngineHost]:
-    with engine_host(tmp_path / "host", "swarm") as made:
-        made.set(docker_host=swarm)
-        made.release(V1)
-        made.deploy_first()
-        yield made
-        made.observed.check()
 
 
 def with_network(**definition: Any) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.core.change import disturbances, judge, settle
 from reconciler.core.change.jobs import Roles
-from reconciler.core.change.settle import Expected, Progress
+from reconciler.core.change.settle import Progress
 from reconciler.core.live import assess, plan
 from reconciler.model.action import Nothing, RollBack
 from reconciler.model.disturbance import Disturbance, NodeObs
@@ -16,7 +16,7 @@ from reconciler.model.probe import ProbeAnswer
 from reconciler.model.release import Fallback
 from reconciler.model.settling import Failed, Fault, Settling
 from reconciler.model.status import Status
-from tests.builders import BUNDLE, IMAGE, NOW, facts, known, release, service, spec, stack, task
+from tests.builders import NOW, expected, facts, known, release, service, spec, stack, task
 
 FAILED_AT = NOW - timedelta(seconds=5)
 ENDS: dict[str, dict[str, Any]] = {
@@ -84,17 +84,7 @@ def test_a_failed_task_is_laid_on_whose_fault_it_is(end: str, engine: str, fault
     assert judge.weigh(seen.tasks[0], why, FAILED_AT, seen) is fault
 
 
-WANT = Expected(
-    bundle=BUNDLE,
-    services={"app": IMAGE},
-    min_healthy_s=2,
-    progress_s=60,
-    deadline_s=120,
-    pending_s=10,
-    new_s=5,
-    max_restarts=0,
-    roles=Roles(main="app"),
-)
+WANT = expected(roles=Roles(main="app"))
 
 
 def settle_once(seen: StackObs) -> Settling:

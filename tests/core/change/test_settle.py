@@ -12,18 +12,9 @@ from reconciler.core.change.settle import Expected, Progress
 from reconciler.model.journal import ServiceMark
 from reconciler.model.observed import ContainerObs, ServiceMode, StackObs, TaskObs
 from reconciler.model.settling import Failed, Fault, Moving, Settled, Settling
-from tests.builders import BUNDLE, IMAGE, service, stack, task, update
+from tests.builders import IMAGE, expected, service, stack, task, update
 
-WANT = Expected(
-    bundle=BUNDLE,
-    services={"app": IMAGE},
-    min_healthy_s=2,
-    progress_s=60,
-    deadline_s=120,
-    pending_s=10,
-    new_s=5,
-    max_restarts=0,
-)
+WANT = expected()
 
 
 def run(looks: Sequence[tuple[float, StackObs]], want: Expected = WANT, **given: Any) -> Settling:
