@@ -3,13 +3,13 @@
 Beside and not in it, so that no app sees it and no snapshot holds it; the engine removes it with the volume.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from typing_extensions import override
 
 from reconciler.model.data_stamp import DataStamp
-from reconciler.model.errors import ActError
 from reconciler.model.observed import VolumeObs
 from reconciler.ports.node import Stamps
 from reconciler.state import files, records
@@ -26,15 +26,21 @@ class VolumeStamps(Stamps):
         return {name: stamp for name, stamp in found.items() if stamp is not None}
 
     @override
-    def write(self, volumes: Sequence[VolumeObs], stamps: Mapping[str, DataStamp]) -> None:
-        try:
-            for volume in volumes:
-                stamp = stamps.get(volume.name)
-                # A volume that the engine has not made yet has no folder; it is stamped at the commit.
-                if stamp is not None and volume.path and Path(volume.path).exists():
-                    files.write_atomic(_path(volume), records.dump(stamp))
-        except OSError as exc:
-            raise ActError(f"the stamp of the data cannot be written: {exc}", host_fault=True) from exc
+    def write(self, volumes: Sequence[VolumeObs], stamps: Mapping[str, DataStamp]) -> tuple[str, ...]:
+        problems = []
+        for volume in volumes:
+            stamp = stamps.get(volume.name)
+            # A volume that the engine has not made yet has no folder; it is stamped at the commit.
+            if stamp is None or not volume.path or not Path(volume.path).exists():
+                continue
+            try:
+                files.write_atomic(_path(volume), records.dump(stamp))
+            except OSError as exc:
+                # The one that stands would be false; to remove it needs no room, which recovery may not have.
+                with contextlib.suppress(OSError):
+                    _path(volume).unlink(missing_ok=True)
+                problems.append(f"volume {volume.name} cannot be stamped: {exc.strerror or exc}")
+        return tuple(problems)
 
 
 def _path(volume: VolumeObs) -> Path:

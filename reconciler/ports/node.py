@@ -91,8 +91,12 @@ class Stamps(Protocol):
     def read(self, volumes: Sequence[VolumeObs]) -> Mapping[str, DataStamp]:
         """The stamps that are there, by volume. StateError: one cannot be read."""
 
-    def write(self, volumes: Sequence[VolumeObs], stamps: Mapping[str, DataStamp]) -> None:
-        """Put each volume's stamp beside it; durable when it returns. ActError: it cannot be written."""
+    def write(self, volumes: Sequence[VolumeObs], stamps: Mapping[str, DataStamp]) -> tuple[str, ...]:
+        """Put each volume's stamp beside it; durable when it returns.
+
+        What could not be stamped, in words: it has no stamp then, and the records alone know. Recovery must not need
+        the room for it.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,9 +21,6 @@ from reconciler.ports.engine import Deployed, Engine, NamedKind
 from reconciler.ports.node import Containers, Executed, Holder
 from reconciler.state import files, removal
 
-_POLL_S = 0.01
-_START_S = 10.0
-
 
 class EmbeddedEngine(Engine, Containers):
     """All methods as in `ports.Engine`. `root` holds services/, volumes/, images/, registry/, secrets/, pins/."""

@@ -26,7 +26,7 @@ from reconciler.engine.change.steps.verify import verify
 from reconciler.engine.context import DONE, Before, Context, Done, Judge, StepContext, StepResult
 from reconciler.model.action import Outcome
 from reconciler.model.app import HealthSpec
-from reconciler.model.errors import ActError, StateError
+from reconciler.model.errors import StateError
 from reconciler.model.ids import AppName, OpId, StackName
 from reconciler.model.journal import Change, Failure, Journal, Step
 from reconciler.model.release import Bundle, Release
@@ -128,7 +128,7 @@ def _perform(context: Context, journal: Journal) -> StepResult:  # noqa: C901 - 
             # Never without an origin (`transaction.back`); the target stands here only for the type.
             return _guard(at, lambda: _bring_up(context, at, journal, journal.origin or journal.target))
         case Step.COMMIT:
-            return commit(at, journal)
+            return _commit(context, at, journal)
         case Step.BACK_RESTORE:
             tell = partial(_remark, context, journal)
             return restore(at, journal.op_id, journal.volumes, journal.snapshot, tell)
@@ -163,20 +163,6 @@ def _commit(context: Context, at: StepContext, journal: Journal) -> StepResult:
     # Once more than before the deploy, for volumes that the engine made in it.
     _stamp(context, journal, list(bundle.volumes.values()), journal.target)
     return commit(at, journal)
-
-
-def _restore(context: Context, at: StepContext, journal: Journal) -> StepResult:
-    """Put the data back, and only then say whose it is: a crash between the two restores once more."""
-    restored = restore(at, journal.op_id, journal.volumes, journal.snapshot, partial(_remark, context, journal))
-    if isinstance(restored, Failure) or journal.origin is None:
-        return restored
-    origin = journal.origin
-
-    def say_whose() -> StepResult:
-        _stamp(context, journal, journal.volumes, origin)
-        return restored
-
-    return _guard(at, say_whose)
 
 
 def _judge(context: Context, journal: Journal, bundle: Bundle) -> Judge:
@@ -215,10 +201,10 @@ def _read_remarks(context: Context, journal: Journal) -> Journal:
 
 
 def _guard(at: StepContext, call: Callable[[], StepResult]) -> StepResult:
-    """What can no longer be read or written is a failure of the step, not of the program."""
+    """A release that can no longer be read is a failure of the step, not of the program."""
     try:
         return call()
-    except (StateError, ActError, OSError) as exc:
+    except StateError as exc:
         return at.fail(str(exc), host=True)
 
 

@@ -12,9 +12,11 @@ from reconciler.model.release import Release
 def stamp(ports: Ports, app: AppName, volumes: Sequence[str], release: Release, *, stateful: bool, op_id: str) -> None:
     """Stamp the volumes as written by `release`. Doing it twice changes nothing.
 
+    A stamp beside a volume that could not be written is told, and left to the next change: the records have it.
+
     Raises:
-        ActError, OSError: a stamp could not be written; the release must not be started then.
-        StateError: one that is there cannot be read.
+        OSError: the records could not be written.
+        StateError: a stamp that is there cannot be read.
     """
     observed = ports.engine.observe_volumes(volumes)
     record, beside = ports.store.data(app), ports.node.stamps.read(list(observed.values()))
@@ -32,4 +34,7 @@ def stamp(ports: Ports, app: AppName, volumes: Sequence[str], release: Release, 
     if {**record.volumes, **made} != record.volumes:
         ports.store.put_data(DataRecord(app=app, volumes={**record.volumes, **made}))
     # Only those that differ: a heal every minute must not write to the volumes' disk.
-    ports.node.stamps.write([one for name, one in observed.items() if beside.get(name) != made[name]], made)
+    for text in ports.node.stamps.write(
+        [one for name, one in observed.items() if beside.get(name) != made[name]], made
+    ):
+        ports.progress(app, text)

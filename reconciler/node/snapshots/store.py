@@ -286,15 +286,3 @@ class FolderSnapshots(Snapshots):
             free_volumes=min((free[path] for path in paths), default=free[home]),
             same_filesystem=same,
         )
-
-
-def _kept(data: Path, snapshot: str, archived: ArchivedVolume, index: Path) -> unpack.Kept | None:
-    """What a restore need not copy, where the volume is known to have equalled this snapshot once."""
-    stamp = unchanged.since(data, snapshot)
-    if stamp is None:
-        return None
-    try:
-        paths = unchanged.unchanged(data, archive.read_index(index, archived.index_sha256), stamp)
-    except (OSError, ActError):
-        return None  # whatever an app left in there, it is replaced whole
-    return unpack.Kept(live=data, paths=paths)

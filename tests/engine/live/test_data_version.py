@@ -189,3 +189,11 @@ def test_a_way_back_without_data_that_fails_goes_forward_again(tmp_path: Path) -
     assert host.result() == f"healed:{V2}"
     assert host.result() == "noop-healthy"
     assert host.alerts() == []
+
+
+def test_volumes_that_the_engine_made_in_the_first_deploy_are_stamped_too(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    host.release(V1)
+    assert host.result() == f"deployed:{V1}"
+    [stamp] = (tmp_path / "volumes").rglob(".ci-warm-data.json")
+    assert json.loads(stamp.read_text())["version"] == V1
