@@ -39,10 +39,17 @@ class DisturbanceFile:
             return ()
 
     def note(self, found: Sequence[Disturbance]) -> tuple[Disturbance, ...]:
-        """Add what was noticed, and give all that is on record then."""
+        """Add what was noticed, and give all that is known then, also where there is no room to write it down."""
         known = self.read()
-        if not found or disturbances.merge(known, found) == known:
+        merged = disturbances.merge(known, found)
+        if merged == known:
             return known
+        try:
+            return self._write(found)
+        except OSError:
+            return merged  # evidence for later passes, for which no change may fail
+
+    def _write(self, found: Sequence[Disturbance]) -> tuple[Disturbance, ...]:
         with self._locked():
             # Read again under the lock: another process may have noted something meanwhile.
             seen = disturbances.merge(self.read(), found)[-_MOST:]

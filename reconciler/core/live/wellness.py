@@ -138,8 +138,15 @@ def _is_on_the_way(task: TaskObs, facts: AppFacts, now: datetime) -> bool:
 
 
 def find_fresh_start(facts: AppFacts, now: datetime) -> str | None:
-    """Say so if the app was started anew so lately that its silence says nothing; None: it has had its time."""
-    known = facts.known
+    """Say so if the app was started anew so lately that its silence says nothing; None: it has had its time.
+
+    One that is started again and again, however slowly, has had it: it would be starting for ever.
+    """
+    known, deadline_s = facts.known, facts.spec.health.deadline
+    since = now - timedelta(seconds=judge.PERSISTS * 2 * deadline_s)
+    since = max(known.at, since) if known else since
+    if any(judge.judge(list_failures(service, facts, since)).persists for service in facts.stack.services):
+        return None
     fresh = [
         task
         for service in facts.stack.services
@@ -147,7 +154,7 @@ def find_fresh_start(facts: AppFacts, now: datetime) -> str | None:
         if task.state == "running"
         and task.desired_state == "running"
         and (known is None or task.at > known.at)
-        and 0 <= (now - task.at).total_seconds() < facts.spec.health.deadline
+        and 0 <= (now - task.at).total_seconds() < deadline_s
     ]
     if not fresh:
         return None

@@ -6,9 +6,12 @@ after the other, in rounds: a rollback stops the rest of its round.
 
 import contextvars
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+
+import structlog
 
 from reconciler.engine.context import Context
 from reconciler.engine.host import one_pass
@@ -18,6 +21,8 @@ from reconciler.engine.host.watchdog import Watchdog
 from reconciler.engine.live.report import Report
 from reconciler.model.errors import Interrupted
 from reconciler.model.ids import AppName
+
+log = structlog.get_logger("ci-warm")
 
 
 class Workers:
@@ -60,7 +65,7 @@ class Workers:
 
     def _start(self, pool: ThreadPoolExecutor, work: Callable[[], None]) -> None:
         # With the log's context of this pass, so that its lines carry the same run_id.
-        pool.submit(contextvars.copy_context().run, work)
+        pool.submit(contextvars.copy_context().run, _tell_failure, work)
 
     def _care_for(self, context: Context, fetch_problem: str | None) -> None:
         try:
@@ -115,3 +120,12 @@ class Workers:
         # Releases first: no new one is begun while the last steps of care are waited for.
         self._releases.shutdown(wait=True, cancel_futures=True)
         self._care.shutdown(wait=True, cancel_futures=True)
+
+
+def _tell_failure(work: Callable[[], None]) -> None:
+    """Do a job; a mistake in it is logged, where the pool would keep it to itself."""
+    try:
+        work()
+    except Exception as exc:
+        log.error("failed", what="job", error=f"{type(exc).__name__}: {exc}", traceback=traceback.format_exc())
+        raise

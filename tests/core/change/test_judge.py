@@ -16,7 +16,7 @@ from reconciler.model.probe import ProbeAnswer
 from reconciler.model.release import Fallback
 from reconciler.model.settling import Failed, Fault, Settling
 from reconciler.model.status import Status
-from tests.builders import NOW, expected, facts, known, release, service, spec, stack, task
+from tests.builders import NOW, QUICK, expected, facts, known, release, service, spec, stack, task
 
 FAILED_AT = NOW - timedelta(seconds=5)
 ENDS: dict[str, dict[str, Any]] = {
@@ -116,7 +116,8 @@ def decide(seen: StackObs, committed_s_ago: float, answer: ProbeAnswer | None = 
     """What a pass does about an app of that history, whose release was committed then, with two minutes of bake."""
     at = NOW - timedelta(seconds=committed_s_ago)
     record = known(services={"app": "spec-1"}, desired="d", fallback=BACK, at=at, baked=committed_s_ago > 120)
-    found = facts(spec=spec(upgrade={"bake": 120}), known=record, desired="d", stack=seen, answer=answer, **changes)
+    patient = spec(upgrade={"bake": 120}, health={"scheme": "http", **QUICK, "deadline": 600})
+    found = facts(spec=patient, known=record, desired="d", stack=seen, answer=answer, **changes)
     assessment = assess.assess(found, NOW)
     return assessment, plan.choose_action(found, assessment, NOW)
 
@@ -175,6 +176,14 @@ SETTLED_LONG_AGO = StackObs(
     tasks=(task(at=NOW - timedelta(hours=1), created_at=NOW - timedelta(hours=1)),),
     nodes=(LONG_AGO,),
 )
+SLOW_LOOP = StackObs(
+    services=RUNS.services,
+    tasks=(
+        *(_failed("exit 1", number, NOW - timedelta(minutes=8 * (3 - number))) for number in range(3)),
+        task(id="new", slot="1", at=NOW - timedelta(minutes=1), created_at=NOW - timedelta(minutes=1)),
+    ),
+    nodes=(LONG_AGO,),
+)
 JUST_RESTARTED = StackObs(
     services=RUNS.services, tasks=SETTLED_LONG_AGO.tasks, nodes=(NodeObs(id="n1", started_at=NOW),)
 )
@@ -183,6 +192,9 @@ JUST_RESTARTED = StackObs(
 @pytest.mark.parametrize(
     ("seen", "changes", "takes_back", "status"),
     [
+        pytest.param(
+            SLOW_LOOP, {}, False, Status.FAILED, id="it is started anew every eight minutes, and never answers"
+        ),
         pytest.param(SETTLED_LONG_AGO, {}, True, Status.FAILED, id="it is silent, and nothing else happened"),
         pytest.param(
             SETTLED_LONG_AGO,
@@ -197,7 +209,7 @@ JUST_RESTARTED = StackObs(
     ],
 )
 def test_whose_silence_it_is(seen: StackObs, changes: dict[str, Any], takes_back: bool, status: Status) -> None:
-    assessment, action = decide(seen, 60, BAD, **changes)
+    assessment, action = decide(seen, 3600 if seen is SLOW_LOOP else 60, BAD, **changes)
     assert isinstance(action, RollBack) is takes_back
     assert assessment.status is status
 
