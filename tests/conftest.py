@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -151,7 +152,10 @@ def _init_swarm() -> None:
         ["docker", "info", "--format", "{{.Swarm.LocalNodeState}}"], capture_output=True, text=True, check=True
     ).stdout.strip()
     if state != "active":
-        subprocess.run(["docker", "swarm", "init", "--advertise-addr", "127.0.0.1"], capture_output=True, check=True)
+        # A port of its own: the vxlan interfaces that a killed dockerd left on this machine hold the usual one.
+        port = str(random.randrange(20_000, 30_000))
+        argv = ["docker", "swarm", "init", "--advertise-addr", "127.0.0.1", "--data-path-port", port]
+        subprocess.run(argv, capture_output=True, check=True)
 
 
 @pytest.fixture(scope="session")

@@ -96,7 +96,10 @@ class DemoHost:
             result, wanted = str(report.outcome.result), expected[report.status.app]
             self.say(f"RECONCILE RESULT: {report.status.app} {result}")
             if result != wanted:
-                self.broken.append(f"{report.status.app}: {result} instead of {wanted} ({report.outcome.evidence})")
+                wrong = f"{report.status.app}: {result} instead of {wanted} ({report.outcome.evidence})"
+                # At once: what comes next may end the story, and this is why.
+                self.say(f"  NOT {wrong}")
+                self.broken.append(wrong)
 
     def run(self, mode: RunMode) -> Run:
         """A test run of the canonical at the latest release; its summary is shown."""
