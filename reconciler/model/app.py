@@ -92,6 +92,22 @@ class HealthSpec(Strict):
         return self.port or (443 if self.scheme == "https" else 80)
 
 
+class SnapshotSpec(Strict):
+    """What the snapshot of a stateful app need not hold."""
+
+    exclude: tuple[str, ...] = Field(
+        (), description="paths in containers, outside named volumes, whose data may be lost or stay as a failed release"
+    )
+
+    @field_validator("exclude")
+    @classmethod
+    def _exclude(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for path in value:
+            if not path.startswith("/") or ".." in path.split("/"):
+                raise ValueError(f"{path!r} is not an absolute path in a container")
+        return value
+
+
 class UpgradeSpec(Strict):
     """When a newer release may be taken."""
 
@@ -160,6 +176,7 @@ class AppSpec(Strict):
     allow: tuple[Allowance, ...] = Field((), description="what the recipe policy forbids by default")
     health: HealthSpec = HealthSpec()
     upgrade: UpgradeSpec = UpgradeSpec()
+    snapshot: SnapshotSpec = SnapshotSpec()
     tests: TestSpec | None = Field(None, description="canonicals only: how the recipe is tested")
 
     @field_validator("name")

@@ -33,7 +33,11 @@ def services(bundle: Bundle, doc: Mapping[str, object], root: Path, images: Imag
 
 def _service(bundle: Bundle, name: str, body: Json, root: Path, images: ImageStore) -> Json:
     deploy = body.get("deploy") or {}
-    mounted = [(bundle.volumes[source], target) for kind, source, target in compose.mounts(body) if kind == "volume"]
+    mounts = [mount for mount in compose.list_mounts(body) if mount.kind == "volume"]
+    unnamed = next((mount.target for mount in mounts if not mount.source), None)
+    if unnamed is not None:
+        raise ValueError(f"services.{name}.volumes: {unnamed} has no name, which the embedded engine does not support")
+    mounted = [(bundle.volumes[mount.source], mount.target) for mount in mounts]
     env = {key: str(value) for key, value in (body.get("environment") or {}).items()}
     env |= {_mount_variable(target): str(root / "volumes" / volume / "_data") for volume, target in mounted}
     ports = [_published(port) for port in body.get("ports") or []]

@@ -24,7 +24,8 @@ class UpgradeFacts:
     `images_*`: lookups of the candidate's and the running release's images. `rendered` None: it cannot be rendered, and
     `problem` says why. `tested`: it was green in a cold run here; None: that is not asked for. `leftover`: volumes that
     it would mount, that exist, and that no record says who wrote. `refusals`: what Docker would not take of it;
-    `fixed`: what exists in another shape and would stay so.
+    `fixed`: what exists in another shape and would stay so. `unkept`: places of a stateful app whose data no snapshot
+    would hold.
     """
 
     version: str
@@ -33,7 +34,7 @@ class UpgradeFacts:
     problem: str | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
     lost_volumes: Sequence[str] = ()
-    unkept_volumes: Sequence[str] = ()
+    unkept: Sequence[str] = ()
     leftover: tuple[str, ...] = ()
     images_new: Sequence[ImageLookup] = ()
     images_prior: Sequence[ImageLookup] = ()
@@ -216,12 +217,8 @@ def _preflight(candidate: UpgradeFacts) -> Iterator[Hold]:
             detail=f"there would be no way back: rollback image missing: {', '.join(lost)}",
             clears_when="the image is on the engine or in its registry again",
         )
-    if candidate.unkept_volumes:
-        yield Hold(
-            reason=HoldReason.PREFLIGHT,
-            detail=f"volumes that cannot be snapshotted: {'; '.join(candidate.unkept_volumes)}",
-            clears_when="plain local volumes on this node, or stateful: false in the spec",
-        )
+    if candidate.unkept:
+        yield hold_unkept(candidate.unkept)
     for what in candidate.fixed:
         yield Hold(
             reason=HoldReason.PREFLIGHT,
@@ -231,6 +228,16 @@ def _preflight(candidate: UpgradeFacts) -> Iterator[Hold]:
         )
     for what in candidate.missing:
         yield Hold(reason=HoldReason.PREFLIGHT, detail=what, clears_when="what is missing is there")
+
+
+def hold_unkept(found: Sequence[str]) -> Hold:
+    """Hold a release that has data in places of which no snapshot could be taken and brought back."""
+    return Hold(
+        reason=HoldReason.PREFLIGHT,
+        detail=f"data that cannot be snapshotted: {'; '.join(found)}",
+        clears_when="it lies in plain local named volumes on this node; or the spec says snapshot.exclude: [PATH],"
+        " if that data may be lost; or stateful: false",
+    )
 
 
 def _quarantine(facts: AppFacts, candidate: UpgradeFacts) -> Iterator[Hold]:

@@ -5,6 +5,7 @@ exactly what is deployed.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from reconciler.model.base import Json
 
@@ -179,25 +180,41 @@ def section(doc: Mapping[str, object], name: str) -> Mapping[str, Json]:
     return body if isinstance(body, dict) else {}
 
 
-def mounts(service: Mapping[str, object]) -> list[tuple[str, str, str]]:
-    """(type, source, target) of each mount of a service; type is volume, bind, tmpfs ...
+class Mount(NamedTuple):
+    """One entry of a service's `volumes`; `kind` is volume, bind, tmpfs ...; `source` is '' where none is given."""
+
+    kind: str
+    source: str
+    target: str
+    read_only: bool = False
+
+
+def list_mounts(service: Mapping[str, object]) -> list[Mount]:
+    """What a service mounts, whichever way it is written.
 
     Raises:
         ComposeError: a one-letter volume name (the engine reads it as a Windows drive).
     """
-    found: list[tuple[str, str, str]] = []
+    found: list[Mount] = []
     entries = service.get("volumes") or []
     for entry in entries if isinstance(entries, list) else []:
         if isinstance(entry, Mapping):
-            found.append((str(entry.get("type", "volume")), str(entry.get("source", "")), str(entry.get("target", ""))))
+            kind, source, target = (str(entry.get(key) or "") for key in ("type", "source", "target"))
+            found.append(Mount(kind or "volume", source, target, bool(entry.get("read_only"))))
             continue
-        parts = str(entry).split(":")
-        source, target = ("", parts[0]) if len(parts) == 1 else (parts[0], parts[1])
+        source, target, options = _split_mount(str(entry))
         # Found here, because the engine's own message speaks of Windows paths and comes when the app is down.
         if len(source) == 1 and source.isalpha():
             raise ComposeError(f"volume {source!r}: a one-letter name is read as a Windows path; rename it")
-        found.append(("bind" if source[:1] in ("/", ".", "~") else "volume", source, target))
+        kind = "bind" if source[:1] in ("/", ".", "~") else "volume"
+        found.append(Mount(kind, source, target, "ro" in options.split(",")))
     return found
+
+
+def _split_mount(text: str) -> tuple[str, str, str]:
+    """Source, target and options of the short form: `TARGET`, `SOURCE:TARGET` or `SOURCE:TARGET:OPTIONS`."""
+    parts = text.split(":")
+    return ("", parts[0], "") if len(parts) == 1 else (parts[0], parts[1], ":".join(parts[2:]))
 
 
 def volume_names(doc: Mapping[str, object], stack: str) -> tuple[dict[str, str], tuple[str, ...], dict[str, str]]:
@@ -211,10 +228,10 @@ def volume_names(doc: Mapping[str, object], stack: str) -> tuple[dict[str, str],
     external: list[str] = []
     options: dict[str, str] = {}
     used = [
-        (service, source)
+        (service, mount.source)
         for service, body in services(doc).items()
-        for kind, source, _ in mounts(body)
-        if kind == "volume" and source
+        for mount in list_mounts(body)
+        if mount.kind == "volume" and mount.source
     ]
     for service, key in used:
         if key not in declared:
@@ -260,11 +277,11 @@ def _find_risks(where: str, service: Json) -> list[tuple[str, str]]:
     if service.get("network_mode") == "host" or "host" in (service.get("networks") or ()):
         found.append(("host-network", f"{where}.networks"))
     found += [("host-network", f"{where}.{key}") for key in _HOST_NAMESPACES if service.get(key) == "host"]
-    for kind, source, target in mounts(service):
-        if kind in ("bind", "npipe"):
+    for mount in list_mounts(service):
+        if mount.kind in ("bind", "npipe"):
             # The socket is root on the host, whatever else is mounted; a directory that holds it is a host mount.
-            allowance = "docker-socket" if source.rstrip("/").endswith("docker.sock") else "host-mounts"
-            found.append((allowance, f"{where}.volumes: {source}:{target}"))
+            allowance = "docker-socket" if mount.source.rstrip("/").endswith("docker.sock") else "host-mounts"
+            found.append((allowance, f"{where}.volumes: {mount.source}:{mount.target}"))
     return found
 
 

@@ -128,7 +128,7 @@ def _names(doc: Mapping[str, object], stack_name: str, service: Json, section: s
 def _mounts(doc: Mapping[str, object], stack_name: str, service: Json) -> list[str] | None:
     """`type source target` of each; None if one of them is not plain enough to tell."""
     declared, found = compose.section(doc, "volumes"), set()
-    for kind, source, target in compose.mounts(service):
+    for kind, source, target, _ in compose.list_mounts(service):
         if kind == "volume" and source:
             body = declared.get(source) or {}
             outside = body.get("external")

@@ -11,11 +11,11 @@ from reconciler.core.release.render import missing_volumes
 from reconciler.engine.change.steps.quiesce import blocking
 from reconciler.engine.context import Context
 from reconciler.engine.release import images, render
-from reconciler.engine.release.needs import find_refusals, missing_externals
+from reconciler.engine.release.needs import find_refusals, find_unkept_data, missing_externals
 from reconciler.model.action import Action, Deploy, Upgrade
 from reconciler.model.data_stamp import DataStamp
 from reconciler.model.errors import ActError, RecipeError, StateError
-from reconciler.model.recipe import Refusal, Rendered
+from reconciler.model.recipe import ImageLookup, Refusal, Rendered
 from reconciler.model.release import Bundle, KnownGood, Release
 from reconciler.model.status import Assessment, Status
 from reconciler.ports.node import Room
@@ -36,6 +36,7 @@ def collect_upgrade_facts(context: Context, facts: AppFacts, assessment: Assessm
     # Data of a stack that we have no known-good release for: nothing says that the release which wrote it was well.
     leftover = _find_leftover(context, facts, rendered)
     refused, tool_problem = _find_refusals(context, facts, rendered)
+    images_new = images.lookup_new(context, rendered) if rendered else []
     return UpgradeFacts(
         version=version,
         commit=commit,
@@ -43,9 +44,9 @@ def collect_upgrade_facts(context: Context, facts: AppFacts, assessment: Assessm
         problem=problem,
         notes={} if reconfigures else _read_notes(context, facts, version, commit),
         lost_volumes=_find_lost_volumes(context, facts, rendered),
-        unkept_volumes=_find_unkept_volumes(context, rendered) if context.spec.stateful else (),
+        unkept=_find_unkept(context, rendered, images_new) if rendered else (),
         leftover=leftover,
-        images_new=images.lookup_new(context, rendered) if rendered else (),
+        images_new=images_new,
         images_prior=images.lookup_release(context, facts.known.release) if facts.known else (),
         missing=[*_find_missing(context, facts, rendered), *tool_problem] if rendered else (),
         refusals=refused,
@@ -154,13 +155,15 @@ def _find_missing_prior(context: Context, facts: AppFacts) -> list[str]:
     ]
 
 
-def _find_unkept_volumes(context: Context, rendered: Rendered | None) -> list[str]:
-    if rendered is None:
+def _find_unkept(context: Context, rendered: Rendered, images_new: Sequence[ImageLookup]) -> list[str]:
+    if not context.spec.stateful:
         return []
     found = [f"{key}: {why}" for key, why in rendered.volume_options.items()]
     existing = context.ports.engine.observe_volumes(list(rendered.volumes.values()))
     found += [f"{v.name} (driver {v.driver}, not on this node)" for v in existing.values() if not v.restorable]
-    return found
+    # An image that is not here yet is asked once it is pulled, before the app is touched (`prepare`).
+    here = {image.reference: image.pinned for image in images_new if image.local}
+    return [*found, *find_unkept_data(context, rendered, here)]
 
 
 def _find_missing(context: Context, facts: AppFacts, rendered: Rendered) -> list[str]:

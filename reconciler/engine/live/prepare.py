@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from reconciler.core.live.gate import UpgradeFacts
+from reconciler.core.live.gate import UpgradeFacts, hold_unkept
 from reconciler.core.release import render
 from reconciler.core.release.facts import AppFacts
 from reconciler.engine.context import Context
 from reconciler.engine.live.preflight import find_room_problem
 from reconciler.engine.release import images
-from reconciler.engine.release.needs import make_secrets, read_new_secrets
+from reconciler.engine.release.needs import find_unkept_data, make_secrets, read_new_secrets
 from reconciler.model.errors import ActError, RecipeError
 from reconciler.model.hold import Hold, HoldReason
 from reconciler.model.memory import Memory
@@ -47,6 +47,10 @@ def stage_release(context: Context, facts: AppFacts, upgrade: UpgradeFacts) -> B
         # Read before and made last: whatever can still hold does so before a thing is made.
         values = read_new_secrets(context, rendered.secrets.values())
         pinned = images.pull_missing(context, upgrade.images_new)
+        # What an image declares as volumes is known now, and nothing of the app has been touched.
+        unkept = find_unkept_data(context, rendered, pinned)
+        if unkept:
+            return hold_unkept(unkept)
         if facts.known is not None:  # a rollback must need no network: what is only in a registry is fetched now
             images.pull_missing(context, upgrade.images_prior, " for the way back")
         # After the pull, because only then is it known what the tag stands for now.

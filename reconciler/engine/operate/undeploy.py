@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from reconciler.engine.change import unjournaled
 from reconciler.engine.context import Context
 from reconciler.engine.operate import app_lock
+from reconciler.engine.release.needs import find_ending_data
 from reconciler.model.app import Kind
 from reconciler.model.errors import UsageError
 from reconciler.model.history import HistoryLine
@@ -27,7 +28,8 @@ def undeploy(
     """Take the services down, and hold the app down until it is resumed; None: `confirm` said no. Idempotent.
 
     Raises:
-        UsageError: no reason, a canonical, nothing known-good, or a change under way; nothing is recorded.
+        UsageError: no reason, a canonical, nothing known-good, a change under way, or data that would end with the
+            app; nothing is recorded.
         LockBusy: the app is being worked on.
     """
     if not reason.strip():
@@ -37,13 +39,20 @@ def undeploy(
     ports, app = context.ports, context.app
     with app_lock.hold(context, "undeploy", wait_s):
         known = _require_known_good(context)
+        bundle = ports.store.bundle(app, known.release.bundle)
+        ending = find_ending_data(context, bundle)
+        if ending:
+            raise UsageError(
+                f"taking {app} down would end data of it: {'; '.join(ending)}; copy it, or give it up in the spec"
+                " (snapshot.exclude)"
+            )
         if not confirm(f"Take {app} {known.release.version} down, until ci-warm resume {app}?"):
             return None
         began, now = ports.clock.monotonic(), ports.clock.now()
         # On record before anything stops: a crash in between leaves an app that is held, and not one that is healed.
         pause = Suspension(reason=reason, actor=context.actor, at=now, scope=PauseScope.DOWN)
         ports.store.put_memory(ports.store.memory(app).model_copy(update={"suspension": pause}))
-        failure = unjournaled.undeploy(context, ports.store.bundle(app, known.release.bundle))
+        failure = unjournaled.undeploy(context, bundle)
         problem = "; ".join((failure.reason, *failure.evidence)) if failure is not None else None
         ports.history.append(
             HistoryLine(

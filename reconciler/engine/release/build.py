@@ -42,6 +42,9 @@ def build_bundle(
     pinned = (
         _known(rendered.images, known) if known else _pull_pinned(context, list(images.lookup_new(context, rendered)))
     )
+    unkept = needs.find_unkept_data(context, rendered, pinned)
+    if unkept:
+        raise RecipeError(f"data that cannot be snapshotted: {'; '.join(unkept)}")
     labels = {LABEL_RUN: run} | (chaos_label.labels(context.stack, source.commit) if head else {})
     # Settling watches the same tasks: Swarm need not do so longer than our own gate, 5 s per service as a rule.
     monitor_s = min(_SWARMS_S, max(_SHORTEST_S, context.spec.health.min_healthy))

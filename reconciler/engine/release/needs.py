@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from reconciler.core.release import refusals
+from reconciler.core.release import data_places, refusals
 from reconciler.engine.context import Context
 from reconciler.model.recipe import Refusal, Rendered
 from reconciler.model.release import Bundle
@@ -39,6 +39,42 @@ def find_refusals(context: Context, rendered: Rendered, modes: Mapping[str, str]
     """
     said = context.ports.engine.check_document(rendered.doc)
     return refusals.find_refusals(rendered, context.stack, said, modes)
+
+
+def find_unkept_data(context: Context, rendered: Rendered, pinned: Mapping[str, str]) -> tuple[str, ...]:
+    """Places of a stateful release whose data no snapshot would hold; nothing for a stateless one.
+
+    `pinned`: image as asked for -> its reference on the engine, of those that are there.
+
+    Raises:
+        ObserveError: the engine could not be asked.
+    """
+    if not context.spec.stateful:
+        return ()
+    excluded = context.spec.snapshot.exclude
+    named = data_places.find_named(rendered.doc, excluded)
+    wrong = [f"snapshot.exclude: {path} is a named volume, which is always kept" for path in named]
+    here = {service: pinned[asked] for service, asked in rendered.images.items() if asked in pinned}
+    unkept = data_places.find_unkept(rendered.doc, excluded, _read_declared(context, here))
+    empty = ["it mounts no named volume, so nothing would be kept"] if data_places.keeps_nothing(rendered.doc) else []
+    return (*wrong, *map(str, unkept), *empty)
+
+
+def find_ending_data(context: Context, bundle: Bundle) -> tuple[str, ...]:
+    """Places of a release that runs whose data ends when it is taken down, but for those that the spec gives up.
+
+    Raises:
+        ObserveError: the engine could not be asked.
+    """
+    declared = _read_declared(context, bundle.images)
+    found = data_places.find_unkept(bundle.doc, context.spec.snapshot.exclude, declared)
+    return tuple(str(one) for one in found if one.ends)
+
+
+def _read_declared(context: Context, images: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Service -> paths that its image declares as volumes. `images`: service -> reference; those away are left out."""
+    here = context.ports.engine.observe_images(sorted(set(images.values())))
+    return {service: here[reference].volumes for service, reference in images.items() if reference in here}
 
 
 def secret_key(stack: str, declared: dict[str, str], name: str) -> str | None:

@@ -61,7 +61,7 @@ def test_a_patch_without_alarming_notes_is_open() -> None:
         ({"refusals": [Refusal(file="compose.yml", place="services.app", says="no")]}, [R.RECIPE]),
         ({"fixed": ["network inner: attachable is false, sent true"]}, [R.PREFLIGHT]),
         ({"prior_healthy": False}, [R.PRIOR_UNHEALTHY]),
-        ({"unkept_volumes": ["data: driver nfs"]}, [R.PREFLIGHT]),
+        ({"unkept": ["data: driver nfs"]}, [R.PREFLIGHT]),
         ({"missing": ["secret x"]}, [R.PREFLIGHT]),
     ],
     ids=lambda value: str(value)[:40],
