@@ -309,3 +309,13 @@ def test_what_the_deploy_command_said_is_in_the_evidence(host: EngineHost) -> No
     assert 'plugin "nope" not found' in " ".join(alert.evidence), alert.evidence
     assert (host.observed.answer(), host.observed.notes()) == ("5.0.0", before)
     host.observed.check()
+
+
+def test_a_mended_release_comes_after_a_first_deploy_that_failed(tmp_path: Path) -> None:
+    """The volumes are of our own failed deploy, and the history says so: no human is needed."""
+    with engine_host(tmp_path / "host", "swarm") as host:
+        host.release(V1, FAIL="after")
+        assert host.program.reconcile() == f"deploy-failed:{V1}"
+        host.release(V2)
+        assert host.program.reconcile() == f"deployed:{V2}"
+        assert host.observed.alerts() == []

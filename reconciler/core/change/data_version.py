@@ -7,7 +7,10 @@ from collections.abc import Iterable, Mapping
 
 from reconciler.core.release import versions
 from reconciler.model.data_stamp import DataStamp
+from reconciler.model.history import HistoryLine
+from reconciler.model.journal import Step
 from reconciler.model.release import KnownGood
+from reconciler.model.result import ResultKind, word_of
 
 
 def newest(*sources: Mapping[str, DataStamp]) -> dict[str, DataStamp]:
@@ -51,6 +54,15 @@ def make(volumes: Iterable[str], before: Mapping[str, DataStamp], like: DataStam
             have = like.model_copy(update={"volume": name, "stateful": sticky})
         found[name] = have
     return found
+
+
+def is_failed_start(line: HistoryLine, app: str) -> bool:
+    """Say whether a first deploy of the app failed in volumes that were new: no data in them was ever good.
+
+    One that began with a snapshot found data of unknown origin; what came back then still is.
+    """
+    failed = word_of(line.result) == ResultKind.DEPLOY_FAILED
+    return line.app == app and failed and Step.SNAPSHOT not in line.phases
 
 
 def may_go_back(known: KnownGood, version: str) -> bool:

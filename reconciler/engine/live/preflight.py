@@ -109,7 +109,11 @@ def _render(context: Context, version: str, commit: str, problem: str | None) ->
 def _find_leftover(context: Context, facts: AppFacts, rendered: Rendered | None) -> tuple[str, ...]:
     if facts.known is not None or facts.stack.services or rendered is None or not context.spec.stateful:
         return ()
-    return tuple(sorted(context.ports.engine.observe_volumes(list(rendered.volumes.values()))))
+    existing = sorted(context.ports.engine.observe_volumes(list(rendered.volumes.values())))
+    if not existing:
+        return ()
+    failed = {line.op_id for line in context.ports.history.lines() if data_version.is_failed_start(line, context.app)}
+    return tuple(name for name in existing if name not in facts.stamps or facts.stamps[name].op_id not in failed)
 
 
 def _describe_prior(leftover: Sequence[str], assessment: Assessment) -> str:
