@@ -116,6 +116,9 @@ class UpgradeSpec(Strict):
     window: str | None = Field(None, description='e.g. "02:00-05:00 Europe/Berlin"')
     suspend: bool = False
     bake: Seconds = Field(120.0, ge=0, description="after a commit, unhealthy still rolls back for this long")
+    require_clean_stop: bool = Field(
+        False, description="a release waits for `retry` if the app had to be killed at the end of its grace"
+    )
     after_green: bool = Field(False, description="only releases that passed a full cold run on this host")
 
     @field_validator("window")

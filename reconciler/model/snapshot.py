@@ -38,6 +38,7 @@ class SnapshotManifest(Record):
     created_at: datetime
     op_id: str
     volumes: tuple[ArchivedVolume, ...]
+    killed: tuple[str, ...] = Field((), description="services that did not end within their grace and were killed")
 
 
 class DrillRecord(Record):

@@ -49,8 +49,12 @@ class Engine(Protocol):
     def wake(self, stack: StackName, names: Sequence[str]) -> None:
         """Make the engine try again with services of which it forgot the tasks; their spec stays."""
 
-    def undeploy(self, stack: StackName) -> None:
-        """Remove the stack's services and stop their containers with their own grace; nothing else. Idempotent."""
+    def undeploy(self, stack: StackName) -> tuple[str, ...]:
+        """Remove the stack's services and stop their containers with their own grace; nothing else. Idempotent.
+
+        Gives the services of which a container did not end within its grace and was killed: what it was writing then
+        may be half written.
+        """
 
     def remove_services(self, stack: StackName, names: Sequence[str]) -> None:
         """Remove single services of the stack and stop their containers with their own grace."""

@@ -83,7 +83,7 @@ def test_undeploying_keeps_the_data_and_leaves_no_writer(host: EngineHost) -> No
     volume = f"{host.stack}_data"
     [holder] = host.program.containers.holders(host.stack, [volume])
     assert (holder.state, holder.owned, holder.of_stack) == ("running", True, True)
-    engine.undeploy(host.stack)
+    assert engine.undeploy(host.stack) == (), "it ended by itself"
     until(lambda: not [h for h in host.program.containers.holders(host.stack, [volume]) if h.state == "running"])
     host.program.containers.remove_dead(host.program.containers.holders(host.stack, [volume]))
     assert host.program.containers.holders(host.stack, [volume]) == ()
@@ -97,7 +97,7 @@ def test_an_app_that_ignores_sigterm_is_gone_after_its_grace(host: EngineHost) -
     host.release(V1, compose=compose, IGNORE_TERM="1")
     host.deploy_first()
     engine = host.program.build().ports.engine
-    engine.undeploy(host.stack)
+    assert engine.undeploy(host.stack) == ("app",), "what had to be killed is told"
     assert not [h for h in host.program.containers.holders(host.stack, [f"{host.stack}_data"]) if h.state == "running"]
 
 

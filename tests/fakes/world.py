@@ -114,6 +114,7 @@ class FakeEngine:
     lingering: int = 0
     strangers: tuple[Holder, ...] = ()
     stale_looks: list[World] = field(default_factory=list)
+    kills: tuple[str, ...] = ()
     forgets: bool = False
     forgotten: dict[str, tuple[Running, Bundle]] = field(default_factory=dict)
     on_undeploy: Callable[[], None] = lambda: None
@@ -186,13 +187,14 @@ class FakeEngine:
             running.tasks.clear()
             self._run(running, bundle)
 
-    def undeploy(self, stack: StackName) -> None:
+    def undeploy(self, stack: StackName) -> tuple[str, ...]:
         self._called("undeploy", changes=True)
         for key in [key for key in self.services if key[0] == stack]:
             del self.services[key]
         self.lingering = 2
         self.on_undeploy()
         self.fault("undeploy", "after")
+        return self.kills
 
     def remove_services(self, stack: StackName, names: Sequence[str]) -> None:
         self._called("remove_services", changes=True)

@@ -98,8 +98,8 @@ class EmbeddedEngine(Engine, Containers):
         """Nothing is forgotten here."""
 
     @override
-    def undeploy(self, stack: StackName) -> None:
-        self.services.remove(list(self.services.folders(stack)))
+    def undeploy(self, stack: StackName) -> tuple[str, ...]:
+        return self.services.remove(list(self.services.folders(stack)))
 
     @override
     def remove_services(self, stack: StackName, names: Sequence[str]) -> None:

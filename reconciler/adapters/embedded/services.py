@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from reconciler.adapters import program
@@ -23,6 +23,7 @@ from reconciler.state import files, removal
 
 _POLL_S = 0.01
 _START_S = 10.0
+_KILLED = 137
 
 
 class ServiceFolders:
@@ -84,19 +85,25 @@ class ServiceFolders:
             )
         _await(lambda: is_alive(folder), _START_S, f"the supervisor of {folder.name} does not start")
 
-    def remove(self, folders: Sequence[Path]) -> None:
-        """Stop these services side by side, each with its own grace, and remove their folders."""
+    def remove(self, folders: Sequence[Path]) -> tuple[str, ...]:
+        """Stop these services side by side, each with its own grace, and remove their folders.
+
+        Gives those of which a program did not end within its grace and was killed.
+        """
+        up = {folder: {task["id"] for task in _list_tasks(folder) if task["alive"]} for folder in folders}
         for folder in folders:
             spec = read(folder / "service.json")
             # All are told before one is waited for, so that their graces run side by side.
             files.write_atomic(folder / "service.json", json.dumps(spec | {"removed": True}).encode())
-        for folder in folders:
-            self._await_gone(folder)
+        return tuple(sorted(folder.name for folder in folders if _KILLED in self._await_gone(folder, up[folder])))
 
-    def _await_gone(self, folder: Path) -> None:
+    def _await_gone(self, folder: Path, tasks: Container[str] = ()) -> set[int]:
+        """Gives the exit codes of these tasks."""
         grace = read(folder / "service.json").get("grace", 10.0)
         _await(lambda: not is_alive(folder), grace + _START_S, f"service {folder.name} does not stop")
+        codes = {task["code"] for task in _list_tasks(folder) if task["id"] in tasks}
         removal.remove_tree(folder)
+        return codes
 
     def holders(self, stack: StackName, volumes: Sequence[str]) -> tuple[Holder, ...]:
         """A dead supervisor's children are dead too."""
@@ -118,6 +125,11 @@ class ServiceFolders:
             text = (folder / "log").read_text(errors="replace") if (folder / "log").exists() else ""
             found[folder.name] = "\n".join(text.splitlines()[-lines:])
         return found
+
+
+def _list_tasks(folder: Path) -> list[Json]:
+    found: list[Json] = read(folder / "tasks.json").get("tasks", [])
+    return found
 
 
 def read(path: Path) -> Json:

@@ -120,10 +120,11 @@ class SwarmEngine(Engine, Containers):
                 self.client.update_service(raw["ID"], raw["Version"]["Index"], spec)
 
     @override
-    def undeploy(self, stack: StackName) -> None:
-        swarm_services.take_down(self.client, stack, swarm_services.services(self.client, stack))
+    def undeploy(self, stack: StackName) -> tuple[str, ...]:
+        killed = swarm_services.take_down(self.client, stack, swarm_services.services(self.client, stack))
         # Of a service that went before, and of none at all.
-        swarm_services.stop(self.client, stack, lambda _: True, stray_grace_s=self._stray_grace_s)
+        strays = swarm_services.stop(self.client, stack, lambda _: True, stray_grace_s=self._stray_grace_s)
+        return tuple(sorted({*killed, *strays}))
 
     @override
     def remove_networks(self, stack: StackName, names: Sequence[str]) -> None:

@@ -21,11 +21,13 @@ _POLL_S = 0.01
 _HEARD_S = 2.0
 _DELETED_S = 10.0
 _SWARMS_LIMIT = 5
+_KILLED = 137
+_LABEL_SERVICE = "com.docker.swarm.service.name"
 _NOWHERE = "node.id==ci-warm-halts-this"
 
 
-def take_down(client: SwarmClient, stack: StackName, found: Sequence[Json], *, kill: bool = False) -> None:
-    """Remove these services of the stack and stop the containers of them within reach.
+def take_down(client: SwarmClient, stack: StackName, found: Sequence[Json], *, kill: bool = False) -> list[str]:
+    """Remove these services of the stack and stop the containers of them within reach; gives those that were killed.
 
     Skips the agent's fixed delay of about 3 s: containers are stopped here, each with its own grace. `kill`: with
     none. A service that cannot be removed keeps no other.
@@ -34,7 +36,7 @@ def take_down(client: SwarmClient, stack: StackName, found: Sequence[Json], *, k
         ActError: the engine did not confirm one of the changes.
     """
     if not found:
-        return
+        return []
     limit, tasks, now = _limit(client), _tasks(client, stack), datetime.now(UTC)
     kept = {raw["ID"]: safe_removal.kept(limit, _attempts(raw)) for raw in found}
     calm = [raw for raw in found if safe_removal.is_calm(_of(raw, tasks), kept[raw["ID"]], now)]
@@ -44,7 +46,7 @@ def take_down(client: SwarmClient, stack: StackName, found: Sequence[Json], *, k
     # A container that ended while its task was still wanted would be started anew. Now and then Swarm forgets a task
     # that waits for its restart: that costs only time.
     _until(client, stack, _HEARD_S, found, lambda _, tasks: not safe_removal.wanted(tasks))
-    stop(client, stack, lambda container: container["Labels"].get(parse.LABEL_SERVICE_ID) in kept, kill=kill)
+    ours = stop(client, stack, lambda container: container["Labels"].get(parse.LABEL_SERVICE_ID) in kept, kill=kill)
     if restless:
         _until(
             client,
@@ -57,6 +59,7 @@ def take_down(client: SwarmClient, stack: StackName, found: Sequence[Json], *, k
     first = next((exc for exc in refused if exc is not None), None)
     if first is not None:
         raise first
+    return ours
 
 
 def stop(
@@ -66,10 +69,11 @@ def stop(
     *,
     kill: bool = False,
     stray_grace_s: int = parse.DEFAULT_GRACE_S,
-) -> None:
+) -> list[str]:
     """Stop such running containers of the stack side by side, each with the grace that its task says.
 
-    `kill`: with none. `stray_grace_s`: for a container of which no task speaks.
+    `kill`: with none. `stray_grace_s`: for a container of which no task speaks. Gives the services of those that did
+    not end within their grace.
 
     Raises:
         ActError: the engine did not confirm it.
@@ -77,24 +81,31 @@ def stop(
     running = client.read("containers", "containers", filters=parse.of_stack(stack))
     doomed = [raw["Id"] for raw in running if which(raw)]
     if not doomed:
-        return
+        return []
     # By the task, which outlives its service: a resumed undeploy finds the grace there (ADR 0013).
     task_of = {raw["Id"]: raw["Labels"].get(parse.LABEL_TASK, "") for raw in running}
     grace = {} if kill else {task.id: task.grace_s for task in _tasks(client, stack)}
     # Side by side: the call answers when the container has ended, and their graces would add up.
     with ThreadPoolExecutor(max_workers=min(16, len(doomed))) as pool:
-        stops = [
-            pool.submit(
-                client.write,
-                "stop container",
-                "stop",
-                container,
-                timeout=0 if kill else grace.get(task_of[container], stray_grace_s),
+        stops = {
+            container: pool.submit(
+                _stop, client, container, 0 if kill else grace.get(task_of[container], stray_grace_s)
             )
             for container in doomed
-        ]
-        for one in stops:
-            one.result()
+        }
+        killed = {container for container, one in stops.items() if one.result() and not kill}
+    names = {str(raw["Labels"].get(_LABEL_SERVICE) or raw["Names"][0]) for raw in running if raw["Id"] in killed}
+    return sorted(name.lstrip("/").removeprefix(f"{stack}_") for name in names)
+
+
+def _stop(client: SwarmClient, container: str, grace_s: int) -> bool:
+    """Stop one container; says whether it had to be killed."""
+    began = time.monotonic()
+    client.write("stop container", "stop", container, timeout=grace_s)
+    took = time.monotonic() - began
+    raw = client.find("container", "inspect_container", container)
+    # Swarm's agent may have removed it by now; then only the time that it took can tell.
+    return took >= grace_s if raw is None else raw["State"].get("ExitCode") == _KILLED
 
 
 def services(client: SwarmClient, stack: StackName) -> list[Json]:

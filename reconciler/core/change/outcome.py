@@ -123,7 +123,7 @@ def remember(journal: Journal, memory: Memory, now: datetime) -> Memory:
         return updated.model_copy(update={"host_faults": None})
     if failure is not None and failure.step is Step.OPENED:
         return memory
-    if failure is not None and (transaction.is_abort(journal) or failure.fault is not Fault.APP):
+    if failure is not None and failure.fault is not Fault.APP:
         faults = backoff.after_fault(memory.host_faults, failure.reason, now)
         # Nothing was learnt about the release, so the approval still stands.
         return memory.model_copy(update={"host_faults": faults})
@@ -138,6 +138,8 @@ def remember(journal: Journal, memory: Memory, now: datetime) -> Memory:
     )
     key = (entry.version, entry.commit, entry.desired)
     others = tuple(q for q in memory.quarantine if (q.version, q.commit, q.desired) != key)
+    # The release was not tried: it waits for a word about the app as it ran, and its approval stands.
+    updated = memory if transaction.is_abort(journal) else updated
     return updated.model_copy(update={"quarantine": (*others[-19:], entry)})
 
 
@@ -153,6 +155,7 @@ def alert(journal: Journal, now: datetime) -> Alert | None:
     if journal.kind is Change.ROLLBACK and journal.failure is not None:
         evidence[0] = f"rolled back by {journal.actor}: {journal.failure.reason}"  # nothing failed to verify
     evidence += [text for f in (journal.failure, journal.back_failure) if f for text in f.evidence if text]
+    evidence += describe_kills(journal)
     if journal.resumes:
         evidence.append(f"resumed {journal.resumes} times")
     found = condition.alert(now, evidence, origin=origin, target=journal.target.version)
@@ -166,6 +169,13 @@ def alert(journal: Journal, now: datetime) -> Alert | None:
     )
 
 
+def describe_kills(journal: Journal) -> tuple[str, ...]:
+    """Say which services had to be killed before the snapshot: the data in it is that of a crash."""
+    if not journal.killed:
+        return ()
+    return (f"{', '.join(journal.killed)} did not end within the grace and was killed (137) before the snapshot",)
+
+
 def _choose_condition(journal: Journal) -> Condition:
     """What the alert is about; the same as what the result line says."""
     app, version, commit = journal.app, journal.target.version, journal.target.commit
@@ -175,7 +185,8 @@ def _choose_condition(journal: Journal) -> Condition:
         case ResultKind.ROLLBACK_FAILED:
             return RollbackFailed(app=app, version=version, commit=commit)
         case ResultKind.ABORTED:
-            return ChangeAborted(app=app, version=version, commit=commit)
+            waits = journal.failure is not None and journal.failure.fault is Fault.APP
+            return ChangeAborted(app=app, version=version, commit=commit, waits=waits)
         case ResultKind.DEPLOY_FAILED:
             return FirstDeployFailed(app=app, version=version, commit=commit)
         case _:
@@ -205,7 +216,7 @@ def stalled_alert(journal: Journal, now: datetime) -> Alert:
 def history(journal: Journal, now: datetime, ended: Result | None = None) -> HistoryLine:
     """The one line of this operation. Elapsed time is wall time, because it may span restarts."""
     failure = journal.failure or journal.back_failure
-    message = journal.reason or (failure.reason if failure else "")
+    message = "; ".join(filter(None, (journal.reason or (failure.reason if failure else ""), *describe_kills(journal))))
     if journal.resumes:
         message = f"{message} (resumed {journal.resumes} times)".strip()
     origin = journal.origin.version if journal.origin else None

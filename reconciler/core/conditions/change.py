@@ -68,10 +68,12 @@ class ChangeAborted(_OfRelease):
     REASON: ClassVar[str] = "aborted"
     SEVERITY: ClassVar[Severity] = Severity.WARNING
 
+    waits: bool = False
+
     @property
     def clears_when(self) -> str:
-        """It is tried again by itself."""
-        return "the next attempt ends well"
+        """It is tried again by itself, unless it waits for a word about the app as it ran."""
+        return self._retry if self.waits else "the next attempt ends well"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -174,6 +174,11 @@ def _waits_for_host(alert: Alert, end: PassEnd) -> bool:
     return end.memory.host_faults is not None and _is_wanted(alert, end)
 
 
+def _is_refused(alert: Alert, end: PassEnd) -> bool:
+    """The release is not taken for now: it waits for a human, or for the host."""
+    return _is_quarantined(alert, end) or _waits_for_host(alert, end)
+
+
 def _is_wanted(alert: Alert, end: PassEnd) -> bool:
     if end.facts.recipe_problem:
         return True
@@ -220,9 +225,9 @@ _RULES: Mapping[str, Callable[[Alert, PassEnd], bool]] = {
     conditions.TagMoved.REASON: _may_have_moved,
     conditions.PassFailed.REASON: _is_over,
     conditions.RecordUnreadable.REASON: _is_over,
-    conditions.ReleaseRolledBack.REASON: lambda alert, end: _is_quarantined(alert, end) or _waits_for_host(alert, end),
-    conditions.FirstDeployFailed.REASON: lambda alert, end: _is_quarantined(alert, end) or _waits_for_host(alert, end),
-    conditions.ChangeAborted.REASON: _waits_for_host,
+    conditions.ReleaseRolledBack.REASON: _is_refused,
+    conditions.FirstDeployFailed.REASON: _is_refused,
+    conditions.ChangeAborted.REASON: _is_refused,
     conditions.ChangeStalled.REASON: _is_stalled,
     ResultKind.UNMANAGED: _is_unmanaged,
     ResultKind.NO_RELEASE: _has_no_release,

@@ -113,15 +113,19 @@ def _perform(context: Context, journal: Journal) -> StepResult:  # noqa: C901 - 
     match journal.step:
         case Step.OPENED:
             return DONE
-        case Step.UNDEPLOY | Step.BACK_UNDEPLOY:
-            return undeploy(at)
+        case Step.UNDEPLOY:
+            return undeploy(at, require_clean_stop=context.spec.upgrade.require_clean_stop)
+        case Step.BACK_UNDEPLOY:
+            # What the failed release was writing is given up: how it ended says nothing of what is kept.
+            ended = undeploy(at)
+            return DONE if isinstance(ended, Done) else ended
         case Step.QUIESCE:
             return quiesce(at, journal.volumes, change=journal.kind)
         case Step.BACK_QUIESCE:
             untouched = not transaction.needs_restore(journal)
             return quiesce(at, journal.volumes, change=journal.kind, data_is_untouched=untouched)
         case Step.SNAPSHOT:
-            return snapshot(at, journal.op_id, journal.volumes, journal.origin)
+            return snapshot(at, journal.op_id, journal.volumes, journal.origin, journal.killed)
         case Step.DEPLOY | Step.SETTLE | Step.VERIFY:
             return _guard(at, lambda: _bring_up(context, at, journal, journal.target))
         case Step.BACK_DEPLOY | Step.BACK_SETTLE | Step.BACK_VERIFY:
@@ -266,6 +270,7 @@ def _close(context: Context, journal: Journal) -> Outcome:
 def _outcome(context: Context, journal: Journal, result: Result, *, ok: bool) -> Outcome:
     evidence = [f"{f.step}: {f.reason}" for f in (journal.failure, journal.back_failure) if f]
     evidence += [text for f in (journal.failure, journal.back_failure) if f for text in f.evidence]
+    evidence += change_outcome.describe_kills(journal)
     if journal.resumes:
         evidence.append("resumed")
     return Outcome(

@@ -182,10 +182,16 @@ LEARNT = [
         id="stopped at once",
     ),
     pytest.param(
-        ended(UPGRADE, S.SNAPSHOT),
+        ended(UPGRADE, S.SNAPSHOT, fault="host"),
         {"approvals": (APPROVED,), "host_faults": FAULTS},
         {"host_faults": ONE_MORE},
         id="an abort blames the host and keeps the approval",
+    ),
+    pytest.param(
+        ended(UPGRADE, S.UNDEPLOY),
+        {"approvals": (APPROVED,), "host_faults": FAULTS},
+        {"quarantine": (blamed(),)},
+        id="a stop that had to be clean: the release waits for a word, the approval stands",
     ),
     pytest.param(
         ended(UPGRADE, S.SETTLE, fault="host"),

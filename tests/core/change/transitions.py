@@ -183,7 +183,9 @@ def _join(steps: Sequence[Step]) -> str:
 
 
 def _turned(shape: Shape, step: Step) -> Journal:
-    return shape.journal(step=step, failure=Failure(step=step, reason="broken"))
+    # Before the release is tried only the host can fail, but for a stop that had to be a clean one (`remember`).
+    before = step in (Step.UNDEPLOY, Step.QUIESCE, Step.SNAPSHOT)
+    return shape.journal(step=step, failure=Failure(step=step, reason="broken", fault="host" if before else "app"))
 
 
 def _forward_that_fails(shape: Shape) -> list[Step]:

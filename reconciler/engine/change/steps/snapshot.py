@@ -11,11 +11,13 @@ from reconciler.model.release import Release
 from reconciler.model.snapshot import SnapshotManifest
 
 
-def snapshot(at: StepContext, op_id: str, names: Sequence[str], prior: Release | None) -> StepResult:
+def snapshot(
+    at: StepContext, op_id: str, names: Sequence[str], prior: Release | None, killed: tuple[str, ...] = ()
+) -> StepResult:
     """Snapshot the volumes of what ran. On failure the old snapshot stays.
 
     `names`: of both releases; what the candidate mounts besides and exists already must come back too. `prior` None:
-    no record says which release wrote them.
+    no record says which release wrote them. `killed`: services that did not end by themselves.
     """
     ports = at.ports
     volumes = ports.engine.observe_volumes(names)
@@ -34,6 +36,7 @@ def snapshot(at: StepContext, op_id: str, names: Sequence[str], prior: Release |
         created_at=ports.clock.now(),
         op_id=op_id,
         volumes=(),
+        killed=killed,
     )
     try:
         done = ports.node.snapshots.create(
