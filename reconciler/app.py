@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.git import GitRecipes
-from reconciler.adapters.probe import HttpProber
+from reconciler.adapters.probe import SystemProber
 from reconciler.engine.ports import Ports
 from reconciler.model.app import AppSpec
 from reconciler.model.errors import UsageError
@@ -129,7 +129,7 @@ def assemble(
         alerts=alerts,
         disturbances=DisturbanceFile(state / "disturbances.json"),
         locks=Locks(state / "locks", clock.now),
-        prober=HttpProber(),
+        prober=SystemProber(),
         secrets=SecretValues(),
         yaml=specs.RecipeYaml(),
         clock=clock,

@@ -1,25 +1,52 @@
-"""HTTP(S) to an app's own domain, forced to one address. Effects: one connection per probe.
+"""Questions to an app: HTTP(S) to its own domain, forced to one address, a port, a program. Effects: those.
 
 Own use of `http.client`: a total deadline needs the socket in hand (a server may drip its answer for ever), and
 nothing from the environment, no redirect and no connection of yesterday may take part.
 """
 
 import http.client
+import os
 import socket
 import ssl
 import threading
 import time
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlencode
 
 from typing_extensions import override
 
-from reconciler.model.probe import Probe, ProbeAnswer
+from reconciler.adapters import process
+from reconciler.core.redact import Redactor
+from reconciler.model.errors import ActError
+from reconciler.model.probe import Probe, ProbeAnswer, describe_end
+from reconciler.model.settling import Fault
 from reconciler.ports.prober import Prober
 
 BODY_CAP = 64 << 10
 
 
-class HttpProber(Prober):
-    """One connection per probe, nothing kept."""
+class SystemProber(Prober):
+    """One connection or process per question, nothing kept."""
+
+    @override
+    def connect(self, address: str, port: int, timeout_s: float) -> ProbeAnswer:
+        try:
+            socket.create_connection((address, port), timeout=timeout_s).close()
+        except OSError as exc:
+            return ProbeAnswer(ok=False, code=0, detail=f"{address}:{port}: {exc.strerror or exc}")
+        return ProbeAnswer(ok=True, code=0, detail=f"{address}:{port} takes connections")
+
+    @override
+    def command(self, argv: Sequence[str], environment: Mapping[str, str], timeout_s: float) -> ProbeAnswer:
+        # Asked first: a program that is not there is a matter of this host, one that hangs may well be the app's.
+        if not os.access(argv[0], os.X_OK):
+            detail = f"{argv[0]} is not a program on this host"
+            return ProbeAnswer(ok=False, code=0, detail=detail, fault=Fault.UNKNOWN)
+        try:
+            ran = process.run(argv, timeout_s=timeout_s, env=environment, redactor=Redactor(()))
+        except ActError as exc:
+            return ProbeAnswer(ok=False, code=0, detail=str(exc))
+        return ProbeAnswer(ok=ran.code == 0, code=ran.code, detail=describe_end(ran.code, ran.output))
 
     @override
     def probe(self, probe: Probe) -> ProbeAnswer:
@@ -74,15 +101,14 @@ def _talk(line: list[socket.socket], probe: Probe) -> ProbeAnswer:
     # port.
     host = probe.host if probe.port == default else f"{probe.host}:{probe.port}"
     try:
-        connection.putrequest("GET", probe.path, skip_host=True, skip_accept_encoding=True)
-        for name, value in (
-            ("Host", host),
-            ("User-Agent", "ci-warm"),
-            ("Accept", "*/*"),
-            ("Connection", "close"),
-        ):
+        form = urlencode(probe.form).encode() if probe.form else None
+        connection.putrequest("POST" if form else "GET", probe.path, skip_host=True, skip_accept_encoding=True)
+        headers = {"Host": host, "User-Agent": "ci-warm", "Accept": "*/*", "Connection": "close"}
+        if form is not None:
+            headers |= {"Content-Type": "application/x-www-form-urlencoded", "Content-Length": str(len(form))}
+        for name, value in headers.items():
             connection.putheader(name, value)
-        connection.endheaders()
+        connection.endheaders(form)
         answer = connection.getresponse()
         body = answer.read(BODY_CAP)
         # `length` is what is still missing of Content-Length: an app that died while it answered is not well.

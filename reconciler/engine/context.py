@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reconciler.engine.ports import Ports
-from reconciler.model.app import AppSpec, HealthSpec
+from reconciler.model.app import AppSpec
+from reconciler.model.health import HealthSpec
 from reconciler.model.ids import AppName, StackName
 from reconciler.model.journal import Failure, ServiceMark, Step
 from reconciler.model.settings import Limits, Settings

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from reconciler.model.base import Seconds, Strict, Variables
+from reconciler.model.health import HealthSpec
 from reconciler.model.ids import AppName, StackName, is_name, stack_for
 from reconciler.model.tests import TestSpec
 
@@ -50,46 +51,6 @@ class SecretSpec(Strict):
     length: int = Field(32, ge=8, le=500, description="characters of a generated secret")
     charset: Literal["alnum", "hex"] = "alnum"
     file: str | None = Field(None, description="read the value from this file instead of generating it")
-
-
-class HealthSpec(Strict):
-    """How the app proves itself: HTTP to its own domain, resolved to `address`."""
-
-    scheme: Literal["http", "https"] = "https"
-    address: str = Field("127.0.0.1", description="where the domain is forced to resolve to")
-    port: int | None = Field(None, ge=1, le=65535, description="default: 443 or 80 by scheme")
-    path: str = Field("/", pattern=r"^/[\x21-\x7e]*$")
-    status: tuple[int, ...] = Field((200,), min_length=1)
-    body: str | None = Field(None, max_length=1000, description="text that the answer must contain")
-    service: str = Field("app", description="the main service: its tasks must stay the same while probing")
-    tls_verify: bool = True
-    ca_file: str | None = None
-    successes: int = Field(3, ge=1, le=100, description="good answers in a row")
-    interval: Seconds = Field(0.5, ge=0, le=60, description="pause between probes")
-    timeout: Seconds = Field(5.0, gt=0, le=300, description="deadline of one probe")
-    min_healthy: Seconds = Field(10.0, ge=0, le=3600, description="same tasks running at least this long")
-    progress: Seconds = Field(300.0, gt=0, description="give up when nothing has moved for this long")
-    deadline: Seconds = Field(600.0, gt=0, description="hard cap of settling and of verifying, each")
-    max_restarts: int | None = Field(
-        None,
-        ge=0,
-        le=50,
-        description="failed tasks tolerated of each replica; default 0 alone, 2 among others, 0 of a job",
-    )
-    jobs: tuple[str, ...] = Field(
-        (), description="services with restart_policy on-failure that must complete, such as migrations"
-    )
-
-    @model_validator(mode="after")
-    def _main_is_no_job(self) -> "HealthSpec":
-        if self.service in self.jobs:
-            raise ValueError(f"jobs: {self.service} is the main service (health.service), which must stay up")
-        return self
-
-    @property
-    def probe_port(self) -> int:
-        """The port that probes go to."""
-        return self.port or (443 if self.scheme == "https" else 80)
 
 
 class SnapshotSpec(Strict):

@@ -8,6 +8,7 @@ from reconciler.model.app import AppSpec
 from reconciler.model.errors import RecipeError
 
 _MAX_BYTES = 500 << 10  # Swarm's own limit
+_MAX_PASSWORD = 4096
 
 
 class SecretValues:
@@ -25,4 +26,21 @@ class SecretValues:
             raise RecipeError(f"secret {name}: {wanted.file}: {exc.strerror}") from exc
         if not found or len(found) > _MAX_BYTES:
             raise RecipeError(f"secret {name}: {wanted.file} holds {len(found)} bytes; 1 to {_MAX_BYTES} are possible")
+        return found
+
+    def read_password(self, path: str) -> str:
+        """The password in a file of the operator, without the end of its line.
+
+        Raises:
+            RecipeError: it cannot be read, or is not one line of text.
+        """
+        try:
+            with Path(path).open(encoding="utf-8") as file:
+                found = file.read(_MAX_PASSWORD + 1).removesuffix("\n")
+        except OSError as exc:
+            raise RecipeError(f"{path}: {exc.strerror}") from exc
+        except UnicodeDecodeError as exc:
+            raise RecipeError(f"{path}: is not text") from exc
+        if not found or len(found) > _MAX_PASSWORD or "\n" in found:
+            raise RecipeError(f"{path}: is not one line of at most {_MAX_PASSWORD} characters")
         return found

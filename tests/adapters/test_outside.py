@@ -12,7 +12,7 @@ import pytest
 from reconciler.adapters import process
 from reconciler.adapters.checks import CommandChecks
 from reconciler.adapters.git import GitRecipes
-from reconciler.adapters.probe import HttpProber
+from reconciler.adapters.probe import SystemProber
 from reconciler.adapters.registry import HttpRegistry
 from reconciler.adapters.sweep_command import SweepCommand
 from reconciler.model.probe import Probe
@@ -126,7 +126,7 @@ def test_probes_know_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, NOWHERE)
     with listening() as (here, asked):
         address, _, port = here.partition(":")
-        answer = HttpProber().probe(
+        answer = SystemProber().probe(
             Probe(
                 scheme="http",
                 host="notes.example.test",

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.adapters.probe import HttpProber
+from reconciler.adapters.probe import SystemProber
 from reconciler.demo.host import free_port
 from reconciler.model.probe import Probe, ProbeAnswer
+from reconciler.model.settling import Fault
 
 
 def drip(peer: Any) -> None:
@@ -54,21 +55,22 @@ def server(behave: Callable[[Any], None], context: ssl.SSLContext | None = None)
     listening.close()
 
 
+FIELDS: dict[str, Any] = {
+    "scheme": "http",
+    "host": "app.example.test",
+    "address": "127.0.0.1",
+    "path": "/health",
+    "status": (200,),
+    "body": None,
+    "tls_verify": True,
+    "ca_file": None,
+    "timeout_s": 5.0,
+}
+
+
 def ask(port: int, **changes: Any) -> tuple[ProbeAnswer, float]:
-    fields: dict[str, Any] = {
-        "scheme": "http",
-        "host": "app.example.test",
-        "address": "127.0.0.1",
-        "port": port,
-        "path": "/health",
-        "status": (200,),
-        "body": None,
-        "tls_verify": True,
-        "ca_file": None,
-        "timeout_s": 5.0,
-    }
     began = time.monotonic()
-    return HttpProber().probe(Probe(**(fields | changes))), time.monotonic() - began
+    return SystemProber().probe(Probe(**(FIELDS | {"port": port} | changes))), time.monotonic() - began
 
 
 REDIRECT = b"HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n"
@@ -164,3 +166,45 @@ def test_a_deadline_holds_for_tls_too(pem: Path) -> None:
         answer, took = ask(port, scheme="https", ca_file=str(pem), timeout_s=1.0)
     assert not answer.ok
     assert took < 10.0  # the server would go on for minutes
+
+
+def test_a_form_is_posted_and_in_no_text_about_the_probe() -> None:
+    seen: list[bytes] = []
+
+    def keep(peer: Any) -> None:
+        while b"hunter2" not in b"".join(seen):
+            seen.append(peer.recv(4096))
+        peer.sendall(ok(b'{"access_token": "x"}'))
+
+    with server(keep) as port:
+        answer, _ = ask(port, form={"username": "a b", "password": "hunter2"}, body='"access_token"')
+    assert answer.ok
+    request = b"".join(seen)
+    assert request.startswith(b"POST /health HTTP/1.1\r\n") and b"Content-Length: 29\r\n" in request
+    assert request.endswith(b"\r\n\r\nusername=a+b&password=hunter2")
+    assert "hunter2" not in repr(Probe(**{**FIELDS, "port": 1, "form": {"password": "hunter2"}}))
+
+
+def test_a_port_takes_a_connection_or_says_why_not() -> None:
+    prober = SystemProber()
+    with server(lambda _peer: None) as port:
+        assert prober.connect("127.0.0.1", port, 2.0).ok
+    shut = prober.connect("127.0.0.1", free_port(), 2.0)
+    assert (shut.ok, shut.detail.endswith(": Connection refused")) == (False, True)
+
+
+def test_a_program_is_judged_by_its_exit_and_hung_ones_are_killed(tmp_path: Path) -> None:
+    program = tmp_path / "check"
+    program.write_text(
+        '#!/bin/sh\necho said; echo token=abc123def456 >&2; [ -z "$HANG" ] || sleep 60; exit ${CODE:-0}\n'
+    )
+    program.chmod(0o755)
+    prober, argv = SystemProber(), [str(program)]
+    assert prober.command(argv, {}, 5.0).ok
+    failed = prober.command(argv, {"CODE": "3"}, 5.0)
+    assert (failed.ok, failed.code, failed.fault) == (False, 3, Fault.APP)
+    assert "abc123def456" not in failed.detail
+    hung = prober.command(argv, {"HANG": "1"}, 0.3)
+    assert (hung.ok, hung.fault, "did not end within" in hung.detail) == (False, Fault.APP, True)
+    gone = prober.command([str(tmp_path / "gone")], {}, 5.0)
+    assert (gone.ok, gone.fault) == (False, Fault.UNKNOWN), "the app is not to blame for what this host lacks"

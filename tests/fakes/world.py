@@ -457,6 +457,8 @@ class FakeProber:
     broken: bool = False
     any_task_is_fine: bool = False
     on_probe: Callable[[Probe], None] = lambda _probe: None
+    asked: list[str] = field(default_factory=list)
+    answers: dict[str, ProbeAnswer] = field(default_factory=dict)
 
     def probe(self, probe: Probe) -> ProbeAnswer:
         self.on_probe(probe)
@@ -467,6 +469,16 @@ class FakeProber:
             if up and fine and not self.broken:
                 return ProbeAnswer(ok=True, code=200, detail="HTTP 200")
         return ProbeAnswer(ok=False, code=503, detail="HTTP 503, wanted 200")
+
+    def connect(self, address: str, port: int, timeout_s: float) -> ProbeAnswer:
+        return self._check(f"{address}:{port}")
+
+    def command(self, argv: Sequence[str], environment: Mapping[str, str], timeout_s: float) -> ProbeAnswer:
+        return self._check(argv[0])
+
+    def _check(self, what: str) -> ProbeAnswer:
+        self.asked.append(what)
+        return self.answers.get(what, ProbeAnswer(ok=True, code=0, detail="fine"))
 
 
 class FakeRegistry:

@@ -41,7 +41,9 @@ class Keycloak:
 
     def enrol(self, **changes: Any) -> None:
         """Write its spec as docs/examples/specs/keycloak.yaml has it, on a port of the host."""
-        health = {**QUICK, "port": self.port, **changes.pop("health", {})}
+        login = {"username": "admin", "password_file": str(self.site.home / "admin_password")}
+        checks = [{"name": "login", "keycloak_login": login}]
+        health = {**QUICK, "port": self.port, "checks": checks, **changes.pop("health", {})}
         spec = {
             "recipe": {"url": self.site.url("keycloak")},
             "domain": self.domain,

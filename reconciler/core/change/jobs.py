@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from reconciler.core.change import judge
-from reconciler.model.app import HealthSpec
+from reconciler.model.health import HealthSpec
 from reconciler.model.observed import ServiceMode, ServiceObs, StackObs, TaskObs
 
 _GLOBAL = (ServiceMode.GLOBAL, ServiceMode.GLOBAL_JOB)

@@ -155,7 +155,7 @@ def alert(journal: Journal, now: datetime) -> Alert | None:
     if journal.kind is Change.ROLLBACK and journal.failure is not None:
         evidence[0] = f"rolled back by {journal.actor}: {journal.failure.reason}"  # nothing failed to verify
     evidence += [text for f in (journal.failure, journal.back_failure) if f for text in f.evidence if text]
-    evidence += describe_kills(journal)
+    evidence += list_remarks(journal)
     if journal.resumes:
         evidence.append(f"resumed {journal.resumes} times")
     found = condition.alert(now, evidence, origin=origin, target=journal.target.version)
@@ -169,11 +169,11 @@ def alert(journal: Journal, now: datetime) -> Alert | None:
     )
 
 
-def describe_kills(journal: Journal) -> tuple[str, ...]:
-    """Say which services had to be killed before the snapshot: the data in it is that of a crash."""
-    if not journal.killed:
-        return ()
-    return (f"{', '.join(journal.killed)} did not end within the grace and was killed (137) before the snapshot",)
+def list_remarks(journal: Journal) -> tuple[str, ...]:
+    """What people should know of a change however it ended: the data in a snapshot after a kill is that of a crash."""
+    names = ", ".join(journal.killed)
+    kills = (f"{names} did not end within the grace and was killed (137) before the snapshot",) if names else ()
+    return (*kills, *journal.remarks)
 
 
 def _choose_condition(journal: Journal) -> Condition:
@@ -216,7 +216,7 @@ def stalled_alert(journal: Journal, now: datetime) -> Alert:
 def history(journal: Journal, now: datetime, ended: Result | None = None) -> HistoryLine:
     """The one line of this operation. Elapsed time is wall time, because it may span restarts."""
     failure = journal.failure or journal.back_failure
-    message = "; ".join(filter(None, (journal.reason or (failure.reason if failure else ""), *describe_kills(journal))))
+    message = "; ".join(filter(None, (journal.reason or (failure.reason if failure else ""), *list_remarks(journal))))
     if journal.resumes:
         message = f"{message} (resumed {journal.resumes} times)".strip()
     origin = journal.origin.version if journal.origin else None

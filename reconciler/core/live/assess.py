@@ -48,10 +48,12 @@ def assess(facts: AppFacts, now: datetime) -> Assessment:
     unwell = _find_unwell(facts, now)
     if unwell is not None:
         return unwell
+    remarks = facts.answer.remarks if facts.answer else ()
     if facts.release_moved or facts.settings_moved:
         wanted = facts.candidate.text if facts.candidate else facts.known.release.version
-        return Assessment(status=Status.OUT_OF_SYNC, reason=f"{_name_move(facts)}: {wanted} is wanted")
-    return Assessment(status=Status.IN_SYNC, reason=f"{facts.known.release.version} runs and answers")
+        reason = f"{_name_move(facts)}: {wanted} is wanted"
+        return Assessment(status=Status.OUT_OF_SYNC, reason=reason, evidence=remarks)
+    return Assessment(status=Status.IN_SYNC, reason=f"{facts.known.release.version} runs and answers", evidence=remarks)
 
 
 def _name_move(facts: AppFacts) -> str:
@@ -94,6 +96,8 @@ def _find_whose_silence(facts: AppFacts, now: datetime) -> tuple[Fault, str]:
     if facts.committed_answer is not None and facts.committed_answer.ok:
         text = "it answers as it did when it was committed; the health settings of the spec have changed since"
         return Fault.UNKNOWN, text
+    if facts.answer is not None and facts.answer.fault is not Fault.APP:
+        return facts.answer.fault, "the question could not be asked"
     if disturbances.find(facts.stack, now, "") is not None:
         return Fault.HOST, "the engine or a node was disturbed just now"
     restless = wellness.find_restless_neighbour(facts, now)

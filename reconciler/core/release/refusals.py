@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from reconciler.core.release import compose, compose_schema, engine_rules
+from reconciler.model.health import HealthSpec
 from reconciler.model.recipe import Refusal, Rendered
 
 _PLACE = re.compile(r"((?:services|networks|volumes|configs|secrets)\.\S+|version|\(root\))[: ]\s*(.+)", re.DOTALL)
@@ -62,14 +63,17 @@ def note_places(places: dict[str, str], document: Mapping[str, object], file: st
             note_places(places, value, file, place)
 
 
-def check_jobs(doc: Mapping[str, object], listed: Sequence[str]) -> None:
-    """Refuse a `health.jobs` that could never be fulfilled: the app would be taken down to wait for it in vain.
+def check_health(doc: Mapping[str, object], health: HealthSpec) -> None:
+    """Refuse `health` settings that could never be fulfilled: the app would be taken down to wait for them in vain.
 
     Raises:
         ComposeError: a service that is not there, or that Swarm starts again whatever it ends with.
     """
     services = compose.services(doc)
-    for name in listed:
+    for check in health.checks:
+        if check.exec is not None and check.exec.service not in services:
+            raise compose.ComposeError(f"health.checks.{check.name}: there is no service {check.exec.service}")
+    for name in health.jobs:
         if name not in services:
             raise compose.ComposeError(f"health.jobs: there is no service {name} in the release")
         if compose.restart_condition(services[name]) == "any":

@@ -104,7 +104,7 @@ def render(spec: AppSpec, content: RecipeContent, env: Mapping[str, str], parse:
         # something else.
         if compose.images(doc) != base:
             raise compose.ComposeError(f"overlay {name}: an overlay may not change images or the set of services")
-    refusals.check_jobs(doc, spec.health.jobs)
+    refusals.check_health(doc, spec.health)
     foreign = compose.foreign(doc, spec.stack_name)
     found = _take_files(doc, files, spec.stack_name)
     _fill_environment(doc, env)

@@ -25,8 +25,8 @@ from reconciler.engine.change.steps.undeploy import undeploy
 from reconciler.engine.change.steps.verify import verify
 from reconciler.engine.context import DONE, Before, Context, Done, Judge, StepContext, StepResult
 from reconciler.model.action import Outcome
-from reconciler.model.app import HealthSpec
 from reconciler.model.errors import StateError
+from reconciler.model.health import HealthSpec
 from reconciler.model.ids import AppName, OpId, StackName
 from reconciler.model.journal import Change, Failure, Journal, Step
 from reconciler.model.release import Bundle, Release
@@ -270,7 +270,7 @@ def _close(context: Context, journal: Journal) -> Outcome:
 def _outcome(context: Context, journal: Journal, result: Result, *, ok: bool) -> Outcome:
     evidence = [f"{f.step}: {f.reason}" for f in (journal.failure, journal.back_failure) if f]
     evidence += [text for f in (journal.failure, journal.back_failure) if f for text in f.evidence]
-    evidence += change_outcome.describe_kills(journal)
+    evidence += change_outcome.list_remarks(journal)
     if journal.resumes:
         evidence.append("resumed")
     return Outcome(

@@ -15,8 +15,8 @@ from reconciler.engine.change.steps import snapshot as snapshot_step
 from reconciler.engine.change.steps import undeploy as undeploy_step
 from reconciler.engine.change.steps import verify as verify_step
 from reconciler.engine.context import Before, Context, Done, Judge, StepContext, StepResult, failed
-from reconciler.model.app import HealthSpec
 from reconciler.model.errors import ActError, ObserveError, StateError
+from reconciler.model.health import HealthSpec
 from reconciler.model.ids import StackName
 from reconciler.model.journal import Failure, Step
 from reconciler.model.release import Bundle

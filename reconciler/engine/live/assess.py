@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from reconciler.core.live import assess
 from reconciler.core.release.facts import AppFacts
-from reconciler.engine.change.steps.verify import probe_of
+from reconciler.engine.change.ask import ask
 from reconciler.engine.context import Context
-from reconciler.model.app import HealthSpec
+from reconciler.model.health import HealthSpec
 from reconciler.model.observed import ServiceMode, StackObs
 from reconciler.model.probe import ProbeAnswer
 from reconciler.model.release import KnownGood
@@ -25,7 +25,7 @@ def probe(context: Context, stack: StackObs, health: HealthSpec, domain: str) ->
     clock = context.ports.clock
     deadline = clock.monotonic() + context.settings.limits.steady_probe
     while True:
-        answer = context.ports.prober.probe(probe_of(domain, health))
+        answer = ask(context.ports, context.stack, domain, health)
         if answer.ok or clock.monotonic() >= deadline:
             return answer
         clock.wait(_PROBE_PAUSE_S)

@@ -12,8 +12,8 @@ from reconciler.core.change import settle as rules
 from reconciler.engine.change.looks import POLL_S, Looks
 from reconciler.engine.change.steps.wake import Waker
 from reconciler.engine.context import Before, Done, StepContext, StepResult
-from reconciler.model.app import HealthSpec
 from reconciler.model.errors import ActError
+from reconciler.model.health import HealthSpec
 from reconciler.model.journal import Step
 from reconciler.model.observed import StackObs
 from reconciler.model.release import Bundle
