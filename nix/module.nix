@@ -413,6 +413,7 @@ in
       path = [
         docker.package
         pkgs.gitMinimal
+        pkgs.gnupg
         config.programs.ssh.package
       ]
       ++ cfg.extraPackages;
@@ -434,6 +435,7 @@ in
         config.programs.ssh.package
         config.system.build.nixos-rebuild
         pkgs.gitMinimal
+        pkgs.gnupg
         pkgs.gnutar
         pkgs.gzip
         pkgs.xz

@@ -2,6 +2,8 @@
   lib,
   python3Packages,
   gitMinimal,
+  gnupg,
+  openssh,
   openssl,
   procps,
   testers,
@@ -48,12 +50,16 @@ python3Packages.buildPythonApplication (finalAttrs: {
     tzdata
   ];
 
-  # An operator who calls it by hand may have no git; one that is on the PATH goes first.
+  # An operator who calls it by hand may have no git; what is on the PATH goes first. The other two check signatures.
   makeWrapperArgs = [
     "--suffix"
     "PATH"
     ":"
-    (lib.makeBinPath [ gitMinimal ])
+    (lib.makeBinPath [
+      gitMinimal
+      gnupg
+      openssh
+    ])
   ];
 
   # The same unit files as everywhere, with this program's path in them. Not by the program: a cross build cannot run it.
@@ -64,6 +70,8 @@ python3Packages.buildPythonApplication (finalAttrs: {
 
   nativeCheckInputs = [
     gitMinimal
+    gnupg
+    openssh
     openssl
     procps
     python3Packages.hypothesis

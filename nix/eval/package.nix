@@ -39,6 +39,8 @@ let
   given =
     named [
       "gitMinimal"
+      "gnupg"
+      "openssh"
       "openssl"
       "procps"
       "versionCheckHook"

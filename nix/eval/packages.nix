@@ -12,6 +12,7 @@ lib.genAttrs [
   "ci-warm"
   "docker"
   "gitMinimal"
+  "gnupg"
   "gnutar"
   "gzip"
   "nix"

@@ -14,6 +14,7 @@ let
     buildEnv = env: named env.name "";
     pkgsStatic.busybox = package "busybox";
     gitMinimal = package "git";
+    gnupg = package "gnupg";
     writeText = named;
     writeShellScript = named;
   };

@@ -12,7 +12,7 @@ from pathlib import Path
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential
 from typing_extensions import override
 
-from reconciler.adapters import process
+from reconciler.adapters import process, signatures
 from reconciler.core.redact import Redactor
 from reconciler.core.release.notes import NOTE_PLACES
 from reconciler.model.errors import ActError, RecipeError
@@ -48,7 +48,7 @@ class GitRecipes(Recipes):
     def _mirror(self, url: str) -> Path:
         return self.root / mirror_name(url)
 
-    def _git(self, url: str, *args: str) -> process.Ran:
+    def _git(self, url: str, *args: str, more: Mapping[str, str] | None = None) -> process.Ran:
         allow = "always" if self._settings.allow_file else "never"
         # Given on every call and not in the mirror's config: a config file in the mirror could be changed,
         # and these hold whatever git's own defaults are. A recipe is untrusted: `ext` runs commands, `file`
@@ -76,7 +76,7 @@ class GitRecipes(Recipes):
             return process.run(
                 ["git", "--git-dir", str(self._mirror(url)), *options, *args],
                 timeout_s=self._settings.timeout,
-                env=env,
+                env=env | dict(more or {}),
                 redactor=Redactor(),
             )
         except ActError as exc:
@@ -210,6 +210,13 @@ class GitRecipes(Recipes):
         except ActError as exc:
             raise _name_repository(url, "cat-file", exc) from exc
         return self._ok(ran, "recipe files cannot be read").raw
+
+    @override
+    def find_signature_problem(self, url: str, commit: str, signers: Path, tag: str = "") -> str:
+        def ask(env: Mapping[str, str], *args: str) -> process.Ran:
+            return self._git(url, *args, more=env)
+
+        return signatures.find_problem(ask, commit, signers, tag)
 
     @override
     def notes(self, url: str, commit: str, versions: Sequence[str]) -> Mapping[str, str]:

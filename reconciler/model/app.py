@@ -27,6 +27,11 @@ class RecipeSpec(Strict):
 
     url: str = Field(min_length=1, description="git URL of the recipe repository")
     track: str = Field("latest", description="latest | an exact version | a range like 10.x or 10.7.x")
+    signers: str | None = Field(
+        None,
+        pattern="^/",
+        description="file of SSH allowed signers or armoured GPG keys: only tags signed by one of them are taken",
+    )
     prerelease: bool = Field(False, description="also pre-releases, such as 2.0.0-rc.1+3.0 or 1.0.0+5.0.9-beta1")
 
     @field_validator("url")

@@ -15,6 +15,7 @@ class HoldReason(StrEnum):
     SUSPENDED = "suspended"
     QUARANTINED = "quarantined"
     TAG_MOVED = "tag-moved"
+    UNSIGNED = "unsigned"
     APP_VERSION_UNCLEAR = "app-version-unclear"
     VOLUMES_CHANGED = "volumes-changed"
     PRIOR_UNHEALTHY = "prior-unhealthy"

@@ -78,6 +78,7 @@ class RunSettings(Strict):
 
     max_tests: int = Field(1, ge=1, le=64, description="runs at the same time on this host, started by any process")
     domain_suffix: str = Field("", pattern=_SUFFIX, description="default: domain_suffix of the settings")
+    signed_only: bool = Field(False, description="test only what one of the recipe's signers signed, commits too")
     user: str = Field("", description="Unix user that checks run as; '' = the user that runs ci-warm")
     min_free: int = Field(1 << 30, ge=0, description="bytes that must be free before a run starts")
     reserve: float = Field(2.1, ge=1, description="free room needed, times the canonical's data")

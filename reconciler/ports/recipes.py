@@ -23,6 +23,12 @@ class Recipes(Protocol):
     def files(self, url: str, commit: str) -> Mapping[str, bytes]:
         """Every regular file of the recipe at that commit, by path. Raises RecipeError if the commit is gone."""
 
+    def find_signature_problem(self, url: str, commit: str, signers: Path, tag: str = "") -> str:
+        """Why the signature of this tag of the commit, or of the commit itself, is none of these signers'; '': it is.
+
+        Asked anew each time, so that a key that was taken out of the file counts no more.
+        """
+
     def notes(self, url: str, commit: str, versions: Sequence[str]) -> Mapping[str, str]:
         """Release notes of those versions as they stand at `commit`, from all known places."""
 

@@ -425,6 +425,7 @@ class FakeRecipes:
     offline: bool = False
     unreadable: bool = False
     lightweight: tuple[str, ...] = ()
+    unsigned: set[str] = field(default_factory=set)
 
     def fetch(self, url: str) -> None:
         if self.offline:
@@ -443,6 +444,9 @@ class FakeRecipes:
             if commit in (digest(tag)[:40], self.moved.get(tag)):
                 return files
         raise RecipeError(f"commit {commit[:12]} is gone")
+
+    def find_signature_problem(self, url: str, commit: str, signers: Path, tag: str = "") -> str:
+        return "it is not signed" if tag in self.unsigned else ""
 
     def notes(self, url: str, commit: str, versions: Sequence[str]) -> Mapping[str, str]:
         found = self.files(url, commit)

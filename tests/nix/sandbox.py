@@ -39,7 +39,13 @@ STDENV = (
     "tar",
     "xz-utils",
 )
-DEBIAN = {"gitMinimal": "git", "openssl": "openssl", "procps": "procps"}
+DEBIAN = {
+    "gitMinimal": "git",
+    "gnupg": "gnupg",
+    "openssh": "openssh-client",
+    "openssl": "openssl",
+    "procps": "procps",
+}
 """Programs of nixpkgs by the packages that they are in here; hooks are none."""
 _OURS = {"pytestCheckHook": "pytest"}
 _STORE = Path("/nix/store")

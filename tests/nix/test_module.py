@@ -196,7 +196,7 @@ def test_proxies_reach_the_daemon_and_the_sweep(lib: str) -> None:
 
 def test_git_ssh_and_docker_are_on_the_path_of_both(lib: str) -> None:
     for unit, service in evaluate(lib, ours("{ }"))["services"].items():
-        for program in ("docker", "gitMinimal", "openssh"):
+        for program in ("docker", "gitMinimal", "gnupg", "openssh"):
             assert any(program in path for path in service["path"]), (unit, program)
 
 

@@ -59,5 +59,6 @@ def test_no_test_names_a_place_that_only_a_checkout_or_this_machine_has() -> Non
 def test_programs_that_tests_call_are_check_inputs() -> None:
     texts = "".join(path.read_text() for path in (PROJECT / "tests").rglob("*.py") if "nix" not in path.parts)
     inputs = sandbox.package()["programs"]
-    for program, package in {"openssl": "openssl", "pgrep": "procps", "git": "gitMinimal"}.items():
+    called = {"openssl": "openssl", "pgrep": "procps", "git": "gitMinimal", "gpg": "gnupg", "ssh-keygen": "openssh"}
+    for program, package in called.items():
         assert (f'"{program}"' in texts) == (package in inputs), program

@@ -25,7 +25,7 @@ class UpgradeFacts:
     `problem` says why. `tested`: it was green in a cold run here; None: that is not asked for. `leftover`: volumes that
     it would mount, that exist, and that no record says who wrote. `refusals`: what Docker would not take of it;
     `fixed`: what exists in another shape and would stay so. `unkept`: places of a stateful app whose data no snapshot
-    would hold.
+    would hold. `unsigned`: what is wrong with its signature, where the spec names signers.
     """
 
     version: str
@@ -45,6 +45,7 @@ class UpgradeFacts:
     prior_detail: str = ""
     changes_release: bool = True
     tested: bool | None = None
+    unsigned: str = ""
 
     @property
     def policy(self) -> Sequence[tuple[str, str]]:
@@ -59,6 +60,7 @@ def decide(facts: AppFacts, candidate: UpgradeFacts, patterns: Sequence[str], no
     holds = [
         # No approval opens these: a release that changed under its name is not the one that was approved.
         *_tag(memory, candidate),
+        *_signature(candidate),
         *_data(facts, candidate),
         *(() if approved else _risky(facts, candidate, patterns)),
         *_unclear(facts, candidate, approved=approved),
@@ -92,6 +94,15 @@ def _tag(memory: Memory, candidate: UpgradeFacts) -> Iterator[Hold]:
                 detail=f"image {image.reference} was {before[:19]} when first seen and is {image.digest[:19]} now",
                 clears_when="the image is what it was again, or a newer version is published",
             )
+
+
+def _signature(candidate: UpgradeFacts) -> Iterator[Hold]:
+    if candidate.unsigned:
+        yield Hold(
+            reason=HoldReason.UNSIGNED,
+            detail=f"{candidate.version}: {candidate.unsigned}",
+            clears_when="a release that one of recipe.signers signed, or its key in that file, if you trust it",
+        )
 
 
 def _data(facts: AppFacts, candidate: UpgradeFacts) -> Iterator[Hold]:

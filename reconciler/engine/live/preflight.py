@@ -11,7 +11,7 @@ from reconciler.core.release.render import missing_volumes
 from reconciler.engine.change.steps.quiesce import blocking
 from reconciler.engine.context import Context
 from reconciler.engine.release import images, render
-from reconciler.engine.release.needs import find_refusals, find_unkept_data, missing_externals
+from reconciler.engine.release.needs import find_refusals, find_signature_problem, find_unkept_data, missing_externals
 from reconciler.model.action import Action, Deploy, Upgrade
 from reconciler.model.data_stamp import DataStamp
 from reconciler.model.errors import ActError, RecipeError, StateError
@@ -56,6 +56,8 @@ def collect_upgrade_facts(context: Context, facts: AppFacts, assessment: Assessm
         prior_detail=_describe_prior(leftover, assessment),
         changes_release=not reconfigures,
         tested=_was_tested(context, version, commit),
+        # Settings of the release that runs change no code of it.
+        unsigned="" if reconfigures else find_signature_problem(context, version, commit),
     )
 
 
@@ -207,6 +209,9 @@ def find_way_back_problems(
         f"image {i.reference}: {i.error or 'not found'}" for i in looked if not i.local and i.exists is not True
     ]
     problems += _find_refusals_of(context, known.fallback.release)
+    target = known.fallback.release
+    unsigned = find_signature_problem(context, target.version, target.commit)
+    problems += [f"unsigned: {target.version}: {unsigned}"] if unsigned else []
     if known.fallback.snapshot is None:
         back = known.fallback.release.version
         newer = data_version.find_newer((stamps or {}).values(), back, stateful=context.spec.stateful)

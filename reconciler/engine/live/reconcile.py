@@ -213,8 +213,8 @@ def _adopt(context: Context, facts: AppFacts, version: str) -> Outcome:
     unmanaged = Assessment(status=Status.UNMANAGED, reason="")
     upgrade = collect_upgrade_facts(context, facts, unmanaged, Upgrade(origin=version, target=version))
     result = Result(kind=ResultKind.UNMANAGED, about=version)
-    if upgrade.rendered is None:
-        return Outcome(app=context.app, result=result, ok=False, evidence=(upgrade.problem or "",))
+    if upgrade.rendered is None or upgrade.unsigned:
+        return Outcome(app=context.app, result=result, ok=False, evidence=(upgrade.problem or upgrade.unsigned,))
     bundle = stage_release(context, facts, upgrade)
     if isinstance(bundle, Hold):
         return Outcome(app=context.app, result=result, ok=False, holds=(bundle,), evidence=(bundle.detail,))

@@ -1,6 +1,7 @@
 """What a release expects of the engine: what is not there yet, what is refused. Effects: reads; makes secrets."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from reconciler.core.release import data_places, refusals
 from reconciler.engine.context import Context
@@ -58,6 +59,14 @@ def find_unkept_data(context: Context, rendered: Rendered, pinned: Mapping[str, 
     unkept = data_places.find_unkept(rendered.doc, excluded, _read_declared(context, here))
     empty = ["it mounts no named volume, so nothing would be kept"] if data_places.keeps_nothing(rendered.doc) else []
     return (*wrong, *map(str, unkept), *empty)
+
+
+def find_signature_problem(context: Context, version: str, commit: str) -> str:
+    """What is wrong with the signature of a release, where the spec names signers; '' if nothing is."""
+    recipe = context.spec.recipe
+    if recipe.signers is None or not commit:
+        return ""
+    return context.ports.recipes.find_signature_problem(recipe.url, commit, Path(recipe.signers), version)
 
 
 def find_ending_data(context: Context, bundle: Bundle) -> tuple[str, ...]:

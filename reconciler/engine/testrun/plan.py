@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from reconciler.core.release import versions
 from reconciler.core.testrun import base as testrun_base
@@ -118,6 +119,9 @@ def plan_run(environment: RunEnvironment, request: RunRequest) -> RunPlan:
         if Stage.UPGRADE in stages
         else testrun_base.Base(source=None, reason="")
     )
+    for one in (head, base.source):
+        if one is not None:
+            _check_signature(environment, spec, one)
     previous = (
         previous_overlay.previous(files, tests.previous, base.source.version)
         if base.source
@@ -163,6 +167,21 @@ def _check_tag(environment: RunEnvironment, spec: AppSpec, head: Source) -> None
     if seen is not None and seen.commit != head.commit:
         text = f"tag-moved: {head.version} was {seen.commit[:8]} when first seen and is {head.commit[:8]} now"
         raise ActError(f"{text}; a newer version, or the tag where it was, is tested again", permanent=True)
+
+
+def _check_signature(environment: RunEnvironment, spec: AppSpec, source: Source) -> None:
+    """Where the spec names signers, releases are signed by one; with `runs.signed_only` any other commit is, too."""
+    only = environment.settings.runs.signed_only
+    if spec.recipe.signers is None:
+        if only:
+            raise UsageError(f"{spec.name}: runs.signed_only is set, and the spec names no recipe.signers")
+        return
+    if source.kind != "release" and not only:
+        return
+    signers, tag = Path(spec.recipe.signers), source.version if source.kind == "release" else ""
+    problem = environment.ports.recipes.find_signature_problem(spec.recipe.url, source.commit, signers, tag)
+    if problem:
+        raise ActError(f"unsigned: {source.name}: {problem}", permanent=True)
 
 
 def _choose_base(environment: RunEnvironment, request: RunRequest, tests: TestSpec, head: Source) -> testrun_base.Base:

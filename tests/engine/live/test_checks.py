@@ -11,7 +11,7 @@ from tests.fakes.world import Behaviour, Host
 V1, V2 = "1.0.0+5.0.0", "1.0.1+5.0.1"
 FINE = ProbeAnswer(ok=True, code=0, detail="fine")
 DOWN = ProbeAnswer(ok=False, code=1, detail="ended with 1: no login")
-PROGRAM = "/usr/bin/log-in"
+PROGRAM = "/opt/log-in"
 LOGIN: dict[str, Any] = {"name": "login", "run": [PROGRAM]}
 
 
