@@ -1,5 +1,6 @@
 """A random walk on a real engine: releases, harm to the engine and the host's hands, and what must hold after each."""
 
+import functools
 import json
 import os
 import random
@@ -38,6 +39,11 @@ class RealWalk:
     trail: list[str] = field(default_factory=list)
     env: dict[str, str] = field(default_factory=dict)
 
+    @functools.cached_property
+    def people(self) -> Path:
+        """Asked for once: a frozen engine does not say where its volumes are."""
+        return self.host.observed.data() / "people"
+
     def publish(self, fails: str = "") -> None:
         version = f"1.0.{self.number}+5.0.{self.number}"
         self.number += 1
@@ -49,19 +55,21 @@ class RealWalk:
 
     def write(self) -> None:
         """What people write goes below the notes that the app migrates."""
-        with (self.host.observed.data() / "people").open("a") as people:
+        with self.people.open("a") as people:
             people.write(f"{len(self.trail)}\n")
 
     def read(self) -> str:
-        path = self.host.observed.data() / "people"
-        return path.read_text() if path.exists() else ""
+        return self.people.read_text() if self.people.exists() else ""
+
+    def story(self) -> str:
+        return f"seed {SEED}: {' / '.join(self.trail)}"
 
     def look(self) -> None:
         """One pass, and all that must hold."""
         before = self.read()
         result = reconcile(self.host)
         self.trail.append(result)
-        story = f"seed {SEED}: {' / '.join(self.trail)}"
+        story = self.story()
         kind, _, about = result.partition(":")
         if kind.startswith(("rolled-back", "rollback-failed")):
             assert about.partition("->")[0] not in self.good, f"a good release was taken back: {story}"
@@ -86,8 +94,11 @@ class RealWalk:
         self.engine.restart(self.random.choice([signal.SIGTERM, signal.SIGKILL]))
 
     def step_freeze(self) -> None:
+        before = self.read()
         with self.engine.frozen():
-            self.look()
+            self.trail.append(reconcile(self.host))
+        assert self.trail[-1] == "unknown", self.story()
+        assert self.read() == before, self.story()
 
     def step_drain(self) -> None:
         self.engine.drain()

@@ -4,7 +4,7 @@ A loop that is up for twenty seconds looks well to most passes, and an app that 
 some. Neither may be judged by what one look shows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -61,7 +61,7 @@ def _examine(service: ServiceObs, facts: AppFacts, now: datetime) -> Iterator[Pr
             text=f"service {service.name} keeps failing: {len(ours)} times of late, last with {ours[-1].why}",
             persists=True,
             fault=Fault.APP,
-            evidence=tuple(f"{one.at:%H:%M:%S} task {one.task.id}: {one.why}" for one in failures),
+            evidence=_list_evidence(failures),
         )
         return
     shortage = _find_shortage(service, facts, failures, now)
@@ -74,12 +74,17 @@ def _examine(service: ServiceObs, facts: AppFacts, now: datetime) -> Iterator[Pr
             yield Problem(text=text, persists=False)
 
 
+def _list_evidence(failures: Iterable[judge.TaskFailure]) -> tuple[str, ...]:
+    return tuple(f"{one.at:%H:%M:%S} task {one.task.id}: {one.why}" for one in failures)
+
+
 def list_failures(service: ServiceObs, facts: AppFacts, since: datetime | None) -> tuple[judge.TaskFailure, ...]:
     """The failed tasks of what runs now, weighed, the oldest first."""
     main = service.name == _roles(facts).main
     own = judge.own_tasks(service, facts.stack)
     reasons = [(task, why) for task in own if (why := judge.failure_of(task, service, is_main=main))]
-    return judge.list_failures(service, facts.stack, reasons, since)
+    # Nothing that was never committed has tasks here: an upgrade under way is settling's to judge.
+    return judge.list_failures(service, facts.stack, reasons, since, committed=True)
 
 
 def _find_shortage(
@@ -101,6 +106,9 @@ def _find_shortage(
     # Before all else: on a drained node every task waits, and no word of it is about the app.
     if not facts.stack.can_run:
         return Problem(text=f"{text}; no node takes tasks", persists=True, fault=Fault.HOST)
+    if judge.is_kept_down(failures, facts.stack, now):
+        # Before what is on its way: the engine tries again and again, and fails each time.
+        return Problem(text=text, persists=True, fault=Fault.HOST, evidence=_list_evidence(failures))
     if any(_is_on_the_way(task, facts, now) for task in tasks):
         return Problem(text=text, persists=False)
     waiting = [task for task in tasks if task.desired_state in ("running", "ready") and task.state != "running"]
