@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from tests.engines.machine import Machine, machine
 from tests.hosts.engine_host import HEALTH, EngineHost, engine_host
-from tests.real.scenes import kill, reconcile
+from tests.real.scenes import reconcile
 
 STEPS = int(os.environ.get("CI_WARM_TEST_REAL_STEPS", "12"))
 """How many steps; two hundred take half an hour."""
@@ -75,10 +76,18 @@ class RealWalk:
             assert about.partition("->")[0] not in self.good, f"a good release was taken back: {story}"
         elif self.engine.docker("service", "ls", "-q"):
             assert self.read().startswith(before), f"what people wrote is gone: {story}"
-        said = self.engine.docker("ps", "-aq", "--filter", f"label=com.docker.stack.namespace={self.host.stack}")
-        for container in said.split()[:3]:
-            logs = self.engine.docker("logs", container)
+        for container in self.containers("--all")[:3]:
+            logs = self.attempt("logs", container)
             assert "this version knows" not in logs, f"an older release met newer data: {story}"
+
+    def containers(self, *options: str) -> list[str]:
+        label = f"label=com.docker.stack.namespace={self.host.stack}"
+        return self.engine.docker("ps", "--quiet", "--filter", label, *options).split()
+
+    def attempt(self, *args: str) -> str:
+        """A command whose container or service may have gone meanwhile; '' then."""
+        argv = ["docker", "--host", self.engine.host, *args]
+        return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=60).stdout
 
     def step_release_good(self) -> None:
         self.publish()
@@ -87,8 +96,8 @@ class RealWalk:
         self.publish(self.random.choice(["before", "after"]))
 
     def step_kill(self) -> None:
-        if self.engine.docker("ps", "-q", "--filter", f"label=com.docker.stack.namespace={self.host.stack}"):
-            kill(self.engine, self.host)
+        for container in self.containers():
+            self.attempt("kill", container)
 
     def step_restart(self) -> None:
         self.engine.restart(self.random.choice([signal.SIGTERM, signal.SIGKILL]))
@@ -106,10 +115,10 @@ class RealWalk:
         self.engine.activate()
 
     def step_scale(self) -> None:
-        self.engine.docker("service", "scale", "--detach", f"{self.host.stack}_app=0")
+        self.attempt("service", "scale", "--detach", f"{self.host.stack}_app=0")
 
     def step_remove(self) -> None:
-        self.engine.docker("service", "rm", f"{self.host.stack}_app")
+        self.attempt("service", "rm", f"{self.host.stack}_app")
 
     def step_edit(self) -> None:
         self.env = {"N": str(len(self.trail))}
