@@ -109,7 +109,7 @@ def _find_shortage(
     if judge.is_kept_down(failures, facts.stack, now):
         # Before what is on its way: the engine tries again and again, and fails each time.
         return Problem(text=text, persists=True, fault=Fault.HOST, evidence=_list_evidence(failures))
-    if any(_is_on_the_way(task, facts, now) for task in tasks):
+    if any(_is_on_the_way(task, service, facts, now) for task in tasks):
         return Problem(text=text, persists=False)
     waiting = [task for task in tasks if task.desired_state in ("running", "ready") and task.state != "running"]
     if waiting:
@@ -134,15 +134,17 @@ def _find_slow_job(service: ServiceObs, facts: AppFacts, tasks: tuple[TaskObs, .
     return Problem(text=text, persists=spent > facts.spec.health.deadline)
 
 
-def _is_on_the_way(task: TaskObs, facts: AppFacts, now: datetime) -> bool:
-    """Say whether the engine is bringing this task up, and has not tried for too long."""
+def _is_on_the_way(task: TaskObs, service: ServiceObs, facts: AppFacts, now: datetime) -> bool:
+    """Say whether the engine is bringing this task up, or another in its place, and has not tried for too long."""
     if task.desired_state not in ("running", "ready"):
         return False
     if task.state == "pending":
         return not task.error
+    # One that ended a moment ago: the engine has not put another in its place yet.
+    is_due = task.state in judge.ENDED and service.restart_condition == "any"
     # A task that pulls, prepares or starts for longer than a deploy may take is not on its way any more.
     late = (now - task.at).total_seconds() > facts.spec.health.progress
-    return task.state in _ON_THE_WAY and task.state != "running" and not late
+    return (is_due or (task.state in _ON_THE_WAY and task.state != "running")) and not late
 
 
 def find_fresh_start(facts: AppFacts, now: datetime) -> str | None:
