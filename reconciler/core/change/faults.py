@@ -23,10 +23,11 @@ _HOST_TEXTS = (
     "device or resource busy",
     "address already in use",
     "port is already allocated",
+    "its supervisor is gone",
 )
 """Texts of engines in trouble, measured on Engine 20.10 and 28.5 or reported for them. An image that was there when
 the release was prepared, and is not when its task starts, was removed meanwhile. What an app prints is never in them,
-so that a port in use is one of the host's: another program has it."""
+so that a port in use is one of the host's: another program has it. A supervisor is the embedded engine's."""
 _NO_SUCH_COMMAND = "executable file not found"
 _NOT_STARTED = ("starting container failed", "starting task failed")
 

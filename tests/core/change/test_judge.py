@@ -36,6 +36,7 @@ ENDS: dict[str, dict[str, Any]] = {
         "error": 'starting container failed: exec: "network-setup": executable file not found in $PATH',
     },
     "port taken": {"state": "failed", "error": "starting container failed: bind: address already in use"},
+    "supervisor gone": {"state": "failed", "error": "its supervisor is gone"},
     "image gone": {"state": "rejected", "error": "No such image: notes:5"},
 }
 LONG_AGO = NodeObs(id="n1", started_at=NOW - timedelta(days=9))
@@ -62,6 +63,7 @@ WHOSE = {
     "rejected": (A, H, H, H),
     "no such command": (A, H, H, H),
     "port taken": (H, H, H, H),
+    "supervisor gone": (H, H, H, H),
     "image gone": (H, H, H, H),
 }
 ROWS = [
