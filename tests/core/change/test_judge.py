@@ -31,10 +31,7 @@ ENDS: dict[str, dict[str, Any]] = {
         "exit_code": 137,
     },
     "rejected": {"state": "rejected", "error": "invalid mount config: bind source path does not exist: /x"},
-    "no such command": {
-        "state": "failed",
-        "error": 'starting container failed: exec: "network-setup": executable file not found in $PATH',
-    },
+    "no such command": {"state": "failed", "error": 'starting container failed: "network": executable file not found'},
     "port taken": {"state": "failed", "error": "starting container failed: bind: address already in use"},
     "supervisor gone": {"state": "failed", "error": "its supervisor is gone"},
     "image gone": {"state": "rejected", "error": "No such image: notes:5"},
@@ -62,9 +59,7 @@ WHOSE = {
     "unhealthy": (A, H, H, H),
     "rejected": (A, H, H, H),
     "no such command": (A, H, H, H),
-    "port taken": (H, H, H, H),
-    "supervisor gone": (H, H, H, H),
-    "image gone": (H, H, H, H),
+    **dict.fromkeys(("port taken", "supervisor gone", "image gone"), (H, H, H, H)),
 }
 ROWS = [
     pytest.param(end, engine, fault, id=f"{end}, engine {engine}")
