@@ -87,7 +87,10 @@ class Play:
 
     def pass_until(self, wanted: str, seconds: float = 120) -> None:
         """Pass after pass until one ends so."""
-        until(lambda: self.look().startswith(wanted), seconds, f"{wanted}: {self.results[-5:]}")
+        try:
+            until(lambda: self.look().startswith(wanted), seconds, wanted)
+        except AssertionError as exc:
+            raise AssertionError(f"{exc}; there came {self.results[-5:]}") from exc
 
     def publish(self, command: str) -> None:
         """Release V2 with this command."""
