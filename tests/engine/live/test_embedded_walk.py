@@ -8,7 +8,7 @@ import pytest
 from tests.engine.live.embedded_walk import QUICK, EmbeddedWalk
 from tests.hosts.engine_host import engine_host
 
-STEPS = int(os.environ.get("CI_WARM_TEST_EMBEDDED_STEPS", "8"))
+STEPS = int(os.environ.get("CI_WARM_TEST_EMBEDDED_STEPS", "6"))
 """How many steps; two hundred take ten minutes."""
 SEED = int(os.environ.get("CI_WARM_TEST_SEED", "3"))
 
