@@ -21,13 +21,25 @@ _HOST_TEXTS = (
     "i/o timeout",
     "too many open files",
     "device or resource busy",
+    "address already in use",
+    "port is already allocated",
+    "its supervisor is gone",
 )
 """Texts of engines in trouble, measured on Engine 20.10 and 28.5 or reported for them. An image that was there when
-the release was prepared, and is not when its task starts, was removed meanwhile."""
+the release was prepared, and is not when its task starts, was removed meanwhile. What an app prints is never in them,
+so that a port in use is one of the host's: another program has it. A supervisor is the embedded engine's."""
+_NO_SUCH_COMMAND = "executable file not found"
+_NOT_STARTED = ("starting container failed", "starting task failed")
 
 
 def is_hosts(text: str) -> bool:
     """Say whether the engine or the machine is to blame."""
     low = text.lower()
-    missing_network = "network" in low and "not found" in low
+    # A command may be called after a network.
+    missing_network = "network" in low and "not found" in low and _NO_SUCH_COMMAND not in low
     return missing_network or any(known in low for known in _HOST_TEXTS)
+
+
+def is_not_started(text: str) -> bool:
+    """Say whether the engine had a container and could not start it: no program of the release ran."""
+    return text.lower().startswith(_NOT_STARTED)

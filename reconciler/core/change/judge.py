@@ -64,11 +64,17 @@ def end_of(task: TaskObs, siblings: Iterable[TaskObs]) -> datetime:
     return min([task.at, *later])
 
 
-def weigh(task: TaskObs, why: str, at: datetime, stack: StackObs) -> Fault:
-    """Say whose fault one failed task is: the release's, the host's, or unknown."""
+def weigh(task: TaskObs, why: str, at: datetime, stack: StackObs, *, committed: bool = False) -> Fault:
+    """Say whose fault one failed task is: the release's, the host's, or unknown.
+
+    `committed`: what the task should have run has been started on this host before.
+    """
     if disturbances.find(stack, at, task.node_id) is not None:
         return Fault.HOST
     if task.state == "orphaned" or faults.is_hosts(why):
+        return Fault.HOST
+    if committed and (task.state == "rejected" or faults.is_not_started(why)):
+        # The same container could be started when it was committed: a folder, a user or a device has gone since.
         return Fault.HOST
     low = why.lower()
     signalled = task.exit_code in _SIGNALS or any(f"exit ({code})" in low for code in _SIGNALS)
@@ -79,7 +85,12 @@ def weigh(task: TaskObs, why: str, at: datetime, stack: StackObs) -> Fault:
 
 
 def list_failures(
-    service: ServiceObs, stack: StackObs, reasons: Sequence[tuple[TaskObs, str]], since: datetime | None = None
+    service: ServiceObs,
+    stack: StackObs,
+    reasons: Sequence[tuple[TaskObs, str]],
+    since: datetime | None = None,
+    *,
+    committed: bool = False,
 ) -> tuple[TaskFailure, ...]:
     """Weigh the failed tasks of a service, the oldest first. `reasons`: the tasks, with why each counts as failed."""
     siblings = stack.tasks_of(service)
@@ -90,7 +101,7 @@ def list_failures(
             # Its container ended and the task does not say so yet: some time between its start and now.
             at = max(at, disturbances.find_last(stack, task.node_id) or at)
         if since is None or at > since:
-            found.append(TaskFailure(task=task, at=at, why=why, fault=weigh(task, why, at, stack)))
+            found.append(TaskFailure(task=task, at=at, why=why, fault=weigh(task, why, at, stack, committed=committed)))
     return tuple(sorted(found, key=lambda failure: failure.at))
 
 
@@ -121,11 +132,33 @@ def _count_worst(failures: Sequence[TaskFailure], *faults: Fault) -> int:
 
 def is_looping(failures: Sequence[TaskFailure], now: datetime) -> bool:
     """Say whether a service that fails again and again is still at it, though it may run at this moment."""
-    ours = [failure.at for failure in failures if failure.fault is not Fault.HOST]
-    if _count_worst(failures, Fault.APP, Fault.UNKNOWN) < PERSISTS:
+    return _goes_on([failure for failure in failures if failure.fault is not Fault.HOST], now)
+
+
+def is_kept_down(failures: Sequence[TaskFailure], stack: StackObs, now: datetime) -> bool:
+    """Say whether the host goes on failing a service, so that waiting for it is not enough."""
+    return _goes_on(_list_lasting(failures, stack), now)
+
+
+def _goes_on(failures: Sequence[TaskFailure], now: datetime) -> bool:
+    if _count_worst(failures, *Fault) < PERSISTS:
         return False
-    pauses = [(later - earlier).total_seconds() for earlier, later in pairwise(ours)]
-    return (now - ours[-1]).total_seconds() < max(LOOP_QUIET_S, 2 * max(pauses))
+    pauses = [(later.at - earlier.at).total_seconds() for earlier, later in pairwise(failures)]
+    return (now - failures[-1].at).total_seconds() < max(LOOP_QUIET_S, 2 * max(pauses))
+
+
+def is_hosts_habit(failures: Sequence[TaskFailure], stack: StackObs, tolerated: int) -> bool:
+    """Say whether the host itself has failed the tasks more often than is tolerated."""
+    return len(_list_lasting(failures, stack)) > tolerated
+
+
+def _list_lasting(failures: Sequence[TaskFailure], stack: StackObs) -> list[TaskFailure]:
+    """Failures by the host with no disturbance that would be over by itself."""
+    return [
+        one
+        for one in failures
+        if one.fault is Fault.HOST and disturbances.find(stack, one.at, one.task.node_id) is None
+    ]
 
 
 def failure_of(task: TaskObs, service: ServiceObs, *, is_main: bool) -> str:

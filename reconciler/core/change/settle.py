@@ -181,7 +181,7 @@ def _judge(
     finding = judge.judge(failures, tolerated)
     # Swarm starts it no more, so there is nothing to wait for, whose fault it may be.
     is_over = is_job and not service.mode.is_job and service.restart_condition == "none"
-    if not (finding.persists or is_over or _is_hosts_habit(failures, stack, tolerated)):
+    if not (finding.persists or is_over or judge.is_hosts_habit(failures, stack, tolerated)):
         return None
     last = failures[-1]
     return Failed(
@@ -202,16 +202,6 @@ def _list_failures(
         if task.id not in old_tasks and (why := _why(task, service, doomed.get(task.id), is_main=is_main))
     ]
     return judge.list_failures(service, stack, reasons)
-
-
-def _is_hosts_habit(failures: Sequence[judge.TaskFailure], stack: StackObs, tolerated: int) -> bool:
-    """Say whether the host itself keeps failing the tasks, with no disturbance that would be over by itself."""
-    lasting = [
-        one
-        for one in failures
-        if one.fault is Fault.HOST and disturbances.find(stack, one.at, one.task.node_id) is None
-    ]
-    return len(lasting) > tolerated
 
 
 def _why(task: TaskObs, service: ServiceObs, container: ContainerObs | None, *, is_main: bool) -> str:

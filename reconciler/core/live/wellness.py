@@ -4,7 +4,7 @@ A loop that is up for twenty seconds looks well to most passes, and an app that 
 some. Neither may be judged by what one look shows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -61,7 +61,7 @@ def _examine(service: ServiceObs, facts: AppFacts, now: datetime) -> Iterator[Pr
             text=f"service {service.name} keeps failing: {len(ours)} times of late, last with {ours[-1].why}",
             persists=True,
             fault=Fault.APP,
-            evidence=tuple(f"{one.at:%H:%M:%S} task {one.task.id}: {one.why}" for one in failures),
+            evidence=_list_evidence(failures),
         )
         return
     shortage = _find_shortage(service, facts, failures, now)
@@ -74,12 +74,17 @@ def _examine(service: ServiceObs, facts: AppFacts, now: datetime) -> Iterator[Pr
             yield Problem(text=text, persists=False)
 
 
+def _list_evidence(failures: Iterable[judge.TaskFailure]) -> tuple[str, ...]:
+    return tuple(f"{one.at:%H:%M:%S} task {one.task.id}: {one.why}" for one in failures)
+
+
 def list_failures(service: ServiceObs, facts: AppFacts, since: datetime | None) -> tuple[judge.TaskFailure, ...]:
     """The failed tasks of what runs now, weighed, the oldest first."""
     main = service.name == _roles(facts).main
     own = judge.own_tasks(service, facts.stack)
     reasons = [(task, why) for task in own if (why := judge.failure_of(task, service, is_main=main))]
-    return judge.list_failures(service, facts.stack, reasons, since)
+    # Nothing that was never committed has tasks here: an upgrade under way is settling's to judge.
+    return judge.list_failures(service, facts.stack, reasons, since, committed=True)
 
 
 def _find_shortage(
@@ -101,7 +106,10 @@ def _find_shortage(
     # Before all else: on a drained node every task waits, and no word of it is about the app.
     if not facts.stack.can_run:
         return Problem(text=f"{text}; no node takes tasks", persists=True, fault=Fault.HOST)
-    if any(_is_on_the_way(task, facts, now) for task in tasks):
+    if judge.is_kept_down(failures, facts.stack, now):
+        # Before what is on its way: the engine tries again and again, and fails each time.
+        return Problem(text=text, persists=True, fault=Fault.HOST, evidence=_list_evidence(failures))
+    if any(_is_on_the_way(task, service, facts, now) for task in tasks):
         return Problem(text=text, persists=False)
     waiting = [task for task in tasks if task.desired_state in ("running", "ready") and task.state != "running"]
     if waiting:
@@ -126,15 +134,17 @@ def _find_slow_job(service: ServiceObs, facts: AppFacts, tasks: tuple[TaskObs, .
     return Problem(text=text, persists=spent > facts.spec.health.deadline)
 
 
-def _is_on_the_way(task: TaskObs, facts: AppFacts, now: datetime) -> bool:
-    """Say whether the engine is bringing this task up, and has not tried for too long."""
+def _is_on_the_way(task: TaskObs, service: ServiceObs, facts: AppFacts, now: datetime) -> bool:
+    """Say whether the engine is bringing this task up, or another in its place, and has not tried for too long."""
     if task.desired_state not in ("running", "ready"):
         return False
     if task.state == "pending":
         return not task.error
+    # One that ended a moment ago: the engine has not put another in its place yet.
+    is_due = task.state in judge.ENDED and service.restart_condition == "any"
     # A task that pulls, prepares or starts for longer than a deploy may take is not on its way any more.
     late = (now - task.at).total_seconds() > facts.spec.health.progress
-    return task.state in _ON_THE_WAY and task.state != "running" and not late
+    return (is_due or (task.state in _ON_THE_WAY and task.state != "running")) and not late
 
 
 def find_fresh_start(facts: AppFacts, now: datetime) -> str | None:

@@ -30,7 +30,10 @@ ENDS: dict[str, dict[str, Any]] = {
         "error": "task: non-zero exit (137): dockerexec: unhealthy container",
         "exit_code": 137,
     },
-    "rejected": {"state": "rejected", "error": "starting container failed: exec: no such file"},
+    "rejected": {"state": "rejected", "error": "invalid mount config: bind source path does not exist: /x"},
+    "no such command": {"state": "failed", "error": 'starting container failed: "network": executable file not found'},
+    "port taken": {"state": "failed", "error": "starting container failed: bind: address already in use"},
+    "supervisor gone": {"state": "failed", "error": "its supervisor is gone"},
     "image gone": {"state": "rejected", "error": "No such image: notes:5"},
 }
 LONG_AGO = NodeObs(id="n1", started_at=NOW - timedelta(days=9))
@@ -55,20 +58,32 @@ WHOSE = {
     "out of memory": (A, H, H, H),
     "unhealthy": (A, H, H, H),
     "rejected": (A, H, H, H),
-    "image gone": (H, H, H, H),
+    "no such command": (A, H, H, H),
+    **dict.fromkeys(("port taken", "supervisor gone", "image gone"), (H, H, H, H)),
 }
 ROWS = [
     pytest.param(end, engine, fault, id=f"{end}, engine {engine}")
     for end, row in WHOSE.items()
     for engine, fault in zip(ENGINES, row, strict=True)
 ]
+NOT_STARTED = ("rejected", "no such command", "port taken", "image gone")
+"""What was committed has been started on this host, so that what cannot be started any more is the host's doing."""
+COMMITTED = [
+    pytest.param(*row.values[:2], H if row.values[0] in NOT_STARTED else row.values[2], id=row.id) for row in ROWS
+]
 
 
-def history(end: str, engine: str, times: int, *, mended: bool = True) -> StackObs:
-    """A service whose tasks ended so, one second apart, the last at FAILED_AT; a new one runs if it was `mended`."""
+def history(end: str, engine: str, times: int, *, successor: str = "running") -> StackObs:
+    """A service whose tasks ended so, one second apart, the last at FAILED_AT; "": nothing came after them."""
     ended = [_failed(end, number, FAILED_AT - timedelta(seconds=times - 1 - number)) for number in range(times)]
-    running = [task(id="new", slot="1", node_id="n1", at=NOW, created_at=NOW - timedelta(seconds=4))]
-    seen = stack(service(), *ended, *(running if mended else []))
+    new: dict[str, Any] = {
+        "id": "new",
+        "slot": "1",
+        "node_id": "n1",
+        "at": NOW,
+        "created_at": NOW - timedelta(seconds=4),
+    }
+    seen = stack(service(), *ended, *([task(successor, **new)] if successor else []))
     return StackObs(services=seen.services, tasks=seen.tasks, **ENGINES[engine])
 
 
@@ -97,7 +112,7 @@ def test_before_the_commit(end: str, engine: str, fault: Fault, times: int) -> N
     """At once if it is the release's, after a habit if nobody knows, and a disturbance is waited out."""
     verdict = settle_once(history(end, engine, times))
     if engine != "steady":
-        if end == "image gone":  # nothing that waits brings it back
+        if end in ("image gone", "rejected"):  # waiting brings neither the image nor the folder back
             assert isinstance(verdict, Failed)
             assert verdict.fault is Fault.HOST
         else:
@@ -123,7 +138,7 @@ def decide(seen: StackObs, committed_s_ago: float, answer: ProbeAnswer | None = 
 
 
 @pytest.mark.parametrize("times", [1, 3])
-@pytest.mark.parametrize(("end", "engine", "fault"), ROWS)
+@pytest.mark.parametrize(("end", "engine", "fault"), COMMITTED)
 def test_within_the_bake_watch(end: str, engine: str, fault: Fault, times: int) -> None:
     """Only a release that keeps failing by itself is taken back; whatever is mended is waited for."""
     assessment, action = decide(history(end, engine, times), 60)
@@ -134,7 +149,7 @@ def test_within_the_bake_watch(end: str, engine: str, fault: Fault, times: int) 
 
 
 @pytest.mark.parametrize("times", [1, 3])
-@pytest.mark.parametrize(("end", "engine", "fault"), ROWS)
+@pytest.mark.parametrize(("end", "engine", "fault"), COMMITTED)
 def test_after_the_bake_watch(end: str, engine: str, fault: Fault, times: int) -> None:
     """Data is never taken back; a loop is an alert, also in the moments in which it is up."""
     assessment, action = decide(history(end, engine, times), 3600)
@@ -147,12 +162,25 @@ def test_after_the_bake_watch(end: str, engine: str, fault: Fault, times: int) -
 @pytest.mark.parametrize("engine", ["steady", "restarted", "frozen"])
 @pytest.mark.parametrize("end", ENDS)
 def test_a_task_that_is_not_mended_yet_takes_no_data(end: str, engine: str) -> None:
-    _, action = decide(history(end, engine, 1, mended=False), 60)
+    _, action = decide(history(end, engine, 1, successor=""), 60)
     assert not isinstance(action, RollBack)
 
 
+@pytest.mark.parametrize("committed_s_ago", [60, 3600])
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("end", NOT_STARTED)
+def test_what_the_host_starts_no_more_is_told_and_takes_no_data(end: str, times: int, committed_s_ago: float) -> None:
+    """The engine tries again and again, so that some task is always on its way."""
+    assessment, action = decide(history(end, "steady", times, successor="preparing"), committed_s_ago)
+    assert isinstance(action, Nothing)
+    assert action.ok is (times < judge.PERSISTS)
+    if not action.ok:
+        assert assessment.fault is Fault.HOST
+        assert ENDS[end]["error"] in assessment.reason
+
+
 def test_a_drained_node_is_told_and_takes_no_data() -> None:
-    assessment, action = decide(history("exit 143", "drained", 1, mended=False), 60)
+    assessment, action = decide(history("exit 143", "drained", 1, successor=""), 60)
     assert assessment.fault is Fault.HOST
     assert "no node takes tasks" in assessment.reason
     assert isinstance(action, Nothing)

@@ -28,6 +28,11 @@ def of(*states: str, **changes: Any) -> StackObs:
     return stack(service(**changes), *tasks)
 
 
+def just_ended(seconds_ago: float, **changes: Any) -> StackObs:
+    """A task that the engine still wants to run."""
+    return stack(service(**changes), task("failed", error="x", at=NOW - timedelta(seconds=seconds_ago)))
+
+
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
@@ -170,6 +175,11 @@ SITUATIONS = [
     pytest.param(
         {"stack": of("failed", restart_condition="none")}, Status.FAILED, id="a task that runs once has failed"
     ),
+    pytest.param({"stack": just_ended(1)}, Status.UNVERIFIED, id="it ended, and the engine is about to start it anew"),
+    pytest.param({"stack": just_ended(3600)}, Status.FAILED, id="it ended, and the engine has not seen to it"),
+    pytest.param(
+        {"stack": just_ended(1, restart_condition="none")}, Status.FAILED, id="it ended, and is not started anew"
+    ),
     pytest.param({"stack": UP, "answer": BAD}, Status.FAILED, id="runs and does not answer"),
     pytest.param(
         {"stack": UP, "answer": BAD, "candidate": "1.0.1+5.0.1"}, Status.FAILED, id="illness beats a newer release"
@@ -231,7 +241,8 @@ def test_the_reason_tells_what_is_so(changes: dict[str, Any], reason: str) -> No
 
 
 def test_the_last_error_of_a_service_is_the_one_that_is_told() -> None:
-    first, last = task("rejected", error="exit 1", at=NOW - timedelta(minutes=1)), task("failed", error="exit 2")
+    first = task("rejected", error="exit 1", at=NOW - timedelta(minutes=1), desired_state="shutdown")
+    last = task("failed", error="exit 2", desired_state="shutdown")
     for order in ((first, last), (last, first)):
         found = assess.assess(facts(known=RECORD, desired="d", stack=stack(service(), *order), answer=BAD), NOW)
         assert found.reason == "service app has 0/1 tasks running: exit 2"

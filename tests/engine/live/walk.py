@@ -126,6 +126,13 @@ class Walk:
     def step_killed_by_hand(self) -> None:
         self._end_tasks("failed", "task: non-zero exit (137)", 137)
 
+    def step_not_started_by_the_host(self) -> None:
+        """What a committed release needs of the host is away for a while: a port, a folder, a user."""
+        text = self.random.choice(["bind: address already in use", "unable to find user notes", "no such device"])
+        self.host.clock.seconds += 1
+        for _ in range(3):
+            self._end_tasks("failed", f"starting container failed: {text}", 128)
+
     def step_scaled_by_hand(self) -> None:
         for running in self.services():
             running.spec = {**running.spec, "deploy": {"replicas": 0, "labels": _labels(running)}}

@@ -1,0 +1,20 @@
+"""A random walk on the embedded engine: what holds on the fake host holds with real processes, too."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.engine.live.embedded_walk import QUICK, EmbeddedWalk
+from tests.hosts.engine_host import engine_host
+
+STEPS = int(os.environ.get("CI_WARM_TEST_EMBEDDED_STEPS", "6"))
+"""How many steps; two hundred take ten minutes."""
+SEED = int(os.environ.get("CI_WARM_TEST_SEED", "3"))
+
+
+@pytest.mark.timeout(120 + 20 * STEPS)
+def test_a_walk_on_the_embedded_engine(tmp_path: Path) -> None:
+    extra = {"upgrade": {"bake": "10m"}}
+    with engine_host(tmp_path / "host", "embedded", health=QUICK, extra=extra) as host:
+        EmbeddedWalk(host=host, seed=SEED).run(STEPS)
