@@ -177,7 +177,7 @@ class RecipeYaml:
         from reconciler.model.errors import RecipeError
 
         try:
-            data = strict_yaml.parse(text, name, anchors=True).data
+            data = strict_yaml.parse(text, name, recipe=True).data
         except SpecError as exc:
             raise RecipeError(str(exc)) from exc
         if not isinstance(data, dict):
