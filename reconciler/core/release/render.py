@@ -8,7 +8,7 @@ import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from reconciler.core.release import compose, interpolate, refusals
+from reconciler.core.release import casts, compose, interpolate, refusals
 from reconciler.core.release.digest import digest
 from reconciler.model.app import AppSpec
 from reconciler.model.base import Json
@@ -56,7 +56,7 @@ def environment(spec: AppSpec, sample: Iterable[tuple[str, str]], exports: Itera
     total = sum(map(len, env.values()))
     for name, value in (*sample, *exports):
         if name not in given:
-            text = interpolate.text(value, env)
+            text = interpolate.env_value(value, env)
             total += len(text) - len(env.get(name, ""))
             # Each line may use the one before twice, so a short file could grow without end.
             if total > MAX_ENV:
@@ -129,7 +129,7 @@ def render(spec: AppSpec, content: RecipeContent, env: Mapping[str, str], parse:
 
 
 def _document(raw: Mapping[str, object], env: Mapping[str, str]) -> Json:
-    result = interpolate.tree(raw, env)
+    result = casts.tree(raw, env)
     if not isinstance(result, dict):
         raise compose.ComposeError("must be a mapping")
     return result
