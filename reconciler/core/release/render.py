@@ -8,7 +8,7 @@ import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from reconciler.core.release import casts, compose, interpolate, refusals
+from reconciler.core.release import casts, compose, forms, interpolate, merge, refusals
 from reconciler.core.release.digest import digest
 from reconciler.model.app import AppSpec
 from reconciler.model.base import Json
@@ -22,6 +22,8 @@ LABEL_COMMIT = "ci-warm.commit"
 LABEL_BUNDLE = "ci-warm.bundle"
 MAX_NAME = 63  # of configs; Docker's limit is 64
 MAX_ENV = 1 << 20  # characters
+_BEFORE_NAMES = ("3.0", "3.1", "3.2", "3.3", "3.4")
+"""Versions of the compose format in which configs have no names of their own."""
 
 Parse = Callable[[bytes, str], Mapping[str, object]]
 
@@ -94,22 +96,22 @@ def render(spec: AppSpec, content: RecipeContent, env: Mapping[str, str], parse:
             raise compose.ComposeError(f"{name}: is not in the recipe at {version}")
         documents.append(_document(parse(files[name], name), env))
         refusals.note_places(places, documents[-1], name)
-    doc = compose.merge(documents)
+    doc = merge.merge(documents)
     base = compose.images(doc)
     for name, body in content.overlays.items():
         over = _document(parse(body, name), env)
         refusals.note_places(places, over, name)
-        doc = compose.merge([doc, over])
+        doc = merge.merge([doc, over])
         # What was tested and gated is the recipe's release; an overlay that brings other images would be
         # something else.
         if compose.images(doc) != base:
             raise compose.ComposeError(f"overlay {name}: an overlay may not change images or the set of services")
     refusals.check_jobs(doc, spec.health.jobs)
+    doc = forms.drop_unset(doc)
     foreign = compose.foreign(doc, spec.stack_name)
     found = _take_files(doc, files, spec.stack_name)
-    _fill_environment(doc, env)
-    if str(doc.get("version", "3.8")) < "3.5":
-        doc["version"] = "3.8"  # names of configs need 3.5; nothing valid before is invalid since
+    if doc.get("version") in _BEFORE_NAMES:
+        doc["version"] = "3.8"  # nothing valid before is invalid since
     names, external, options = compose.volume_names(doc, spec.stack_name)
     return Rendered(
         version=version,
@@ -132,16 +134,8 @@ def _document(raw: Mapping[str, object], env: Mapping[str, str]) -> Json:
     result = casts.tree(raw, env)
     if not isinstance(result, dict):
         raise compose.ComposeError("must be a mapping")
-    return result
-
-
-def _fill_environment(doc: Json, env: Mapping[str, str]) -> None:
-    """Give `environment: [NAME]` its value from our variables; unset ones are dropped, as Compose does."""
-    for service in compose.services(doc).values():
-        given = service.get("environment")
-        if isinstance(given, dict):
-            filled = {name: env.get(name) if value is None else value for name, value in given.items()}
-            service["environment"] = {name: value for name, value in filled.items() if value is not None}
+    # In each file before it is laid over another: what it fills in may replace what the other says.
+    return forms.fill_environment(forms.normalize(result), env)
 
 
 def _take_files(doc: Json, files: Mapping[str, bytes], stack: str) -> dict[str, str]:

@@ -1,8 +1,5 @@
 """Recipes become one document: variables, merging, names, pins, and what the policy refuses."""
 
-import json
-import shutil
-import subprocess
 from typing import Any
 
 import pytest
@@ -11,7 +8,6 @@ from reconciler.core.redact import Redactor
 from reconciler.core.release import compose, interpolate, render
 from reconciler.state.specs import RecipeYaml
 from tests.builders import spec
-from tests.conftest import missing
 
 RECIPE = b"""
 version: "3.8"
@@ -86,6 +82,15 @@ def test_a_config_is_named_after_its_content() -> None:
         names.append(found.doc["configs"]["conf"]["name"])
     assert names[0] != names[1]
     assert all(name.startswith("notes_example_test_conf_v1_") and len(name) <= 64 for name in names)
+
+
+@pytest.mark.parametrize(
+    ("version", "sent"),
+    [("'3.1'", "3.8"), ("'3.4'", "3.8"), ("'3.5'", "3.5"), ("'3.12'", "3.12"), ("'2.4'", "2.4"), ("3.1", 3.1)],
+)
+def test_only_versions_without_names_of_configs_are_raised(version: str, sent: object) -> None:
+    _, found = rendered({**FILES, "compose.yml": f"version: {version}\nservices: {{app: {{image: x}}}}".encode()})
+    assert found.doc["version"] == sent
 
 
 def test_overlays_may_change_the_surroundings_and_nothing_else() -> None:
@@ -177,58 +182,6 @@ def test_the_hosts_own_network_is_refused_under_any_key(body: str) -> None:
     text = f"services: {{app: {{image: x, networks: [lan]}}}}\nnetworks: {{lan: {body}}}\n"
     _, found = rendered({**FILES, "compose.yml": text.encode()})
     assert ("host-network", "networks.lan") in found.policy
-
-
-def test_merging_agrees_with_the_deploy_tool() -> None:
-    """A differential test: our one document against what the CLI makes of the same files."""
-    probe = (
-        subprocess.run(["docker", "stack", "config", "--help"], capture_output=True, check=False)
-        if shutil.which("docker")
-        else None
-    )
-    if probe is None or probe.returncode != 0:
-        missing("no docker CLI with `stack config` here (Debian's 20.10 has none)")
-    overlay = b"""
-version: "3.8"
-services:
-  app: {networks: {proxy: {aliases: [a]}}, environment: {EXTRA: x}, ports: [{target: 80, published: 8080, mode: host}]}
-"""
-    one, found = rendered(
-        {**FILES, "over.yml": overlay, ".env.sample": b"GREETING=hi\nCOMPOSE_FILE=compose.yml:over.yml\n"}
-    )
-    import tempfile
-    from pathlib import Path
-
-    with tempfile.TemporaryDirectory() as made:
-        for name, body in (("compose.yml", RECIPE), ("over.yml", overlay), ("app.conf", b"one")):
-            Path(made, name).write_bytes(body)
-        env = {
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
-            "STACK_NAME": str(one.stack_name),
-            "DOMAIN": one.domain,
-            "CONF_VERSION": "v1",
-            "SECRET_DB_PASSWORD_VERSION": "v2",
-            "GREETING": "hi",
-        }
-        native = _config([f"{made}/compose.yml", f"{made}/over.yml"], env)
-        Path(made, "ours.json").write_text(
-            json.dumps(interpolate.escape(found.doc)).replace('"configs-', f'"{made}/configs-')
-        )
-        for name in found.files:
-            Path(made, name).write_bytes(b"one")
-        ours = _config([f"{made}/ours.json"], env)
-    for document in (native, ours):
-        document["configs"] = {key: {**body, "name": "", "file": ""} for key, body in document["configs"].items()}
-    assert ours["services"] == native["services"]
-    assert {k: v for k, v in ours.items() if k != "services"} == {k: v for k, v in native.items() if k != "services"}
-
-
-def _config(files: list[str], env: dict[str, str]) -> dict[str, Any]:
-    argv = ["docker", "stack", "config"] + [part for file in files for part in ("--compose-file", file)]
-    ran = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    found = RecipeYaml().compose(ran.stdout.encode(), "native")
-    return dict(found)
 
 
 SECRET = "hunter2secret"
