@@ -24,6 +24,7 @@ MAX_NAME = 63  # of configs; Docker's limit is 64
 MAX_ENV = 1 << 20  # characters
 _BEFORE_NAMES = ("3.0", "3.1", "3.2", "3.3", "3.4")
 """Versions of the compose format in which configs have no names of their own."""
+_MAKES_ANOTHER = ("driver", "driver_opts", "labels", "template_driver")
 
 Parse = Callable[[bytes, str], Mapping[str, object]]
 
@@ -139,24 +140,25 @@ def _document(raw: Mapping[str, object], env: Mapping[str, str]) -> Json:
 
 
 def _take_files(doc: Json, files: Mapping[str, bytes], stack: str) -> dict[str, str]:
-    """Collect the recipe files that configs and secrets name; give each config a name that says its content."""
+    """Collect the recipe files that configs and secrets name; give each config a name that says what it is."""
     taken: dict[str, str] = {}
     for section in ("configs", "secrets"):
         for key, body in compose.section(doc, section).items():
-            if "file" not in body:
+            if body.get("external") or not ("file" in body or body.get("driver")):
                 continue
-            # Looked up among the recipe's files and never opened: `../../etc/shadow` is just a name that is
-            # not there.
-            path = posixpath.normpath(str(body["file"]))
-            if path not in files:
-                raise compose.ComposeError(f"{section}.{key}.file: {body['file']} is not in the recipe")
-            content = base64.b64encode(files[path]).decode()
-            local = f"{section}-{digest(content)[:16]}"
-            taken[local] = content
-            # Configs are immutable to the engine: a name that follows the content never collides.
+            content = ""
+            if "file" in body:
+                # Looked up among the recipe's files and never opened: `../../etc/shadow` is just a name that is
+                # not there.
+                path = posixpath.normpath(str(body["file"]))
+                if path not in files:
+                    raise compose.ComposeError(f"{section}.{key}.file: {body['file']} is not in the recipe")
+                content = base64.b64encode(files[path]).decode()
+                body["file"] = f"{section}-{digest(content)[:16]}"
+                taken[body["file"]] = content
+            # Configs are immutable to the engine: a name that follows all that makes one never collides.
             stem = str(body.get("name") or f"{stack}_{key}")
-            body["name"] = f"{stem[: MAX_NAME - 9]}_{local[-8:]}"
-            body["file"] = local
+            body["name"] = f"{stem[: MAX_NAME - 9]}_{_identity(content, body)}"
     for name, service in compose.services(doc).items():
         if "env_file" in service:
             raise compose.ComposeError(f"services.{name}.env_file: is not supported; use environment")
@@ -164,6 +166,12 @@ def _take_files(doc: Json, files: Mapping[str, bytes], stack: str) -> dict[str, 
         if "extends" in service:
             raise compose.ComposeError(f"services.{name}.extends: is not supported in a stack")
     return taken
+
+
+def _identity(content: str, body: Json) -> str:
+    """What makes a config or secret another one. The content alone where that is all: names that stand stay."""
+    more = {key: body[key] for key in _MAKES_ANOTHER if body.get(key)}
+    return digest([content, more] if more else content)[8:16]
 
 
 def _external(doc: Mapping[str, object], section: str) -> dict[str, str]:

@@ -75,13 +75,40 @@ def test_a_port_of_the_node_is_given_up_before_the_new_task_wants_it(mode: str, 
     assert made.doc["services"]["app"]["deploy"]["update_config"]["order"] == order
 
 
+def name_of(body: str, content: bytes = b"one", section: str = "configs") -> str:
+    text = f"services: {{app: {{image: x}}}}\n{section}: {{conf: {body}}}\n"
+    _, found = rendered({**FILES, "compose.yml": text.encode(), "app.conf": content})
+    return str(found.doc[section]["conf"]["name"])
+
+
 def test_a_config_is_named_after_its_content() -> None:
-    names = []
-    for content in (b"one", b"two"):
-        _, found = rendered({**FILES, "app.conf": content})
-        names.append(found.doc["configs"]["conf"]["name"])
+    names = [name_of("{name: '${STACK_NAME}_conf_v1', file: app.conf}", content) for content in (b"one", b"two")]
     assert names[0] != names[1]
     assert all(name.startswith("notes_example_test_conf_v1_") and len(name) <= 64 for name in names)
+
+
+@pytest.mark.parametrize("section", ["configs", "secrets"])
+def test_everything_that_makes_a_config_another_one_is_in_its_name(section: str) -> None:
+    bodies = [
+        "{file: app.conf}",
+        "{file: app.conf, template_driver: golang}",
+        "{file: app.conf, template_driver: other}",
+        "{file: app.conf, labels: {a: b}}",
+        "{file: app.conf, labels: {a: c}}",
+        "{driver: vault}",
+        "{driver: vault, driver_opts: {path: a}}",
+        "{driver: vault, driver_opts: {path: b}}",
+        "{driver: vault, template_driver: golang}",
+        "{driver: other}",
+    ]
+    names = [name_of(body, section=section) for body in bodies]
+    assert len(set(names)) == len(bodies), names
+    assert name_of("{file: ./app.conf, labels: [a=b]}", section=section) == names[3]
+    assert name_of("{external: true, name: given, file: app.conf}", section=section) == "given"
+
+
+def test_a_plain_config_keeps_the_name_that_earlier_versions_gave_it() -> None:
+    assert name_of("{file: app.conf}") == "notes_example_test_conf_3d49aec8"
 
 
 @pytest.mark.parametrize(
