@@ -99,3 +99,10 @@ def test_every_difference_is_the_one_that_is_meant(row: differences.Row, program
     one = Recipe(tuple(text.encode() for text in row.files), row.env.encode())
     docker, ours = reading.read_raw(program, tmp_path, one), reading.read_ours(program, tmp_path, one)
     assert (differences.at(docker, row.place), differences.at(ours, row.place)) == (row.docker, row.ours)
+
+
+@pytest.mark.repository
+def test_every_difference_is_told_to_operators() -> None:
+    text = (Path(__file__).parents[4] / "docs" / "specs.md").read_text().partition("### Where rendering differs")[2]
+    listed = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")][2:]
+    assert sorted(listed) == sorted(row.name for row in differences.ROWS)
