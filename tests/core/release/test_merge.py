@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.release import forms, merge
+from reconciler.core.release import compose, forms, merge
 from reconciler.state.specs import RecipeYaml
 
 
@@ -104,6 +104,17 @@ def test_a_port_that_is_none_stays_for_the_deploy_tool_to_refuse(entry: str) -> 
 )
 def test_an_overlay_changes_what_docker_lets_it_change(base: str, over: str, key: str, found: object) -> None:
     assert merged(base, over)[key] == found
+
+
+def test_ports_without_end_are_told_in_time() -> None:
+    bomb = f"ports: [{', '.join(f'1-1000:1-1000/p{n}' for n in range(2000))}]"
+    with pytest.raises(compose.ComposeError, match="are more than"):
+        merged(bomb, "ports: ['1:1']")
+
+
+def test_long_amounts_are_judged_in_time() -> None:
+    long = f"stop_grace_period: '{'0' * 200_000}x1'"
+    assert merged("stop_grace_period: 5s", long)["stop_grace_period"].endswith("x1")
 
 
 def test_a_service_may_be_called_like_a_key() -> None:
