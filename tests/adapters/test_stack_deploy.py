@@ -11,7 +11,7 @@ from reconciler.core.release import render
 from reconciler.state.specs import RecipeYaml
 from tests.builders import spec
 from tests.conftest import missing
-from tests.core.release.differential import reading
+from tests.rendering import reading
 
 _TOOL = """#!/bin/sh
 case "$*" in *--help) echo "--detach"; exit 0 ;; esac

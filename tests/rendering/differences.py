@@ -6,7 +6,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tests.core.release.differential.reading import Reading, Refused
+from tests.rendering.reading import Reading, Refused
 
 
 @dataclass(frozen=True, kw_only=True)

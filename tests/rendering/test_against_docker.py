@@ -12,8 +12,8 @@ import pytest
 
 from reconciler.core.release.compose import section
 from tests.conftest import missing
-from tests.core.release.differential import differences, flaws, grammar, reading, values
-from tests.core.release.differential.reading import Reading, Recipe, Refused
+from tests.rendering import differences, flaws, grammar, reading, values
+from tests.rendering.reading import Reading, Recipe, Refused
 
 CASES = int(os.environ.get("CI_WARM_TEST_CASES", "2000"))
 SEED = os.environ.get("CI_WARM_TEST_SEED", "7")
@@ -103,6 +103,6 @@ def test_every_difference_is_the_one_that_is_meant(row: differences.Row, program
 
 @pytest.mark.repository
 def test_every_difference_is_told_to_operators() -> None:
-    text = (Path(__file__).parents[4] / "docs" / "specs.md").read_text().partition("### Where rendering differs")[2]
+    text = (Path(__file__).parents[2] / "docs" / "specs.md").read_text().partition("### Where rendering differs")[2]
     listed = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")][2:]
     assert sorted(listed) == sorted(row.name for row in differences.ROWS)

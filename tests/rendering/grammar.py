@@ -7,9 +7,9 @@ document, which the docker CLI reads in one run.
 import random
 from dataclasses import dataclass, field
 
-from tests.core.release.differential import service
-from tests.core.release.differential import values as v
-from tests.core.release.differential.values import Make, Rng
+from tests.rendering import service
+from tests.rendering import values as v
+from tests.rendering.values import Make, Rng
 
 FILES = {name: f"content of {name}\n".encode() for name in ("a.txt", "b.txt", "sub/c.txt")} | {"some.env": b"X=1\n"}
 SECTIONS = ("networks", "volumes", "configs", "secrets")

@@ -1,7 +1,7 @@
 """Generated services: everything that a stack may say of one. Pure."""
 
-from tests.core.release.differential import values as v
-from tests.core.release.differential.values import Make, Rng
+from tests.rendering import values as v
+from tests.rendering.values import Make, Rng
 
 Document = dict[str, object]
 _IMAGES = ("app:1", "app:${NUMBER}", "${UNSET:-r.test/app:2}", f"app@sha256:{'0' * 64}")

@@ -21,7 +21,7 @@ from reconciler.model.errors import RecipeError
 from reconciler.model.recipe import Rendered
 from reconciler.state.specs import RecipeYaml
 from tests.builders import spec
-from tests.core.release.differential.grammar import FILES
+from tests.rendering.grammar import FILES
 
 SPEC = spec()
 _YAML = RecipeYaml()

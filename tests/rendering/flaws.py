@@ -2,9 +2,9 @@
 
 import random
 
-from tests.core.release.differential import grammar
-from tests.core.release.differential import values as v
-from tests.core.release.differential.reading import Recipe
+from tests.rendering import grammar
+from tests.rendering import values as v
+from tests.rendering.reading import Recipe
 
 FLAWS: tuple[dict[str, object], ...] = (
     {"imagee": "x"},
