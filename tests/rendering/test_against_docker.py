@@ -19,7 +19,7 @@ CASES = int(os.environ.get("CI_WARM_TEST_CASES", "2000"))
 SEED = os.environ.get("CI_WARM_TEST_SEED", "7")
 _BATCH = 20
 """Cases of one run of the CLI, which reads each app of a document for itself."""
-_SHARES = 8
+_SHARES = 20
 """Tests that the cases are dealt out to, for workers side by side."""
 
 
