@@ -102,6 +102,7 @@ def _with_anchor(rng: Rng, number: int, body: Document, top: dict[str, object]) 
         return body
     top[f"x-shared{number}"] = shared
     own: Document = {key: value for key, value in body.items() if key not in shared}
+    shared |= {key: "stale" for key in ("hostname", "image", "user", "working_dir") if key in own}
     return {**own, v.MERGE_KEY: shared} if rng.random() < 0.5 else {v.MERGE_KEY: [shared], **own}
 
 

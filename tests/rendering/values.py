@@ -89,7 +89,7 @@ def text(rng: Rng, _file: int = 0) -> str:
         if kind == 0:
             parts.append(variable(rng, "text", rng.choice(DEFAULTS)))
         elif kind == 1:
-            parts.append(f"${{{rng.choice(('UNSET', 'EMPTY', 'FILLED'))}}}")
+            parts.append(rng.choice(("${UNSET}", "${EMPTY}", "${FILLED}", "${EMPTY-d}", "${EMPTY?is needed}")))
         elif kind == 2:
             parts.append(rng.choice(("$$", "$$TEXT", "$${TEXT}", "$$$$")))
         else:
