@@ -1,5 +1,6 @@
 """The operator's files: settings and one spec per app, every problem of all at once. Effects: reads files."""
 
+import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -177,7 +178,7 @@ class RecipeYaml:
         from reconciler.model.errors import RecipeError
 
         try:
-            data = strict_yaml.parse(text, name, anchors=True).data
+            data = strict_yaml.parse(text, name, recipe=True).data
         except SpecError as exc:
             raise RecipeError(str(exc)) from exc
         if not isinstance(data, dict):
@@ -194,19 +195,37 @@ class RecipeYaml:
             raise RecipeError(str(exc)) from exc
 
     def env(self, text: bytes, name: str) -> Sequence[tuple[str, str]]:
-        """Names and values of an env file, line by line, not interpolated.
+        """Names and values of an env file, line by line, as templates for `interpolate.env_value`.
 
-        Of a shell script only `export NAME=value` lines are read; nothing is executed.
+        A dollar sign that quotes or a backslash protect is doubled. Of a shell script only `export NAME=value` lines
+        are read; nothing is executed.
         """
         import io
 
-        from dotenv.main import DotEnv
+        from dotenv.parser import parse_stream
 
-        lines = text.decode("utf-8", "replace").splitlines()
+        plain = text.decode("utf-8", "replace").replace(_PROTECTED, "\ufffd")
+        lines = _ESCAPE.sub(lambda found: found[0] if found[1] == "\\" else _PROTECTED, plain).splitlines()
         if name.endswith(".sh"):
             lines = [line for line in lines if line.startswith("export ")]
-        found = DotEnv(dotenv_path=None, stream=io.StringIO("\n".join(lines)), interpolate=False).parse()
-        return [(key, value) for key, value in found if value is not None]
+        return [
+            (line.key, _to_template(line.value, line.original.string))
+            for line in parse_stream(io.StringIO("\n".join(lines)))
+            if line.key is not None and line.value is not None
+        ]
+
+
+_ESCAPE = re.compile(r"\\([\\$])")
+_PROTECTED = "\0"
+"""Stands for `\\$` while quotes and their escapes are read; no line of an env file can hold one."""
+_SINGLE_QUOTED = re.compile(r"\s*(?:export\s+)?(?:'[^']+'|[^=#\s]+)\s*=\s*'")
+
+
+def _to_template(value: str, line: str) -> str:
+    """Nothing between single quotes is expanded, and a backslash there is one."""
+    if _SINGLE_QUOTED.match(line):
+        return value.replace(_PROTECTED, "\\$").replace("$", "$$")
+    return value.replace(_PROTECTED, "$$")
 
 
 class HostOverlays:

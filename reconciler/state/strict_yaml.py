@@ -1,9 +1,10 @@
 """YAML as data, strictly: one loader for specs, settings and compose files. No effects: text in, data out.
 
 Refused: files over 256 KiB, duplicate keys, aliases, depth over 32, keys that are not text, several documents.
-Every value keeps its line, so that later checks can name it.
+Every value keeps its line, so that later checks can name it. Compose files are read as Docker's own loader reads them.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)|0[0-7]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 _OCTAL = re.compile(r"0[0-7]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_DOCKER_INTEGER = re.compile(r"[-+]?(0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0[bB][01]+|0|[1-9][0-9]*)")
+_TAGGED = re.compile(r"(&\S+\s+)?!")
 _LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Path = tuple[str | int, ...]
 
@@ -36,8 +39,8 @@ class Parsed:
         return self.lines.get(path, 1)
 
 
-def parse(raw: bytes, name: str, *, anchors: bool = False) -> Parsed:
-    """Read one document. `anchors`: recipes may use aliases (expansion is bounded), specs may not.
+def parse(raw: bytes, name: str, *, recipe: bool = False) -> Parsed:
+    """Read one document. `recipe`: aliases may be used (expansion is bounded), numbers are what Docker takes for them.
 
     Raises:
         SpecError: with every problem found.
@@ -55,7 +58,7 @@ def parse(raw: bytes, name: str, *, anchors: bool = False) -> Parsed:
         line = mark.line + 1 if mark else 0
         what = getattr(exc, "problem", None) or type(exc).__name__
         raise SpecError([Problem(file=name, line=line, key="", message=f"is not valid YAML: {what}")]) from exc
-    builder = _Builder(name, anchors=anchors)
+    builder = _Builder(name, text, recipe=recipe)
     data = builder.build(node, (), 0) if node is not None else None
     if builder.problems:
         raise SpecError(builder.problems)
@@ -76,14 +79,30 @@ def _check_depth(text: str, name: str) -> None:
             raise SpecError([Problem(file=name, line=line, key="", message=message)])
 
 
+def read_plain(text: str) -> object:
+    """A scalar without quotes as the YAML of Docker's loader has it, but that dates and infinities stay text."""
+    if text in ("", "~", "null", "Null", "NULL"):
+        return None
+    if text in ("true", "True", "TRUE", "false", "False", "FALSE"):
+        return text.lower() == "true"
+    number = text if text.startswith(".") else text.replace("_", "")
+    if text[0] in "+-0123456789" and _DOCKER_INTEGER.fullmatch(number) and len(number) < 70:
+        found = int(re.sub(r"^([-+]?)0(?=[0-7])", r"\g<1>0o", number), 0)
+        return found if -(1 << 63) <= found < 1 << 64 else float(found)
+    if text[0] in "+-.0123456789" and _FLOAT.fullmatch(number) and math.isfinite(float(number)):
+        return float(number)
+    return text
+
+
 class _Builder:
     """Turns YAML nodes into data, collecting problems and lines on the way."""
 
     MAX_NODES = 20_000
 
-    def __init__(self, name: str, *, anchors: bool) -> None:
+    def __init__(self, name: str, text: str, *, recipe: bool) -> None:
         self.name = name
-        self.anchors = anchors
+        self.text = text
+        self.recipe = recipe
         self.problems: list[Problem] = []
         self.lines: dict[Path, int] = {}
         self._seen: set[int] = set()
@@ -101,7 +120,7 @@ class _Builder:
         if self._count > self.MAX_NODES:
             self._problem(line, path, "expands to too many values")
             return None
-        if id(node) in self._seen and not self.anchors:
+        if id(node) in self._seen and not self.recipe:
             self._problem(line, path, "aliases are not allowed")
             return None
         self._seen.add(id(node))
@@ -122,7 +141,7 @@ class _Builder:
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
             # `<<` merges only where anchors are allowed; in a spec it is a key like any other, which no schema
             # knows.
-            if key_node.tag == "tag:yaml.org,2002:merge" and self.anchors:
+            if key_node.tag == "tag:yaml.org,2002:merge" and self.recipe:
                 parts = self.build(value_node, (*path, "<<"), depth + 1)
                 for part in parts if isinstance(parts, list) else [parts]:
                     # As YAML's merge key has it: of several, the first one named wins.
@@ -142,6 +161,8 @@ class _Builder:
     def _scalar(self, node: yaml.Node, path: Path, line: int) -> object:
         """YAML 1.2's plain types: `22:22`, `yes` and dates are text, as the writer meant them."""
         tag, text = node.tag.removeprefix("tag:yaml.org,2002:"), node.value
+        if self.recipe and self._is_plain(node):
+            return read_plain(text)
         match tag:
             case "null":
                 return None
@@ -158,6 +179,11 @@ class _Builder:
                 return text
         self._problem(line, path, f"has the unknown type {node.tag}")
         return None
+
+    def _is_plain(self, node: yaml.Node) -> bool:
+        """Say whether a scalar has neither quotes nor a tag of its own."""
+        written = self.text[node.start_mark.index : node.end_mark.index]
+        return isinstance(node, yaml.ScalarNode) and not node.style and _TAGGED.match(written) is None
 
     def _problem(self, line: int, path: Path, message: str) -> None:
         if len(self.problems) < 100:

@@ -103,10 +103,10 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-@pytest.mark.parametrize("anchors", [False, True], ids=["spec", "recipe"])
-def test_yaml_bombs_end_in_a_typed_error(name: str, anchors: bool) -> None:
+@pytest.mark.parametrize("recipe", [False, True], ids=["spec", "recipe"])
+def test_yaml_bombs_end_in_a_typed_error(name: str, recipe: bool) -> None:
     with pytest.raises(SpecError) as caught:
-        strict_yaml.parse(BOMBS[name].encode("utf-8", "surrogateescape"), "x.yaml", anchors=anchors)
+        strict_yaml.parse(BOMBS[name].encode("utf-8", "surrogateescape"), "x.yaml", recipe=recipe)
     assert str(caught.value).startswith("x.yaml")
 
 
@@ -131,6 +131,22 @@ def test_numbers_that_are_none_stay_text_for_the_schema_to_refuse(text: str) -> 
     found = strict_yaml.parse(f"a: {text}".encode(), "x").data
     assert isinstance(found, dict)
     assert isinstance(found["a"], str)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(("0o440", 0o440), ("0440", 0o440), ("1_000", 1000), ("0x1F", 31), ("0b11", 3), ("+5", 5), ("-0", 0)),
+        *(("09", 9.0), ("1e3", 1000.0), (".5", 0.5), ("1.", 1.0), ("1_0.5", 10.5), ("18446744073709551616", 2.0**64)),
+        *(("22:22", "22:22"), ("yes", "yes"), ("2024-05-01", "2024-05-01"), ("1e400", "1e400"), (".inf", ".inf")),
+        *(("true", True), ("False", False), ("NULL", None), ("~", None), ("_1", "_1"), ("=", "="), ("-a", "-a")),
+        *(("'0o440'", "0o440"), ('"1_000"', "1_000"), ("!!str 09", "09"), ("&x !!str 1_0", "1_0"), ("&x 1_0", 10)),
+    ],
+)
+def test_plain_values_of_recipes_are_what_docker_takes_them_for(text: str, value: object) -> None:
+    found = RecipeYaml().compose(f"é: ['é', {text} ]\n".encode(), "c")["é"]
+    assert isinstance(found, list)
+    assert (found[1], type(found[1])) == (value, type(value))
 
 
 def test_recipes_may_use_anchors_and_override_what_they_merge() -> None:

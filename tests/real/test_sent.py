@@ -12,7 +12,7 @@ import pytest
 
 from reconciler.adapters import process
 from reconciler.adapters.swarm.engine import SwarmEngine
-from reconciler.core.release import compose, interpolate, networks, sent
+from reconciler.core.release import interpolate, merge, networks, sent
 from reconciler.demo import recipes
 from reconciler.model.ids import StackName
 from reconciler.model.settings import Limits
@@ -54,7 +54,7 @@ class Stacks:
         return StackName(name)
 
     def differences(self, doc: Mapping[str, Any], name: StackName) -> tuple[str, ...]:
-        return sent.find_differences(compose.merge([doc]), name, self.engine.observe_stack(name))
+        return sent.find_differences(merge.merge([doc]), name, self.engine.observe_stack(name))
 
     def remove_services(self, name: str) -> None:
         docker(self.host, "stack", "rm", name)
@@ -106,7 +106,7 @@ def test_nothing_differs_from_what_was_sent_a_moment_ago(name: str, stacks: Stac
     stack = stacks.deploy(doc)
     assert stacks.differences(doc, stack) == ()
     told = stacks.engine.observe_stack(stack).services[0].told
-    common = set(sent.describe(compose.merge([doc]), stack, doc["services"]["app"])) & set(told)
+    common = set(sent.describe(merge.merge([doc]), stack, doc["services"]["app"])) & set(told)
     assert {"environment", "mode", "mounts", "ports"} <= common, "the comparison compares"
     stacks.remove_services(stack)
 

@@ -195,6 +195,25 @@ def test_a_config_with_new_content_under_its_old_name_is_no_obstacle(tmp_path: P
         assert docker("exec", container, "cat", "/greeting") == "good bye"
 
 
+def test_a_release_that_turns_templating_on_for_an_unchanged_file_is_deployed(tmp_path: Path) -> None:
+    with engine_host(tmp_path / "host", "swarm") as host:
+        (host.home / "recipe" / "greeting.txt").write_text('hello {{ env "WHO" }}\n')
+        for tag, more in ((V1, {}), (V2, {"template_driver": "golang"})):
+            document = json.loads(with_config("")[0])
+            document["configs"]["greeting"] |= more
+            document["services"]["app"]["environment"].append("WHO=x")
+            host.release(tag, compose=json.dumps(document))
+        host.write_spec(recipe={"url": host.recipe.url, "track": V1})
+        assert host.program.reconcile() == f"deployed:{V1}"
+        container = docker("ps", "-q", "--filter", f"label=com.docker.stack.namespace={host.stack}")
+        assert docker("exec", container, "cat", "/greeting") == 'hello {{ env "WHO" }}'
+        host.write_spec()
+        assert host.program.reconcile() == f"upgraded:{V1}->{V2}"
+        container = docker("ps", "-q", "--filter", f"label=com.docker.stack.namespace={host.stack}")
+        assert docker("exec", container, "cat", "/greeting") == "hello x"
+        assert host.program.reconcile() == "noop-healthy"
+
+
 def test_edits_by_hand_are_healed(host: EngineHost) -> None:
     before = host.observed.notes()
     docker("service", "update", "--detach", "--env-add", "BY_HAND=1", f"{host.stack}_app")

@@ -8,11 +8,12 @@ import functools
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from reconciler.adapters import process
 from reconciler.core import redact
-from reconciler.core.release import interpolate
+from reconciler.core.release import compose, interpolate
 from reconciler.core.release.render import add_labels
 from reconciler.model.errors import ActError
 from reconciler.model.release import Bundle
@@ -38,9 +39,9 @@ def deploy(bundle: Bundle, workdir: Path, *, host: str | None, timeout_s: float)
                     body["file"] = str(folder / body["file"])
         if not knows("--detach"):
             doc.setdefault("version", "3.8")  # the CLI of Engine 20.10 refuses a document without one
-        compose = folder / "compose.json"
+        path = folder / "compose.json"
         # JSON is YAML; dollar signs are doubled because the CLI interpolates once more.
-        files.write_atomic(compose, json.dumps(interpolate.escape(doc), ensure_ascii=False).encode())
+        files.write_atomic(path, json.dumps(interpolate.escape(doc), ensure_ascii=False).encode())
         at = ["--host", host] if host else []
         detach = ["--detach=true"] if knows("--detach") else []
         # The API has no call for a stack; the CLI is what makes services, networks and configs of a document.
@@ -51,7 +52,7 @@ def deploy(bundle: Bundle, workdir: Path, *, host: str | None, timeout_s: float)
                 "stack",
                 "deploy",
                 "--compose-file",
-                str(compose),
+                str(path),
                 "--resolve-image",
                 "never",
                 "--with-registry-auth",
@@ -59,9 +60,23 @@ def deploy(bundle: Bundle, workdir: Path, *, host: str | None, timeout_s: float)
                 bundle.stack,
             ],
             timeout_s=timeout_s,
+            env=_hide(doc),
             redactor=redact.for_document(bundle.doc),
         )
     return Deployed(code=ran.code, output=ran.output)
+
+
+_OURS = frozenset({*process.PROXIES, "LC_ALL", "SSL_CERT_FILE", "TMPDIR"})
+"""What the tool can do without. It looks nothing up, and the engine is on this host."""
+
+
+def _hide(doc: Mapping[str, object]) -> dict[str, str]:
+    """Our own variables that a service leaves empty, as empty ones: the tool would fill them in from ours.
+
+    A service that is to use no proxy would get ours, and would not be what was sent.
+    """
+    given = [service.get("environment") or {} for service in compose.services(doc).values()]
+    return {str(name): "" for pairs in given for name, value in pairs.items() if value == "" and name in _OURS}
 
 
 def check_program() -> None:

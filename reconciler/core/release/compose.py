@@ -1,136 +1,17 @@
-"""Compose documents: merged as the compose format says, read for what the gate and the engines need. Pure.
+"""Compose documents: read for what the gate and the engines need. Pure.
 
-A document is plain JSON data. Everything that acts works on the one merged document, so that the gate judges
+A document is plain JSON data. Everything that acts works on the one merged document (`merge`), so that the gate judges
 exactly what is deployed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from reconciler.model.base import Json
 
-_REPLACED = frozenset({"command", "entrypoint", "test"})
-_BY_TARGET = frozenset({"volumes", "ports"})
-_BY_SOURCE = frozenset({"configs", "secrets"})
-_MAP_LISTS = frozenset({"environment", "labels", "sysctls"})
-
 
 class ComposeError(ValueError):
     """A compose document that cannot be used; the text names the place."""
-
-
-def merge(documents: Sequence[Mapping[str, object]]) -> Json:
-    """Lay documents over each other, later ones winning.
-
-    Raises:
-        ComposeError: no services, or a section of the wrong type.
-    """
-    merged: Json = {}
-    for document in documents:
-        # Brought into one form first: a list laid over a mapping of the same key would replace it instead of
-        # adding to it.
-        merged = _merge_maps(merged, {key: _normal(key, value) for key, value in document.items()})
-    for section in ("services", "volumes", "networks", "configs", "secrets"):
-        body = merged.setdefault(section, {}) or {}
-        if not isinstance(body, dict):
-            raise ComposeError(f"{section}: must be a mapping")
-        # `volumes: {data: }` is how compose writes "with all defaults"; after this a body is always a
-        # mapping.
-        merged[section] = {name: item if item is not None else {} for name, item in body.items()}
-        for name, item in merged[section].items():
-            if not isinstance(item, dict):
-                raise ComposeError(f"{section}.{name}: must be a mapping")
-    if not merged["services"]:
-        raise ComposeError("services: there are none")
-    if "include" in merged:
-        raise ComposeError("include: is not supported in a stack")
-    for name, service in merged["services"].items():
-        _check_shape(name, service)
-    return merged
-
-
-_SHAPES: dict[str, tuple[type, ...]] = {
-    "environment": (dict,),
-    "labels": (dict,),
-    "deploy": (dict,),
-    "healthcheck": (dict,),
-    "networks": (dict,),
-    "volumes": (list,),
-    "ports": (list,),
-    "configs": (list,),
-    "secrets": (list,),
-    "image": (str,),
-}
-
-
-def _check_shape(name: str, service: Json) -> None:
-    """Refuse now what the deploy tool would refuse when the app is already down."""
-    for key, kinds in _SHAPES.items():
-        if service.get(key) is not None and not isinstance(service[key], kinds):
-            raise ComposeError(f"services.{name}.{key}: must be a {'mapping' if dict in kinds else kinds[0].__name__}")
-    for key in ("labels", "update_config", "restart_policy", "resources", "placement"):
-        body = (service.get("deploy") or {}).get(key)
-        if body is not None and not isinstance(body, dict):
-            raise ComposeError(f"services.{name}.deploy.{key}: must be a mapping")
-
-
-def _normal(key: str, value: object) -> object:
-    """Bring environment-like lists into mapping form, at every depth."""
-    if key == "networks" and isinstance(value, list):
-        return {str(item): None for item in value}
-    if key in _MAP_LISTS and isinstance(value, list):
-        pairs = (str(item).partition("=") for item in value)
-        # `NAME` without `=` is not an empty value: it is filled in from the variables, or left out.
-        return {name: (text if sep else None) for name, sep, text in pairs}
-    if isinstance(value, Mapping):
-        return {name: _normal(str(name), item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_normal("", item) for item in value]
-    return value
-
-
-def _merge_maps(base: Json, over: Mapping[str, object]) -> Json:
-    result = dict(base)
-    for key, value in over.items():
-        below = result.get(key)
-        if value is None and key in result:
-            continue  # an empty key in an overlay takes nothing away
-        if isinstance(below, Mapping) and isinstance(value, Mapping):
-            result[key] = _merge_maps(dict(below), value)
-        elif isinstance(below, list) and isinstance(value, list) and key not in _REPLACED:
-            result[key] = _merge_lists(key, below, value)
-        else:
-            result[key] = value
-    return result
-
-
-def _merge_lists(key: str, base: list[object], over: list[object]) -> list[object]:
-    if key in _BY_TARGET | _BY_SOURCE:
-        # Two entries with one target are one thing, and the later file means to replace it.
-        slots = {_slot(key, item): item for item in (*base, *over)}
-        return list(slots.values())
-    return base + [item for item in over if item not in base]
-
-
-def _slot(key: str, item: object) -> str:
-    if key == "ports":
-        return _port_slot(item)
-    if isinstance(item, Mapping):
-        return str(item.get("target") or item.get("source"))
-    parts = str(item).split(":")
-    if key == "volumes":
-        return parts[1] if len(parts) > 1 else parts[0]
-    return str(item)
-
-
-def _port_slot(item: object) -> str:
-    """One published port per protocol and mode, as the engine has it; an unpublished one stands for itself."""
-    if isinstance(item, Mapping):
-        published, protocol, mode = item.get("published"), item.get("protocol", "tcp"), item.get("mode", "ingress")
-        return f"{published or item.get('target')}/{protocol}/{mode}"
-    text, _, protocol = str(item).partition("/")
-    published = text.rpartition(":")[0].rpartition(":")[2] or text
-    return f"{published}/{protocol or 'tcp'}/ingress"
 
 
 def host_ports(doc: Mapping[str, object]) -> frozenset[int]:

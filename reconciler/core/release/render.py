@@ -8,7 +8,7 @@ import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from reconciler.core.release import compose, interpolate, refusals
+from reconciler.core.release import casts, compose, forms, interpolate, merge, refusals
 from reconciler.core.release.digest import digest
 from reconciler.model.app import AppSpec
 from reconciler.model.base import Json
@@ -22,6 +22,9 @@ LABEL_COMMIT = "ci-warm.commit"
 LABEL_BUNDLE = "ci-warm.bundle"
 MAX_NAME = 63  # of configs; Docker's limit is 64
 MAX_ENV = 1 << 20  # characters
+_BEFORE_NAMES = ("3.0", "3.1", "3.2", "3.3", "3.4")
+"""Versions of the compose format in which configs have no names of their own."""
+_MAKES_ANOTHER = ("driver", "driver_opts", "labels", "template_driver")
 
 Parse = Callable[[bytes, str], Mapping[str, object]]
 
@@ -56,7 +59,7 @@ def environment(spec: AppSpec, sample: Iterable[tuple[str, str]], exports: Itera
     total = sum(map(len, env.values()))
     for name, value in (*sample, *exports):
         if name not in given:
-            text = interpolate.text(value, env)
+            text = interpolate.env_value(value, env)
             total += len(text) - len(env.get(name, ""))
             # Each line may use the one before twice, so a short file could grow without end.
             if total > MAX_ENV:
@@ -94,22 +97,22 @@ def render(spec: AppSpec, content: RecipeContent, env: Mapping[str, str], parse:
             raise compose.ComposeError(f"{name}: is not in the recipe at {version}")
         documents.append(_document(parse(files[name], name), env))
         refusals.note_places(places, documents[-1], name)
-    doc = compose.merge(documents)
+    doc = merge.merge(documents)
     base = compose.images(doc)
     for name, body in content.overlays.items():
         over = _document(parse(body, name), env)
         refusals.note_places(places, over, name)
-        doc = compose.merge([doc, over])
+        doc = merge.merge([doc, over])
         # What was tested and gated is the recipe's release; an overlay that brings other images would be
         # something else.
         if compose.images(doc) != base:
             raise compose.ComposeError(f"overlay {name}: an overlay may not change images or the set of services")
     refusals.check_health(doc, spec.health)
+    doc = forms.drop_unset(doc)
     foreign = compose.foreign(doc, spec.stack_name)
     found = _take_files(doc, files, spec.stack_name)
-    _fill_environment(doc, env)
-    if str(doc.get("version", "3.8")) < "3.5":
-        doc["version"] = "3.8"  # names of configs need 3.5; nothing valid before is invalid since
+    if doc.get("version") in _BEFORE_NAMES:
+        doc["version"] = "3.8"  # nothing valid before is invalid since
     names, external, options = compose.volume_names(doc, spec.stack_name)
     return Rendered(
         version=version,
@@ -129,40 +132,33 @@ def render(spec: AppSpec, content: RecipeContent, env: Mapping[str, str], parse:
 
 
 def _document(raw: Mapping[str, object], env: Mapping[str, str]) -> Json:
-    result = interpolate.tree(raw, env)
+    result = casts.tree(raw, env)
     if not isinstance(result, dict):
         raise compose.ComposeError("must be a mapping")
-    return result
-
-
-def _fill_environment(doc: Json, env: Mapping[str, str]) -> None:
-    """Give `environment: [NAME]` its value from our variables; unset ones are dropped, as Compose does."""
-    for service in compose.services(doc).values():
-        given = service.get("environment")
-        if isinstance(given, dict):
-            filled = {name: env.get(name) if value is None else value for name, value in given.items()}
-            service["environment"] = {name: value for name, value in filled.items() if value is not None}
+    # In each file before it is laid over another: what it fills in may replace what the other says.
+    return forms.fill_environment(forms.normalize(result), env)
 
 
 def _take_files(doc: Json, files: Mapping[str, bytes], stack: str) -> dict[str, str]:
-    """Collect the recipe files that configs and secrets name; give each config a name that says its content."""
+    """Collect the recipe files that configs and secrets name; give each config a name that says what it is."""
     taken: dict[str, str] = {}
     for section in ("configs", "secrets"):
         for key, body in compose.section(doc, section).items():
-            if "file" not in body:
+            if body.get("external") or not ("file" in body or body.get("driver")):
                 continue
-            # Looked up among the recipe's files and never opened: `../../etc/shadow` is just a name that is
-            # not there.
-            path = posixpath.normpath(str(body["file"]))
-            if path not in files:
-                raise compose.ComposeError(f"{section}.{key}.file: {body['file']} is not in the recipe")
-            content = base64.b64encode(files[path]).decode()
-            local = f"{section}-{digest(content)[:16]}"
-            taken[local] = content
-            # Configs are immutable to the engine: a name that follows the content never collides.
+            content = ""
+            if "file" in body:
+                # Looked up among the recipe's files and never opened: `../../etc/shadow` is just a name that is
+                # not there.
+                path = posixpath.normpath(str(body["file"]))
+                if path not in files:
+                    raise compose.ComposeError(f"{section}.{key}.file: {body['file']} is not in the recipe")
+                content = base64.b64encode(files[path]).decode()
+                body["file"] = f"{section}-{digest(content)[:16]}"
+                taken[body["file"]] = content
+            # Configs are immutable to the engine: a name that follows all that makes one never collides.
             stem = str(body.get("name") or f"{stack}_{key}")
-            body["name"] = f"{stem[: MAX_NAME - 9]}_{local[-8:]}"
-            body["file"] = local
+            body["name"] = f"{stem[: MAX_NAME - 9]}_{_identity(content, body)}"
     for name, service in compose.services(doc).items():
         if "env_file" in service:
             raise compose.ComposeError(f"services.{name}.env_file: is not supported; use environment")
@@ -170,6 +166,12 @@ def _take_files(doc: Json, files: Mapping[str, bytes], stack: str) -> dict[str, 
         if "extends" in service:
             raise compose.ComposeError(f"services.{name}.extends: is not supported in a stack")
     return taken
+
+
+def _identity(content: str, body: Json) -> str:
+    """What makes a config or secret another one. The content alone where that is all: names that stand stay."""
+    more = {key: body[key] for key in _MAKES_ANOTHER if body.get(key)}
+    return digest([content, more] if more else content)[8:16]
 
 
 def _external(doc: Mapping[str, object], section: str) -> dict[str, str]:

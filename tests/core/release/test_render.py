@@ -1,8 +1,5 @@
 """Recipes become one document: variables, merging, names, pins, and what the policy refuses."""
 
-import json
-import shutil
-import subprocess
 from typing import Any
 
 import pytest
@@ -11,82 +8,6 @@ from reconciler.core.redact import Redactor
 from reconciler.core.release import compose, interpolate, render
 from reconciler.state.specs import RecipeYaml
 from tests.builders import spec
-from tests.conftest import missing
-
-ENV = {"A": "1", "EMPTY": "", "NAME": "x y"}
-
-
-@pytest.mark.parametrize(
-    ("template", "text"),
-    [
-        ("$A/${A}", "1/1"),
-        ("${B:-d}", "d"),
-        ("${EMPTY:-d}", "d"),
-        ("${EMPTY-d}", ""),
-        ("${B-${A}}", "1"),
-        ("${A:+set}", "set"),
-        ("${B:+set}", ""),
-        ("$$A", "$A"),
-        ("${A:?no}", "1"),
-        ("${B}", ""),
-        ("a${NAME}b", "ax yb"),
-    ],
-)
-def test_variables_as_compose_defines_them(template: str, text: str) -> None:
-    assert interpolate.text(template, ENV) == text
-
-
-@pytest.mark.parametrize("template", ["${B:?is needed}", "${", "${A", "$(A)", "${A!b}", "${:-x}", "$"])
-def test_bad_templates_are_errors(template: str) -> None:
-    with pytest.raises(interpolate.InterpolationError):
-        interpolate.text(template, ENV)
-
-
-def test_numbers_and_booleans_from_variables_are_cast_where_compose_wants_them() -> None:
-    tree = {"deploy": {"replicas": "${A}"}, "labels": {"internal": "${A}"}, "mode": "${M}", "read_only": "${T}"}
-    found = interpolate.tree(tree, {**ENV, "M": "0440", "T": "true"})
-    assert found == {"deploy": {"replicas": 1}, "labels": {"internal": "1"}, "mode": 0o440, "read_only": True}
-
-
-def test_a_doubling_chain_of_variables_is_cut_off() -> None:
-    sample = [("A0", "x" * 64), *((f"A{n + 1}", f"${{A{n}}}${{A{n}}}") for n in range(40))]
-    with pytest.raises(interpolate.InterpolationError):
-        render.environment(spec(), sample, ())
-
-
-def test_many_lines_are_told_in_time_and_a_name_that_comes_again_counts_once() -> None:
-    again = [("A", "x" * 1000)] * 5000
-    assert render.environment(spec(), again, ())["A"] == "x" * 1000
-    with pytest.raises(interpolate.InterpolationError, match="1 MiB"):
-        render.environment(spec(), [(f"A{n}", "x" * 1000) for n in range(5000)], ())
-
-
-def test_a_line_builds_on_the_ones_before_and_the_spec_stands() -> None:
-    sample = [
-        ("DOMAIN", "app.example.com"),
-        ("ALSO", "www.$DOMAIN"),
-        ("COMPOSE_FILE", "compose.yml"),
-        ("COMPOSE_FILE", "$COMPOSE_FILE:compose.more.yml"),
-        ("KEPT", "theirs"),
-        ("SECRET_DB_PASSWORD_VERSION", "v1"),
-    ]
-    one = spec(env={"KEPT": "$ours"}, secrets={"db_password": {"version": "v7"}})
-    env = render.environment(one, sample, [("COMPOSE_FILE", "${COMPOSE_FILE}:compose.last.yml"), ("TWICE", "$KEPT")])
-    assert env == {
-        "STACK_NAME": one.stack_name,
-        "DOMAIN": one.domain,
-        "ALSO": f"www.{one.domain}",
-        "KEPT": "$ours",
-        "COMPOSE_FILE": "compose.yml:compose.more.yml:compose.last.yml",
-        "TWICE": "$ours",
-        "SECRET_DB_PASSWORD_VERSION": "v7",
-    }
-
-
-def test_escaping_survives_one_more_interpolation() -> None:
-    value = {"a": ["$x ${y} $$z"]}
-    assert interpolate.tree(interpolate.escape(value), {"x": "no"}) == value
-
 
 RECIPE = b"""
 version: "3.8"
@@ -154,13 +75,49 @@ def test_a_port_of_the_node_is_given_up_before_the_new_task_wants_it(mode: str, 
     assert made.doc["services"]["app"]["deploy"]["update_config"]["order"] == order
 
 
+def name_of(body: str, content: bytes = b"one", section: str = "configs") -> str:
+    text = f"services: {{app: {{image: x}}}}\n{section}: {{conf: {body}}}\n"
+    _, found = rendered({**FILES, "compose.yml": text.encode(), "app.conf": content})
+    return str(found.doc[section]["conf"]["name"])
+
+
 def test_a_config_is_named_after_its_content() -> None:
-    names = []
-    for content in (b"one", b"two"):
-        _, found = rendered({**FILES, "app.conf": content})
-        names.append(found.doc["configs"]["conf"]["name"])
+    names = [name_of("{name: '${STACK_NAME}_conf_v1', file: app.conf}", content) for content in (b"one", b"two")]
     assert names[0] != names[1]
     assert all(name.startswith("notes_example_test_conf_v1_") and len(name) <= 64 for name in names)
+
+
+@pytest.mark.parametrize("section", ["configs", "secrets"])
+def test_everything_that_makes_a_config_another_one_is_in_its_name(section: str) -> None:
+    bodies = [
+        "{file: app.conf}",
+        "{file: app.conf, template_driver: golang}",
+        "{file: app.conf, template_driver: other}",
+        "{file: app.conf, labels: {a: b}}",
+        "{file: app.conf, labels: {a: c}}",
+        "{driver: vault}",
+        "{driver: vault, driver_opts: {path: a}}",
+        "{driver: vault, driver_opts: {path: b}}",
+        "{driver: vault, template_driver: golang}",
+        "{driver: other}",
+    ]
+    names = [name_of(body, section=section) for body in bodies]
+    assert len(set(names)) == len(bodies), names
+    assert name_of("{file: ./app.conf, labels: [a=b]}", section=section) == names[3]
+    assert name_of("{external: true, name: given, file: app.conf}", section=section) == "given"
+
+
+def test_a_plain_config_keeps_the_name_that_earlier_versions_gave_it() -> None:
+    assert name_of("{file: app.conf}") == "notes_example_test_conf_3d49aec8"
+
+
+@pytest.mark.parametrize(
+    ("version", "sent"),
+    [("'3.1'", "3.8"), ("'3.4'", "3.8"), ("'3.5'", "3.5"), ("'3.12'", "3.12"), ("'2.4'", "2.4"), ("3.1", 3.1)],
+)
+def test_only_versions_without_names_of_configs_are_raised(version: str, sent: object) -> None:
+    _, found = rendered({**FILES, "compose.yml": f"version: {version}\nservices: {{app: {{image: x}}}}".encode()})
+    assert found.doc["version"] == sent
 
 
 def test_overlays_may_change_the_surroundings_and_nothing_else() -> None:
@@ -252,58 +209,6 @@ def test_the_hosts_own_network_is_refused_under_any_key(body: str) -> None:
     text = f"services: {{app: {{image: x, networks: [lan]}}}}\nnetworks: {{lan: {body}}}\n"
     _, found = rendered({**FILES, "compose.yml": text.encode()})
     assert ("host-network", "networks.lan") in found.policy
-
-
-def test_merging_agrees_with_the_deploy_tool() -> None:
-    """A differential test: our one document against what the CLI makes of the same files."""
-    probe = (
-        subprocess.run(["docker", "stack", "config", "--help"], capture_output=True, check=False)
-        if shutil.which("docker")
-        else None
-    )
-    if probe is None or probe.returncode != 0:
-        missing("no docker CLI with `stack config` here (Debian's 20.10 has none)")
-    overlay = b"""
-version: "3.8"
-services:
-  app: {networks: {proxy: {aliases: [a]}}, environment: {EXTRA: x}, ports: [{target: 80, published: 8080, mode: host}]}
-"""
-    one, found = rendered(
-        {**FILES, "over.yml": overlay, ".env.sample": b"GREETING=hi\nCOMPOSE_FILE=compose.yml:over.yml\n"}
-    )
-    import tempfile
-    from pathlib import Path
-
-    with tempfile.TemporaryDirectory() as made:
-        for name, body in (("compose.yml", RECIPE), ("over.yml", overlay), ("app.conf", b"one")):
-            Path(made, name).write_bytes(body)
-        env = {
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
-            "STACK_NAME": str(one.stack_name),
-            "DOMAIN": one.domain,
-            "CONF_VERSION": "v1",
-            "SECRET_DB_PASSWORD_VERSION": "v2",
-            "GREETING": "hi",
-        }
-        native = _config([f"{made}/compose.yml", f"{made}/over.yml"], env)
-        Path(made, "ours.json").write_text(
-            json.dumps(interpolate.escape(found.doc)).replace('"configs-', f'"{made}/configs-')
-        )
-        for name in found.files:
-            Path(made, name).write_bytes(b"one")
-        ours = _config([f"{made}/ours.json"], env)
-    for document in (native, ours):
-        document["configs"] = {key: {**body, "name": "", "file": ""} for key, body in document["configs"].items()}
-    assert ours["services"] == native["services"]
-    assert {k: v for k, v in ours.items() if k != "services"} == {k: v for k, v in native.items() if k != "services"}
-
-
-def _config(files: list[str], env: dict[str, str]) -> dict[str, Any]:
-    argv = ["docker", "stack", "config"] + [part for file in files for part in ("--compose-file", file)]
-    ran = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    found = RecipeYaml().compose(ran.stdout.encode(), "native")
-    return dict(found)
 
 
 SECRET = "hunter2secret"

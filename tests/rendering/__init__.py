@@ -1,0 +1,1 @@
+"""Our reading of compose documents against `docker stack config`, over generated ones."""
