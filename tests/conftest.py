@@ -1,6 +1,7 @@
 """What tests need from the machine: found or started here; what is missing skips by name, and fails with CI=true."""
 
 import contextlib
+import ctypes
 import os
 import random
 import shutil
@@ -13,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.adapters.embedded import owner
 from reconciler.demo.host import free_port
 from tests.waiting import until
 
 IN_CI = os.environ.get("CI") == "true"
+_PR_SET_PDEATHSIG = 1
 
 
 def missing(what: str) -> None:
@@ -39,6 +42,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("swarm"))
         elif together is not None:
             item.add_marker(pytest.mark.xdist_group(*together.args))
+
+
+def pytest_configure() -> None:
+    """What tests start on the embedded engine ends with them, however they end."""
+    owner.claim()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -97,6 +105,7 @@ def private_dockerd(
         stdout=log,
         stderr=log,
         start_new_session=True,
+        preexec_fn=_end_with_us,
     )
     try:
         until(lambda: _answers(sock) or daemon.poll() is not None, 60, "dockerd answers")
@@ -115,6 +124,11 @@ def private_dockerd(
         log.close()
         if not keep:
             clear_folder(folder)
+
+
+def _end_with_us() -> None:
+    """Runs in the child: tests that are killed leave no engine behind, and an engine that is asked ends its tasks."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def clear_folder(folder: Path) -> None:
@@ -193,7 +207,8 @@ class RegistryServer:
             f"{self.folder / 'data'}\n  delete:\n    enabled: true\nhttp:\n  addr: {self.address}\n"
         )
         log = (self.folder / "log").open("ab")
-        self._process = subprocess.Popen(["docker-registry", "serve", str(config)], stdout=log, stderr=log)
+        argv = ["docker-registry", "serve", str(config)]
+        self._process = subprocess.Popen(argv, stdout=log, stderr=log, preexec_fn=_end_with_us)
         log.close()
         until(self._listens, 20, "the registry listens")
 

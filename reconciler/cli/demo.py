@@ -1,5 +1,6 @@
 """`demo`. Effects: everything below one new folder; `--engine swarm` also a few stacks on this host's Swarm."""
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +21,11 @@ def demo(
     with common.errors():
         if engine not in ("embedded", "swarm"):
             raise UsageError(f"--engine {engine!r}: there are embedded and swarm")
+        from reconciler.adapters.embedded import owner
         from reconciler.demo.story import tell
 
+        owner.claim()
+        # As Ctrl-C: what the story put on the engine is cleared away.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         if not tell(engine, folder, common.say):
             raise typer.Exit(common.FAILED)

@@ -289,8 +289,8 @@ class Service:
             self.published = text
 
     def run(self) -> None:
-        """Serve until removed, then stop every task."""
-        while self.reload():
+        """Serve until removed or orphaned, then stop every task."""
+        while self.reload() and not is_orphaned():
             self.step()
             self.publish()
             time.sleep(POLL_S)
@@ -304,6 +304,21 @@ class Service:
             time.sleep(POLL_S)
         if self.folder.exists():
             self.publish()
+
+
+def is_orphaned() -> bool:
+    """Say whether the process that this engine was for is gone; one for nobody in particular never is.
+
+    `CI_WARM_EMBEDDED_OWNER` holds its number and when it was started, as numbers are given out again.
+    """
+    pid, _, started = os.environ.get("CI_WARM_EMBEDDED_OWNER", "").partition(":")
+    if not pid:
+        return False
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        return stat.rpartition(")")[2].split()[19] != started
+    except OSError:
+        return True
 
 
 def main() -> None:
