@@ -35,15 +35,22 @@ class Client:
         self.looks = list(looks)
         self.told: list[str] = []
         self.refuses = refuses
+        self.ends_with: int | None = 0
 
     def read(self, what: str, method: str, **_: object) -> Any:
         if method == "info":
             return {"Swarm": {"Cluster": {"Spec": {"Orchestration": {"TaskHistoryRetentionLimit": 5}}}}}
         if method == "containers":
             labels = {"com.docker.swarm.service.id": "app", "com.docker.swarm.task.id": "app.1"}
-            return [{"Id": "c1", "Labels": labels}, {"Id": "stray", "Labels": {}}]
+            return [
+                {"Id": "c1", "Labels": labels, "Names": ["/s_app.1"]},
+                {"Id": "stray", "Labels": {}, "Names": ["/x"]},
+            ]
         self.told.append("look")
         return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+
+    def find(self, what: str, method: str, subject: str) -> Any:
+        return {"State": {"ExitCode": self.ends_with}} if self.ends_with is not None else None
 
     def update_service(self, service_id: str, version: int, spec: dict[str, Any]) -> None:
         self.told.append(f"halt {service_id}")
@@ -113,3 +120,21 @@ def test_halting_wants_no_task_and_is_done_once() -> None:
     assert services.halted(one) and not services.halted(one)
     assert one["Mode"] == {"Replicated": {"Replicas": 0}}
     assert not services.halted({"Mode": {"ReplicatedJob": {}}, "TaskTemplate": {}})
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (0, []),
+        (143, []),
+        (137, ["app.1"]),
+        # Swarm's agent has removed it: it took no time, so nothing had to be killed.
+        (None, []),
+    ],
+)
+def test_what_had_to_be_killed_is_told(code: int | None, told: list[str]) -> None:
+    running, ending = [task("app", "running")], [task("app", "remove")]
+    for kill in (False, True):  # of one that is to be killed nothing else was asked for
+        client: Any = Client(running, running, ending)
+        client.ends_with = code
+        assert services.take_down(client, STACK, [service("app")], kill=kill) == ([] if kill else told)

@@ -28,7 +28,13 @@ def supervisors(folder: Path) -> list[int]:
 def demo(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """One that has just brought up its first service."""
     argv = [sys.executable, "-m", "reconciler", "demo", "--folder", str(tmp_path / "demo")]
-    child = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # A shell that starts us beside itself has Ctrl-C ignored, which a child inherits.
+    child = subprocess.Popen(
+        argv,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     until(lambda: supervisors(tmp_path / "demo") or child.poll() is not None, 60, "the first service is up")
     yield child
     child.kill()

@@ -41,7 +41,7 @@ def _lose_image_while_settling(play: Play) -> None:
 _LIMIT = {"deploy": {"resources": {"limits": {"memory": "24M"}}}}
 _CHECK = {"healthcheck": {"test": ["CMD", "test", "!", "-e", "/data/harm"], "interval": "300ms", "retries": 2}}
 _OUT_OF_MEMORY = "exec /bin/busybox tail /dev/zero"
-_MOUNT = {"volumes": [{"type": "bind", "source": "FOLDER", "target": "/conf"}]}
+_MOUNT = {"volumes": [{"type": "bind", "source": "FOLDER", "target": "/conf", "read_only": True}]}
 ENDS: Mapping[str, End] = {
     "exit 0": End(says="exit code 0", at_once="exit 0", script="sleep 1; exit 0"),
     "exit 1": End(says="non-zero exit (1)", at_once="exit 1", script="sleep 1; exit 1"),
@@ -54,7 +54,7 @@ ENDS: Mapping[str, End] = {
     "killed from outside three times": End(says="exit (137)", before=_send("KILL", 3), harm=_send("KILL", 3)),
     "terminated from outside": End(says="", before=_send("TERM"), harm=_send("TERM")),
     "terminated from outside three times": End(says="exit (143)", harm=_send("TERM", 3)),
-    "no such command": End(says="no such file", body={"entrypoint": "/bin/nope"}, at_once="-"),
+    "no such command": End(says="no such file", body={"entrypoint": "/nowhere/nope"}, at_once="-"),
     "a command called after a network": End(
         says="executable file not found", body={"entrypoint": "network-setup"}, at_once="-"
     ),
