@@ -20,13 +20,11 @@ from reconciler.ports.registry import Registry
 if TYPE_CHECKING:
     import requests
 
-_MANIFESTS = ", ".join(
-    (
-        "application/vnd.oci.image.index.v1+json",
-        "application/vnd.docker.distribution.manifest.list.v2+json",
-        "application/vnd.oci.image.manifest.v1+json",
-        "application/vnd.docker.distribution.manifest.v2+json",
-    )
+_MANIFESTS = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
 )
 _REFERENCE = re.compile(
     r"(?:(?P<host>[a-zA-Z0-9.-]+(?::\d+)?)/)?(?P<path>[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*)"
@@ -138,7 +136,7 @@ class _Talk:
 
     def ask(self, url: str, method: str = "GET", **kwargs: Any) -> "requests.Response":
         # Both manifest families and lists: a registry answers 404 for an image whose type was not asked for.
-        headers = {"Accept": f"{_MANIFESTS}, */*", **({"Authorization": self._token} if self._token else {})}
+        headers = {"Accept": f"{', '.join(_MANIFESTS)}, */*", **({"Authorization": self._token} if self._token else {})}
         answer = self._session.request(method, url, headers=headers, timeout=self._timeout_s, stream=True, **kwargs)
         # Once: a registry that refuses the token it has just given out would be asked for ever.
         if answer.status_code == 401 and not self._token:
@@ -186,6 +184,9 @@ class _Talk:
 def _ask(talk: _Talk, text: str, *, details: bool) -> ImageLookup:
     """A HEAD, which no registry counts as a pull; `details` costs a few GETs more."""
     answer = talk.ask(f"{talk.base}/manifests/{talk.reference.want}", "HEAD")
+    if not _is_registrys(talk, answer):
+        said = f"{talk.reference.host} answers, and not as a registry does ({_kind(answer) or 'no type'})"
+        return ImageLookup(reference=text, exists=None, error=said)
     if answer.status_code == 404:
         return ImageLookup(reference=text, exists=False, error="not found in its registry")
     # "Could not be asked" is not "is not there": only a clear 404 may refuse a release (I14).
@@ -195,6 +196,23 @@ def _ask(talk: _Talk, text: str, *, details: bool) -> ImageLookup:
         return ImageLookup(reference=text, exists=None, error=f"registry {talk.reference.host} {said}")
     digest = answer.headers.get("Docker-Content-Digest", "")
     return ImageLookup(reference=text, exists=True, digest=digest, created=_created(talk) if details else "")
+
+
+def _kind(answer: "requests.Response") -> str:
+    return answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+def _is_registrys(talk: _Talk, answer: "requests.Response") -> bool:
+    """Whether it is a registry that says "here it is" or "not here": a login page says both, of everything."""
+    if answer.status_code not in (200, 404):
+        return True  # what it says is not taken for an answer anyhow
+    if answer.headers.get("Docker-Content-Digest") or answer.headers.get("Docker-Distribution-Api-Version"):
+        return True
+    if _kind(answer) != "text/html":
+        return answer.status_code == 404 or _kind(answer) in _MANIFESTS
+    # Some give their own 404 as a page: what answers the base of the API as a registry must, is one.
+    base = talk.ask(f"{talk.base.partition('/v2/')[0]}/v2/")
+    return answer.status_code == 404 and bool(base.headers.get("Docker-Distribution-Api-Version"))
 
 
 def _created(talk: _Talk) -> str:

@@ -35,6 +35,7 @@ class Seen(BaseHTTPRequestHandler):
         self.send_response(307 if self.to and self.path.startswith("http:") else 200)
         if self.to:
             self.send_header("Location", self.to)
+        self.send_header("Content-Type", "application/vnd.oci.image.manifest.v1+json")
         self.send_header("Content-Length", "0")
         self.end_headers()
 

@@ -39,13 +39,17 @@ def lookup_release(context: Context, release: Release, *, details: bool = False)
     """A recorded release's pinned images: on the engine, else in their registry. Never raises for a registry."""
     pinned = list(dict.fromkeys(release.images.values()))
     local = context.ports.engine.observe_images(pinned)
-    absent = [ref for ref in pinned if ref not in local]
+    # An image that was only ever here has no other name than its id, which no registry knows.
+    built_here = {ref for ref in pinned if ref.startswith("sha256:")}
+    absent = [ref for ref in pinned if ref not in local and ref not in built_here]
     remote = context.ports.registry.lookup(absent, details=details) if absent else {}
     found = []
     for ref in pinned:
         if ref in local:
             created = local[ref].created
             found.append(ImageLookup(reference=ref, exists=True, local=True, pinned=ref, created=created))
+        elif ref in built_here:
+            found.append(ImageLookup(reference=ref, exists=False, error="was built or loaded here, and is gone"))
         else:
             found.append(remote.get(ref) or ImageLookup(reference=ref, exists=None, error="malformed image reference"))
     return found
