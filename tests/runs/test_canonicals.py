@@ -362,3 +362,16 @@ def test_plan_and_explain_know_what_a_canonical_needs_and_change_nothing(small: 
     plan = small.program.command("plan")
     assert plan.returncode == 20 and "restored" in plan.stdout
     assert small.program.reconcile() == f"restored:{V2}"
+
+
+def test_one_whose_recipe_cannot_be_read_is_told_and_stays_as_it_is(warm: EngineHost) -> None:
+    """Whether there is a newer release to test could not be seen: that is not "nothing to do"."""
+    before = warm.observed.canonical()
+    moved = warm.recipe.folder.rename(warm.recipe.folder.with_name("away"))
+    assert warm.program.command("reconcile").returncode == 1
+    assert warm.observed.history()[-1:] == [] or "recipe" not in warm.observed.history()[-1]
+    assert [alert.reason for alert in warm.observed.alerts()] == ["recipe"]
+    assert warm.observed.canonical() == before
+    moved.rename(warm.recipe.folder)
+    assert warm.program.reconcile() == "noop-idle"
+    assert warm.observed.alerts() == []

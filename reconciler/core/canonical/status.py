@@ -18,6 +18,7 @@ class Act(StrEnum):
     """The one next thing for a canonical."""
 
     NOTHING = "nothing"
+    UNREADABLE = "its recipe cannot be read"
     IN_USE = "in use"
     NO_RELEASE = "no release"
     MOVED = "its stack has another name now"
@@ -28,7 +29,10 @@ class Act(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class CanonicalFacts:
-    """A canonical as it is, its lock held. `volumes`: those of its own that exist; `snapshot`: id of what is there."""
+    """A canonical as it is, its lock held. `volumes`: those of its own that exist; `snapshot`: id of what is there.
+
+    `problem`: why its recipe cannot be read, or has no release that is wanted.
+    """
 
     canonical: Canonical | None
     use: Use | None
@@ -37,6 +41,7 @@ class CanonicalFacts:
     snapshot: str | None
     volumes: tuple[str, ...]
     released: bool
+    problem: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +84,15 @@ def judge(seen: CanonicalFacts) -> CanonicalAssessment:
     if missing and canonical.snapshot is not None:
         reason = f"volumes {', '.join(missing)} are gone"
         return CanonicalAssessment(status=Status.DRIFTED, reason=reason, act=Act.RESTORE)
+    reason = "undeployed, as a canonical is when idle"
     if use is not None and use.by != MANUAL:
         reason = f"undeployed; dirty since {use.by}: restored before its next use"
-        return CanonicalAssessment(status=Status.IDLE, reason=reason, act=Act.NOTHING)
-    return CanonicalAssessment(status=Status.IDLE, reason="undeployed, as a canonical is when idle", act=Act.NOTHING)
+    # Not "nothing to do": whether there is a newer release to test could not be seen.
+    return CanonicalAssessment(
+        status=Status.IDLE,
+        reason=f"{reason}; {seen.problem}" if seen.problem else reason,
+        act=Act.UNREADABLE if seen.problem else Act.NOTHING,
+    )
 
 
 _LONGEST = 5  # doublings: 15 minutes become 8 hours
@@ -115,6 +125,7 @@ def next_mark(mark: InFlight | None, wanted: str, now: datetime) -> InFlight:
 
 _OUTLOOK: dict[Act, tuple[Result, tuple[str, ...]]] = {
     Act.NOTHING: (Result(kind=ResultKind.NOOP_IDLE), ()),
+    Act.UNREADABLE: (Result(kind=ResultKind.RECIPE), ()),
     Act.IN_USE: (Result(kind=ResultKind.IN_USE), ()),
     Act.NO_RELEASE: (Result(kind=ResultKind.NO_RELEASE), ()),
     Act.MOVED: (held(HoldReason.STACK_CHANGED), ()),
@@ -136,4 +147,4 @@ def word(seen: CanonicalFacts) -> str:
         return "in-use"
     if judged.act in (Act.SEED, Act.NO_RELEASE) or seen.canonical is None:
         return "cold"
-    return "dirty" if seen.use is not None or judged.act is not Act.NOTHING else "idle"
+    return "dirty" if seen.use is not None or judged.act not in (Act.NOTHING, Act.UNREADABLE) else "idle"

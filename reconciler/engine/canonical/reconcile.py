@@ -64,6 +64,7 @@ def plan_canonical(
             snapshot=manifest.id if manifest else None,
             volumes=tuple(here),
             released=facts.candidate is not None,
+            problem=facts.recipe_problem or "",
         )
     )
     return PlannedCanonical(facts=facts, judged=judged, canonical=canonical)
@@ -86,6 +87,12 @@ def _report_only(context: Context, planned: PlannedCanonical) -> Outcome:
 def _report_no_release(context: Context, planned: PlannedCanonical) -> Outcome:
     reason = planned.judged.reason
     return Outcome(app=context.app, result=Result(kind=ResultKind.NO_RELEASE), ok=False, evidence=(reason,))
+
+
+def _report_unreadable(context: Context, planned: PlannedCanonical) -> Outcome:
+    canonical = planned.canonical
+    result = Result(kind=ResultKind.RECIPE, about=canonical.version if canonical else "")
+    return Outcome(app=context.app, result=result, ok=False, evidence=(planned.judged.reason,))
 
 
 def _report_move(context: Context, planned: PlannedCanonical) -> Outcome:
@@ -156,6 +163,7 @@ def _seed(context: Context, planned: PlannedCanonical) -> Outcome:
 
 _ACTS: dict[status.Act, Callable[[Context, PlannedCanonical], Outcome]] = {
     status.Act.NOTHING: _report_only,
+    status.Act.UNREADABLE: _report_unreadable,
     status.Act.IN_USE: _report_only,
     status.Act.NO_RELEASE: _report_no_release,
     status.Act.MOVED: _report_move,

@@ -50,6 +50,16 @@ SITUATIONS = [
     pytest.param({}, Status.IDLE, Act.NOTHING, "idle", id="idle, with its data"),
     pytest.param({"released": False}, Status.IDLE, Act.NOTHING, "idle", id="its releases vanished and it stands"),
     pytest.param(
+        {"problem": "away"}, Status.IDLE, Act.UNREADABLE, "idle", id="its recipe cannot be read, and it stands"
+    ),
+    pytest.param(
+        {"problem": "away", "canonical": None},
+        Status.ABSENT,
+        Act.SEED,
+        "cold",
+        id="cold, and the last known tags will do",
+    ),
+    pytest.param(
         {"volumes": ("notes_data", "notes_files", "x")}, Status.IDLE, Act.NOTHING, "idle", id="one more volume"
     ),
     pytest.param(
