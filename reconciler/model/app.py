@@ -74,6 +74,14 @@ class SnapshotSpec(Strict):
         return value
 
 
+class DriftSpec(Strict):
+    """Which differences from what was deployed are nobody's mistake."""
+
+    ignore: tuple[Literal["replicas"], ...] = Field(
+        (), description="replicas: a scheduler or an operator scales the services, and that is left as it is"
+    )
+
+
 class UpgradeSpec(Strict):
     """When a newer release may be taken."""
 
@@ -146,6 +154,7 @@ class AppSpec(Strict):
     health: HealthSpec = HealthSpec()
     upgrade: UpgradeSpec = UpgradeSpec()
     snapshot: SnapshotSpec = SnapshotSpec()
+    drift: DriftSpec = DriftSpec()
     tests: TestSpec | None = Field(None, description="canonicals only: how the recipe is tested")
 
     @field_validator("name")

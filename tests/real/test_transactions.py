@@ -13,6 +13,7 @@ from reconciler.adapters.swarm.engine import SwarmEngine
 from reconciler.demo import recipes
 from tests.hosts.engine_host import V1, V2, V3, EngineHost, engine_host
 from tests.node.test_deep_trees import descend
+from tests.waiting import until
 
 pytestmark = [pytest.mark.swarm, pytest.mark.usefixtures("swarm")]
 
@@ -338,3 +339,32 @@ def test_a_mended_release_comes_after_a_first_deploy_that_failed(tmp_path: Path)
         host.release(V2)
         assert host.program.reconcile() == f"deployed:{V2}"
         assert host.observed.alerts() == []
+
+
+def test_what_is_scaled_is_left_as_it_is_where_the_spec_says_so(tmp_path: Path) -> None:
+    """Also by an operator who stops a service for a while; another edit is still drift."""
+    with engine_host(tmp_path / "host", "swarm") as host:
+        doc = json.loads(recipes.compose("IMAGE", stateful=True))
+        doc["services"]["worker"] = {"image": "IMAGE", "command": ["sleep", "600"], "stop_grace_period": "0s"}
+        host.release(V1, compose=json.dumps(doc))
+        host.deploy_first()
+        engine, worker = host.program.build().ports.engine, f"{host.stack}_worker"
+
+        def scale(replicas: int) -> None:
+            docker("service", "scale", "--detach", f"{worker}={replicas}")
+
+        def runs() -> int:
+            found = engine.observe_stack(host.stack).service("worker")
+            return found.running if found is not None else -1
+
+        scale(2)
+        assert host.program.reconcile() == f"healed:{V1}"
+        host.write_spec(drift={"ignore": ["replicas"]})
+        assert host.program.reconcile() == f"reconfigured:{V1}"
+        for replicas in (2, 0):
+            scale(replicas)
+            until(lambda wanted=replicas: runs() == wanted, 30, f"{replicas} run")
+            assert host.program.reconcile() == "noop-healthy"
+            assert runs() == replicas
+        docker("service", "update", "--detach", "--env-add", "BY=hand", worker)
+        until(lambda: host.program.reconcile() == f"healed:{V1}", 30, "another edit is put right")

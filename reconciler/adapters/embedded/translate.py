@@ -13,6 +13,7 @@ from reconciler.adapters.embedded.images import ImageStore
 from reconciler.adapters.swarm.parse import instant
 from reconciler.core.release import compose
 from reconciler.core.release.digest import digest
+from reconciler.core.release.render import LABEL_SCALED
 from reconciler.model.base import Json, parse_duration
 from reconciler.model.ids import StackName
 from reconciler.model.observed import ContainerObs, ServiceMode, ServiceObs, TaskObs, UpdateObs
@@ -133,7 +134,14 @@ def observed(spec: Json, published: Json, alive: bool) -> tuple[ServiceObs, Sequ
         replicas=0 if mode is ServiceMode.GLOBAL else spec["replicas"],
         running=sum(task.state == "running" for task in tasks),
         desired=spec["replicas"],
-        spec_fingerprint=digest([spec["template"], spec["labels"], spec["replicas"], spec["mode"]]),
+        spec_fingerprint=digest(
+            [
+                spec["template"],
+                spec["labels"],
+                None if LABEL_SCALED in spec["labels"] else spec["replicas"],
+                spec["mode"],
+            ]
+        ),
         template_fingerprint=spec["template"],
         update=UpdateObs(**update) if update else None,
         restart_condition=spec["restart"]["condition"],

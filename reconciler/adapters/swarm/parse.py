@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from reconciler.adapters.swarm import told
 from reconciler.core.release.digest import digest
+from reconciler.core.release.render import LABEL_SCALED
 from reconciler.model.base import Json
 from reconciler.model.disturbance import NodeObs
 from reconciler.model.ids import StackName
@@ -60,8 +61,8 @@ def template_fingerprint(template: Mapping[str, object]) -> str:
 
 
 def _is_scheduled(labels: Mapping[str, str]) -> bool:
-    """Say whether a scheduler in the swarm starts the service by its number of replicas, which is then no drift."""
-    return str(labels.get("swarm.cronjob.enable", "")).lower() == "true"
+    """Say whether the number of replicas is a scheduler's, or one that the spec gives up, and so is no drift."""
+    return "true" in (str(labels.get(name, "")).lower() for name in ("swarm.cronjob.enable", LABEL_SCALED))
 
 
 def service(raw: Json) -> ServiceObs:

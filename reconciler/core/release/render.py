@@ -20,6 +20,8 @@ LABEL_APP = "ci-warm.app"
 LABEL_VERSION = "ci-warm.version"
 LABEL_COMMIT = "ci-warm.commit"
 LABEL_BUNDLE = "ci-warm.bundle"
+LABEL_SCALED = "ci-warm.scaled"
+"""On services whose number of replicas is not ours to judge (`drift.ignore`)."""
 MAX_NAME = 63  # of configs; Docker's limit is 64
 MAX_ENV = 1 << 20  # characters
 _BEFORE_NAMES = ("3.0", "3.1", "3.2", "3.3", "3.4")
@@ -38,6 +40,8 @@ def desired_digest(spec: AppSpec, overlays: Mapping[str, bytes]) -> str:
             "env": spec.env,
             "secrets": {name: secret.version for name, secret in spec.secrets.items()},
             "overlays": {name: digest(body.decode("utf-8", "replace")) for name, body in overlays.items()},
+            # Only where it is set: the digest of all other specs stays what it was.
+            **({"drift": spec.drift.ignore} if spec.drift.ignore else {}),
         }
     )
 
@@ -208,6 +212,7 @@ def bundle(
         deploy["labels"] = (
             own
             | dict(labels or {})
+            | ({LABEL_SCALED: "true"} if "replicas" in spec.drift.ignore else {})
             | {
                 LABEL_APP: spec.name,
                 LABEL_VERSION: rendered.version,

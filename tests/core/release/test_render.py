@@ -238,3 +238,8 @@ def test_masking_hostile_text_is_quick() -> None:
     Redactor().mask("token-" * 200_000)
     Redactor().mask("://" * 200_000)
     assert time.monotonic() - began < 60  # it once took hours
+
+
+def test_only_an_app_that_ignores_its_scale_says_so_and_has_another_digest() -> None:
+    plain, scaled = spec(), spec(drift={"ignore": ["replicas"]})
+    assert render.desired_digest(plain, {}) != render.desired_digest(scaled, {})
