@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -353,9 +354,9 @@ def test_what_is_scaled_is_left_as_it_is_where_the_spec_says_so(tmp_path: Path) 
         def scale(replicas: int) -> None:
             docker("service", "scale", "--detach", f"{worker}={replicas}")
 
-        def runs() -> int:
+        def runs(replicas: int) -> bool:
             found = engine.observe_stack(host.stack).service("worker")
-            return found.running if found is not None else -1
+            return found is not None and found.running == replicas
 
         scale(2)
         assert host.program.reconcile() == f"healed:{V1}"
@@ -363,8 +364,8 @@ def test_what_is_scaled_is_left_as_it_is_where_the_spec_says_so(tmp_path: Path) 
         assert host.program.reconcile() == f"reconfigured:{V1}"
         for replicas in (2, 0):
             scale(replicas)
-            until(lambda wanted=replicas: runs() == wanted, 30, f"{replicas} run")
+            until(partial(runs, replicas), 30, f"{replicas} run")
             assert host.program.reconcile() == "noop-healthy"
-            assert runs() == replicas
+            assert runs(replicas)
         docker("service", "update", "--detach", "--env-add", "BY=hand", worker)
         until(lambda: host.program.reconcile() == f"healed:{V1}", 30, "another edit is put right")

@@ -123,6 +123,7 @@ def observed(spec: Json, published: Json, alive: bool) -> tuple[ServiceObs, Sequ
     tasks = [_task(service_id, record, alive) for record in records]
     update = published.get("update")
     mode = ServiceMode(spec["mode"])
+    judged = None if LABEL_SCALED in spec["labels"] else spec["replicas"]
     service = ServiceObs(
         id=service_id,
         name=spec["name"],
@@ -134,14 +135,7 @@ def observed(spec: Json, published: Json, alive: bool) -> tuple[ServiceObs, Sequ
         replicas=0 if mode is ServiceMode.GLOBAL else spec["replicas"],
         running=sum(task.state == "running" for task in tasks),
         desired=spec["replicas"],
-        spec_fingerprint=digest(
-            [
-                spec["template"],
-                spec["labels"],
-                None if LABEL_SCALED in spec["labels"] else spec["replicas"],
-                spec["mode"],
-            ]
-        ),
+        spec_fingerprint=digest([spec["template"], spec["labels"], judged, spec["mode"]]),
         template_fingerprint=spec["template"],
         update=UpdateObs(**update) if update else None,
         restart_condition=spec["restart"]["condition"],
