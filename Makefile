@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 PYTEST := $(VENV)/bin/pytest -n $(JOBS) --dist loadgroup
 
-.PHONY: demo test test-long test-sandbox test-nix lint types contracts schemas lock bench clean check
+.PHONY: demo test test-long test-sandbox test-engines test-nix lint types contracts schemas lock bench clean check
 
 $(STAMP): pyproject.toml requirements-dev.lock
 	test -x $(PY) || python3 -m venv $(VENV)
@@ -27,6 +27,10 @@ test-long: $(STAMP)
 # The package's check phase as Nix would run it (root, mmdebstrap); what is checked is what nix/package.nix says.
 test-sandbox: $(STAMP)
 	$(PY) -m tests.nix.sandbox -n $(JOBS)
+
+# What is about a real Swarm on a newer Engine than the machine's own, which `make test` runs on (root, mmdebstrap).
+test-engines: $(STAMP)
+	$(PY) -m tests.engines 28
 
 # On a whole nixpkgs tree: make test-nix NIXPKGS=/path/to/nixpkgs
 test-nix: $(STAMP)

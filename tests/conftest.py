@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import functools
 import os
 import random
 import shutil
@@ -9,7 +10,8 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -105,7 +107,7 @@ def private_dockerd(
         stdout=log,
         stderr=log,
         start_new_session=True,
-        preexec_fn=_end_with_us,
+        preexec_fn=_end_with_us(),
     )
     try:
         until(lambda: _answers(sock) or daemon.poll() is not None, 60, "dockerd answers")
@@ -126,9 +128,14 @@ def private_dockerd(
             clear_folder(folder)
 
 
-def _end_with_us() -> None:
-    """Runs in the child: tests that are killed leave no engine behind, and an engine that is asked ends its tasks."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def _end_with_us() -> Callable[[], object] | None:
+    """For the child to call: tests that are killed leave no engine behind, and an engine that is asked ends its tasks.
+
+    None in another thread than the main one: its end would be taken for that of the tests.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    return functools.partial(ctypes.CDLL(None).prctl, _PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def clear_folder(folder: Path) -> None:
@@ -208,7 +215,7 @@ class RegistryServer:
         )
         log = (self.folder / "log").open("ab")
         argv = ["docker-registry", "serve", str(config)]
-        self._process = subprocess.Popen(argv, stdout=log, stderr=log, preexec_fn=_end_with_us)
+        self._process = subprocess.Popen(argv, stdout=log, stderr=log, preexec_fn=_end_with_us())
         log.close()
         until(self._listens, 20, "the registry listens")
 
