@@ -79,14 +79,22 @@ def _hide(doc: Mapping[str, object]) -> dict[str, str]:
     return {str(name): "" for pairs in given for name, value in pairs.items() if value == "" and name in _OURS}
 
 
-def check_program() -> None:
-    """See that the CLI is there before a change needs it, when the app may be down already.
+def check_program(host: str | None) -> None:
+    """See that the CLI is there and speaks to this engine before a change needs it, when the app may be down already.
 
     Raises:
-        ActError: no such program on the PATH.
+        ActError: no such program on the PATH, or it and the engine do not fit, in its own words.
     """
     if shutil.which("docker") is None:
         raise ActError("docker cannot be started: there is no such program on the PATH", host_fault=True)
+    at = ["--host", host] if host else []
+    # A CLI may be too new for an engine, or too old: both say so only when they are asked for something.
+    ran = process.run(["docker", *at, "version", "--format", "{{.Server.Version}}"], timeout_s=_ASK_S)
+    if ran.code != 0:
+        raise ActError(f"the docker CLI does not speak to this engine: {ran.output[-300:]}", host_fault=True)
+
+
+_ASK_S = 30.0
 
 
 @functools.cache

@@ -46,7 +46,7 @@ class SwarmEngine(Engine, Containers):
 
     @override
     def check_tools(self) -> None:
-        stack_deploy.check_program()
+        stack_deploy.check_program(self._host)
 
     def _manager(self) -> Json:
         info: Json = self.client.read("engine info", "info")

@@ -1,6 +1,7 @@
 """A program that a change needs and that cannot be started is one clear error, and nothing is begun."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -51,4 +52,18 @@ def test_without_the_docker_program_an_app_that_is_well_is_left_in_peace(host: H
 def test_the_docker_program_is_looked_for_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(ActError, match="docker cannot be started"):
-        stack.check_program()
+        stack.check_program(None)
+
+
+def test_a_docker_program_that_does_not_fit_the_engine_is_told_in_its_own_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As CLI 29 says it to Engine 20.10."""
+    docker = tmp_path / "docker"
+    docker.write_text(
+        '#!/bin/sh\necho "client version 1.52 is too new. Maximum supported API version is 1.41" >&2\nexit 1\n'
+    )
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(ActError, match=r"does not speak to this engine: client version 1\.52 is too new"):
+        stack.check_program("unix:///nowhere")
