@@ -4,6 +4,7 @@ Own use of `http.client`: a total deadline needs the socket in hand (a server ma
 nothing from the environment, no redirect and no connection of yesterday may take part.
 """
 
+import errno
 import http.client
 import os
 import socket
@@ -23,6 +24,8 @@ from reconciler.model.settling import Fault
 from reconciler.ports.prober import Prober
 
 BODY_CAP = 64 << 10
+_OURS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)
+"""Errors of a connection that are about this host and not about the app."""
 
 
 class SystemProber(Prober):
@@ -32,24 +35,30 @@ class SystemProber(Prober):
     def connect(self, address: str, port: int, timeout_s: float) -> ProbeAnswer:
         try:
             socket.create_connection((address, port), timeout=timeout_s).close()
+        except (socket.gaierror, ValueError) as exc:
+            # Where to connect is not known: nobody has asked the app.
+            return ProbeAnswer(ok=False, code=0, detail=f"{address}: {exc}", fault=Fault.UNKNOWN)
         except OSError as exc:
-            return ProbeAnswer(ok=False, code=0, detail=f"{address}:{port}: {exc.strerror or exc}")
+            fault = Fault.HOST if exc.errno in _OURS else Fault.APP
+            return ProbeAnswer(ok=False, code=0, detail=f"{address}:{port}: {exc.strerror or exc}", fault=fault)
         return ProbeAnswer(ok=True, code=0, detail=f"{address}:{port} takes connections")
 
     @override
     def command(self, argv: Sequence[str], environment: Mapping[str, str], timeout_s: float) -> ProbeAnswer:
-        # Asked first: a program that is not there is a matter of this host, one that hangs may well be the app's.
-        if not os.access(argv[0], os.X_OK):
-            detail = f"{argv[0]} is not a program on this host"
-            return ProbeAnswer(ok=False, code=0, detail=detail, fault=Fault.UNKNOWN)
         try:
             ran = process.run(argv, timeout_s=timeout_s, env=environment, redactor=Redactor(()))
-        except ActError as exc:
-            return ProbeAnswer(ok=False, code=0, detail=str(exc))
+        # Its arguments are in no text: they may be secret.
+        except process.TimedOutError:
+            return ProbeAnswer(ok=False, code=0, detail=f"did not end within {timeout_s:g} s")
+        except (ActError, ValueError) as exc:
+            return ProbeAnswer(ok=False, code=0, detail=str(exc), fault=Fault.UNKNOWN)
         return ProbeAnswer(ok=ran.code == 0, code=ran.code, detail=describe_end(ran.code, ran.output))
 
     @override
     def probe(self, probe: Probe) -> ProbeAnswer:
+        if probe.ca_file is not None and not os.access(probe.ca_file, os.R_OK):
+            detail = f"ca_file {probe.ca_file} cannot be read"
+            return ProbeAnswer(ok=False, code=0, detail=detail, fault=Fault.UNKNOWN)
         deadline = time.monotonic() + probe.timeout_s
         # The timer shuts whichever socket is in use by then: wrapping detaches the plain one.
         line: list[socket.socket] = []

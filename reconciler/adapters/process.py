@@ -32,6 +32,10 @@ OPEN_UMASK = 0o022
 """For commands of the operator: ours, 0077, would make what they leave behind readable for root alone."""
 
 
+class TimedOutError(ActError):
+    """A program was started and did not end in time."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ran:
     """How a program ended. `output`: stdout and stderr as one text, secrets masked; `raw`: stdout alone."""
@@ -77,7 +81,7 @@ def run(  # noqa: PLR0913 - what a program has
         out, err = child.communicate(input=stdin, timeout=timeout_s)
     except subprocess.TimeoutExpired as exc:
         end(child)
-        raise ActError(
+        raise TimedOutError(
             f"{argv[0]} {argv[1] if len(argv) > 1 else ''} did not end within {timeout_s:g} s",
             host_fault=True,
         ) from exc

@@ -3,6 +3,7 @@
 Whatever cannot be checked is a problem, never a pass.
 """
 
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,8 +11,11 @@ from pathlib import Path
 from reconciler.adapters import process
 from reconciler.model.errors import ActError, RecipeError
 
-_SSH, _PGP = b"-----BEGIN SSH SIGNATURE-----", b"-----BEGIN PGP SIGNATURE-----"
+_KINDS = rb"PGP SIGNATURE|PGP MESSAGE|SIGNED MESSAGE|SSH SIGNATURE"
+_MARK = re.compile(rb"^(?:gpgsig(?:-sha256)? )?-----BEGIN (" + _KINDS + rb")-----", re.M)
+"""What git takes for the beginning of a signature; in a tag the last one counts, in a commit that of its header."""
 _KEYS = b"-----BEGIN PGP PUBLIC KEY BLOCK-----"
+_NO_X509 = ("-c", "gpg.x509.program=false")
 _MOST_BYTES = 1 << 20
 _GPG_S = 30.0
 _SHOWN = 200
@@ -27,6 +31,8 @@ def find_problem(ask: Ask, commit: str, signers: Path, tag: str = "") -> str:
         with tempfile.TemporaryDirectory(prefix="ci-warm-keys-") as home:
             # A home of its own: no key, no trust and no setting of whoever runs this may have a say.
             env = {"HOME": home, "GNUPGHOME": home, "GIT_CONFIG_GLOBAL": "/dev/null"}
+            # Whatever the machine's own settings say: a key that is not in the file is not looked for.
+            Path(home, "gpg.conf").write_text("no-auto-key-retrieve\n")
             found, signed = _read_object(ask, env, commit, tag)
             return signed or _verify(ask, env, found, keys, signers, is_tag=bool(tag))
     except (RecipeError, ActError, OSError) as exc:
@@ -67,11 +73,13 @@ def _verify(
     ask: Ask, env: Mapping[str, str], found: tuple[str, bytes], keys: bytes, signers: Path, *, is_tag: bool
 ) -> str:
     name, content = found
-    if _SSH in content:
+    marks = _MARK.findall(content if is_tag else content.partition(b"\n\n")[0])
+    kind = marks[-1] if marks else b""
+    if kind == b"SSH SIGNATURE":
         if _KEYS in keys:
             return f"it is signed with an SSH key, and {signers} holds GPG keys"
         options = ["-c", f"gpg.ssh.allowedSignersFile={signers}", "-c", "gpg.format=ssh"]
-    elif _PGP in content:
+    elif kind == b"PGP SIGNATURE":
         if _KEYS not in keys:
             return f"it is signed with a GPG key, and {signers} holds no GPG keys"
         process.run(
@@ -80,9 +88,11 @@ def _verify(
             env=env,
         )
         options = ["-c", "gpg.format=openpgp"]
+    elif kind:
+        return f"it is signed as no release may be ({kind.decode().lower()})"
     else:
         return "it is not signed"
-    ran = ask(env, *options, "verify-tag" if is_tag else "verify-commit", "--raw", "--", name)
+    ran = ask(env, *options, *_NO_X509, "verify-tag" if is_tag else "verify-commit", "--raw", "--", name)
     if ran.code == 0:
         return ""
     said = [line for line in ran.output.splitlines() if line.strip()]

@@ -1,7 +1,7 @@
 """Secrets out of everything people read: by value and by key. Pure."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 MASK = "***"
 _SECRET_KEY = re.compile(r"(?i)(pass(word|wd)?|secret|token|api_?key|credential|private_?key)")
@@ -51,3 +51,9 @@ def for_document(doc: Mapping[str, object]) -> Redactor:
         environment = service.get("environment") or {}
         values += secret_values({key: str(value) for key, value in environment.items()})
     return Redactor(values)
+
+
+def for_app(env: Mapping[str, str], doc: Mapping[str, object]) -> Callable[[str], str]:
+    """Masks what is secret by the spec's variables, and by the release's own: either may have moved on."""
+    by_spec, by_release = Redactor(secret_values(env)), for_document(doc)
+    return lambda text: by_release.mask(by_spec.mask(text))

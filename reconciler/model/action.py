@@ -18,11 +18,15 @@ class Nothing:
 
 @dataclass(frozen=True, kw_only=True)
 class Deploy:
-    """Bring up an app that is absent. `snapshot_first`: its volumes exist and no record says what wrote them."""
+    """Bring up an app that is absent.
+
+    `snapshot_first`: its volumes exist, and nothing is known-good; `found_data`: and no record says what wrote them.
+    """
 
     target: str
     known_good: bool
     snapshot_first: bool = False
+    found_data: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,4 +24,5 @@ class HistoryLine(Record):
     phases: dict[str, float] = Field(default_factory=dict)
     actor: str
     message: str = ""
+    found_data: bool = Field(False, description="a first deploy that began on data of unknown origin")
     log: str = Field("", description="below the state root: what the failed release's containers said last")

@@ -39,7 +39,7 @@ class SecretValues:
                 found = file.read(_MAX_PASSWORD + 1).removesuffix("\n")
         except OSError as exc:
             raise RecipeError(f"{path}: {exc.strerror}") from exc
-        except UnicodeDecodeError as exc:
+        except ValueError as exc:  # bytes that are no text, or a path that none can have
             raise RecipeError(f"{path}: is not text") from exc
         if not found or len(found) > _MAX_PASSWORD or "\n" in found:
             raise RecipeError(f"{path}: is not one line of at most {_MAX_PASSWORD} characters")

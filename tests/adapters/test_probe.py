@@ -208,3 +208,23 @@ def test_a_program_is_judged_by_its_exit_and_hung_ones_are_killed(tmp_path: Path
     assert (hung.ok, hung.fault, "did not end within" in hung.detail) == (False, Fault.APP, True)
     gone = prober.command([str(tmp_path / "gone")], {}, 5.0)
     assert (gone.ok, gone.fault) == (False, Fault.UNKNOWN), "the app is not to blame for what this host lacks"
+
+
+@pytest.mark.parametrize("address", ["no..host", "x" * 70, "nowhere.invalid"])
+def test_an_address_that_names_nothing_is_not_the_apps_fault(address: str) -> None:
+    found = SystemProber().connect(address, 25, 2.0)
+    assert (found.ok, found.fault) == (False, Fault.UNKNOWN)
+
+
+def test_what_cannot_be_started_is_not_the_apps_fault(tmp_path: Path) -> None:
+    lost = tmp_path / "lost"
+    lost.write_text("#!/opt/gone/python\n")
+    lost.chmod(0o755)
+    for program in (lost, tmp_path, tmp_path / "nul\0"):
+        found = SystemProber().command([str(program)], {}, 5.0)
+        assert (found.ok, found.fault) == (False, Fault.UNKNOWN), program
+
+
+def test_a_certificate_file_that_is_gone_is_not_the_apps_fault(tmp_path: Path) -> None:
+    answer, _ = ask(1, scheme="https", ca_file=str(tmp_path / "gone.pem"))
+    assert (answer.ok, answer.fault) == (False, Fault.UNKNOWN)

@@ -222,3 +222,16 @@ def test_a_commit_may_be_signed_itself(forge: Forge, tmp_path: Path) -> None:
     signed = forge.git("rev-parse", "HEAD")
     assert forge.problem(signers, "", signed) == ""
     assert forge.problem(signers, "", plain) == "it is not signed"
+
+
+def test_a_signature_of_another_kind_behind_one_of_ours_does_not(forge: Forge, tmp_path: Path) -> None:
+    """Git goes by the last one: what is checked must be what it checks."""
+    gpg_key(forge.home, "good@example.test")
+    signers = tmp_path / "signers.asc"
+    signers.write_text(gpg(forge.home, "--armor", "--export", "good@example.test"))
+    forge.tag(ONE, key="good@example.test")
+    content = (
+        forge.git("cat-file", "tag", ONE) + "\n-----BEGIN SIGNED MESSAGE-----\nAAAA\n-----END SIGNED MESSAGE-----\n"
+    )
+    forge.git("update-ref", f"refs/tags/{ONE}", forge.git("hash-object", "-t", "tag", "-w", "--stdin", stdin=content))
+    assert forge.problem(signers) == "it is signed as no release may be (signed message)"

@@ -115,6 +115,8 @@ class FakeEngine:
     strangers: tuple[Holder, ...] = ()
     stale_looks: list[World] = field(default_factory=list)
     kills: tuple[str, ...] = ()
+    says: str = ""
+    fails_commands: bool = False
     forgets: bool = False
     forgotten: dict[str, tuple[Running, Bundle]] = field(default_factory=dict)
     on_undeploy: Callable[[], None] = lambda: None
@@ -370,7 +372,7 @@ class FakeEngine:
 
     def execute(self, stack: StackName, service: str, argv: Sequence[str], timeout_s: float) -> Executed:
         self._called("execute", changes=True)
-        return Executed(code=0, output="")
+        return Executed(code=1 if self.fails_commands else 0, output=self.says)
 
     def logs(self, stack: StackName, lines: int) -> Mapping[str, str]:
         return self.words
@@ -463,6 +465,7 @@ class FakeProber:
     on_probe: Callable[[Probe], None] = lambda _probe: None
     asked: list[str] = field(default_factory=list)
     answers: dict[str, ProbeAnswer] = field(default_factory=dict)
+    on_check: Callable[[str], None] = lambda _what: None
 
     def probe(self, probe: Probe) -> ProbeAnswer:
         self.on_probe(probe)
@@ -482,6 +485,7 @@ class FakeProber:
 
     def _check(self, what: str) -> ProbeAnswer:
         self.asked.append(what)
+        self.on_check(what)
         return self.answers.get(what, ProbeAnswer(ok=True, code=0, detail="fine"))
 
 

@@ -117,3 +117,20 @@ def test_an_app_whose_data_would_end_with_it_is_not_taken_down(host: EngineHost)
     assert containers(host) == runs
     host.write_spec(snapshot={"exclude": ["/var/lib/app"]})
     assert host.program.command("undeploy", host.name, "--reason", "move", "--yes").returncode == 0
+
+
+def test_a_release_that_names_a_volume_does_not_end_the_data_that_had_no_name(host: EngineHost) -> None:
+    """What the hold asks a recipe for: the new volume would be empty, and the old data gone with its task."""
+    host.write_spec(snapshot={"exclude": ["/var/lib/app"]})
+    host.release(V1, compose=compose("data:/data", "/var/lib/app"))
+    host.deploy_first()
+    host.write_spec()
+    runs = containers(host)
+    doc = json.loads(compose("data:/data", "uploads:/var/lib/app"))
+    doc["volumes"]["uploads"] = {}
+    host.release(V2, compose=json.dumps(doc))
+    assert host.program.reconcile() == f"held-preflight:{V1}->{V2}"
+    assert "what runs has data that ends when it is taken down" in str(host.observed.alerts()[0].evidence)
+    assert containers(host) == runs
+    host.write_spec(snapshot={"exclude": ["/var/lib/app"]})
+    assert host.program.reconcile() == f"upgraded:{V1}->{V2}", "the operator has copied it, or gave it up"

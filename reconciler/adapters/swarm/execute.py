@@ -21,7 +21,11 @@ def execute(client: SwarmClient, stack: StackName, service: str, argv: Sequence[
     running = client.read("containers", "containers", filters=names)
     if not running:
         raise ActError(f"service {service} has no running container on this node", host_fault=True)
-    made = client.write("exec", "exec_create", running[0]["Id"], list(argv))
+    try:
+        made = client.write("exec", "exec_create", running[0]["Id"], list(argv))
+    except ActError as exc:
+        # The container is paused, or ended since the look: the command was never begun.
+        raise ActError(f"in service {service}: {exc}", host_fault=True) from exc
     if made is None:
         raise ActError(f"the container of {service} is gone", host_fault=True)
     said: list[bytes | ActError] = []
@@ -41,7 +45,8 @@ def execute(client: SwarmClient, stack: StackName, service: str, argv: Sequence[
     thread.start()
     thread.join(timeout_s)
     if not said:
-        raise ActError(f"{' '.join(argv)[:80]!r} in service {service} did not end within {timeout_s:g} s")
+        # Not its arguments, which may be secret.
+        raise ActError(f"{argv[0]} in service {service} did not end within {timeout_s:g} s")
     if isinstance(said[0], ActError):
         raise said[0]
     # Asked afterwards: the stream carries the output only.

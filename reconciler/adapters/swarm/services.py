@@ -13,7 +13,7 @@ from reconciler.adapters.swarm import parse
 from reconciler.adapters.swarm.client import SwarmClient
 from reconciler.core.change import safe_removal
 from reconciler.model.base import Json
-from reconciler.model.errors import ActError
+from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.ids import StackName
 from reconciler.model.observed import TaskObs
 
@@ -103,7 +103,10 @@ def _stop(client: SwarmClient, container: str, grace_s: int) -> bool:
     began = time.monotonic()
     client.write("stop container", "stop", container, timeout=grace_s)
     took = time.monotonic() - began
-    raw = client.find("container", "inspect_container", container)
+    try:
+        raw = client.find("container", "inspect_container", container)
+    except ObserveError:
+        raw = None
     # Swarm's agent may have removed it by now; then only the time that it took can tell.
     return took >= grace_s if raw is None else raw["State"].get("ExitCode") == _KILLED
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from reconciler.core.release import versions
 from reconciler.model.data_stamp import DataStamp
 from reconciler.model.history import HistoryLine
-from reconciler.model.journal import Step
 from reconciler.model.release import KnownGood
 from reconciler.model.result import ResultKind, word_of
 
@@ -56,13 +55,32 @@ def make(volumes: Iterable[str], before: Mapping[str, DataStamp], like: DataStam
     return found
 
 
-def is_failed_start(line: HistoryLine, app: str) -> bool:
-    """Say whether a first deploy of the app failed in volumes that were new: no data in them was ever good.
+def list_failed_starts(history: Iterable[HistoryLine], app: str) -> frozenset[str]:
+    """The first deploys of the app that failed since it was last well: nothing that they wrote was ever good.
 
-    One that began with a snapshot found data of unknown origin; what came back then still is.
+    By operation. Not those that began on data of unknown origin, which came back from its snapshot and still is.
     """
-    failed = word_of(line.result) == ResultKind.DEPLOY_FAILED
-    return line.app == app and failed and Step.SNAPSHOT not in line.phases
+    failed: set[str] = set()
+    for line in history:
+        if line.app != app:
+            continue
+        if word_of(line.result) == ResultKind.DEPLOY_FAILED:
+            failed |= set() if line.found_data else {line.op_id}
+        elif word_of(line.result) in _WELL:
+            failed.clear()
+    return frozenset(failed)
+
+
+_WELL = frozenset(
+    {
+        ResultKind.ADOPTED,
+        ResultKind.DEPLOYED,
+        ResultKind.HEALED,
+        ResultKind.RECONFIGURED,
+        ResultKind.ROLLED_BACK,
+        ResultKind.UPGRADED,
+    }
+)
 
 
 def may_go_back(known: KnownGood, version: str) -> bool:

@@ -233,5 +233,6 @@ def history(journal: Journal, now: datetime, ended: Result | None = None) -> His
         phases={name: round(seconds, 3) for name, seconds in journal.phases.items()},
         actor=journal.actor,
         message=message[:500],
+        found_data=journal.found_data,
         log=journal.log,
     )

@@ -96,8 +96,9 @@ def _find_whose_silence(facts: AppFacts, now: datetime) -> tuple[Fault, str]:
     if facts.committed_answer is not None and facts.committed_answer.ok:
         text = "it answers as it did when it was committed; the health settings of the spec have changed since"
         return Fault.UNKNOWN, text
-    if facts.answer is not None and facts.answer.fault is not Fault.APP:
-        return facts.answer.fault, "the question could not be asked"
+    for answer in (facts.answer, facts.committed_answer):
+        if answer is not None and not answer.ok and answer.fault is not Fault.APP:
+            return answer.fault, f"that could not be asked: {answer.detail}"
     if disturbances.find(facts.stack, now, "") is not None:
         return Fault.HOST, "the engine or a node was disturbed just now"
     restless = wellness.find_restless_neighbour(facts, now)

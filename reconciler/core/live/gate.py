@@ -22,10 +22,11 @@ class UpgradeFacts:
     """What would be deployed and everything known about it.
 
     `images_*`: lookups of the candidate's and the running release's images. `rendered` None: it cannot be rendered, and
-    `problem` says why. `tested`: it was green in a cold run here; None: that is not asked for. `leftover`: volumes that
-    it would mount, that exist, and that no record says who wrote. `refusals`: what Docker would not take of it;
-    `fixed`: what exists in another shape and would stay so. `unkept`: places of a stateful app whose data no snapshot
-    would hold. `unsigned`: what is wrong with its signature, where the spec names signers.
+    `problem` says why. `tested`: it was green in a cold run here; None: that is not asked for. `existing`: volumes that
+    it would mount and that exist, though nothing is known-good; `leftover`: those that no record says who wrote.
+    `refusals`: what Docker would not take of it; `fixed`: what exists in another shape and would stay so. `unkept`:
+    places of a stateful app whose data no snapshot would hold. `unsigned`: what is wrong with its signature, where the
+    spec names signers.
     """
 
     version: str
@@ -35,6 +36,7 @@ class UpgradeFacts:
     notes: Mapping[str, str] = field(default_factory=dict)
     lost_volumes: Sequence[str] = ()
     unkept: Sequence[str] = ()
+    existing: tuple[str, ...] = ()
     leftover: tuple[str, ...] = ()
     images_new: Sequence[ImageLookup] = ()
     images_prior: Sequence[ImageLookup] = ()

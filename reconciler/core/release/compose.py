@@ -88,7 +88,9 @@ def list_mounts(service: Mapping[str, object]) -> list[Mount]:
         if len(source) == 1 and source.isalpha():
             raise ComposeError(f"volume {source!r}: a one-letter name is read as a Windows path; rename it")
         kind = "bind" if source[:1] in ("/", ".", "~") else "volume"
-        found.append(Mount(kind, source, target, "ro" in options.split(",")))
+        # Of both the last one counts, as with Docker.
+        access = [option for option in options.split(",") if option in ("ro", "rw")]
+        found.append(Mount(kind, source, target, access[-1:] == ["ro"]))
     return found
 
 

@@ -57,14 +57,6 @@ def keeps_nothing(doc: Mapping[str, object]) -> bool:
     return not any(mount.kind == "volume" and mount.source for mount in mounts)
 
 
-def find_named(doc: Mapping[str, object], excluded: Sequence[str]) -> tuple[str, ...]:
-    """Paths that are excluded and lie in named volumes, which are always kept: the setting would promise too much."""
-    given_up = {posixpath.normpath(path) for path in excluded}
-    mounts = (mount for service in compose.services(doc).values() for mount in compose.list_mounts(service))
-    named = {posixpath.normpath(mount.target) for mount in mounts if mount.kind == "volume" and mount.source}
-    return tuple(sorted(given_up & named))
-
-
 def _judge_mounts(where: str, mounts: Sequence[Mount]) -> Iterator[Unkept]:
     for mount in mounts:
         at = f"{mount.kind} mount {mount.source} at {mount.target}"
@@ -77,6 +69,9 @@ def _judge_mounts(where: str, mounts: Sequence[Mount]) -> Iterator[Unkept]:
 
 def _is_harmless(mount: Mount) -> bool:
     source = posixpath.normpath(mount.source)
+    # Below /proc there are ways back into the file system of every process.
+    if source.startswith("/proc/") and not {"root", "cwd", "fd"}.isdisjoint(source.split("/")):
+        return mount.read_only
     # A socket is a way to a program, not a place for data.
     return mount.read_only or source.endswith(".sock") or source in _ONE_FILE or source.startswith(_NOT_DATA)
 
@@ -92,6 +87,6 @@ def _judge_image(where: str, service: Json, declared: Sequence[str]) -> Iterator
 
 
 def _list_tmpfs(service: Json) -> list[str]:
-    given = service.get("tmpfs") or ()
-    entries = [given] if isinstance(given, str) else list(given)
+    given = service.get("tmpfs")
+    entries = given if isinstance(given, list) else [given] if isinstance(given, str) else []
     return [posixpath.normpath(str(entry).partition(":")[0]) for entry in entries]

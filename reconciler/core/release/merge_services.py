@@ -82,7 +82,12 @@ def _merge_values(below: object, value: object, place: Place) -> object:
 def _append(below: Iterable[object], value: Iterable[object]) -> list[object]:
     """One list after the other, without what would be there twice: the deploy tool refuses that in one file."""
     result = list(below)
-    result += (item for item in value if item not in result)
+    # By their text: of two long lists each pair would be compared.
+    seen = {repr(item) for item in result}
+    for item in value:
+        if repr(item) not in seen:
+            seen.add(repr(item))
+            result.append(item)
     return result
 
 

@@ -1,5 +1,6 @@
 """Ask an app whether it is well: the health request, then the checks of its spec. Effects: questions to the app."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
 
@@ -11,13 +12,16 @@ from reconciler.model.probe import Probe, ProbeAnswer, describe_end
 from reconciler.model.settling import Fault
 
 
-def ask(ports: Ports, stack: StackName, domain: str, health: HealthSpec) -> ProbeAnswer:
-    """The health request and, if that is answered well, the checks, until a required one fails."""
+def ask(ports: Ports, stack: StackName, domain: str, health: HealthSpec, mask: Callable[[str], str]) -> ProbeAnswer:
+    """The health request and, if that is answered well, the checks, until a required one fails.
+
+    `mask`: takes the app's secrets out of what commands say.
+    """
     answer = ports.prober.probe(probe_of(domain, health))
     remarks: list[str] = []
     for check in health.checks if answer.ok else ():
         found = _check(ports, stack, domain, health, check)
-        text = f"check {check.name}: {found.detail}"
+        text = f"check {check.name}: {mask(found.detail)}"
         if not found.ok and check.required:
             return replace(found, detail=text, remarks=tuple(remarks))
         remarks += [] if found.ok else [f"{text} (not required)"]

@@ -114,7 +114,8 @@ def _perform(context: Context, journal: Journal) -> StepResult:  # noqa: C901 - 
         case Step.OPENED:
             return DONE
         case Step.UNDEPLOY:
-            return undeploy(at, require_clean_stop=context.spec.upgrade.require_clean_stop)
+            clean = context.spec.upgrade.require_clean_stop
+            return undeploy(at, require_clean_stop=clean, resumed=journal.resumes > 0)
         case Step.BACK_UNDEPLOY:
             # What the failed release was writing is given up: how it ended says nothing of what is kept.
             ended = undeploy(at)

@@ -22,10 +22,9 @@ def keep(ports: Ports, spec: AppSpec, journal: Journal) -> tuple[str, tuple[str,
     """
     try:
         bundle = ports.store.bundle(spec.app, journal.target.bundle)
-        # By both: the release has secrets of its own recipe, and the spec may have changed since it was rendered.
-        by_spec, by_release = redact.Redactor(redact.secret_values(spec.env)), redact.for_document(bundle.doc)
+        mask = redact.for_app(spec.env, bundle.doc)
         words_of = ports.node.containers.logs(StackName(journal.stack), _LINES)
-        said = {name: by_release.mask(by_spec.mask(text)) for name, text in words_of.items()}
+        said = {name: mask(text) for name, text in words_of.items()}
         text = "".join(f"--- {name}\n{words}\n" for name, words in said.items())
         path = ports.store.put_last_words(spec.app, journal.op_id, text) if said else ""
     except (ReconcilerError, OSError):

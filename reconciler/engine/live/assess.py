@@ -1,7 +1,9 @@
 """A live app assessed, with the probe that this needs. Effects: reads, one probe series."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
+from reconciler.core import redact
 from reconciler.core.live import assess
 from reconciler.core.release.facts import AppFacts
 from reconciler.engine.change.ask import ask
@@ -23,12 +25,20 @@ def probe(context: Context, stack: StackObs, health: HealthSpec, domain: str) ->
     if not any(service.mode is ServiceMode.GLOBAL or service.replicas for service in stack.services):
         return None
     clock = context.ports.clock
+    # The release's own document only where something is said that may hold secrets of it.
+    doc = _read_document(context) if health.checks else {}
+    mask = redact.for_app(context.spec.env, doc)
     deadline = clock.monotonic() + context.settings.limits.steady_probe
     while True:
-        answer = ask(context.ports, context.stack, domain, health)
+        answer = ask(context.ports, context.stack, domain, health, mask)
         if answer.ok or clock.monotonic() >= deadline:
             return answer
         clock.wait(_PROBE_PAUSE_S)
+
+
+def _read_document(context: Context) -> Mapping[str, object]:
+    known = context.ports.store.known_good(context.app)
+    return context.ports.store.bundle(context.app, known.release.bundle).doc if known is not None else {}
 
 
 def assess_app(context: Context, facts: AppFacts) -> tuple[Assessment, AppFacts]:

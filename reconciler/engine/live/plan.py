@@ -56,8 +56,8 @@ def plan_app(context: Context, world: World, fetch_problem: str | None = None, *
     # others.
     for option in plan.list_options(facts, assessment, first):
         found, holds = _ask_gate(context, facts, assessment, option)
-        if found.leftover and isinstance(option, Deploy):
-            option = replace(option, snapshot_first=True)
+        if found.existing and isinstance(option, Deploy):
+            option = replace(option, snapshot_first=True, found_data=bool(found.leftover))
         if not holds:
             upgrade = found
             chosen = Plan(action=option, steps=plan.steps_of(option, context.spec))

@@ -11,7 +11,13 @@ from reconciler.core.release.render import missing_volumes
 from reconciler.engine.change.steps.quiesce import blocking
 from reconciler.engine.context import Context
 from reconciler.engine.release import images, render
-from reconciler.engine.release.needs import find_refusals, find_signature_problem, find_unkept_data, missing_externals
+from reconciler.engine.release.needs import (
+    find_ending_data,
+    find_refusals,
+    find_signature_problem,
+    find_unkept_data,
+    missing_externals,
+)
 from reconciler.model.action import Action, Deploy, Upgrade
 from reconciler.model.data_stamp import DataStamp
 from reconciler.model.errors import ActError, RecipeError, StateError
@@ -34,7 +40,8 @@ def collect_upgrade_facts(context: Context, facts: AppFacts, assessment: Assessm
         commit = facts.known.release.commit  # the release that runs, wherever its tag points now
     rendered, problem = _render(context, version, commit, facts.recipe_problem if not commit else None)
     # Data of a stack that we have no known-good release for: nothing says that the release which wrote it was well.
-    leftover = _find_leftover(context, facts, rendered)
+    existing = _find_existing(context, facts, rendered)
+    leftover = _find_leftover(context, facts, existing)
     refused, tool_problem = _find_refusals(context, facts, rendered)
     images_new = images.lookup_new(context, rendered) if rendered else []
     return UpgradeFacts(
@@ -44,7 +51,8 @@ def collect_upgrade_facts(context: Context, facts: AppFacts, assessment: Assessm
         problem=problem,
         notes={} if reconfigures else _read_notes(context, facts, version, commit),
         lost_volumes=_find_lost_volumes(context, facts, rendered),
-        unkept=_find_unkept(context, rendered, images_new) if rendered else (),
+        unkept=[*_find_ending(context, facts), *_find_unkept(context, rendered, images_new)] if rendered else (),
+        existing=existing,
         leftover=leftover,
         images_new=images_new,
         images_prior=images.lookup_release(context, facts.known.release) if facts.known else (),
@@ -108,14 +116,21 @@ def _render(context: Context, version: str, commit: str, problem: str | None) ->
         return None, str(exc)
 
 
-def _find_leftover(context: Context, facts: AppFacts, rendered: Rendered | None) -> tuple[str, ...]:
+def _find_existing(context: Context, facts: AppFacts, rendered: Rendered | None) -> tuple[str, ...]:
+    """Volumes of a stateful app of which nothing is known-good and nothing runs: they get a snapshot before a try."""
     if facts.known is not None or facts.stack.services or rendered is None or not context.spec.stateful:
         return ()
-    existing = sorted(context.ports.engine.observe_volumes(list(rendered.volumes.values())))
-    if not existing:
-        return ()
-    failed = {line.op_id for line in context.ports.history.lines() if data_version.is_failed_start(line, context.app)}
-    return tuple(name for name in existing if name not in facts.stamps or facts.stamps[name].op_id not in failed)
+    return tuple(sorted(context.ports.engine.observe_volumes(list(rendered.volumes.values()))))
+
+
+def _find_leftover(context: Context, facts: AppFacts, existing: Sequence[str]) -> tuple[str, ...]:
+    """Those of them that may hold data that was good once: all but what our own failed first deploys wrote."""
+    failed = data_version.list_failed_starts(context.ports.history.lines(), context.app) if existing else frozenset()
+    stamps = {name: facts.stamps.get(name) for name in existing}
+    # Of an app that was declared stateless the volumes may have been there before: nobody looked.
+    return tuple(
+        name for name, stamp in stamps.items() if stamp is None or not stamp.stateful or stamp.op_id not in failed
+    )
 
 
 def _describe_prior(leftover: Sequence[str], assessment: Assessment) -> str:
@@ -164,12 +179,18 @@ def _find_missing_prior(context: Context, facts: AppFacts) -> list[str]:
 def _find_unkept(context: Context, rendered: Rendered, images_new: Sequence[ImageLookup]) -> list[str]:
     if not context.spec.stateful:
         return []
-    found = [f"{key}: {why}" for key, why in rendered.volume_options.items()]
     existing = context.ports.engine.observe_volumes(list(rendered.volumes.values()))
-    found += [f"{v.name} (driver {v.driver}, not on this node)" for v in existing.values() if not v.restorable]
+    found = [f"{v.name} (driver {v.driver}, not on this node)" for v in existing.values() if not v.restorable]
     # An image that is not here yet is asked once it is pulled, before the app is touched (`prepare`).
     here = {image.reference: image.pinned for image in images_new if image.local}
     return [*found, *find_unkept_data(context, rendered, here)]
+
+
+def _find_ending(context: Context, facts: AppFacts) -> list[str]:
+    """Data of what runs that ends when it is taken down: a release that names a volume for it would find it empty."""
+    prior = _read_prior_bundle(context, facts) if context.spec.stateful else None
+    ending = find_ending_data(context, prior) if prior is not None else ()
+    return [f"what runs has data that ends when it is taken down ({one}); copy it, or give it up" for one in ending]
 
 
 def _find_missing(context: Context, facts: AppFacts, rendered: Rendered) -> list[str]:
@@ -209,9 +230,7 @@ def find_way_back_problems(
         f"image {i.reference}: {i.error or 'not found'}" for i in looked if not i.local and i.exists is not True
     ]
     problems += _find_refusals_of(context, known.fallback.release)
-    target = known.fallback.release
-    unsigned = find_signature_problem(context, target.version, target.commit)
-    problems += [f"unsigned: {target.version}: {unsigned}"] if unsigned else []
+    problems += _find_unsigned(context, known.fallback.release)
     if known.fallback.snapshot is None:
         back = known.fallback.release.version
         newer = data_version.find_newer((stamps or {}).values(), back, stateful=context.spec.stateful)
@@ -226,6 +245,18 @@ def find_way_back_problems(
     problems += context.ports.node.snapshots.verify(context.app)
     fit = find_fit(context, known)
     return [*problems, *([fit.problem] if fit is not None and fit.problem else [])]
+
+
+def _find_unsigned(context: Context, release: Release) -> list[str]:
+    """A release whose signer counts no more; one whose tag was withdrawn since was signed when it was taken."""
+    try:
+        tags = context.ports.recipes.tags(context.spec.recipe.url).annotated
+    except RecipeError:
+        return []
+    if release.version not in tags:
+        return []
+    unsigned = find_signature_problem(context, release.version, release.commit)
+    return [f"unsigned: {release.version}: {unsigned}"] if unsigned else []
 
 
 def find_fit(context: Context, known: KnownGood | None) -> Fit | None:

@@ -129,6 +129,7 @@ def _journal_of_release(context: Context, facts: AppFacts, action: Upgrade | Dep
         origin_desired=known.desired if known else "",
         volumes=tuple(sorted(volumes)),
         snapshot_first=isinstance(action, Deploy) and action.snapshot_first,
+        found_data=isinstance(action, Deploy) and action.found_data,
     )
 
 

@@ -52,13 +52,11 @@ def find_unkept_data(context: Context, rendered: Rendered, pinned: Mapping[str, 
     """
     if not context.spec.stateful:
         return ()
-    excluded = context.spec.snapshot.exclude
-    named = data_places.find_named(rendered.doc, excluded)
-    wrong = [f"snapshot.exclude: {path} is a named volume, which is always kept" for path in named]
     here = {service: pinned[asked] for service, asked in rendered.images.items() if asked in pinned}
-    unkept = data_places.find_unkept(rendered.doc, excluded, _read_declared(context, here))
+    unkept = data_places.find_unkept(rendered.doc, context.spec.snapshot.exclude, _read_declared(context, here))
+    options = [f"{key}: {why}" for key, why in rendered.volume_options.items()]
     empty = ["it mounts no named volume, so nothing would be kept"] if data_places.keeps_nothing(rendered.doc) else []
-    return (*wrong, *map(str, unkept), *empty)
+    return (*options, *map(str, unkept), *empty)
 
 
 def find_signature_problem(context: Context, version: str, commit: str) -> str:

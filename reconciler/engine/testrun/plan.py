@@ -121,7 +121,7 @@ def plan_run(environment: RunEnvironment, request: RunRequest) -> RunPlan:
     )
     for one in (head, base.source):
         if one is not None:
-            _check_signature(environment, spec, one)
+            check_signature(environment, spec, one)
     previous = (
         previous_overlay.previous(files, tests.previous, base.source.version)
         if base.source
@@ -169,7 +169,7 @@ def _check_tag(environment: RunEnvironment, spec: AppSpec, head: Source) -> None
         raise ActError(f"{text}; a newer version, or the tag where it was, is tested again", permanent=True)
 
 
-def _check_signature(environment: RunEnvironment, spec: AppSpec, source: Source) -> None:
+def check_signature(environment: RunEnvironment, spec: AppSpec, source: Source) -> None:
     """Where the spec names signers, releases are signed by one; with `runs.signed_only` any other commit is, too."""
     only = environment.settings.runs.signed_only
     if spec.recipe.signers is None:

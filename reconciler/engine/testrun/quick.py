@@ -43,9 +43,12 @@ def run(environment: RunEnvironment, plan: RunPlan) -> Run:
             canonical = _find_usable(context)
             if isinstance(canonical, Canonical):
                 testrun_plan.check_room(environment, spec)
+                planned = _plan_quick(plan, canonical)
+                if planned.base.source is not None:
+                    testrun_plan.check_signature(environment, spec, planned.base.source)
                 return lifecycle.run(
                     environment,
-                    _plan_quick(plan, canonical),
+                    planned,
                     lambda session: _play(session, canonical),
                     _clean,
                     lambda _: None,

@@ -40,6 +40,9 @@ def app(**body: Any) -> dict[str, Any]:
         pytest.param({"volumes": ["/var/run/docker.sock:/var/run/docker.sock"]}, (), [], id="a socket"),
         pytest.param({"volumes": ["/etc/localtime:/etc/localtime"]}, (), [], id="the clock's zone"),
         pytest.param({"volumes": ["/dev/dri:/dev/dri", "/sys/fs:/sys/fs"]}, (), [], id="what is no disk"),
+        pytest.param({"volumes": ["/srv/lab:/x:ro,rw"]}, (), ["/x"], id="of both the last one counts"),
+        pytest.param({"volumes": ["/proc/1/root/srv:/x"]}, (), ["/x"], id="a way round by way of a process"),
+        pytest.param({"tmpfs": 5}, ("/data",), ["/data"], id="what is no path is for the deploy tool to refuse"),
         pytest.param({"volumes": ["/device:/x"]}, (), ["/x"], id="a name that only begins like one"),
         pytest.param({"volumes": [{"type": "tmpfs", "target": "/run"}]}, (), [], id="tmpfs"),
         pytest.param({"volumes": [{"type": "cluster", "source": "g", "target": "/d"}]}, (), ["/d"], id="cluster"),
@@ -68,9 +71,15 @@ def test_only_what_the_operator_gives_up_is_left_out() -> None:
     doc = app(volumes=["/data", "/srv/lab:/lab", "named:/kept"])
     assert [one.path for one in data_places.find_unkept(doc, ("/lab/",))] == ["/data"]
     assert data_places.find_unkept(doc, ("/lab", "/data")) == ()
-    assert data_places.find_named(doc, ("/kept", "/lab")) == ("/kept",)
 
 
 def test_an_app_without_named_volumes_keeps_nothing() -> None:
     assert data_places.keeps_nothing(app(volumes=["/data", "/srv/lab:/lab:ro"]))
     assert not data_places.keeps_nothing(app(volumes=[{"type": "volume", "source": "data", "target": "/data"}]))
+
+
+def test_a_path_may_be_given_up_where_it_has_no_name_though_another_service_names_it() -> None:
+    doc = {"services": {"app": {"volumes": ["data:/data"]}, "cache": {"image": "r/cache"}}}
+    declared = {"cache": ("/data",)}
+    assert [one.where for one in data_places.find_unkept(doc, (), declared)] == ["services.cache"]
+    assert data_places.find_unkept(doc, ("/data",), declared) == ()

@@ -1,5 +1,6 @@
 """Checks beside the health request: a page that answers while nothing works behind it is not a good release."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,3 +104,56 @@ def test_a_check_in_a_service_that_is_not_there_holds_the_release(tmp_path: Path
     host.release(V1)
     assert host.result() == f"held-recipe:{V1}"
     assert "health.checks.db: there is no service db" in str(host.alerts()[0].evidence)
+
+
+def test_the_committed_check_that_cannot_be_asked_any_more_takes_nothing_back(tmp_path: Path) -> None:
+    """The program was renamed and the spec changed with a mistake in it: no answer is the release's."""
+    host = baking(tmp_path, LOGIN)
+    with_checks(host, {"name": "login", "run": ["/opt/log-in-2"]})
+    host.prober.answers["/opt/log-in-2"] = DOWN
+    host.prober.answers[PROGRAM] = ProbeAnswer(ok=False, code=0, detail="not there", fault=Fault.UNKNOWN)
+    assert host.result() == f"unhealthy:{V2}"
+    assert host.engine.schema() == "2"
+
+
+def test_one_that_could_not_be_asked_for_a_while_blames_no_release(tmp_path: Path) -> None:
+    """What came last was the app's, and still: the release had not its whole time."""
+    host = host_with(tmp_path, LOGIN)
+    away = ProbeAnswer(ok=False, code=0, detail="not there", fault=Fault.UNKNOWN)
+
+    def look(_probe: object) -> None:
+        early = host.clock.seconds < 30
+        host.prober.answers[PROGRAM] = FINE if host.engine.schema() == "1" else away if early else DOWN
+
+    host.prober.on_probe = look
+    host.clock.seconds = 0
+    host.release(V2, Behaviour(schema=2))
+    assert host.result() == f"rolled-back:{V2}->{V1}"
+    assert host.ports().store.memory(host.specs[0].app).quarantine == ()
+
+
+def test_secrets_in_what_a_command_says_are_masked_everywhere(tmp_path: Path) -> None:
+    host = host_with(tmp_path, {"name": "db", "exec": {"service": "app", "run": ["psql"]}})
+    host.engine.says = "FATAL: postgres://app:hunter2hunter2@db/app password=hunter2hunter2"
+    host.engine.fails_commands = True
+    assert host.result() == f"unhealthy:{V1}"
+    host.engine.fails_commands = False
+    host.release(V2, Behaviour(schema=2))
+    host.engine.on_undeploy = lambda: setattr(host.engine, "fails_commands", True)
+    assert host.result() == f"rollback-failed:{V2}->{V1}"
+    texts = [path.read_text() for path in (host.root / "state").rglob("*.json*") if path.is_file()]
+    assert any("FATAL" in text for text in texts)
+    assert not any("hunter2" in text for text in texts)
+
+
+def test_an_app_that_dies_of_its_checks_is_not_upgraded(tmp_path: Path) -> None:
+    host = host_with(tmp_path, LOGIN)
+    host.release(V2, Behaviour(schema=2))
+
+    def die(what: str) -> None:
+        for running in host.engine.services.values() if host.engine.schema() == "2" else ():
+            ended = (replace(task, state="failed", error="task: non-zero exit (1)") for task in running.tasks)
+            running.tasks[:] = ended
+
+    host.prober.on_check = die
+    assert host.result() == f"rolled-back:{V2}->{V1}"

@@ -65,3 +65,36 @@ def test_data_that_an_approved_deploy_found_stays_a_question(tmp_path: Path) -> 
     assert host.result() == f"deploy-failed:{V2}"
     host.release(V3)
     assert host.result() == f"held-prior-unhealthy:{V3}"
+
+
+def test_what_was_put_there_by_hand_since_gets_its_snapshot(tmp_path: Path) -> None:
+    """A backup that the operator restored into the volume after the failure: nobody can tell, so it is kept."""
+    host = failed(tmp_path)
+    (Path(next(iter(host.engine.volumes.values())).path) / "restored").write_text("years of work")
+    host.release(V2, Behaviour(schema=2, fails="after"))
+    assert host.result() == f"deploy-failed:{V2}"
+    assert "snapshot" in host.history()[-1].phases
+    assert host.engine.schema() == "1"
+
+
+def test_volumes_of_a_stateless_first_deploy_are_a_question(tmp_path: Path) -> None:
+    """Nobody looked whether they were there before."""
+    host = Host(tmp_path, stateful=False)
+    host.release(V1, Behaviour(fails="after"))
+    assert host.result() == f"deploy-failed:{V1}"
+    host.specs[0] = host.specs[0].model_copy(update={"stateful": True})
+    host.release(V2)
+    assert host.result() == f"held-prior-unhealthy:{V2}"
+
+
+def test_data_that_was_good_since_is_a_question(tmp_path: Path) -> None:
+    """The same release failed once, and then served for a year: its stamp still names the failed try."""
+    host = failed(tmp_path)
+    host.engine.images["registry.test/notes:5.0.0"] = Behaviour()
+    store, app = host.ports().store, host.specs[0].app
+    store.put_memory(store.memory(app).model_copy(update={"quarantine": ()}))
+    assert host.result() == f"deployed:{V1}"
+    (host.root / "state" / "notes" / "known_good.json").unlink()
+    host.engine.services.clear()
+    host.release(V2)
+    assert host.result() == f"held-prior-unhealthy:{V2}"

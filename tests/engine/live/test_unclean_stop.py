@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.live.scenes import crash_at
 from tests.fakes.world import Behaviour, Host
 
 V1, V2 = "1.0.0+5.0.0", "1.0.1+5.0.1"
@@ -48,3 +49,15 @@ def test_where_a_clean_stop_is_required_the_release_waits_for_a_word(tmp_path: P
     host.ports().store.put_memory(memory.model_copy(update={"quarantine": ()}))
     assert host.result() == f"upgraded:{V1}->{V2}"
     assert host.alerts() == []
+
+
+def test_an_end_that_nobody_saw_is_told_and_is_no_clean_one(tmp_path: Path) -> None:
+    """We die in the grace, and what is found afterwards is an app that is gone."""
+    host = Host(tmp_path, upgrade={"require_clean_stop": True})
+    host.release(V1)
+    host.result()
+    host.release(V2)
+    crash_at(host, "undeploy:after")
+    assert host.result() == f"aborted:{V1}->{V2}"
+    assert "how the app ended is not known" in str(host.history()[-1].message)
+    assert host.result() == f"held-quarantined:{V1}->{V2}"

@@ -3,18 +3,23 @@
 from reconciler.engine.context import Done, StepContext, StepResult
 from reconciler.model.errors import ActError
 
+UNSEEN = "how the app ended is not known: ci-warm was stopped while it took it down"
 
-def undeploy(at: StepContext, *, require_clean_stop: bool = False) -> StepResult:
+
+def undeploy(at: StepContext, *, require_clean_stop: bool = False, resumed: bool = False) -> StepResult:
     """Take the services down. Failing here has touched no data.
 
     `require_clean_stop`: one that did not end within its grace is a failure, for its data is that of a crash.
+    `resumed`: an earlier try may have seen the end of what is no longer here.
     """
+    unseen = resumed and not at.ports.engine.observe_stack(at.stack).services
     try:
         killed = at.ports.engine.undeploy(at.stack)
     except ActError as exc:
         return at.fail(str(exc), host=True)
     if killed:
         at.tell(f"{', '.join(killed)} did not end within the grace and was killed")
-    if killed and require_clean_stop:
-        return at.fail(f"{', '.join(killed)} did not stop cleanly", "upgrade.require_clean_stop is set")
-    return Done(updates={"killed": killed})
+    if require_clean_stop and (killed or unseen):
+        what = f"{', '.join(killed)} did not stop cleanly" if killed else UNSEEN
+        return at.fail(what, "upgrade.require_clean_stop is set")
+    return Done(updates={"killed": killed, "remarks": (UNSEEN,) if unseen else ()})

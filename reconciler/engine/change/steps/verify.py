@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
+from reconciler.core import redact
 from reconciler.engine.change.ask import ask
 from reconciler.engine.change.looks import POLL_S, Looks
 from reconciler.engine.change.steps import settle
 from reconciler.engine.context import Before, Done, Judge, StepContext, StepResult
 from reconciler.model.probe import ProbeAnswer
 from reconciler.model.release import Bundle
-from reconciler.model.settling import Failed, Settled
+from reconciler.model.settling import Failed, Fault, Settled
 
 
 def verify(at: StepContext, bundle: Bundle, judge: Judge, before: Before) -> StepResult:
@@ -23,7 +24,7 @@ def verify(at: StepContext, bundle: Bundle, judge: Judge, before: Before) -> Ste
     looks = Looks(at, health.deadline)
     began, disturbances = 0.0, looks.disturbances
     good, carrying, bad = 0, frozenset[str](), ProbeAnswer(ok=False, code=0, detail="not asked yet")
-    remarks: tuple[str, ...] = ()
+    remarks, fault, mask = tuple[str, ...](), Fault.APP, redact.for_document(bundle.doc).mask
     while True:
         # A look before each probe: an answer may come from an old task, or from one that is crashing right now.
         verdict = settle.watch(at, wanted, before, looks, stop=lambda _: True)
@@ -31,24 +32,29 @@ def verify(at: StepContext, bundle: Bundle, judge: Judge, before: Before) -> Ste
             return at.fail_by(verdict.fault, verdict.reason, *verdict.evidence)
         if looks.disturbances > disturbances:
             # What runs was started anew, and has its whole time again.
-            began, disturbances = looks.answered_s, looks.disturbances
+            began, disturbances, fault = looks.answered_s, looks.disturbances, Fault.APP
         tasks = verdict.task_ids if isinstance(verdict, Settled) else frozenset[str]()
         if tasks != carrying or not isinstance(verdict, Settled):
             # Another task may have taken over; answers of the one before it say nothing about this one.
             good, carrying = 0, tasks
+        elif good >= health.successes:
+            return Done(updates={"remarks": remarks})
         else:
             # The checks once, with the last answer: some are dear.
             last = good + 1 >= health.successes
-            answer = ask(at.ports, at.stack, domain, health if last else health.model_copy(update={"checks": ()}))
+            asked = health if last else health.model_copy(update={"checks": ()})
+            answer = ask(at.ports, at.stack, domain, asked, mask)
             good, remarks = good + 1 if answer.ok else 0, answer.remarks
             if not answer.ok:
-                bad = answer
+                bad, fault = answer, answer.fault if fault is Fault.APP else fault
                 at.tell(f"not healthy yet: {bad.detail}")
         if good >= health.successes:
-            return Done(updates={"remarks": remarks})
+            if not health.checks:
+                return Done(updates={"remarks": remarks})
+            continue  # checks take long, and may do harm: what carries the app is looked at once more
         if looks.answered_s - began > health.deadline:
             return at.fail_by(
-                bad.fault,
+                fault,
                 f"not healthy within {health.deadline:g} s: {bad.detail}",
                 f"{health.scheme}://{domain}{health.path} at {health.address}:{health.probe_port}",
             )
