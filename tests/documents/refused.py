@@ -200,7 +200,7 @@ LATER = [
     _rule(
         "subnet",
         "networks.n.ipam",
-        "invalid CIDR address",
+        "invalid CIDR",  # "address" on Engine 20.10, "block notation" on 28.5
         {"networks": {"n": {"ipam": {"config": [{"subnet": "10.0.0.0"}]}}}},
         networks={"n": None},
     ),

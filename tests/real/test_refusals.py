@@ -75,7 +75,8 @@ def deploy(host: str, folder: Path, doc: Mapping[str, object]) -> process.Ran:
     compose = folder / "compose.json"
     compose.write_text(json.dumps(interpolate.escape(doc)))
     # A stack for each, or an update would meet what the one before made.
-    _STACKS.append(f"{STACK}-{len(_STACKS)}")
+    # By process: workers side by side share the engine.
+    _STACKS.append(f"{STACK}-{os.getpid()}-{len(_STACKS)}")
     ran = docker(host, "stack", "deploy", "--resolve-image", "never", "--compose-file", str(compose), _STACKS[-1])
     docker(host, "stack", "rm", _STACKS[-1])
     return ran
