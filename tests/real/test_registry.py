@@ -102,7 +102,7 @@ def test_a_tag_that_was_pushed_again_with_other_bytes_is_never_deployed(host: En
 
 def test_preflight_names_the_image_that_a_rollback_would_miss(host: EngineHost) -> None:
     from reconciler.engine.context import Context
-    from reconciler.engine.live.preflight import find_way_back_problems
+    from reconciler.engine.live.way_back import find_way_back_problems
 
     publish(host, V1)
     host.program.reconcile()

@@ -3,56 +3,18 @@
 Called by `core.live.plan`. A hold means: nothing is touched.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from reconciler.core.change import backoff, data_version
 from reconciler.core.live import pause, window
+from reconciler.core.live.upgrade_facts import UpgradeFacts
 from reconciler.core.release import notes, versions
 from reconciler.core.release.facts import AppFacts
 from reconciler.model.app import AppSpec
 from reconciler.model.hold import Hold, HoldReason
 from reconciler.model.memory import Memory
-from reconciler.model.recipe import ImageLookup, Refusal, Rendered
-
-
-@dataclass(frozen=True, kw_only=True)
-class UpgradeFacts:
-    """What would be deployed and everything known about it.
-
-    `images_*`: lookups of the candidate's and the running release's images. `rendered` None: it cannot be rendered, and
-    `problem` says why. `tested`: it was green in a cold run here; None: that is not asked for. `existing`: volumes that
-    it would mount and that exist, though nothing is known-good; `leftover`: those that no record says who wrote.
-    `refusals`: what Docker would not take of it; `fixed`: what exists in another shape and would stay so. `unkept`:
-    places of a stateful app whose data no snapshot would hold. `unsigned`: what is wrong with its signature, where the
-    spec names signers.
-    """
-
-    version: str
-    commit: str
-    rendered: Rendered | None = None
-    problem: str | None = None
-    notes: Mapping[str, str] = field(default_factory=dict)
-    lost_volumes: Sequence[str] = ()
-    unkept: Sequence[str] = ()
-    existing: tuple[str, ...] = ()
-    leftover: tuple[str, ...] = ()
-    images_new: Sequence[ImageLookup] = ()
-    images_prior: Sequence[ImageLookup] = ()
-    missing: Sequence[str] = ()
-    refusals: Sequence[Refusal] = ()
-    fixed: Sequence[str] = ()
-    prior_healthy: bool = True
-    prior_detail: str = ""
-    changes_release: bool = True
-    tested: bool | None = None
-    unsigned: str = ""
-
-    @property
-    def policy(self) -> Sequence[tuple[str, str]]:
-        """What the recipe wants that the policy guards, as `(allowance, place)`."""
-        return self.rendered.policy if self.rendered else ()
+from reconciler.model.recipe import ImageLookup
 
 
 def decide(facts: AppFacts, candidate: UpgradeFacts, patterns: Sequence[str], now: datetime) -> tuple[Hold, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from reconciler.core import conditions
 from reconciler.core.conditions import Held, NotWell, RecipeUnreadable, TagMoved
-from reconciler.core.live.gate import UpgradeFacts
+from reconciler.core.live.upgrade_facts import UpgradeFacts
 from reconciler.core.release.facts import AppFacts
 from reconciler.model.action import Outcome
 from reconciler.model.alert import Alert

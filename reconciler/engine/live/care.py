@@ -5,7 +5,7 @@ The gate guards new releases; this is the same question for known-good and for t
 
 from reconciler.core.release.facts import AppFacts
 from reconciler.engine.context import Context
-from reconciler.engine.live.preflight import find_way_back_problems
+from reconciler.engine.live.way_back import find_way_back_problems
 from reconciler.model.action import Action, Deploy, Heal, Nothing, RollBack
 from reconciler.model.hold import HoldReason
 from reconciler.model.release import KnownGood

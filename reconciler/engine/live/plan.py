@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from reconciler.core.live import gate, pause, plan
-from reconciler.core.live.gate import UpgradeFacts
+from reconciler.core.live.upgrade_facts import UpgradeFacts
 from reconciler.core.release.facts import AppFacts
 from reconciler.engine.context import Context
 from reconciler.engine.live import care

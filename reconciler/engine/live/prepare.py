@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from reconciler.core.live.gate import UpgradeFacts, hold_unkept
+from reconciler.core.live.gate import hold_unkept
+from reconciler.core.live.upgrade_facts import UpgradeFacts
 from reconciler.core.release import render
 from reconciler.core.release.facts import AppFacts
 from reconciler.engine.context import Context

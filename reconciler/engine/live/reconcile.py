@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from reconciler.core.change import outcome as change_outcome
 from reconciler.core.live import plan
-from reconciler.core.live.gate import UpgradeFacts
+from reconciler.core.live.upgrade_facts import UpgradeFacts
 from reconciler.core.release import render
 from reconciler.core.release.facts import AppFacts
 from reconciler.engine.change import driver, last_words
@@ -16,8 +16,9 @@ from reconciler.engine.change.stamp import stamp
 from reconciler.engine.context import Context
 from reconciler.engine.live import report
 from reconciler.engine.live.plan import PlannedApp
-from reconciler.engine.live.preflight import collect_upgrade_facts, find_way_back_problems
+from reconciler.engine.live.preflight import collect_upgrade_facts
 from reconciler.engine.live.prepare import stage_release
+from reconciler.engine.live.way_back import find_way_back_problems
 from reconciler.engine.release import images
 from reconciler.model.action import Adopt, Deploy, Heal, Nothing, Outcome, Resume, RollBack, Upgrade
 from reconciler.model.errors import LockBusy

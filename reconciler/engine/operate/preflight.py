@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from reconciler.engine.context import Context
-from reconciler.engine.live.preflight import find_room_problem, find_way_back_problems
+from reconciler.engine.live.preflight import find_room_problem
+from reconciler.engine.live.way_back import find_way_back_problems
 from reconciler.engine.release.images import lookup_release
 from reconciler.model.recipe import ImageLookup
 from reconciler.model.snapshot import SnapshotManifest

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from reconciler.engine.context import Context
-from reconciler.engine.live.preflight import find_fit, find_way_back_problems
 from reconciler.engine.live.reconcile import roll_back
+from reconciler.engine.live.way_back import find_fit, find_way_back_problems
 from reconciler.engine.operate import app_lock
 from reconciler.engine.release.facts import collect_facts
 from reconciler.model.action import Outcome

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reconciler.core.live import gate
-from reconciler.core.live.gate import UpgradeFacts
+from reconciler.core.live.upgrade_facts import UpgradeFacts
 from reconciler.model.hold import Hold
 from reconciler.model.hold import HoldReason as R
 from reconciler.model.memory import Approval, HostFaults, Memory, Quarantine, Suspension

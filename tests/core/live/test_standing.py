@@ -7,8 +7,8 @@ import pytest
 from reconciler.core import conditions
 from reconciler.core.conditions import Condition
 from reconciler.core.live import standing
-from reconciler.core.live.gate import UpgradeFacts
 from reconciler.core.live.standing import PassEnd, Standing
+from reconciler.core.live.upgrade_facts import UpgradeFacts
 from reconciler.model.action import Outcome
 from reconciler.model.alert import Alert
 from reconciler.model.app import Kind
