@@ -22,7 +22,8 @@ from tests.engines.engine import put_newer_cli
 from tests.hosts.engine_host import V1, V2, EngineHost
 from tests.waiting import until
 
-pytestmark = [pytest.mark.swarm, pytest.mark.usefixtures("swarm")]
+# With the other tests that deploy these documents: they publish the same ports.
+pytestmark = [pytest.mark.swarm, pytest.mark.usefixtures("swarm"), pytest.mark.together("sent")]
 STACK = "refusals"
 _STACKS: list[str] = []
 
