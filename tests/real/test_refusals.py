@@ -74,7 +74,8 @@ def deploy(host: str, folder: Path, doc: Mapping[str, object]) -> process.Ran:
     for name in ("c.txt", "s.txt"):
         (folder / name).write_text("x")
     compose = folder / "compose.json"
-    compose.write_text(json.dumps(interpolate.escape(doc)))
+    # A subnet of its own: that of a network that is still going is taken, and other tests deploy these documents too.
+    compose.write_text(json.dumps(interpolate.escape(doc)).replace("10.231.7.", "10.231.8."))
     # A stack for each, or an update would meet what the one before made.
     # By process: workers side by side share the engine.
     _STACKS.append(f"{STACK}-{os.getpid()}-{len(_STACKS)}")
