@@ -72,7 +72,7 @@ def plays(
 ) -> Iterator[Mapping[tuple[str, str], "Future[None]"]]:
     """Every row of this engine that was chosen, some side by side: most of a row is waiting for Swarm."""
     asked = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
-    chosen = [one for one in asked if "done" in one and one["engine"] == engine.version]
+    chosen = [one for one in asked if "done" in one and one.get("engine") == engine.version]
     before = os.umask(0o077)  # of the process, as in every test
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         yield {
