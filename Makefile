@@ -18,7 +18,7 @@ demo: $(STAMP)
 	$(VENV)/bin/ci-warm demo
 
 test: $(STAMP)
-	$(PYTEST) -m "not long"
+	$(PYTEST) -m "not long and not matrix"
 
 test-long: $(STAMP)
 	$(PYTEST) -m "long and not live"
@@ -31,6 +31,7 @@ test-sandbox: $(STAMP)
 # What is about a real Swarm on a newer Engine than the machine's own, which `make test` runs on (root, mmdebstrap).
 test-engines: $(STAMP)
 	$(PY) -m tests.engines 28
+	$(VENV)/bin/pytest -m matrix
 
 # On a whole nixpkgs tree: make test-nix NIXPKGS=/path/to/nixpkgs
 test-nix: $(STAMP)

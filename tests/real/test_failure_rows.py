@@ -126,14 +126,14 @@ def _is_disturbed(host: EngineHost) -> bool:
     return disturbances.find(stack, datetime.now(UTC), "") is not None
 
 
-@pytest.mark.long
+@pytest.mark.matrix
 @pytest.mark.parametrize("engine", ["28"], indirect=True)
 @pytest.mark.parametrize(("end", "when", "done"), CASES)
 def test_a_row(end: str, when: str, done: str, plays: Mapping[tuple[str, str], "Future[None]"]) -> None:
     plays[end, when].result()
 
 
-@pytest.mark.long
+@pytest.mark.matrix
 @pytest.mark.parametrize("engine", [OWN], indirect=True)
 @pytest.mark.parametrize(("end", "when", "done"), [case for case in OLDER if case not in QUICK])
 def test_a_row_of_the_machines_own_engine(
@@ -173,7 +173,7 @@ MEANWHILE: Mapping[str, Callable[[Machine, Sequence[Play]], None]] = {
 }
 
 
-@pytest.mark.long
+@pytest.mark.matrix
 @pytest.mark.parametrize("engine", ["28"], indirect=True)
 @pytest.mark.parametrize("how", MEANWHILE)
 def test_what_fails_is_told_although_the_engine_was_disturbed_meanwhile(
