@@ -80,6 +80,7 @@ class Journal(Record):
     snapshot_first: bool = False
     found_data: bool = Field(False, description="its volumes were there before, and no record says who wrote them")
     remarks: tuple[str, ...] = Field((), description="checks that are not required and failed")
+    unseen_stop: bool = Field(False, description="how the app ended is not known: we were stopped meanwhile")
     killed: tuple[str, ...] = Field((), description="services that did not end within their grace and were killed")
     bake_s: float | None = Field(None, description="seconds of the bake watch after its commit, as the spec said")
     reason: str = ""

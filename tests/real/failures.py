@@ -23,18 +23,21 @@ from tests.waiting import until
 _SERVES = "trap 'exit 143' TERM; sh /notes_app.sh & while [ ! -e /data/harm ]; do sleep 0.1; done; . /data/harm"
 """Serves until the file is there, and then ends as it says; the same after every start."""
 _TAKE_PORT = """
-import socket, sys, time
+import signal, socket, sys, time
 taken = socket.socket()
 taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+until = time.monotonic() + 60
 while True:
     try:
         taken.bind(("0.0.0.0", int(sys.argv[1])))
         break
     except OSError:
-        time.sleep(0.01)
+        if time.monotonic() > until:
+            raise
+        time.sleep(0.01)  # nothing tells when a port is free
 taken.listen()
 print("taken", flush=True)
-time.sleep(600)
+signal.pause()
 """
 
 

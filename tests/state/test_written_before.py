@@ -46,7 +46,7 @@ KINDS: list[tuple[str, type[Record]]] = [
 ]
 LATER = {
     "known_good.json": {"bake_until", "baked"},
-    "journal.json": {"bake_s", "found_data", "killed", "log", "remarks", "sent"},
+    "journal.json": {"bake_s", "found_data", "killed", "log", "remarks", "sent", "unseen_stop"},
     "manifest.json": {"killed"},
     "history.jsonl": {"found_data", "log"},
 }

@@ -22,6 +22,7 @@ from reconciler.model.release import Fallback, KnownGood
 from reconciler.model.result import Result, ResultKind
 from reconciler.model.settling import Fault
 
+UNSEEN_STOP = "how the app ended is not known: ci-warm was stopped while it took it down"
 ABSENT = "absent"
 """Reason of a heal that brings the whole app back, not single services."""
 
@@ -173,7 +174,7 @@ def list_remarks(journal: Journal) -> tuple[str, ...]:
     """What people should know of a change however it ended: the data in a snapshot after a kill is that of a crash."""
     names = ", ".join(journal.killed)
     kills = (f"{names} did not end within the grace and was killed (137) before the snapshot",) if names else ()
-    return (*kills, *journal.remarks)
+    return (*kills, *([UNSEEN_STOP] if journal.unseen_stop else []), *journal.remarks)
 
 
 def _choose_condition(journal: Journal) -> Condition:

@@ -61,3 +61,10 @@ def test_an_end_that_nobody_saw_is_told_and_is_no_clean_one(tmp_path: Path) -> N
     assert host.result() == f"aborted:{V1}->{V2}"
     assert "how the app ended is not known" in str(host.history()[-1].message)
     assert host.result() == f"held-quarantined:{V1}->{V2}"
+
+
+def test_an_end_that_nobody_saw_is_told_of_a_release_that_went_well(host: Host) -> None:
+    host.release(V2)
+    crash_at(host, "undeploy:after")
+    assert host.result() == f"upgraded:{V1}->{V2}"
+    assert "how the app ended is not known" in host.history()[-1].message

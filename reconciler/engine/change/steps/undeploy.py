@@ -1,9 +1,8 @@
 """Remove the stack's services; data, networks, configs and secrets stay. Effects: the engine."""
 
+from reconciler.core.change.outcome import UNSEEN_STOP
 from reconciler.engine.context import Done, StepContext, StepResult
 from reconciler.model.errors import ActError
-
-UNSEEN = "how the app ended is not known: ci-warm was stopped while it took it down"
 
 
 def undeploy(at: StepContext, *, require_clean_stop: bool = False, resumed: bool = False) -> StepResult:
@@ -20,6 +19,6 @@ def undeploy(at: StepContext, *, require_clean_stop: bool = False, resumed: bool
     if killed:
         at.tell(f"{', '.join(killed)} did not end within the grace and was killed")
     if require_clean_stop and (killed or unseen):
-        what = f"{', '.join(killed)} did not stop cleanly" if killed else UNSEEN
+        what = f"{', '.join(killed)} did not stop cleanly" if killed else UNSEEN_STOP
         return at.fail(what, "upgrade.require_clean_stop is set")
-    return Done(updates={"killed": killed, "remarks": (UNSEEN,) if unseen else ()})
+    return Done(updates={"killed": killed, "unseen_stop": unseen})
