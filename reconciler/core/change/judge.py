@@ -124,6 +124,14 @@ def judge(failures: Sequence[TaskFailure], tolerated: int = PERSISTS - 1) -> Fin
     return Finding(fault=fault, persists=persists, failures=tuple(failures))
 
 
+def sum_up(failures: Sequence[TaskFailure]) -> Fault:
+    """Whose fault it is that Swarm gave up for these: the release's where one of them, or nothing known, is."""
+    faults = {failure.fault for failure in failures}
+    if not faults or Fault.APP in faults:
+        return Fault.APP
+    return Fault.UNKNOWN if Fault.UNKNOWN in faults else Fault.HOST
+
+
 def _count_worst(failures: Sequence[TaskFailure], *faults: Fault) -> int:
     """How often the replica failed, by one of these faults, that failed most often."""
     slots = Counter(failure.task.slot for failure in failures if failure.fault in faults)

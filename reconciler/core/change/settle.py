@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from reconciler.core.change import disturbances, jobs, judge
+from reconciler.core.change import disturbances, jobs, judge, updates
 from reconciler.core.change.jobs import Roles
 from reconciler.core.release import sent
 from reconciler.core.release.render import LABEL_BUNDLE
@@ -130,18 +130,10 @@ def _refused(want: Expected, marks: Mapping[str, ServiceMark], stack: StackObs) 
         service = stack.service(name)
         if service is None:
             return Failed(reason=f"service {name} is missing", evidence=("the deploy did not create it",))
-        update = service.update
-        ours = (
-            update is not None and update.started_at != marks.get(name, ServiceMark(version_index=-1)).update_started_at
-        )
-        if update is not None and ours and (update.state == "paused" or update.state.startswith("rollback")):
-            failed = _list_failures(service, stack, frozenset(), is_main=name == want.roles.main)
-            because = f": {failed[-1].why}" if failed else ""
-            return Failed(
-                reason=f"swarm answered {update.state} for service {name}{because}",
-                evidence=(update.message,),
-                fault=Fault.HOST if failed and all(one.fault is Fault.HOST for one in failed) else Fault.APP,
-            )
+        failures = _list_failures(service, stack, frozenset(), is_main=name == want.roles.main)
+        ended = updates.ended_early(service, failures, marks.get(name), stack)
+        if ended is not None:
+            return ended
         if service.labels.get(LABEL_BUNDLE) != want.bundle:
             return Failed(
                 reason=f"service {name} does not carry what was sent",
@@ -242,13 +234,8 @@ def _unfinished(want: Expected, marks: Mapping[str, ServiceMark], stack: StackOb
         service = stack.service(name)
         if service is None:
             return f"service {name}"
-        # An update that began before our deploy says nothing of it: the engine keeps the last one's state for ever.
         update = service.update
-        if (
-            update is not None
-            and update.state == "updating"
-            and (update.started_at != marks.get(name, ServiceMark(version_index=-1)).update_started_at)
-        ):
+        if update is not None and update.state == "updating" and updates.is_ours(service, marks.get(name)):
             return f"the update of service {name}"
         own = judge.own_tasks(service, stack)
         have, wanted = jobs.count_done(service, own, want.roles), jobs.count_wanted(service, own, want.roles)
@@ -257,10 +244,7 @@ def _unfinished(want: Expected, marks: Mapping[str, ServiceMark], stack: StackOb
             if want.roles.is_job(service):
                 return f"job {name} to complete, {have}/{wanted} ({states})"
             return f"service {name} {have}/{wanted} ({states})"
-        # While a task of the old release still runs, it may answer probes and write to the volumes.
-        stale = [
-            t for t in stack.tasks_of(service) if t not in own and t.state == RUNNING and t.desired_state == RUNNING
-        ]
+        stale = updates.list_stale(service, stack)
         if stale:
             return f"{len(stale)} old tasks of service {name} to end"
     return None

@@ -88,6 +88,41 @@ def test_fails_at_once_with_the_reason(name: str, parts: list[Any], reason: str)
     assert verdict.fault is Fault.APP
 
 
+KILLED = task("failed", id="killed", error="task: non-zero exit (137)")
+LOST = task("orphaned", id="lost")
+
+
+def test_a_pause_for_what_the_release_did_not_do_is_no_verdict() -> None:
+    assert isinstance(run(steady(service(update=update("paused")), KILLED, task()), marks=MARK), Settled)
+    waiting = run(steady(service(update=update("paused")), KILLED, task("starting")), marks=MARK)
+    assert waiting == Moving(waiting_for="service app 0/1 (starting)")
+
+
+@pytest.mark.parametrize(("failed", "fault"), [(KILLED, Fault.UNKNOWN), (LOST, Fault.HOST)])
+def test_a_pause_that_leaves_tasks_of_the_old_release_is_an_end_that_blames_nobody(
+    failed: TaskObs, fault: Fault
+) -> None:
+    old = task(id="old", template_fingerprint="template-1")
+    parts: list[Any] = [service(update=update("paused")), failed, task(), old]
+    verdict = run([(0.1, stack(*parts))], marks=MARK)
+    assert isinstance(verdict, Failed)
+    assert verdict.fault is fault
+
+
+def test_a_pause_for_tasks_that_are_killed_again_and_again_is_the_releases() -> None:
+    killed = [task("failed", id=f"k{n}", error="task: non-zero exit (137)") for n in range(3)]
+    parts: list[Any] = [service(update=update("paused")), *killed, task("starting")]
+    verdict = run([(0.1, stack(*parts))], marks=MARK)
+    assert isinstance(verdict, Failed)
+    assert verdict.fault is Fault.APP
+
+
+def test_swarms_own_way_back_is_an_end_whoever_is_at_fault() -> None:
+    verdict = run([(0.1, stack(service(update=update("rollback_completed")), KILLED, task()))], marks=MARK)
+    assert isinstance(verdict, Failed)
+    assert verdict.fault is Fault.UNKNOWN
+
+
 def test_old_tasks_still_running_are_not_ours() -> None:
     old = task(id="old", template_fingerprint="template-1")
     assert run(steady(service(), old)) == Moving(waiting_for="service app 0/1 (no task yet)")

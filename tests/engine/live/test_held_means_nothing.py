@@ -1,7 +1,9 @@
 """A held pass makes not one call that changes anything: a scene for each reason to hold."""
 
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from reconciler.engine.context import Context
 from reconciler.engine.operate import plan
 from reconciler.model.app import SecretSpec
 from reconciler.model.errors import ActError
-from reconciler.model.hold import HoldReason
+from reconciler.model.hold import Hold, HoldReason
 from tests.engine.live.scenes import V1, V2
 from tests.fakes.world import Behaviour, Host, pin
 
@@ -149,7 +151,12 @@ def test_what_a_pass_would_be_held_by_is_in_its_plan(host: Host, arrange: Callab
     row = plan.plan(context, host.engine.look(), None)
     [report] = host.reconcile()
     assert [hold.reason for hold in row.holds] == [R.PREFLIGHT]
-    assert row.holds == report.outcome.holds
+    assert [_without_figures(hold) for hold in row.holds] == [_without_figures(hold) for hold in report.outcome.holds]
+
+
+def _without_figures(hold: Hold) -> Hold:
+    """What is free on the machine's disk differs from one look to the next."""
+    return replace(hold, detail=re.sub(r"\d+(\.\d+)?", "N", hold.detail))
 
 
 def test_a_pull_counts_as_a_change_only_while_the_gate_is_closed(host: Host) -> None:
