@@ -107,9 +107,13 @@ class ContainerObs:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkObs:
-    """One network of a stack, by its name on the engine. `options`: of its driver, those that the engine adds, too."""
+    """One network of a stack, by its name on the engine. `options`: of its driver, those that the engine adds, too.
+
+    `id`: '' where the engine has none.
+    """
 
     name: str
+    id: str = ""
     driver: str
     attachable: bool
     internal: bool

@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.documents import deploying, document
 
-_FILES = {"configs": {"c": {"file": "./c.txt"}}, "secrets": {"s": {"file": "./s.txt"}}}
+FILES = {"configs": {"c": {"file": "./c.txt"}}, "secrets": {"s": {"file": "./s.txt"}}}
 ACCEPTED: dict[str, dict[str, Any]] = {
     "plain": document(),
     "everything of deploy": document(
@@ -72,7 +72,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
         networks={"inner": {"aliases": ["one", "two"]}, "outer": None},
     ),
     "configs and secrets": document(
-        _FILES,
+        FILES,
         configs=["c", {"source": "c", "target": "/etc/c", "uid": "1", "gid": "1", "mode": 0o440}],
         secrets=["s", {"source": "s", "target": "other", "mode": 0o400}],
     ),
@@ -97,6 +97,21 @@ ACCEPTED: dict[str, dict[str, Any]] = {
         working_dir="/tmp",
         entrypoint=["/bin/sh", "-c"],
     ),
+    "capabilities every way": document(cap_add=["net_admin", "CAP_SYS_TIME"], cap_drop=["NET_RAW", "net_admin"]),
+    "all capabilities": document(cap_add=["ALL"], cap_drop=["CHOWN"]),
+    "hosts and sysctls every way": document(
+        extra_hosts={"other": "10.0.0.2", "six": "fe80::1"}, sysctls=["net.core.somaxconn=1024"], ulimits={"core": 0}
+    ),
+    "logging by options alone": document(logging={"options": {"max-size": "1m"}}),
+    "files every way": document(
+        FILES,
+        configs=[{"source": "c"}, {"source": "c", "target": "relative/c", "uid": "5"}],
+        secrets=[{"source": "s", "gid": "7", "mode": 0o600}],
+    ),
+    "networks of others": document(
+        {"networks": {"n": None, "out": {"external": True, "name": "host"}}}, networks=["out"]
+    ),
+    "texts that are no words": document(command="sh -c 'sleep 1000'", entrypoint="  env   A=b "),
     "text instead of lists": document(command="sleep 1000", tmpfs="/run", dns="10.0.0.1"),
     "what is ignored": document(
         depends_on=["app"], restart="always", container_name="x", expose=["80"], build=".", links=["app"]
@@ -110,3 +125,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "network that is declared empty": document({"networks": {"n": {}}}, networks={"n": None}),
 }
 """Documents that Docker takes, whatever becomes of their tasks."""
+NEWER: dict[str, dict[str, Any]] = {
+    "limits of processes": document({"version": "3.13"}, **deploying(resources={"limits": {"pids": 100}})),
+}
+"""The same of a command line of 25 or newer."""

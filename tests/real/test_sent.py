@@ -17,7 +17,7 @@ from reconciler.demo import recipes
 from reconciler.model.ids import StackName
 from reconciler.model.settings import Limits
 from tests.documents import IMAGE, document
-from tests.documents.accepted import ACCEPTED
+from tests.documents.accepted import ACCEPTED, FILES, NEWER
 from tests.engines import engine
 from tests.hosts.engine_host import V1, V2, EngineHost
 from tests.real.scenes import need_job_modes
@@ -93,7 +93,7 @@ def test_nothing_differs_falsely_on_a_newer_engine_either(tmp_path: Path, monkey
         docker(host, "swarm", "init", "--advertise-addr", "127.0.0.1")
         with stacks_on(host, tmp_path) as made:
             found = {}
-            for name, doc in ACCEPTED.items():
+            for name, doc in (ACCEPTED | NEWER).items():
                 stack = made.deploy(doc)
                 found[name] = made.differences(doc, stack)
                 made.remove_services(stack)
@@ -127,18 +127,45 @@ EDITS = {
     "update.delay": ["--update-delay", "7s"],
     "health.interval": ["--health-cmd", "true", "--health-interval", "7s"],
     "restart.condition": ["--restart-condition", "none"],
+    "cap_add": ["--cap-add", "NET_RAW"],
+    "cap_drop": ["--cap-drop", "CHOWN"],
+    "ulimits": ["--ulimit-add", "nofile=1000:2000"],
+    "dns": ["--dns-add", "10.0.0.2"],
+    "dns_search": ["--dns-search-add", "other.test"],
+    "extra_hosts": ["--host-add", "other:10.0.0.2"],
+    "sysctls net.core.somaxconn": ["--sysctl-add", "net.core.somaxconn=2048"],
+    "logging.driver": ["--log-driver", "none"],
+    "logging.options max-size": ["--log-driver", "json-file", "--log-opt", "max-size=2m"],
+    "update.max_failure_ratio": ["--update-max-failure-ratio", "0.5"],
+    "preferences": ["--placement-pref-add", "spread=node.labels.zone"],
+    "configs": ["--config-rm", "sent-edited_c"],
+    "secrets": ["--secret-rm", "sent-edited_s"],
+    "networks": ["--network-rm", "sent-edited_second"],
 }
 EDITED = document(
+    {**FILES, "networks": {"first": None, "second": None}},
     environment={"A": "b"},
+    configs=["c"],
+    secrets=["s"],
+    networks={"first": None, "second": None},
+    command="sleep 1000",
+    cap_add=["NET_ADMIN"],
+    cap_drop=["CAP_MKNOD"],
+    ulimits={"nproc": 500},
+    dns=["10.0.0.1"],
+    dns_search=["example.test"],
+    extra_hosts=["one:10.0.0.1"],
+    sysctls={"net.core.somaxconn": 1024},
+    logging={"driver": "json-file", "options": {"max-size": "1m"}},
     user="0",
     healthcheck={"test": "true", "interval": "9s"},
     deploy={
         "replicas": 1,
         "labels": {"role": "one"},
         "resources": {"limits": {"memory": "32M"}},
-        "placement": {"constraints": ["node.role!=worker"]},
+        "placement": {"constraints": ["node.role!=worker"], "preferences": [{"spread": "node.labels.rack"}]},
         "restart_policy": {"condition": "any"},
-        "update_config": {"delay": "1s", "failure_action": "pause"},
+        "update_config": {"delay": "1s", "failure_action": "pause", "max_failure_ratio": 0.25},
     },
 )
 

@@ -193,6 +193,7 @@ def networks(raws: Sequence[Json], stack: str) -> tuple[NetworkObs, ...]:
     return tuple(
         NetworkObs(
             name=raw["Name"],
+            id=raw.get("Id") or "",
             driver=raw.get("Driver") or "",
             attachable=bool(raw.get("Attachable")),
             internal=bool(raw.get("Internal")),

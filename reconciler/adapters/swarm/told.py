@@ -31,8 +31,10 @@ def fields(spec: Json) -> dict[str, object]:
         "replicas": mode.get("Replicas", mode.get("TotalCompletions")),
         "mounts": sorted({_mount(raw) for raw in content.get("Mounts") or ()}),
         "ports": sorted({_port(raw) for raw in endpoint.get("Ports") or ()}),
-        "configs": sorted({raw["ConfigName"] for raw in content.get("Configs") or ()}),
-        "secrets": sorted({raw["SecretName"] for raw in content.get("Secrets") or ()}),
+        "configs": _files(content.get("Configs") or (), "ConfigName"),
+        "secrets": _files(content.get("Secrets") or (), "SecretName"),
+        # Swarm resolves the names that it is sent, and tells ids.
+        "networks": [raw["Target"] for raw in template.get("Networks") or spec.get("Networks") or ()],
         "stop_grace_period": content.get("StopGracePeriod"),
         "hostname": content.get("Hostname"),
         "user": content.get("User"),
@@ -46,6 +48,7 @@ def fields(spec: Json) -> dict[str, object]:
         "entrypoint": content.get("Command"),
         "health.test": check.get("Test"),
         **{f"health.{name}": check.get(key) for name, key in _HEALTH.items()},
+        **_container(content),
         **_template(template),
     }
     for short, key in (("update", "UpdateConfig"), ("rollback", "RollbackConfig")):
@@ -56,6 +59,7 @@ def fields(spec: Json) -> dict[str, object]:
 
 _HEALTH = {"interval": "Interval", "timeout": "Timeout", "start_period": "StartPeriod", "retries": "Retries"}
 _UPDATE = {
+    "max_failure_ratio": "MaxFailureRatio",
     "parallelism": "Parallelism",
     "failure_action": "FailureAction",
     "order": "Order",
@@ -69,10 +73,28 @@ def _template(template: Json) -> dict[str, object]:
     restart, placement = template.get("RestartPolicy") or {}, template.get("Placement") or {}
     found = {f"restart.{name}": restart.get(key) for name, key in _RESTART.items()}
     found |= {"constraints": placement.get("Constraints"), "max_replicas_per_node": placement.get("MaxReplicas")}
+    found["preferences"] = [raw["Spread"]["SpreadDescriptor"] for raw in placement.get("Preferences") or ()]
+    logging = template.get("LogDriver") or {}
+    found |= {"logging.driver": logging.get("Name"), "logging.options": logging.get("Options") or {}}
     for name, key in (("limits", "Limits"), ("reservations", "Reservations")):
         body = (template.get("Resources") or {}).get(key) or {}
         found |= {f"{name}.cpus": body.get("NanoCPUs"), f"{name}.memory": body.get("MemoryBytes")}
+        found |= {f"{name}.pids": body.get("Pids")}
     return found
+
+
+def _container(content: Json) -> dict[str, object]:
+    names = content.get("DNSConfig") or {}
+    limits = content.get("Ulimits") or ()
+    return {
+        "cap_add": sorted(content.get("CapabilityAdd") or ()),
+        "cap_drop": sorted(content.get("CapabilityDrop") or ()),
+        "ulimits": sorted(f"{raw['Name']} {raw['Soft']}:{raw['Hard']}" for raw in limits),
+        "dns": names.get("Nameservers") or [],
+        "dns_search": names.get("Search") or [],
+        "extra_hosts": sorted(content.get("Hosts") or ()),
+        "sysctls": content.get("Sysctls") or {},
+    }
 
 
 def _pairs(lines: Sequence[str]) -> dict[str, str]:
@@ -80,7 +102,16 @@ def _pairs(lines: Sequence[str]) -> dict[str, str]:
 
 
 def _mount(raw: Json) -> str:
-    return f"{raw.get('Type', 'volume')} {raw.get('Source', '')} {raw.get('Target', '')}"
+    access = " ro" if raw.get("ReadOnly") else ""
+    return f"{raw.get('Type', 'volume')} {raw.get('Source', '')} {raw.get('Target', '')}{access}"
+
+
+def _files(entries: Sequence[Json], name: str) -> list[str] | None:
+    """`name target owner:group mode` of configs or secrets; None: one is no file, so that they are not compared."""
+    if not all(raw.get("File") for raw in entries):
+        return None
+    files = [(raw[name], raw["File"]) for raw in entries]
+    return sorted({f"{one} {file['Name']} {file['UID']}:{file['GID']} {file['Mode']:o}" for one, file in files})
 
 
 def _port(raw: Json) -> str:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
-from reconciler.core.release import compose, networks
+from reconciler.core.release import compose, networks, sent_container
 from reconciler.model.base import Json
 from reconciler.model.observed import StackObs
 
@@ -21,6 +21,9 @@ _ANY_EXTRA = frozenset({"labels", "container_labels"})
 """Where the deploy tool adds keys of its own."""
 _SECRET = frozenset({"environment", "labels", "container_labels"})
 """Whose values are not told, only their keys."""
+_OUTSIDE = "(external)"
+_FILE_MODE = 0o444
+"""Of configs and secrets that say none."""
 
 
 def find_differences(doc: Mapping[str, object], stack_name: str, stack: StackObs) -> tuple[str, ...]:
@@ -31,10 +34,32 @@ def find_differences(doc: Mapping[str, object], stack_name: str, stack: StackObs
         # An engine that tells no fields of its services cannot be compared with, and is not blamed for it.
         if service is None or not service.told:
             continue
+        told = dict(service.told)
+        told["networks"] = _name_networks(told.get("networks"), doc, stack_name, stack)
         for key, sent in describe(doc, stack_name, body).items():
-            if key in service.told:
-                found += (f"service {name}: {text}" for text in _compare(key, sent, service.told[key]))
+            if told.get(key) is not None:
+                found += (f"service {name}: {text}" for text in _compare(key, sent, told[key]))
     return tuple(found)
+
+
+def _name_networks(ids: object, doc: Mapping[str, object], stack_name: str, stack: StackObs) -> list[str] | None:
+    """Networks by the name that the document has for them; of one that is not the stack's own only that it is there.
+
+    None: the engine does not tell them.
+    """
+    if not isinstance(ids, list) or not all(network.id for network in stack.networks):
+        return None
+    declared = compose.section(doc, "networks")
+    names = {_engine_name(stack_name, key, declared.get(key) or {}): key for key in ("default", *declared)}
+    keys = {network.id: names.get(network.name, _OUTSIDE) for network in stack.networks}
+    return sorted(keys.get(one, _OUTSIDE) for one in ids)
+
+
+def _engine_name(stack_name: str, key: str, body: Json) -> str:
+    """A name that the document gives, and the key of what is external, stand as they are."""
+    outside = body.get("external")
+    given = body.get("name") or (outside.get("name") if isinstance(outside, Mapping) else None)
+    return str(given or (key if outside else f"{stack_name}_{key}"))
 
 
 def _compare(key: str, sent: object, told: object) -> Iterator[str]:
@@ -67,16 +92,26 @@ def describe(doc: Mapping[str, object], stack_name: str, service: Json) -> dict[
         "endpoint_mode": deploy.get("endpoint_mode") or "vip",
         "mounts": _mounts(doc, stack_name, service),
         "ports": _ports(service.get("ports") or ()),
-        "configs": _names(doc, stack_name, service, "configs"),
-        "secrets": _names(doc, stack_name, service, "secrets"),
+        "configs": _files(doc, stack_name, service, "configs"),
+        "secrets": _files(doc, stack_name, service, "secrets"),
         "stop_grace_period": _ns(service.get("stop_grace_period")),
         **{key: service.get(key) for key in ("hostname", "user", "working_dir", "stop_signal") if service.get(key)},
         **{key: service.get(key) for key in ("init", "tty", "read_only", "stdin_open") if key in service},
-        **{key: _list(service.get(key)) for key in ("command", "entrypoint")},
+        **{key: sent_container.split_words(service.get(key)) for key in ("command", "entrypoint")},
+        **sent_container.describe(service),
+        "networks": _networks(doc, service),
         **_healthcheck(service.get("healthcheck") or {}),
         **_deploy(deploy),
     }
     return {key: value for key, value in fields.items() if value is not None}
+
+
+def _networks(doc: Mapping[str, object], service: Json) -> list[str] | None:
+    if service.get("network_mode"):
+        return None
+    declared = compose.section(doc, "networks")
+    keys = service.get("networks") or ("default",)
+    return sorted(_OUTSIDE if (declared.get(key) or {}).get("external") else str(key) for key in keys)
 
 
 def _deploy(deploy: Json) -> dict[str, object]:
@@ -87,15 +122,18 @@ def _deploy(deploy: Json) -> dict[str, object]:
         "restart.window": _ns(restart.get("window")),
         "restart.max_attempts": restart.get("max_attempts"),
         "constraints": _list(placement.get("constraints")),
+        "preferences": [str(one.get("spread")) for one in placement.get("preferences") or ()],
         "max_replicas_per_node": placement.get("max_replicas_per_node"),
         "replicas": deploy.get("replicas") if not str(deploy.get("mode", "")).startswith("global") else None,
     }
     for kind in ("limits", "reservations"):
         body = (deploy.get("resources") or {}).get(kind) or {}
         fields |= {f"{kind}.cpus": _nano(body.get("cpus")), f"{kind}.memory": _size(body.get("memory"))}
+        fields |= {f"{kind}.pids": body.get("pids")}
     for kind, short in (("update_config", "update"), ("rollback_config", "rollback")):
         body = deploy.get(kind) or {}
         fields |= {f"{short}.{key}": body.get(key) for key in ("parallelism", "failure_action", "order")}
+        fields |= {f"{short}.max_failure_ratio": body.get("max_failure_ratio")}
         fields |= {f"{short}.{key}": _ns(body.get(key)) for key in ("delay", "monitor")}
     return fields
 
@@ -111,36 +149,33 @@ def _healthcheck(check: Json) -> dict[str, object]:
     return found | {"health.test": _list(test), "health.retries": check.get("retries")}
 
 
-def _names(doc: Mapping[str, object], stack_name: str, service: Json, section: str) -> list[str] | None:
-    """Engine names of the configs or secrets; ours follow their content, so one name is one content."""
+def _files(doc: Mapping[str, object], stack_name: str, service: Json, section: str) -> list[str] | None:
+    """`name target owner:group mode` of configs or secrets; our names follow their content, so one is one content."""
     declared, found = compose.section(doc, section), set()
     for item in service.get(section) or ():
-        key = str(item.get("source") if isinstance(item, Mapping) else item)
+        given = item if isinstance(item, Mapping) else {"source": item}
+        key, mode = str(given.get("source")), given.get("mode", _FILE_MODE)
         body = declared.get(key)
-        if body is None:
+        if body is None or not isinstance(mode, int):
             return None
-        outside = body.get("external")
-        given = body.get("name") or (outside.get("name") if isinstance(outside, Mapping) else None)
-        found.add(str(given or (key if outside else f"{stack_name}_{key}")))
+        owner = f"{given.get('uid') or 0}:{given.get('gid') or 0}"
+        found.add(f"{_engine_name(stack_name, key, body)} {given.get('target') or key} {owner} {mode:o}")
     return sorted(found)
 
 
 def _mounts(doc: Mapping[str, object], stack_name: str, service: Json) -> list[str] | None:
-    """`type source target` of each; None if one of them is not plain enough to tell."""
+    """`type source target [ro]` of each; None if one of them is not plain enough to tell."""
     declared, found = compose.section(doc, "volumes"), set()
-    for kind, source, target, _ in compose.list_mounts(service):
+    for kind, source, target, read_only in compose.list_mounts(service):
         if kind == "volume" and source:
-            body = declared.get(source) or {}
-            outside = body.get("external")
-            given = body.get("name") or (outside.get("name") if isinstance(outside, Mapping) else None)
-            name = str(given or (source if outside else f"{stack_name}_{source}"))
+            name = _engine_name(stack_name, source, declared.get(source) or {})
         elif kind in ("tmpfs", "volume") or (kind == "bind" and source.startswith("/")):
             name = source
         else:
             return None
         if not target.startswith("/") or target.endswith("/"):
             return None
-        found.add(f"{kind} {name} {target}")
+        found.add(f"{kind} {name} {target}{' ro' if read_only else ''}")
     return sorted(found)
 
 

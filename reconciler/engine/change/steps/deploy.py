@@ -29,6 +29,9 @@ def deploy(at: StepContext, bundle: Bundle, note: Callable[[Before], None]) -> S
         problem = _remove_changed_networks(at, bundle, stack)
         if problem is not None:
             return problem
+    else:
+        for what in networks.find_changed(bundle.doc, at.stack, stack.networks).values():
+            at.tell(f"left as it is, for services use it: {what}")
     before = _look_before(stack, bundle)
     # The order is what makes a crash in the deploy safe: noted, then done (ADR 0003).
     note(before)
