@@ -13,11 +13,20 @@ def doctor(
     repair: Annotated[bool, typer.Option("--repair", help="rewrite derived files such as last_good")] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Check the invariants on what lies on disk; shares no code with what wrote it. Exit 1 on a finding."""
-    from reconciler.doctor import examine
+    """Check the invariants on what lies on disk, and that Engine and tools fit. Exit 1 on a finding.
 
+    Shares no code with what wrote the files.
+    """
+    from reconciler import doctor_tools
+    from reconciler.doctor import examine
+    from reconciler.state import specs
+
+    common.check_config()
     with common.errors():
         findings = examine(common.OPTIONS.state, deep=deep, repair=repair)
+        settings = specs.read_settings(common.OPTIONS.config)
+        if settings.engine == "swarm":
+            findings += doctor_tools.examine(settings.docker_host)
     bad = [finding for finding in findings if finding.severity != "note"]
     if json:
         rows = [

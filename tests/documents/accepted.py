@@ -109,7 +109,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
         secrets=[{"source": "s", "gid": "7", "mode": 0o600}],
     ),
     "networks of others": document(
-        {"networks": {"n": None, "out": {"external": True, "name": "host"}}}, networks=["out"]
+        {"networks": {"n": {}, "out": {"external": True, "name": "host"}}}, networks=["out"]
     ),
     "texts that are no words": document(command="sh -c 'sleep 1000'", entrypoint="  env   A=b "),
     "text instead of lists": document(command="sleep 1000", tmpfs="/run", dns="10.0.0.1"),

@@ -117,7 +117,7 @@ def _networks(doc: Mapping[str, object], service: Json) -> list[str] | None:
 def _deploy(deploy: Json) -> dict[str, object]:
     restart, placement = deploy.get("restart_policy") or {}, deploy.get("placement") or {}
     fields: dict[str, object] = {
-        "restart.condition": restart.get("condition"),
+        "restart.condition": restart.get("condition") or None,
         "restart.delay": _ns(restart.get("delay")),
         "restart.window": _ns(restart.get("window")),
         "restart.max_attempts": restart.get("max_attempts"),
@@ -132,8 +132,9 @@ def _deploy(deploy: Json) -> dict[str, object]:
         fields |= {f"{kind}.pids": body.get("pids")}
     for kind, short in (("update_config", "update"), ("rollback_config", "rollback")):
         body = deploy.get(kind) or {}
-        fields |= {f"{short}.{key}": body.get(key) for key in ("parallelism", "failure_action", "order")}
-        fields |= {f"{short}.max_failure_ratio": body.get("max_failure_ratio")}
+        fields |= {f"{short}.{key}": body.get(key) for key in ("parallelism", "max_failure_ratio")}
+        # Empty text says nothing, and the engine chooses.
+        fields |= {f"{short}.{key}": body.get(key) or None for key in ("failure_action", "order")}
         fields |= {f"{short}.{key}": _ns(body.get(key)) for key in ("delay", "monitor")}
     return fields
 

@@ -70,7 +70,8 @@ def _hosts(value: object) -> list[str] | None:
     pairs = _pairs(value)
     if pairs is None:
         return None
-    return sorted(f"{address} {name}" for name, address in pairs.items())
+    # The tool takes the brackets off an IPv6 address.
+    return sorted(f"{str(address).strip('[]')} {name}" for name, address in pairs.items())
 
 
 def _pairs(value: object) -> dict[str, str | None] | None:
