@@ -148,7 +148,7 @@ def find_generated(stacks: Stacks, numbers: range) -> dict[int, tuple[str, ...]]
         doc = tame(reading.make(generated.recipe(range(number, number + 1), number)).doc)
         with contextlib.suppress(RefusedError):
             taken[number] = stacks.differences(doc, stacks.deploy(doc, f"sent-{stacks.mark}-generated"))
-    assert len(taken) > len(numbers) * 0.5
+    assert len(taken) >= len(numbers) * 0.25
     return {number: found for number, found in taken.items() if found}
 
 

@@ -205,6 +205,14 @@ ROWS = (
         reason="Docker refuses it when it deploys",
     ),
     Row(
+        name="a bind mount of a path that is no whole one is refused",
+        files=("services: {a: {image: x, volumes: ['./data:/data']}}",),
+        place=("services", "a", "image"),
+        docker="x",
+        ours=REFUSED,
+        reason="the recipe's folder is there only while it is deployed",
+    ),
+    Row(
         name="a config whose file is not in the recipe is refused",
         files=("services: {a: {image: x}}\nconfigs: {c: {file: ../../etc/passwd}}",),
         place=("services", "a", "image"),

@@ -170,7 +170,7 @@ def _mounts(case: int) -> Make:
                 f"{name}:{target}:{rng.choice(('ro', 'rw', 'nocopy', 'ro,nocopy'))}",
                 target,
                 f"/srv/{name}:{target}:{rng.choice(('ro', 'rslave', 'z'))}",
-                f"./{name}:{target}",
+                f"/srv/../{name}:{target}",
                 {"type": "volume", "source": name, "target": target, "read_only": v.boolean(rng)},
                 {"type": "volume", "source": name, "target": target, "volume": {"nocopy": v.boolean(rng)}},
                 {"type": "tmpfs", "target": target, "tmpfs": {"size": rng.choice((0, 4096, v.Plain("1_000")))}},

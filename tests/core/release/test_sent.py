@@ -83,7 +83,6 @@ def test_values_of_variables_are_not_told() -> None:
 
 UNSURE = [
     {"command": "sleep 1 'a b'"},
-    {"volumes": ["./data:/data"]},
     {"volumes": ["data:/data/"]},
     {"ports": ["127.0.0.1:80:80"]},
     {"stop_grace_period": "1.5.2s"},
