@@ -1,7 +1,7 @@
 """Records what a real Engine says while a deploy goes well or wrong: `python -m tests.record_payloads [NAME...]`.
 
-Writes tests/payloads/<name>.json: what was sent, what stood before, and every look that differs from the one before,
-with its seconds. `tests/core/change/test_settle_recorded.py` replays them. Needs a swarm and a static busybox.
+Writes tests/payloads/<version>/<name>.json: what was sent, what stood before, and every look that differs from the one
+before, with its seconds. `tests/core/change/test_settle_recorded.py` replays them. Needs a swarm and a static busybox.
 """
 
 import json
@@ -106,7 +106,7 @@ def record(name: str, engine: SwarmEngine) -> None:
     try:
         for number, service in enumerate(before):
             deploy(service, f"before-{number}")
-            _rest(engine)
+            _rest(engine, updated=number > 0)
         stood = look(engine)
         began = time.monotonic()
         deploy(sent, "sent" if name != "no_op" else "before-0")
@@ -124,18 +124,20 @@ def record(name: str, engine: SwarmEngine) -> None:
         engine.undeploy(STACK)
         clear_stack(engine, STACK)
     bundle = "sent" if name != "no_op" else "before-0"
-    text = {"engine": engine.look().engine, "bundle": bundle, "image": sent["image"], "before": stood, "looks": looks}
-    HERE.mkdir(exist_ok=True)
-    (HERE / f"{name}.json").write_text(json.dumps(text, separators=(",", ":")) + "\n")
+    version = engine.look().engine
+    text = {"engine": version, "bundle": bundle, "image": sent["image"], "before": stood, "looks": looks}
+    folder = HERE / ".".join(version.removeprefix("docker ").split(".")[:2])
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(text, separators=(",", ":")) + "\n")
 
 
-def _rest(engine: SwarmEngine) -> None:
-    """Wait until an earlier deploy came to rest, or keeps failing."""
-    deadline = time.monotonic() + 30
+def _rest(engine: SwarmEngine, *, updated: bool) -> None:
+    """Wait until an earlier deploy came to rest, or keeps failing. `updated`: Swarm has to say how the update ended."""
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         services, tasks, _ = look(engine)
         update = (services[0].get("UpdateStatus") or {}).get("State", "") if services else "updating"
-        moving = update in ("updating", "rollback_started")
+        moving = update in ("updating", "rollback_started", *([""] if updated else []))
         if not moving and any(t["Status"]["State"] in ("running", "failed") for t in tasks):
             return
         time.sleep(0.1)

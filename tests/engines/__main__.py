@@ -1,13 +1,16 @@
-"""Runs the tests of a real Swarm on another Engine: `python -m tests.engines 28 [pytest's arguments]`.
+"""Runs the tests of a real Swarm on another Engine: `python -m tests.engines 28|own [pytest's arguments]`.
 
 On a machine of its own (root, mmdebstrap): the Engine in a network namespace, and the tests in the same one, as they
-ask for ports on its loopback.
+ask for ports on its loopback. `python -m tests.engines put FOLDER` only puts the newest `docker` into a folder, and
+prints the tree that has its Engine.
 """
 
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+from tests.engines import engine
 from tests.engines.engine import VERSION
 from tests.engines.machine import machine
 
@@ -22,6 +25,10 @@ SUITE = (
 
 def main(version: str, given: list[str]) -> int:
     """Run the suite, or what is given; its exit code."""
+    if version == "put":
+        engine.put_newer_cli(Path(given[0]))
+        print(engine.tree())  # noqa: T201  # for the script that asked
+        return 0
     with machine(version) as made:
         # Below the engine's own folder, which lies at the same path on both sides.
         where = [f"--basetemp={made.folder}/tests", "-m", "swarm and not long"]

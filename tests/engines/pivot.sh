@@ -5,7 +5,8 @@
 set -eu
 tree=$1
 shift
-mount --make-rprivate /
+# Mounts that are made outside later may come in, if the caller wants it (unshare --propagation slave); none goes out.
+mount --make-rslave /
 mount --bind "$tree" "$tree"
 while [ "$1" != -- ]; do
   mkdir -p "$tree$1"

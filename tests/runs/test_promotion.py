@@ -26,6 +26,24 @@ def test_an_error_past_the_exchange_of_the_snapshot_still_promotes(small: Engine
     assert whole(small) == V3 and small.program.reconcile() == "noop-idle"
 
 
+def test_a_canonical_whose_app_was_killed_before_the_snapshot_says_so(small: EngineHost) -> None:
+    small.release(V3, SCHEMA="3", IGNORE_TERM="1")
+    run = small.program.test()
+    assert run.promoted and any("app did not end within the grace and was killed" in note for note in run.notes)
+    app = small.program.build()
+    manifest = app.ports.node.snapshots.observe(app.specs[0].app)
+    assert manifest is not None and manifest.killed == ("app",)
+
+
+def test_where_a_clean_stop_is_required_a_killed_app_becomes_no_canonical(small: EngineHost) -> None:
+    assert small.program.test().promoted
+    small.write_spec(upgrade={"require_clean_stop": True})
+    small.release(V3, SCHEMA="3", IGNORE_TERM="1")
+    run = small.program.test()
+    assert not run.promoted and "app did not stop cleanly" in str(run.promotion)
+    assert whole(small) == V2
+
+
 def test_a_request_to_stop_in_the_middle_of_a_promotion_is_given_back(small: EngineHost) -> None:
     assert small.program.test().promoted
     small.release(V3, SCHEMA="3")

@@ -37,8 +37,25 @@ def deploy(context: Context, bundle: Bundle) -> Failure | None:
 
 def undeploy(context: Context, bundle: Bundle) -> Failure | None:
     """Take the services down and wait until nothing can write; the data stays."""
+    return _take_down(context, bundle, undeploy_step.undeploy)
+
+
+def undeploy_for_snapshot(context: Context, bundle: Bundle) -> tuple[Failure | None, tuple[str, ...]]:
+    """The same, and which services did not end within their grace: a failure if the spec wants a clean stop."""
+    killed: list[str] = []
+
+    def work(at: StepContext) -> StepResult:
+        result = undeploy_step.undeploy(at, require_clean_stop=context.spec.upgrade.require_clean_stop)
+        if isinstance(result, Done) and isinstance(names := result.updates["killed"], tuple):
+            killed.extend(names)
+        return result
+
+    return _take_down(context, bundle, work), tuple(killed)
+
+
+def _take_down(context: Context, bundle: Bundle, work: Callable[[StepContext], StepResult]) -> Failure | None:
     names = _list_volumes(bundle)
-    return _run(context, bundle, Step.UNDEPLOY, undeploy_step.undeploy) or _run(
+    return _run(context, bundle, Step.UNDEPLOY, work) or _run(
         context, bundle, Step.QUIESCE, lambda at: quiesce_step.quiesce(at, names)
     )
 
@@ -49,10 +66,13 @@ def verify(context: Context, bundle: Bundle) -> Failure | None:
     return _run(context, bundle, Step.VERIFY, lambda at: verify_step.verify(at, bundle, judge, _NOTHING))
 
 
-def snapshot(context: Context, bundle: Bundle, op_id: str) -> Failure | None:
-    """Snapshot the volumes of what was undeployed, read back and exchanged for the snapshot before."""
-    names = _list_volumes(bundle)
-    return _run(context, bundle, Step.SNAPSHOT, lambda at: snapshot_step.snapshot(at, op_id, names, bundle.release))
+def snapshot(context: Context, bundle: Bundle, op_id: str, killed: tuple[str, ...] = ()) -> Failure | None:
+    """Snapshot the volumes of what was undeployed, read back and exchanged for the snapshot before.
+
+    `killed`: services that did not end within their grace; the manifest says so.
+    """
+    names, release = _list_volumes(bundle), bundle.release
+    return _run(context, bundle, Step.SNAPSHOT, lambda at: snapshot_step.snapshot(at, op_id, names, release, killed))
 
 
 def restore(context: Context, bundle: Bundle, wanted: str, op_id: str) -> Failure | None:

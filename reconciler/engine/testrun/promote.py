@@ -153,13 +153,18 @@ def _replace(session: RunSession, context: Context, old: Canonical | None) -> Fa
     data.keep_images(context, old, list(bundle.images.values()))
     # Deployed once to be sure, then taken down: the snapshot must hold what a first start on its own domain
     # wrote.
-    failure = unjournaled.deploy(context, bundle) or unjournaled.undeploy(context, bundle)
+    failure = unjournaled.deploy(context, bundle)
     if failure is not None:
         return failure
-    return _take_snapshot(session, context, bundle)
+    failure, killed = unjournaled.undeploy_for_snapshot(context, bundle)
+    if failure is not None:
+        return failure
+    if killed:
+        session.report.note(f"{', '.join(killed)} did not end within the grace and was killed before the snapshot")
+    return _take_snapshot(session, context, bundle, killed)
 
 
-def _take_snapshot(session: RunSession, context: Context, bundle: Bundle) -> Failure | None:
+def _take_snapshot(session: RunSession, context: Context, bundle: Bundle, killed: tuple[str, ...]) -> Failure | None:
     ports, canonicals = context.ports, context.ports.canonicals
     name = f"{ports.clock.now():%Y%m%dT%H%M%SZ}-{context.app}-{session.report.run.run}"
     volumes = tuple(sorted(ports.engine.observe_volumes(list(bundle.volumes.values()))))
@@ -179,7 +184,7 @@ def _take_snapshot(session: RunSession, context: Context, bundle: Bundle) -> Fai
         # anything.
         canonicals.put_promotion(Promotion(app=context.app, run=session.report.run.run, candidate=new))
         ports.effect("promote:intended")
-        failure = unjournaled.snapshot(context, bundle, name)
+        failure = unjournaled.snapshot(context, bundle, name, killed)
         if failure is not None:
             return failure  # whether the exchange came about is for `data.recover` to see
         ports.node.snapshots.remember(context.app, list(ports.engine.observe_volumes(volumes).values()))

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from reconciler.model.observed import StackObs
 from reconciler.model.settling import Failed, Fault, Moving, Settled, Settling
 
 PAYLOADS = Path(__file__).parents[2] / "payloads"
+ENGINES = ("20.10", "28.5")
 # name -> (what it must come to, the reason, by when in seconds of the recording)
 EXPECTED: dict[str, tuple[type[Settling], str, float]] = {
     "good": (Settled, "", 5),
@@ -36,9 +38,13 @@ EXPECTED: dict[str, tuple[type[Settling], str, float]] = {
 }
 
 
-def replay(name: str, min_healthy_s: float = 1.0) -> tuple[Settling, float]:
+def load(engine: str, name: str) -> Any:
+    return json.loads((PAYLOADS / engine / f"{name}.json").read_text())
+
+
+def replay(engine: str, name: str, min_healthy_s: float = 1.0) -> tuple[Settling, float]:
     """Feed a recording; the final verdict and when it fell."""
-    raw = json.loads((PAYLOADS / f"{name}.json").read_text())
+    raw = load(engine, name)
     stood = parse.stacks(*raw["before"][:2]).get(StackName("payload"), StackObs())
     marks = {
         s.name: ServiceMark(version_index=s.version_index, update_started_at=s.update.started_at if s.update else "")
@@ -78,12 +84,13 @@ HOSTS = ("no_suitable_node", "missing_image")
 """An image that preparing had at hand and that is gone was removed by the host."""
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", EXPECTED)
-def test_recorded(name: str) -> None:
+def test_recorded(name: str, engine: str) -> None:
     kind, reason, by = EXPECTED[name]
     # A loop that lives three seconds is only told from a good start by a longer look.
     verdict, at = replay(
-        name, 4.0 if name == "restart_loop_completed" else 1.5 if "then" in name or "after_r" in name else 1.0
+        engine, name, 4.0 if name == "restart_loop_completed" else 1.5 if "then" in name or "after_r" in name else 1.0
     )
     assert isinstance(verdict, kind), (verdict, at)
     assert at <= by
@@ -92,13 +99,15 @@ def test_recorded(name: str) -> None:
         assert verdict.fault is (Fault.HOST if name in HOSTS else Fault.APP)
 
 
-def test_every_recording_is_expected_and_says_what_it_should() -> None:
-    assert {path.stem for path in PAYLOADS.glob("*.json")} == set(EXPECTED)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_recording_is_expected_and_says_what_it_should(engine: str) -> None:
+    assert {path.stem for path in (PAYLOADS / engine).glob("*.json")} == set(EXPECTED)
     final = {}
     for name in ("silent_rollback", "paused", "after_an_old_rollback"):
-        raw = json.loads((PAYLOADS / f"{name}.json").read_text())
+        raw = load(engine, name)
+        assert raw["engine"].startswith(f"docker {engine}.")
         final[name] = [(look[1][0].get("UpdateStatus") or {}).get("State") for look in raw["looks"] if look[1]]
     assert final["silent_rollback"][-1] == "rollback_completed"
     assert final["paused"][-1] == "paused"
-    old = json.loads((PAYLOADS / "after_an_old_rollback.json").read_text())["before"][0][0]["UpdateStatus"]["State"]
+    old = load(engine, "after_an_old_rollback")["before"][0][0]["UpdateStatus"]["State"]
     assert old == "rollback_completed"
