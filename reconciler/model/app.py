@@ -133,7 +133,14 @@ class Window(Strict):
 
 
 Allowance = Literal[
-    "docker-socket", "host-mounts", "privileged", "host-network", "capabilities", "devices", "foreign-objects"
+    "docker-socket",
+    "host-mounts",
+    "privileged",
+    "host-network",
+    "capabilities",
+    "devices",
+    "foreign-objects",
+    "foreign-platform",
 ]
 
 

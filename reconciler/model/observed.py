@@ -178,11 +178,15 @@ class VolumeObs:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageObs:
-    """An image present on the engine. `pinned`: a reference that needs no registry and cannot move."""
+    """An image present on the engine. `pinned`: a reference that needs no registry and cannot move.
+
+    `foreign`: the platform that it is made for, if the engine's is another; '' if it fits.
+    """
 
     pinned: str
     created: str
     volumes: tuple[str, ...] = ()
+    foreign: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -115,6 +115,7 @@ class FakeEngine:
     strangers: tuple[Holder, ...] = ()
     stale_looks: list[World] = field(default_factory=list)
     kills: tuple[str, ...] = ()
+    foreign: str = ""
     says: str = ""
     fails_commands: bool = False
     forgets: bool = False
@@ -344,7 +345,11 @@ class FakeEngine:
 
     def observe_images(self, references: Sequence[str]) -> Mapping[str, ImageObs]:
         self._called("observe_images")
-        return {ref: ImageObs(pinned=pin(ref), created="") for ref in references if pin(ref) in self.local}
+        return {
+            ref: ImageObs(pinned=pin(ref), created="", foreign=self.foreign)
+            for ref in references
+            if pin(ref) in self.local
+        }
 
     def pull(self, reference: str) -> ImageObs:
         self._called("pull")

@@ -134,3 +134,33 @@ def test_a_release_that_names_a_volume_does_not_end_the_data_that_had_no_name(ho
     assert containers(host) == runs
     host.write_spec(snapshot={"exclude": ["/var/lib/app"]})
     assert host.program.reconcile() == f"upgraded:{V1}->{V2}", "the operator has copied it, or gave it up"
+
+
+def make_foreign(image: str, folder: Path) -> None:
+    """Say in the image that it is made for another processor."""
+    folder.mkdir()
+    subprocess.run(["docker", "save", "-o", folder / "image.tar", image], check=True)
+    subprocess.run(["tar", "-C", folder, "-xf", folder / "image.tar"], check=True)
+    (entry,) = json.loads((folder / "manifest.json").read_text())
+    config = json.loads((folder / entry["Config"]).read_text()) | {"architecture": "arm64"}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "manifest.json").write_text(json.dumps([entry | {"Config": "config.json"}]))
+    for name in ("index.json", "oci-layout", "image.tar"):
+        (folder / name).unlink(missing_ok=True)
+    packed = subprocess.run(["tar", "-C", folder, "-c", "."], capture_output=True, check=True)
+    subprocess.run(["docker", "load"], input=packed.stdout, capture_output=True, check=True)
+
+
+def test_a_release_whose_image_is_for_another_processor_is_held_and_nothing_is_touched(
+    host: EngineHost, tmp_path: Path
+) -> None:
+    host.release(V1)
+    host.deploy_first()
+    before, runs = host.observed.digest(), containers(host)
+    image = host.release(V2)
+    make_foreign(image, tmp_path / "image")
+    assert host.program.reconcile() == f"held-preflight:{V1}->{V2}"
+    (alert,) = host.observed.alerts()
+    assert f"image {image} is made for linux/arm64, which this engine is not" in str(alert.evidence)
+    assert "allow: [foreign-platform]" in alert.clears_when
+    assert (host.observed.digest(), containers(host)) == (before, runs)

@@ -19,6 +19,7 @@ class SwarmClient:
         self._host = host
         self.timeout_s = timeout_s
         self._api: Any = None
+        self._platform = ""
         self.calls = 0
 
     @property
@@ -60,6 +61,13 @@ class SwarmClient:
                 f"the Docker engine speaks API {api.api_version}; 1.41 (Engine 20.10) is the oldest we know"
             )
         return api
+
+    def platform(self) -> str:
+        """`os/architecture` of the engine; asked once."""
+        if not self._platform:
+            told = self.read("the engine's version", "version")
+            self._platform = f"{told.get('Os') or ''}/{told.get('Arch') or ''}"
+        return self._platform
 
     def read(self, what: str, method: str, /, *args: Any, **kwargs: Any) -> Any:
         """Ask; anything but an answer is `ObserveError`. `method` is docker-py's name for the call."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from reconciler.adapters import process
 from reconciler.adapters.registry import parse_reference
 from reconciler.adapters.swarm.client import SwarmClient
+from reconciler.core.release import platforms
 from reconciler.model.base import Json
 from reconciler.model.errors import ActError
 from reconciler.model.ids import AppName, RunName
@@ -25,13 +26,15 @@ def observe(client: SwarmClient, references: Sequence[str]) -> Mapping[str, Imag
             continue
         raw = client.find(f"image {text}", "inspect_image", text)
         if raw is not None:
-            found[text] = _image(text, raw)
+            found[text] = _image(text, raw, client.platform())
     return found
 
 
-def _image(reference: str, raw: Json) -> ImageObs:
+def _image(reference: str, raw: Json, platform: str) -> ImageObs:
     volumes = tuple((raw.get("Config") or {}).get("Volumes") or ())
-    return ImageObs(pinned=pin(reference, raw), created=raw.get("Created", ""), volumes=volumes)
+    made_for = f"{raw.get('Os') or ''}/{raw.get('Architecture') or ''}"
+    foreign = "" if platforms.fits(made_for, platform) else made_for
+    return ImageObs(pinned=pin(reference, raw), created=raw.get("Created", ""), volumes=volumes, foreign=foreign)
 
 
 def pin(reference: str, raw: Json) -> str:

@@ -201,8 +201,20 @@ def _preflight(candidate: UpgradeFacts) -> Iterator[Hold]:
             clears_when="the release gives it another name, or nothing else uses it; a network is made anew where the"
             " app is taken down for its upgrades (stateful: true)",
         )
+    if candidate.foreign:
+        yield hold_foreign(candidate.foreign)
     for what in candidate.missing:
         yield Hold(reason=HoldReason.PREFLIGHT, detail=what, clears_when="what is missing is there")
+
+
+def hold_foreign(found: Sequence[str]) -> Hold:
+    """Hold a release whose images are for machines of another kind."""
+    return Hold(
+        reason=HoldReason.PREFLIGHT,
+        detail="; ".join(found),
+        clears_when="a release with images for this platform; or the spec says allow: [foreign-platform], if the host"
+        " emulates the other one",
+    )
 
 
 def hold_unkept(found: Sequence[str]) -> Hold:

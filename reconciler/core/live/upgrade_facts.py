@@ -18,7 +18,7 @@ class UpgradeFacts:
     it would mount and that exist, though nothing is known-good; `leftover`: those that no record says who wrote.
     `refusals`: what Docker would not take of it; `fixed`: what exists in another shape and would stay so. `unkept`:
     places of a stateful app whose data no snapshot would hold. `unsigned`: what is wrong with its signature, where the
-    spec names signers.
+    spec names signers. `foreign`: its images that are made for another platform.
     """
 
     version: str
@@ -33,6 +33,7 @@ class UpgradeFacts:
     images_new: Sequence[ImageLookup] = ()
     images_prior: Sequence[ImageLookup] = ()
     missing: Sequence[str] = ()
+    foreign: Sequence[str] = ()
     refusals: Sequence[Refusal] = ()
     fixed: Sequence[str] = ()
     prior_healthy: bool = True

@@ -12,6 +12,7 @@ from reconciler.engine.context import Context
 from reconciler.engine.release import images, render
 from reconciler.engine.release.needs import (
     find_ending_data,
+    find_foreign_images,
     find_refusals,
     find_signature_problem,
     find_unkept_data,
@@ -55,6 +56,7 @@ def collect_upgrade_facts(context: Context, facts: AppFacts, assessment: Assessm
         images_new=images_new,
         images_prior=images.lookup_release(context, facts.known.release) if facts.known else (),
         missing=[*_find_missing(context, facts, rendered), *tool_problem] if rendered else (),
+        foreign=find_foreign_images(context, {one.reference: one.pinned for one in images_new if one.local}),
         refusals=refused,
         fixed=_find_fixed(context, facts, rendered) if rendered else (),
         # New settings are often the cure of an app that fails; waiting for it to be well first would lock it out.

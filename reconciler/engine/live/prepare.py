@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 
-from reconciler.core.live.gate import hold_unkept
+from reconciler.core.live.gate import hold_foreign, hold_unkept
 from reconciler.core.live.upgrade_facts import UpgradeFacts
 from reconciler.core.release import render
 from reconciler.core.release.facts import AppFacts
 from reconciler.engine.context import Context
 from reconciler.engine.live.preflight import find_room_problem
 from reconciler.engine.release import images
-from reconciler.engine.release.needs import find_unkept_data, make_secrets, read_new_secrets
+from reconciler.engine.release.needs import find_foreign_images, find_unkept_data, make_secrets, read_new_secrets
 from reconciler.model.errors import ActError, RecipeError
 from reconciler.model.hold import Hold, HoldReason
 from reconciler.model.memory import Memory
@@ -52,6 +52,9 @@ def stage_release(context: Context, facts: AppFacts, upgrade: UpgradeFacts) -> B
         unkept = find_unkept_data(context, rendered, pinned)
         if unkept:
             return hold_unkept(unkept)
+        foreign = find_foreign_images(context, pinned)
+        if foreign:
+            return hold_foreign(foreign)
         if facts.known is not None:  # a rollback must need no network: what is only in a registry is fetched now
             images.pull_missing(context, upgrade.images_prior, " for the way back")
         # After the pull, because only then is it known what the tag stands for now.

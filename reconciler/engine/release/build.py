@@ -43,6 +43,9 @@ def build_bundle(
         _known(rendered.images, known) if known else _pull_pinned(context, list(images.lookup_new(context, rendered)))
     )
     unkept = needs.find_unkept_data(context, rendered, pinned)
+    foreign = needs.find_foreign_images(context, pinned)
+    if foreign:
+        raise RecipeError("; ".join(foreign))
     if unkept:
         raise RecipeError(f"data that cannot be snapshotted: {'; '.join(unkept)}")
     labels = {LABEL_RUN: run} | (chaos_label.labels(context.stack, source.commit) if head else {})

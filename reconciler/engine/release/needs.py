@@ -59,6 +59,24 @@ def find_unkept_data(context: Context, rendered: Rendered, pinned: Mapping[str, 
     return (*options, *map(str, unkept), *empty)
 
 
+def find_foreign_images(context: Context, pinned: Mapping[str, str]) -> tuple[str, ...]:
+    """Images made for another platform than the engine's: none of their programs would start.
+
+    `pinned`: image as asked for -> its reference on the engine, of those that are there.
+
+    Raises:
+        ObserveError: the engine could not be asked.
+    """
+    if "foreign-platform" in context.spec.allow:
+        return ()
+    here = context.ports.engine.observe_images(sorted(set(pinned.values())))
+    return tuple(
+        f"image {asked} is made for {here[reference].foreign}, which this engine is not"
+        for asked, reference in sorted(pinned.items())
+        if reference in here and here[reference].foreign
+    )
+
+
 def find_signature_problem(context: Context, version: str, commit: str) -> str:
     """What is wrong with the signature of a release, where the spec names signers; '' if nothing is."""
     recipe = context.spec.recipe

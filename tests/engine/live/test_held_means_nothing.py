@@ -50,6 +50,10 @@ def no_room(host: Host) -> None:
     )
 
 
+def foreign_image(host: Host) -> None:
+    host.engine.foreign = "linux/arm64"
+
+
 def moved_image(host: Host) -> None:
     """The registry gives another image for the tag than the one first seen, and cannot be asked before the pull."""
     memory = host.ports().store.memory(host.specs[0].app)
@@ -122,6 +126,7 @@ SCENES: dict[str, tuple[Callable[[Host], object], HoldReason]] = {
     "quarantined": (failed_before, R.QUARANTINED),
     "a volume goes": (lost_volume, R.VOLUMES_CHANGED),
     "another stack": (in_another_stack, R.STACK_CHANGED),
+    "an image for another platform": (foreign_image, R.PREFLIGHT),
     "the app is not well": (lambda host: setattr(host.prober, "broken", True), R.PRIOR_UNHEALTHY),
 }
 
@@ -157,6 +162,18 @@ def test_what_a_pass_would_be_held_by_is_in_its_plan(host: Host, arrange: Callab
 def _without_figures(hold: Hold) -> Hold:
     """What is free on the machine's disk differs from one look to the next."""
     return replace(hold, detail=re.sub(r"\d+(\.\d+)?", "N", hold.detail))
+
+
+def test_an_image_for_another_platform_is_taken_where_the_spec_allows_it(host: Host) -> None:
+    be_at_rest(host)
+    foreign_image(host)
+    host.release(V2)
+    [report] = host.reconcile()
+    assert report.outcome.result.hold is R.PREFLIGHT
+    assert "is made for linux/arm64, which this engine is not" in report.outcome.holds[0].detail
+    set_spec(host, allow=("foreign-platform",))
+    host.clock.seconds += 1
+    assert host.result() == f"upgraded:{V1}->{V2}"
 
 
 def test_a_pull_counts_as_a_change_only_while_the_gate_is_closed(host: Host) -> None:
