@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from reconciler.adapters.deploy.check import Checker
+from reconciler.core.release import refusals
 from reconciler.model.errors import ActError
 
 _TOOL = """#!/bin/sh
 echo "$*" >>"$HOME/calls"
-case "$*" in *--help) echo "{help}"; exit 0 ;; esac
+case "$*" in *--help) echo "{help}"; exit 0 ;; --version) echo "{version}"; exit 0 ;; esac
 input=$(cat)
 case "$input" in
   *imagee*) echo "services.app Additional property imagee is not allowed" >&2; exit 1 ;;
@@ -32,9 +33,10 @@ def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def install(folder: Path, *, helps: bool) -> None:
+def install(folder: Path, *, helps: bool, version: str = "20.10.24") -> None:
     program = folder / "docker"
-    program.write_text(_TOOL.replace("{help}", _NEW if helps else _OLD))
+    said = f"Docker version {version}+dfsg1, build 297e128"
+    program.write_text(_TOOL.replace("{help}", _NEW if helps else _OLD).replace("{version}", said))
     program.chmod(0o755)
     os.utime(program, ns=(0, len(list(folder.iterdir())) + helps))
 
@@ -65,7 +67,23 @@ def test_words_without_a_place_are_told_with_the_service_and_key(tool: Path) -> 
 def test_a_tool_without_the_command_is_not_asked(tool: Path) -> None:
     install(tool, helps=False)
     assert Checker().check(WRONG) is None
-    assert all("--help" in call for call in calls(tool))
+    assert all("--help" in call or call == "--version" for call in calls(tool))
+
+
+@pytest.mark.parametrize(("version", "knows"), [("20.10.24", False), ("23.0.1", True), ("24.0.9", True)])
+def test_job_modes_that_an_old_tool_does_not_know_are_refused_before_it_deploys(
+    version: str, knows: bool, tool: Path
+) -> None:
+    install(tool, helps=False, version=version)
+    doc = {"services": {"app": {"image": "x"}, "once": {"image": "y", "deploy": {"mode": "replicated-job"}}}}
+    said = Checker().check(doc)
+    if knows:
+        assert said is None
+        return
+    assert said is not None
+    [text] = said
+    assert text.startswith("services.once.deploy.mode: Unknown mode: replicated-job")
+    assert refusals.names_place(text)
 
 
 def test_another_tool_is_asked_anew(tool: Path) -> None:

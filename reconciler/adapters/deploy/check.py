@@ -5,13 +5,14 @@ The loader is the one of `docker stack deploy`, so what it refuses here would be
 
 import functools
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from reconciler.adapters import process
 from reconciler.core import redact
-from reconciler.core.release import interpolate, refusals
+from reconciler.core.release import compose, interpolate, refusals
 from reconciler.core.release.digest import digest
 
 _TIMEOUT_S = 30.0
@@ -29,7 +30,8 @@ class Checker:
         """As `ports.Engine.check_document`."""
         tool = _tool()
         if not _can_check(tool):
-            return None
+            # What it cannot be asked it may still not know; of its shapes there is a table.
+            return None if _knows_jobs(tool) else (_list_jobs(doc) or None)
         key = digest([tool, doc])
         if key not in self._answers:
             answer = _check(doc)
@@ -51,6 +53,20 @@ def _can_check(_tool: tuple[str, int]) -> bool:
     # By what it says and not by its exit code: 20.10 answers with the help of `docker stack`, and is content.
     asked = process.run(["docker", "stack", "config", "--help"], timeout_s=_TIMEOUT_S)
     return asked.code == 0 and "--compose-file" in asked.output
+
+
+@functools.cache
+def _knows_jobs(_tool: tuple[str, int]) -> bool:
+    """CLI 23 and newer; an older one says `Unknown mode`, and only when it deploys."""
+    told = process.run(["docker", "--version"], timeout_s=_TIMEOUT_S).output
+    found = re.search(r"version (\d+)\.", told)
+    return found is None or int(found[1]) >= 23
+
+
+def _list_jobs(doc: Mapping[str, object]) -> tuple[str, ...]:
+    modes = {name: str((body.get("deploy") or {}).get("mode") or "") for name, body in compose.services(doc).items()}
+    says = "Unknown mode: {} (the docker CLI knows it from 23 on)"
+    return tuple(f"services.{k}.deploy.mode: {says.format(mode)}" for k, mode in modes.items() if mode.endswith("-job"))
 
 
 def _check(doc: Mapping[str, object]) -> tuple[str, ...]:
