@@ -31,6 +31,7 @@ test-sandbox: $(STAMP)
 # What is about a real Swarm on a newer Engine than the machine's own, which `make test` runs on (root, mmdebstrap).
 test-engines: $(STAMP)
 	$(PY) -m tests.engines 28
+	$(PY) -m tests.engines 26
 	$(VENV)/bin/pytest -m matrix
 
 # On a whole nixpkgs tree: make test-nix NIXPKGS=/path/to/nixpkgs

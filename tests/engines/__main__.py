@@ -1,4 +1,4 @@
-"""Runs the tests of a real Swarm on another Engine: `python -m tests.engines 28|own [pytest's arguments]`.
+"""Runs the tests of a real Swarm on another Engine: `python -m tests.engines 28|26|moby|own [pytest's arguments]`.
 
 On a machine of its own (root, mmdebstrap): the Engine in a network namespace, and the tests in the same one, as they
 ask for ports on its loopback. `python -m tests.engines put FOLDER` only puts the newest `docker` into a folder, and

@@ -1,6 +1,6 @@
 """A Docker Engine of another Debian release, as the engine that tests run their containers on. Effects: root, mounts.
 
-Its tree is made once and cached; its dockerd runs in namespaces of its own, and is ended by its process. What tests
+A tree is made once and cached; its dockerd runs in namespaces of its own, and is ended by its process. What tests
 mount into containers has to be in `shared`.
 """
 
@@ -19,23 +19,42 @@ from tests.conftest import missing, private_dockerd
 from tests.systemd.host import cache, debian
 
 HERE = Path(__file__).parent
-SUITE, VERSION = "forky", "28"
-"""A Debian, and the engine that it has."""
+SUITES = {"28": "forky", "26": "trixie"}
+"""Engine -> the Debian that has it."""
+VERSION = "28"
+"""The newest of them."""
 PACKAGES = ("docker.io", "docker-cli", "iptables", "iproute2", "ca-certificates", "procps", "kmod")
 MOBY = "CI_WARM_TEST_MOBY"
 """Names a dockerd of moby v2, the next engine, which no Debian has yet: `CGO_ENABLED=0 go install` makes one of
-github.com/moby/moby/v2/cmd/dockerd in minutes. It gets the rest of SUITE's engine."""
+github.com/moby/moby/v2/cmd/dockerd in minutes. It gets the rest of the newest engine."""
 
 
-def tree() -> Path:
-    """A Debian tree with an engine; made if it is not there yet."""
-    path = cache() / f"engine-{SUITE}-{hashlib.sha256(repr(PACKAGES).encode()).hexdigest()[:12]}"
+def tree(version: str = VERSION) -> Path:
+    """A Debian tree with that engine; made if it is not there yet."""
+    suite = SUITES[version]
+    path = cache() / f"engine-{suite}-{hashlib.sha256(repr(PACKAGES).encode()).hexdigest()[:12]}"
     if not path.exists():
         made = Path(tempfile.mkdtemp(dir=cache()))
-        debian(SUITE, PACKAGES, made, "--format=directory")
+        debian(suite, PACKAGES, made, "--format=directory")
         with contextlib.suppress(OSError):
             made.rename(path)
     return path
+
+
+def program(version: str) -> str:
+    """The dockerd of an engine; skips where it has to be named and is not."""
+    found = "dockerd" if version in SUITES else os.environ.get(MOBY, "")
+    if not found:
+        pytest.skip(f"{MOBY} names no dockerd of moby v2")
+    return found
+
+
+def pivot(version: str, places: Sequence[Path]) -> list[str]:
+    """What puts a command into the engine's tree, with these folders in it."""
+    found = program(version)
+    shared = [*places, *([Path(found).parent] if "/" in found else [])]
+    root = tree(version if version in SUITES else VERSION)
+    return ["sh", str(HERE / "pivot.sh"), str(root), *map(str, shared), "--"]
 
 
 @contextlib.contextmanager
@@ -43,16 +62,12 @@ def running(version: str, shared: Sequence[Path]) -> Iterator[tuple[str, Path]]:
     """Start an engine, VERSION or "moby": its address, and a folder that it shares beside those given."""
     if os.geteuid() != 0 or shutil.which("mmdebstrap") is None:
         missing("another engine needs root and mmdebstrap (apt-get install mmdebstrap)")
-    program = "dockerd" if version == VERSION else os.environ.get(MOBY, "")
-    if not program:
-        pytest.skip(f"{MOBY} names no dockerd of moby v2")
     folder = Path(tempfile.mkdtemp(prefix="ciw-"))  # socket paths must be short
-    places = [str(path) for path in (folder, *shared, *([Path(program).parent] if "/" in program else []))]
-    prefix = ["unshare", "--mount", "--net", "sh", str(HERE / "pivot.sh"), str(tree()), *places, "--"]
-    with private_dockerd(folder, prefix=prefix, program=program) as (host, _):
+    prefix = ["unshare", "--mount", "--net", *pivot(version, [folder, *shared])]
+    with private_dockerd(folder, prefix=prefix, program=program(version)) as (host, _):
         ask = ["docker", "--host", host, "version", "--format", "{{.Server.Version}}"]
         found = subprocess.run(ask, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
-        assert version == "moby" or found.startswith(f"{version}."), f"Debian {SUITE} has Docker {found} now"
+        assert version == "moby" or found.startswith(f"{version}."), f"Debian has Docker {found} now"
         yield host, folder
 
 

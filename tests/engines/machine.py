@@ -38,11 +38,11 @@ class Machine:
         """Start the engine, or start it again on what it left."""
         prefix = [*self.enter]
         if self.version != OWN:
-            places = [str(path) for path in (self.folder, *self.shared)]
-            pivot = str(engine.HERE / "pivot.sh")
-            prefix += ["unshare", "--mount", "sh", pivot, str(engine.tree()), *places, "--"]
+            prefix += ["unshare", "--mount", *engine.pivot(self.version, [self.folder, *self.shared])]
+        program = "dockerd" if self.version == OWN else engine.program(self.version)
         self.stack = contextlib.ExitStack()
-        _, self.process = self.stack.enter_context(private_dockerd(self.folder, prefix=prefix, keep=True))
+        started = private_dockerd(self.folder, prefix=prefix, program=program, keep=True)
+        _, self.process = self.stack.enter_context(started)
 
     def docker(self, *args: str) -> str:
         """The command line of the engine's machine."""
