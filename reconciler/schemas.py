@@ -14,7 +14,7 @@ from reconciler.model.lock import LockHolder
 from reconciler.model.memory import Memory
 from reconciler.model.published import StatusReport
 from reconciler.model.release import Bundle, KnownGood
-from reconciler.model.request import Request
+from reconciler.model.request import Reply, Request
 from reconciler.model.settings import Settings
 from reconciler.model.snapshot import DrillRecord, SnapshotManifest
 from reconciler.model.sweep import Sweep
@@ -30,6 +30,7 @@ DOCUMENTS: dict[str, type[Record]] = {
     "status": StatusReport,
     "bundle": Bundle,
     "lock_holder": LockHolder,
+    "reply": Reply,
     "request": Request,
     "drill": DrillRecord,
     "sweep": Sweep,

@@ -1,22 +1,66 @@
-"""What a process without privileges asks for. Pure."""
+"""What a process without privileges asks for, and what came of it. Pure."""
 
+from datetime import datetime
+from enum import StrEnum
 from typing import Literal
 
 from pydantic import Field
 
 from reconciler.model.base import Record
 
+REQUEST_ID = r"[0-9a-f]{32}"
+
+
+class Asked(StrEnum):
+    """What can be asked for.
+
+    `reconcile`: look at the app (None = all) now, and fetch its recipe first. `seed`: warm the canonical. `test`: what
+    `comment` asks for (`!testme`, `!testme --quick`), for the canonical at `ref`. The rest is what the commands of that
+    name do.
+    """
+
+    RECONCILE = "reconcile"
+    SEED = "seed"
+    TEST = "test"
+    APPROVE = "approve"
+    RETRY = "retry"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+
 
 class Request(Record):
     """`requests/<name>.json`: what a process without privileges asks for; the daemon judges it.
 
-    `reconcile`: look at `app` (None = all) now, and fetch its recipe first. `seed`: warm the canonical `app`.
-    `test`: what `comment` asks for (`!testme`, `!testme --quick`), for the canonical `app` at `ref`.
+    `id`: under which the reply is published; '': nobody waits for one.
     """
 
     schema_version: Literal[1] = 1
-    action: Literal["reconcile", "seed", "test"]
+    action: Asked
     app: str | None = None
     ref: str | None = Field(None, max_length=200)
     comment: str = Field("", max_length=4096)
-    by: str = ""
+    version: str = Field("", max_length=200, description="of approve")
+    reason: str = Field("", max_length=1000, description="of approve and suspend; goes on record")
+    until: str = Field("", max_length=40, description="of suspend: a time or a duration; '' = until resumed")
+    by: str = Field("", max_length=200)
+    id: str = Field("", pattern=rf"^({REQUEST_ID})?$")
+
+
+class ReplyOutcome(StrEnum):
+    """How a request ended. `busy`: the app is being worked on, so that asking again may help."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    BUSY = "busy"
+
+
+class Reply(Record):
+    """`replies/<id>.json`: what came of a request. `text`: for people."""
+
+    schema_version: Literal[1] = 1
+    id: str = Field(pattern=rf"^{REQUEST_ID}$")
+    action: Asked
+    app: str | None = None
+    outcome: ReplyOutcome
+    text: str
+    at: datetime

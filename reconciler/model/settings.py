@@ -73,6 +73,21 @@ class MonitorSettings(Strict):
     textfile: str = Field("", pattern=r"^(|/.+\.prom)$", description="a file for node_exporter's textfile collector")
 
 
+class WebSettings(Strict):
+    """The page and the API, a process of its own (`ci-warm web`)."""
+
+    listen: str = Field(
+        "",
+        pattern=r"^(|unix:/.+|(127\.0\.0\.1|\[::1\]|localhost):[0-9]{1,5})$",
+        description="unix:PATH or loopback:PORT; '' = web.sock in the unit's runtime directory, else 127.0.0.1:8765",
+    )
+    hosts: tuple[str, ...] = Field((), description="names that it is reached by through a proxy, beside loopback's")
+    tokens: str = Field(
+        "", pattern=r"^(|/.+)$", description="file of hashed tokens (ci-warm web-token); '' = read-only"
+    )
+    user: str = Field("ci-warm-web", description="who it runs as; requests of others decide nothing")
+
+
 class RunSettings(Strict):
     """Test runs: `cold`, `quick` and the sweep's."""
 
@@ -144,4 +159,5 @@ class Settings(Strict):
     sweep: SweepSettings = SweepSettings()
     runs: RunSettings = RunSettings()
     relay: RelaySettings = RelaySettings()
+    web: WebSettings = WebSettings()
     keycloak: KeycloakSettings | None = Field(None, description="where test runs get their realms")

@@ -1,24 +1,36 @@
-"""`requests/`: the one folder in the state root that unprivileged processes write to. Effects: takes files out of it.
+"""`requests/`: the one folder in the state root that unprivileged processes write to; `replies/`: what came of it.
 
-Everything in it is hostile until it parses: no links are followed, sizes are capped, names mean nothing.
+Effects: takes files out of the one, writes files into the other. Everything in `requests/` is hostile until it parses:
+no links are followed, sizes are capped, names mean nothing.
 """
 
 import contextlib
 import os
+import re
 import secrets
 import stat
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.model.errors import StateError
 from reconciler.model.ids import AppName
-from reconciler.model.request import Request
+from reconciler.model.request import REQUEST_ID, Asked, Reply, Request
 from reconciler.state import files, records
 
 SHARED_DIR = 0o2770
 MAX_BYTES = 16 << 10
 MAX_REQUESTS = 100
 _KEPT_REJECTED = 100
+_KEPT_REPLIES = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """A request as it was found. `uid`: who owned the file, which nobody can claim falsely."""
+
+    request: Request
+    uid: int
 
 
 class RequestQueue:
@@ -27,12 +39,14 @@ class RequestQueue:
     def __init__(self, folder: Path, gid: int | None) -> None:
         self.folder = folder
         self.rejected = folder.parent / "requests.rejected"
+        self.replies = Replies(folder.parent / "replies", gid)
         self._gid = gid
 
     def prepare(self) -> None:
         """Make the folder; the group may write here and nowhere else."""
         # Set-gid keeps the folder's group on whatever its members put in.
         files.keep_folder(self.folder, SHARED_DIR if self._gid is not None else files.PRIVATE_DIR, self._gid)
+        self.replies.prepare()
 
     def stamp(self) -> Hashable:
         """Moves when something was put in."""
@@ -53,7 +67,7 @@ class RequestQueue:
         # Writers rename into place as we do; a dot file is one that is not finished.
         return files.list_folder(self.folder, ".json")
 
-    def take(self) -> Sequence[Request]:
+    def take(self) -> Sequence[Taken]:
         """Every request that can be read, taken out; what cannot be read is set aside with the reason.
 
         A hundred at a time: more stay for the next.
@@ -65,7 +79,8 @@ class RequestQueue:
         for name in self._names()[:MAX_REQUESTS]:
             path = self.folder / name
             try:
-                found.append(records.parse(_read(path), Request))
+                text, uid = _read(path)
+                found.append(Taken(request=records.parse(text, Request), uid=uid))
                 self._drop(path)
             # Whatever is wrong with one file is that file's matter: the requests behind it are taken all the
             # same.
@@ -91,6 +106,34 @@ class RequestQueue:
         self._drop(path)
 
 
+class Replies:
+    """What came of requests whose senders wait for it; the newest are kept."""
+
+    def __init__(self, folder: Path, gid: int | None = None) -> None:
+        self.folder = folder
+        self._gid = gid
+
+    def prepare(self) -> None:
+        """Make the folder, which the group may read."""
+        files.keep_folder(self.folder, files.PUBLIC_DIR, self._gid)
+
+    def put(self, reply: Reply) -> None:
+        """Publish one, and drop the oldest of too many; OSError if it cannot be written."""
+        files.write_atomic(self.folder / f"{reply.id}.json", records.dump(reply), files.PUBLIC_FILE, self._gid)
+        names = [self.folder / name for name in files.list_folder(self.folder, ".json")]
+        if len(names) > _KEPT_REPLIES:
+            for path in sorted(names, key=lambda path: path.stat().st_mtime_ns)[:-_KEPT_REPLIES]:
+                path.unlink(missing_ok=True)
+
+    def read(self, request: str) -> Reply | None:
+        """The reply to a request; None: there is none yet, or none any more.
+
+        Raises:
+            StateError: it is unreadable.
+        """
+        return records.read(self.folder / f"{request}.json", Reply) if re.fullmatch(REQUEST_ID, request) else None
+
+
 class RequestSender:
     """Leaves requests of our own: one per canonical; the daemon takes it up."""
 
@@ -100,12 +143,12 @@ class RequestSender:
     def ask(self, app: AppName) -> None:
         """Leave a request that the daemon takes up; OSError if it cannot be left."""
         self._queue.prepare()
-        request = Request(action="seed", app=app, by="ci-warm")
+        request = Request(action=Asked.SEED, app=app, by="ci-warm")
         # One name per app: asking twice before the daemon looks is one request.
         files.write_atomic(self._queue.folder / f"seed-{app}.json", records.dump(request))
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path) -> tuple[bytes, int]:
     # Without O_NONBLOCK a fifo would wait for a writer for ever.
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -116,6 +159,6 @@ def _read(path: Path) -> bytes:
         if found.st_size > MAX_BYTES:
             raise ValueError(f"has {found.st_size} bytes; the limit is {MAX_BYTES}")
         # The size was looked at, but the writer may still append: the read is capped as well.
-        return os.read(fd, MAX_BYTES + 1)
+        return os.read(fd, MAX_BYTES + 1), found.st_uid
     finally:
         os.close(fd)

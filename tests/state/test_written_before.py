@@ -49,6 +49,7 @@ LATER = {
     "journal.json": {"bake_s", "found_data", "killed", "log", "remarks", "sent", "unseen_stop"},
     "manifest.json": {"killed"},
     "history.jsonl": {"found_data", "log"},
+    "seed-canon.json": {"id", "reason", "until", "version"},
 }
 """What records have got since then."""
 FILES = [(path, kind) for pattern, kind in KINDS for path in sorted(ROOT.glob(pattern))]

@@ -260,10 +260,12 @@ class Daemon:
         log.info("reloaded", apps=len(self.state.specs), problems=len(self.state.problems))
 
     def _grant(self) -> None:
-        """Take requests: to look now, at the newest tags, or to test."""
-        urls = host_requests.grant(self._requests.take(), self.state.specs, self._starter)
-        if urls:
-            self._fetcher.ask(urls)  # the pass comes when they are fetched
+        """Take requests, and look at what they changed or are about."""
+        done = host_requests.answer(self._requests.take(), self.state, self._starter, self._requests.replies)
+        if done.changed:
+            self.wake(TICK)
+        if done.fetch:
+            self._fetcher.ask(done.fetch)  # the pass comes when they are fetched
 
     def _pass(self) -> None:
         state = self.state

@@ -1,0 +1,104 @@
+"""Requests of processes without privileges, and the replies that they wait for."""
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.model.request import Reply
+from reconciler.state.locks import wait_until_free
+from reconciler.state.requests import Replies
+from tests.daemon.scenes import QUICK, deployed
+from tests.hosts.engine_host import V1, EngineHost, engine_host
+from tests.waiting import until
+
+MAJOR = "2.0.0+6.0.0"
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[EngineHost]:
+    with engine_host(tmp_path / "host", "embedded") as made:
+        made.set(daemon=QUICK, fetch_every="1s")
+        made.release(V1)
+        yield made
+
+
+def leave(host: EngineHost, action: str, owner: int = 0, **fields: Any) -> str:
+    """Put a request there as its own user would; its id."""
+    request = secrets.token_hex(16)
+    spool = host.state / "requests"
+    hidden = spool / f".{request}"
+    hidden.write_text(json.dumps({"schema_version": 1, "action": action, "id": request, "by": "anna", **fields}))
+    os.chown(hidden, owner, -1)
+    hidden.rename(spool / f"{request}.json")
+    return request
+
+
+def answer(host: EngineHost, request: str) -> Reply:
+    replies = Replies(host.state / "replies")
+    until(lambda: replies.read(request) is not None, 30, "the request is answered")
+    found = replies.read(request)
+    assert found is not None
+    return found
+
+
+def ask(host: EngineHost, action: str, owner: int = 0, **fields: Any) -> tuple[str, str]:
+    found = answer(host, leave(host, action, owner, **fields))
+    return found.outcome, found.text
+
+
+@pytest.mark.usefixtures("as_root")
+def test_a_human_decides_through_the_page_and_nobody_else_does(host: EngineHost) -> None:
+    with host.program.daemon():
+        deployed(host)
+        host.release(MAJOR)
+        until(lambda: any(alert.reason == "held-major" for alert in host.observed.alerts()), 30, "it is held")
+        wish: dict[str, Any] = {"app": "notes", "version": MAJOR, "reason": "read the notes"}
+        refused = ask(host, "approve", owner=65534, **wish)
+        assert (refused[0], "is not for nobody" in refused[1]) == ("refused", True)
+        app = host.program.build()
+        assert app.ports.store.memory(app.specs[0].app).approvals == ()
+        assert ask(host, "approve", **wish)[0] == "done"
+        deployed(host, MAJOR)
+        [approval] = app.ports.store.memory(app.specs[0].app).approvals
+        assert (approval.reason, approval.actor) == ("read the notes", "anna through root")
+
+
+def test_what_came_of_a_request_is_told_to_whoever_asked(host: EngineHost) -> None:
+    with host.program.daemon():
+        deployed(host)
+        assert ask(host, "reconcile")[0] == "done"
+        rows: list[tuple[str, dict[str, Any], str, str]] = [
+            ("retry", {"app": "nobody"}, "refused", "no app of that name is declared here"),
+            ("retry", {}, "refused", "needs an app"),
+            ("approve", {"app": "notes", "version": "9", "reason": "x"}, "refused", "is not a version"),
+            ("approve", {"app": "notes", "version": MAJOR}, "refused", "an approval needs a reason"),
+            ("suspend", {"app": "notes", "reason": "x", "until": "soon"}, "refused", "neither a time nor a duration"),
+            ("suspend", {"app": "notes", "reason": "x", "until": "2h"}, "done", "is suspended until"),
+            ("resume", {"app": "notes"}, "done", "resumed"),
+            ("retry", {"app": "notes"}, "done", "0 quarantined releases forgotten"),
+            ("test", {"app": "notes", "comment": "!testme"}, "refused", "is no canonical"),
+        ]
+        for action, fields, outcome, says in rows:
+            found = ask(host, action, **fields)
+            assert (found[0], says in found[1]) == (outcome, True), (action, fields, found)
+        app = host.program.build()
+        held = wait_until_free(app.clock, 20, 0.05, lambda: app.ports.locks.acquire(app.specs[0].app, "a test"))
+        assert ask(host, "resume", app="notes")[0] == "busy"
+        held.release()
+
+
+def test_replies_are_bounded(tmp_path: Path) -> None:
+    replies = Replies(tmp_path / "replies")
+    replies.prepare()
+    shape = {"schema_version": 1, "action": "retry", "outcome": "done", "text": "x", "at": "2026-11-29T00:00:00Z"}
+    for number in range(520):
+        replies.put(Reply.model_validate(shape | {"id": f"{number:032x}"}))
+    assert len(list((tmp_path / "replies").iterdir())) == 500
+    assert replies.read(f"{0:032x}") is None
+    assert replies.read(f"{519:032x}") is not None
+    assert replies.read("../../etc/passwd") is None
