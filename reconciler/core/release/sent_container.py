@@ -70,8 +70,10 @@ def _hosts(value: object) -> list[str] | None:
     pairs = _pairs(value)
     if pairs is None:
         return None
-    # The tool takes the brackets off an IPv6 address.
-    return sorted(f"{str(address).strip('[]')} {name}" for name, address in pairs.items())
+    # With an address of IPv6 among them each version of the tool makes something else of the list.
+    if any(":" in str(address) for address in pairs.values()):
+        return None
+    return sorted(f"{address} {name}" for name, address in pairs.items())
 
 
 def _pairs(value: object) -> dict[str, str | None] | None:
