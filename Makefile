@@ -58,7 +58,9 @@ lock: $(STAMP)
 	$(PY) -m pip install --quiet uv
 	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 		--output-file requirements.lock pyproject.toml
-	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --extra dev \
+	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --extra web \
+		--output-file requirements-web.lock pyproject.toml
+	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --extra dev --extra web \
 		--output-file requirements-dev.lock pyproject.toml build-requirements.in
 
 bench: $(STAMP)

@@ -70,6 +70,10 @@ let
     ++ lib.optional (cfg.registryCredentials != null) {
       file = cfg.registryCredentials;
       option = "services.ci-warm.registryCredentials";
+    }
+    ++ lib.optional (cfg.web.tokensFile != null) {
+      file = cfg.web.tokensFile;
+      option = "services.ci-warm.web.tokensFile";
     };
 
   declaredUsers = map (user: user.name) (lib.attrValues config.users.users);
@@ -278,6 +282,27 @@ in
       description = "Where Docker keeps volumes: the only place beside its own state that the daemon may write to.";
     };
 
+    web = {
+      enable = mkOption {
+        type = types.bool;
+        default = false;
+        example = true;
+        description = ''
+          Whether the page and the API are served, by an unprivileged process of its own. Where, and under which names, is
+          `settings.web`; by default on the socket {file}`/run/ci-warm-web/web.sock`.
+        '';
+      };
+      tokensFile = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        example = "/run/keys/ci-warm-web";
+        description = ''
+          File of hashed tokens, a line each as `ci-warm web-token` makes them, as a string: a path literal would be copied into
+          the world-readable store. Without it the page is read-only.
+        '';
+      };
+    };
+
     sweep = {
       enable = mkOption {
         type = types.bool;
@@ -403,6 +428,13 @@ in
     system.checks = [ validated ];
 
     users.groups.ci-warm.members = cfg.operators;
+    # The name that the unit runs as, and that the daemon knows (settings.web.user).
+    users.users = lib.mkIf cfg.web.enable {
+      ci-warm-web = {
+        isSystemUser = true;
+        group = "ci-warm";
+      };
+    };
 
     # The units are those of the package, as on any other host; here is only what a NixOS host adds to them.
     systemd.packages = [ cfg.package ];
@@ -425,6 +457,13 @@ in
       serviceConfig = {
         ReadWritePaths = [ "-${toString cfg.volumesPath}" ];
         LoadCredential = loadCredential;
+      };
+    };
+    systemd.services.ci-warm-web = lib.mkIf cfg.web.enable {
+      wantedBy = [ "multi-user.target" ];
+      restartTriggers = [ (builtins.toJSON (cfg.settings.web or { })) ];
+      serviceConfig = lib.mkIf (cfg.web.tokensFile != null) {
+        LoadCredential = [ "tokens:${toString cfg.web.tokensFile}" ];
       };
     };
     # What nixos-rebuild needs, as for any unit that runs it. Builds are nix-daemon's: this unit is too narrow for them.

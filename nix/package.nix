@@ -35,6 +35,8 @@ python3Packages.buildPythonApplication (finalAttrs: {
     apprise
     apscheduler
     docker
+    fastapi
+    jinja2
     prometheus-client
     pydantic
     python-dotenv
@@ -48,6 +50,7 @@ python3Packages.buildPythonApplication (finalAttrs: {
     typer
     typing-extensions
     tzdata
+    uvicorn
   ];
 
   # An operator who calls it by hand may have no git; what is on the PATH goes first. The other two check signatures.

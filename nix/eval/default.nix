@@ -47,6 +47,7 @@ in
     inherit (timer) enable wantedBy timerConfig;
   }) evaluated.systemd.timers;
   packages = map (package: package.name) evaluated.systemd.packages;
+  users = builtins.mapAttrs (_: user: { inherit (user) isSystemUser group; }) evaluated.users.users;
   members = evaluated.users.groups.ci-warm.members or null;
   inherit (evaluated.virtualisation.docker) liveRestore;
   inherit (evaluated.boot) kernelModules;

@@ -65,6 +65,8 @@ in
         {
           options.name = of types.str name;
           options.isNormalUser = of types.bool false;
+          options.isSystemUser = of types.bool false;
+          options.group = of types.str "";
           options.extraGroups = strings;
           options.openssh.authorizedKeys.keys = strings;
         }

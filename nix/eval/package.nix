@@ -17,8 +17,10 @@ let
     "apprise"
     "apscheduler"
     "docker"
+    "fastapi"
     "hatchling"
     "hypothesis"
+    "jinja2"
     "prometheus-client"
     "pydantic"
     "pytest-timeout"
@@ -35,6 +37,7 @@ let
     "typer"
     "typing-extensions"
     "tzdata"
+    "uvicorn"
   ];
   given =
     named [

@@ -8,7 +8,7 @@ from reconciler.state import files
 
 PROGRAM = "/usr/bin/ci-warm"
 """What the units name; replaced by where the program really is."""
-NAMES = ("ci-warm.service", "ci-warm-sweep.service", "ci-warm-sweep.timer", "ci-warm.target")
+NAMES = ("ci-warm.service", "ci-warm-sweep.service", "ci-warm-sweep.timer", "ci-warm-web.service", "ci-warm.target")
 
 
 def texts(program: str) -> dict[str, str]:

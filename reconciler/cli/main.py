@@ -24,6 +24,7 @@ from reconciler.cli import (
     service,
     snapshot,
     sweep,
+    web,
 )
 
 program = typer.Typer(
@@ -82,6 +83,8 @@ program.command()(runs.cold)
 program.command()(runs.quick)
 program.command()(sweep.sweep)
 program.command()(service.gc)
+program.command()(web.web)
+program.command("web-token")(web.web_token)
 program.command("install-units")(service.install_units)
 program.command()(doctor.doctor)
 program.command()(demo.demo)

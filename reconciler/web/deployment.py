@@ -1,0 +1,25 @@
+"""What one web process has at hand. Called by API and pages."""
+
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from reconciler.web.access import Access
+from reconciler.web.reading import StateReader
+from reconciler.web.wishes import Wishes
+
+
+@dataclass(kw_only=True)
+class Deployment:
+    """`streams`: how many follow changes at this moment."""
+
+    reader: StateReader
+    access: Access
+    wishes: Wishes
+    streams: int = 0
+
+
+def deployment(request: Request) -> Deployment:
+    """The one that this application was made with."""
+    found: Deployment = request.app.state.deployment
+    return found

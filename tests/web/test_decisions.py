@@ -1,0 +1,81 @@
+"""A human at the page, with a real daemon behind it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.web.access import Role
+from tests.daemon.scenes import QUICK, deployed
+from tests.hosts.engine_host import V1, EngineHost, engine_host
+from tests.waiting import until
+from tests.web.site import Browser, Site
+
+pytest.importorskip("fastapi")
+MAJOR = "2.0.0+6.0.0"
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[EngineHost]:
+    with engine_host(tmp_path / "host", "embedded") as made:
+        made.set(daemon=QUICK, fetch_every="1s")
+        made.release(V1)
+        yield made
+
+
+@pytest.mark.usefixtures("as_root")
+def test_an_operator_approves_a_held_release_and_sees_it_taken(host: EngineHost, tmp_path: Path) -> None:
+    site = Site(home=tmp_path / "web", state=host.state, roles=tuple(Role))
+    with host.program.daemon(), site.serving():
+        deployed(host)
+        host.release(MAJOR, notes="needs a human")
+        until(lambda: any(alert.reason == "held-major" for alert in host.observed.alerts()), 30, "it is held")
+        browser = Browser(site)
+        assert 'name="token"' in browser.visit("/", 401)
+        browser.log_in("wrong", 401)
+        browser.log_in(site.tokens[Role.OPERATE])
+        until(lambda: "held-major" in browser.visit("/apps/notes"), 30, "the page shows the hold")
+        assert f"<strong>{MAJOR}</strong>" in browser.page
+        assert "an approval needs a reason" in browser.send("/apps/notes/approve", reason=" ")
+        browser.send("/apps/notes/approve", reason="read the notes")
+        assert "approve: done" in browser.page
+        deployed(host, MAJOR)
+        until(lambda: "nothing newer" in browser.visit("/apps/notes"), 30, "the page shows that it runs")
+        assert f"upgraded:{V1}-&gt;{MAJOR}" in browser.page
+        app = host.program.build()
+        [approval] = app.store.memory(app.specs[0].app).approvals
+        assert approval.actor.startswith("operate-token (page) through ")
+    host.observed.check()
+
+
+@pytest.mark.usefixtures("as_root")
+def test_a_form_of_another_page_or_role_decides_nothing(host: EngineHost, tmp_path: Path) -> None:
+    site = Site(home=tmp_path / "web", state=host.state, roles=tuple(Role))
+    with host.program.daemon(), site.serving():
+        deployed(host)
+        browser = Browser(site)
+        browser.log_in(site.tokens[Role.OPERATE])
+        browser.visit("/apps/notes")
+        assert "not of your session" in browser.send("/apps/notes/suspend", 403, word="x", reason="y")
+        reader = Browser(site)
+        reader.log_in(site.tokens[Role.READ])
+        assert "<form" not in reader.visit("/apps/notes").partition("<main")[2]
+        reader.page = browser.visit("/apps/notes")
+        assert "not of your session" in reader.send("/apps/notes/suspend", 403, reason="y")
+        browser.send("/logout", 401)
+        browser.visit("/apps/notes", 401)
+        app = host.program.build()
+        assert app.store.memory(app.specs[0].app).suspension is None
+
+
+def test_the_daemon_does_not_notice_how_the_page_ends(host: EngineHost, tmp_path: Path) -> None:
+    site = Site(home=tmp_path / "web", state=host.state)
+    with host.program.daemon() as daemon:
+        deployed(host)
+        with site.serving() as process:
+            assert "noop-healthy" in site.get("/").text or "deployed:" in site.get("/").text
+            process.kill()
+            process.wait()
+        assert daemon.poll() is None
+        host.release("1.0.1+5.0.1")
+        deployed(host, "1.0.1+5.0.1")

@@ -1,0 +1,122 @@
+"""The pages, as a browser without scripts gets them from a real process."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.web.site import Site, copy_state
+
+pytest.importorskip("fastapi")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("web")
+    made = Site(home=folder / "etc", state=copy_state(folder / "state"))
+    with made.serving():
+        yield made
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Iterator[Site]:
+    (tmp_path / "state").mkdir()
+    made = Site(home=tmp_path / "etc", state=tmp_path / "state")
+    with made.serving():
+        yield made
+
+
+SHOWS = {
+    "/": ["Live apps", "Canonicals", '<a href="/apps/notes">notes</a>', "held-volumes-changed"],
+    "/?q=not&state=": ['<a href="/apps/notes">notes</a>'],
+    "/apps/notes": ["Held by", "Clears when", "Timeline of", "rolled-back:"],
+    "/alerts": [": held-volumes-changed <a", "Clears when", "Acknowledged or resolved"],
+    "/runs": ['<a href="/runs/cano-56eadd">', "lower confidence"],
+    "/runs/cano-56eadd": ["Stages", "swarm answered paused for service app"],
+    "/sweeps": ["2026-11-25: "],
+}
+
+
+@pytest.mark.parametrize("path", SHOWS)
+def test_a_page_shows_what_was_published(path: str, site: Site) -> None:
+    answer = site.get(path)
+    assert answer.status_code == 200
+    assert [text for text in SHOWS[path] if text not in answer.text] == []
+    assert len(answer.content) < 100 << 10
+
+
+@pytest.mark.parametrize("path", [*SHOWS, "/apps/nope", "/static/style.css"])
+def test_nothing_of_a_page_comes_from_elsewhere(path: str, site: Site) -> None:
+    answer = site.get(path)
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    linked = re.findall(r'(?:src|href|action)="([^"]*)"|url\(([^)]*)\)', answer.text)
+    assert [one for pair in linked for one in pair if one and not one.startswith(("/", "#"))] == []
+
+
+@pytest.mark.parametrize("path", ["/apps/nope", "/runs/nope", "/runs/cano-000000", "/runs/cano-56eadd/logs/nope", "/x"])
+def test_what_is_not_there_is_told_as_a_page(path: str, site: Site) -> None:
+    answer = site.get(path)
+    assert (answer.status_code, "<h1>Not found</h1>" in answer.text) == (404, True)
+
+
+@pytest.mark.parametrize(
+    "path", ["/runs/../notes/memory.json", "/runs/%2e%2e/logs/x", "/static/../app.py", "/static/%2e%2e"]
+)
+def test_no_path_leads_out(path: str, site: Site) -> None:
+    assert site.get(path).status_code in (404, 422)
+
+
+def test_without_tokens_nothing_can_be_asked_for(site: Site) -> None:
+    page = site.get("/apps/notes").text
+    assert "read-only" in page and "<form" not in page
+    assert site.ask("POST", "/apps/notes/retry", data={"word": "x"}).status_code == 401
+    assert site.ask("POST", "/api/v1/requests", json={"action": "reconcile"}).status_code == 403
+    assert list((site.state / "requests").iterdir()) == []
+
+
+def test_a_host_that_is_new_has_a_page(empty: Site) -> None:
+    assert "No pass has published anything yet" in empty.get("/").text
+    assert "No night is on record" in empty.get("/sweeps").text
+    assert empty.get("/api/v1/apps").status_code == 503
+
+
+def test_what_an_app_says_is_text(empty: Site) -> None:
+    """Versions, results and evidence come from recipes and containers."""
+    evil = "<script>alert(1)</script>'\"&"
+    row: dict[str, Any] = {
+        "app": "notes",
+        "kind": "live",
+        "status": "failed",
+        "result": evil,
+        "candidate": evil,
+        "evidence": [evil],
+    }
+    row |= {"at": "2026-11-29T00:00:00Z", "holds": [{"reason": evil, "detail": evil, "clears_when": evil}]}
+    report = {"schema_version": 1, "at": "2026-11-29T00:00:00Z", "elapsed_seconds": 1, "engine": evil, "apps": [row]}
+    (empty.state / "status.json").write_text(json.dumps(report))
+    for path in ("/", "/apps/notes"):
+        page = empty.get(path).text
+        assert "alert(1)" in page
+        assert "<script>alert" not in page
+
+
+def test_two_thousand_apps_are_one_page(empty: Site) -> None:
+    one = {"kind": "live", "status": "in-sync", "result": "noop-healthy", "at": "2026-11-29T00:00:00Z"}
+    apps = [{"app": f"app-{number}", **one} for number in range(2000)]
+    report = {"schema_version": 1, "at": "2026-11-29T00:00:00Z", "elapsed_seconds": 1, "engine": "x", "apps": apps}
+    (empty.state / "status.json").write_text(json.dumps(report))
+    assert empty.get("/").text.count('<a href="/apps/app-') == 2000
+    assert empty.get("/?q=app-1999").text.count('<a href="/apps/app-') == 1
+
+
+def test_a_file_that_is_torn_is_told_and_the_page_lives_on(empty: Site) -> None:
+    path = empty.state / "status.json"
+    path.write_text('{"schema_version": 1, "apps": [')
+    answer = empty.get("/")
+    assert (answer.status_code, "status.json" in answer.text) == (503, True)
+    assert empty.get("/api/v1/apps").headers["content-type"] == "application/problem+json"
+    path.unlink()
+    assert empty.get("/").status_code == 200
