@@ -21,6 +21,7 @@ python3Packages.buildPythonApplication (finalAttrs: {
   src = lib.fileset.toSource {
     root = ../.;
     fileset = lib.fileset.unions [
+      ../LICENSE
       ../pyproject.toml
       ../README.md
       ../reconciler
