@@ -92,6 +92,7 @@ python3Packages.buildPythonApplication (finalAttrs: {
     "tests/crash"
     "tests/live"
     "tests/nix"
+    "tests/packaging"
     "tests/systemd"
   ];
 
