@@ -63,10 +63,13 @@ python3Packages.buildPythonApplication (finalAttrs: {
     ])
   ];
 
-  # The same unit files as everywhere, with this program's path in them. Not by the program: a cross build cannot run it.
+  # Completions, and the same unit files as everywhere with this program's path in them. Not by the program: a cross build cannot run it.
   postInstall = ''
     install -D --mode=644 --target-directory=$out/lib/systemd/system reconciler/units/*
     substituteInPlace $out/lib/systemd/system/*.service --replace-fail /usr/bin/ci-warm $out/bin/ci-warm
+    install -D --mode=644 reconciler/completions/ci-warm.bash $out/share/bash-completion/completions/ci-warm
+    install -D --mode=644 --target-directory=$out/share/zsh/site-functions reconciler/completions/_ci-warm
+    install -D --mode=644 --target-directory=$out/share/fish/vendor_completions.d reconciler/completions/ci-warm.fish
   '';
 
   nativeCheckInputs = [
