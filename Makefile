@@ -63,6 +63,8 @@ lock: $(STAMP)
 		--output-file requirements.lock pyproject.toml
 	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --extra dev \
 		--output-file requirements-dev.lock pyproject.toml build-requirements.in
+	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+		--constraint requirements-dev.lock --output-file build-requirements.lock build-requirements.in
 
 bench: $(STAMP)
 	$(PY) -m bench.run

@@ -12,6 +12,7 @@ from tests.packaging import bare
 
 PROJECT = Path(__file__).parents[2]
 SCRIPT = PROJECT / "packaging" / "environment.sh"
+pytestmark = pytest.mark.repository
 NEEDED = ("sh", "rm", "mktemp", "tail", "grep", "git", "dirname")
 
 
@@ -79,6 +80,17 @@ def test_an_environment_that_was_whole_outlives_a_renewal_that_fails(programs: P
     nowhere = {"PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0", "PIP_CONFIG_FILE": os.devnull}
     assert set_up(programs, folder, **nowhere).returncode == 1
     assert (folder / "bin" / "python").exists()
+
+
+def test_an_installation_runs_nothing_that_no_hash_stands_for(tmp_path: Path) -> None:
+    """What builds the package is locked as well, and building it asks no index."""
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path)], check=True)
+    pip = [str(tmp_path / "bin" / "pip"), "install", "--quiet"]
+    subprocess.run([*pip, "--require-hashes", "-r", "build-requirements.lock"], cwd=PROJECT, check=True)
+    for text in ((PROJECT / name).read_text() for name in ("README.md", "docs/operate.md")):
+        [line] = [line for line in text.splitlines() if "pip install" in line and "--require-hashes" not in line]
+        words = line.partition("pip install ")[2].split()
+        subprocess.run([*pip, *words], cwd=PROJECT, env={**os.environ, "PIP_NO_INDEX": "1"}, check=True)
 
 
 @pytest.mark.long
