@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 PYTEST := $(VENV)/bin/pytest -n $(JOBS) --dist loadgroup
 
-.PHONY: demo test test-long test-sandbox test-engines test-packages test-nix lint types contracts schemas lock bench clean check
+.PHONY: demo test test-long test-sandbox test-engines test-packages test-nix lint types contracts schemas lock deb image bench clean check
 
 $(STAMP): pyproject.toml requirements-dev.lock packaging/environment.sh
 	@packaging/environment.sh $(VENV) requirements-dev.lock
@@ -65,6 +65,16 @@ lock: $(STAMP)
 		--output-file requirements-dev.lock pyproject.toml build-requirements.in
 	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 		--constraint requirements-dev.lock --output-file build-requirements.lock build-requirements.in
+
+# Packages for Debian: make deb SUITE=trixie. Root and mmdebstrap; no environment of this checkout.
+SUITE ?= bookworm
+deb:
+	@packaging/deb/build.sh $(SUITE) dist
+
+# A container image, given to the engine that `docker` talks to; made of Debian 13 and its package.
+image:
+	@packaging/deb/build.sh trixie dist
+	@packaging/image/build.sh dist/ci-warm_*~deb13_amd64.deb ci-warm:latest
 
 bench: $(STAMP)
 	$(PY) -m bench.run

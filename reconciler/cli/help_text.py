@@ -50,7 +50,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "canonical deploy": ("canonical deploy notes --fresh",),
     "canonical undeploy": ("canonical undeploy notes --restore",),
     "runs list": ("runs list notes --limit 5",),
-    "runs show": ("runs show notes-cold-a1b2c3",),
+    "runs show": ("runs show note-a1b2c3",),
     "runs reap": ("runs reap",),
     "realm run": ("realm run notes -- ./login-test",),
     "realm list": ("realm list",),
