@@ -39,7 +39,6 @@ python3Packages.buildPythonApplication (finalAttrs: {
     prometheus-client
     pydantic
     python-dotenv
-    python-keycloak
     pyyaml
     requests
     rich

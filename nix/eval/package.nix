@@ -25,7 +25,6 @@ let
     "pytest-xdist"
     "pytestCheckHook"
     "python-dotenv"
-    "python-keycloak"
     "pyyaml"
     "requests"
     "rich"
