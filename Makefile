@@ -1,18 +1,18 @@
-# make demo and make test do all set-up on a fresh machine: Python 3.11+ with venv, git and GNU make are enough.
+# make demo and make test do all set-up on a fresh machine: Python 3.11+ with venv, git and GNU make are enough (Debian:
+# python3 python3-venv git make). PYTHON=... names another Python than the machine's own.
 VENV := .venv
+export PYTHON ?= python3
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 # Unit directories are cheap to run side by side; the Swarm tests share one engine.
 JOBS ?= 2
 PYTEST := $(VENV)/bin/pytest -n $(JOBS) --dist loadgroup
 
-.PHONY: demo test test-long test-sandbox test-engines test-nix lint types contracts schemas lock bench clean check
+.PHONY: demo test test-long test-sandbox test-engines test-packages test-nix lint types contracts schemas lock deb image bench clean check
 
-$(STAMP): pyproject.toml requirements-dev.lock
-	test -x $(PY) || python3 -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	touch $(STAMP)
+$(STAMP): pyproject.toml requirements-dev.lock packaging/environment.sh
+	@packaging/environment.sh $(VENV) requirements-dev.lock
+	@touch $(STAMP)
 
 demo: $(STAMP)
 	$(VENV)/bin/ci-warm demo
@@ -21,7 +21,7 @@ test: $(STAMP)
 	$(PYTEST) -m "not long and not matrix"
 
 test-long: $(STAMP)
-	$(PYTEST) -m "long and not live"
+	$(PYTEST) -m "long and not live and not suites"
 	$(PYTEST) -m live
 
 # The package's check phase as Nix would run it (root, mmdebstrap); what is checked is what nix/package.nix says.
@@ -33,6 +33,10 @@ test-engines: $(STAMP)
 	$(PY) -m tests.engines 28
 	$(PY) -m tests.engines 26
 	$(VENV)/bin/pytest -m matrix
+
+# Set-up, packages and image on bare Debian 12 and 13 (root, mmdebstrap); CI has half of it.
+test-packages: $(STAMP)
+	$(VENV)/bin/pytest tests/packaging
 
 # On a whole nixpkgs tree: make test-nix NIXPKGS=/path/to/nixpkgs
 test-nix: $(STAMP)
@@ -62,6 +66,18 @@ lock: $(STAMP)
 		--output-file requirements-web.lock pyproject.toml
 	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --extra dev --extra web \
 		--output-file requirements-dev.lock pyproject.toml build-requirements.in
+	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+		--constraint requirements-dev.lock --output-file build-requirements.lock build-requirements.in
+
+# Packages for Debian: make deb SUITE=trixie. Root and mmdebstrap; no environment of this checkout.
+SUITE ?= bookworm
+deb:
+	@packaging/deb/build.sh $(SUITE) dist
+
+# A container image, given to the engine that `docker` talks to; made of Debian 13 and its package.
+image:
+	@packaging/deb/build.sh trixie dist
+	@packaging/image/build.sh dist/ci-warm_*~deb13_amd64.deb ci-warm:latest
 
 bench: $(STAMP)
 	$(PY) -m bench.run

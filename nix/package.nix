@@ -21,6 +21,7 @@ python3Packages.buildPythonApplication (finalAttrs: {
   src = lib.fileset.toSource {
     root = ../.;
     fileset = lib.fileset.unions [
+      ../LICENSE
       ../pyproject.toml
       ../README.md
       ../reconciler
@@ -40,7 +41,6 @@ python3Packages.buildPythonApplication (finalAttrs: {
     prometheus-client
     pydantic
     python-dotenv
-    python-keycloak
     pyyaml
     requests
     rich
@@ -65,10 +65,13 @@ python3Packages.buildPythonApplication (finalAttrs: {
     ])
   ];
 
-  # The same unit files as everywhere, with this program's path in them. Not by the program: a cross build cannot run it.
+  # Completions, and the same unit files as everywhere with this program's path in them. Not by the program: a cross build cannot run it.
   postInstall = ''
     install -D --mode=644 --target-directory=$out/lib/systemd/system reconciler/units/*
     substituteInPlace $out/lib/systemd/system/*.service --replace-fail /usr/bin/ci-warm $out/bin/ci-warm
+    install -D --mode=644 reconciler/completions/ci-warm.bash $out/share/bash-completion/completions/ci-warm
+    install -D --mode=644 --target-directory=$out/share/zsh/site-functions reconciler/completions/_ci-warm
+    install -D --mode=644 --target-directory=$out/share/fish/vendor_completions.d reconciler/completions/ci-warm.fish
   '';
 
   nativeCheckInputs = [
@@ -94,6 +97,7 @@ python3Packages.buildPythonApplication (finalAttrs: {
     "tests/crash"
     "tests/live"
     "tests/nix"
+    "tests/packaging"
     "tests/systemd"
   ];
 

@@ -27,7 +27,6 @@ let
     "pytest-xdist"
     "pytestCheckHook"
     "python-dotenv"
-    "python-keycloak"
     "pyyaml"
     "requests"
     "rich"

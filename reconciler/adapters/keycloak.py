@@ -1,13 +1,13 @@
-"""Realms on a Keycloak, through python-keycloak. Effects: its admin API.
+"""Realms on a Keycloak. Effects: its admin API (Keycloak documents it as "Admin REST API").
 
 Asked at the app's own name, resolved to the address that the spec says, so that TLS is checked for the right name
 whatever DNS says.
 """
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -17,10 +17,11 @@ from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.realm import Credentials
 from reconciler.ports.realms import Realms
 
-T = TypeVar("T")
 OWNER = "ci-warm.owner"
 CLIENT = "ci-warm"
 USER = "ci-warm"
+_PROBLEMS = (requests.RequestException, OSError, LookupError, TypeError, AttributeError)
+"""No answer, or one that Keycloak would not give."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,94 +66,69 @@ class _Resolved(HTTPAdapter):
 
 
 class KeycloakRealms(Realms):
-    """One server; connects on first use."""
+    """One server, asked with a token per request: one lives for a minute, which a batch may outlast."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._admin: Any = None
 
-    def _connect(self) -> Any:
-        if self._admin is None:
-            from keycloak import KeycloakAdmin, KeycloakOpenIDConnection
+    def ask(self, method: str, path: str, body: object = None) -> requests.Response:
+        """One request to the admin API; the answer, whatever it is.
 
-            server = self._server
-            connection = KeycloakOpenIDConnection(
-                server_url=f"{server.scheme}://{server.domain}",
-                username=server.admin,
-                password=server.password,
-                realm_name="master",
-                client_id="admin-cli",
-                verify=server.verify,
-                timeout=server.timeout_s,
-            )
-            for manager in (connection, connection.keycloak_openid.connection):
-                # python-keycloak has no public way to its sessions. A proxy of the environment must not see
-                # the admin's token, and the adapter must hold for the token's requests, too.
-                session = manager._s
-                session.trust_env = False
-                session.mount(f"{server.scheme}://", _Resolved(server))
-            self._admin = KeycloakAdmin(connection=connection)
-        return self._admin
+        Raises:
+            RequestException: no answer, or the admin is refused.
+        """
+        server = self._server
+        base = f"{server.scheme}://{server.domain}"
+        with requests.Session() as session:
+            # A proxy of the environment must not see the admin's token.
+            session.trust_env = False
+            session.verify = server.verify
+            session.mount(f"{server.scheme}://", _Resolved(server))
+            session.headers["Authorization"] = f"Bearer {self._token(session, base)}"
+            return session.request(method, f"{base}{path}", json=body, timeout=server.timeout_s, allow_redirects=False)
 
-    def _read(self, what: str, call: Callable[[Any], T]) -> T:
-        from keycloak.exceptions import KeycloakError
+    def _token(self, session: requests.Session, base: str) -> str:
+        form = {
+            "grant_type": "password",
+            "client_id": "admin-cli",
+            "username": self._server.admin,
+            "password": self._server.password,
+        }
+        path = "/realms/master/protocol/openid-connect/token"
+        answer = session.post(f"{base}{path}", data=form, timeout=self._server.timeout_s, allow_redirects=False)
+        if answer.status_code == 401:
+            raise requests.HTTPError("the admin's user name or password is refused (401)")
+        return str(_expect(answer, 200).json()["access_token"])
 
+    def _read(self, what: str, path: str) -> Any:
         try:
-            return call(self._connect())
-        except (KeycloakError, requests.RequestException, OSError) as exc:
-            self._admin = None  # a stale token or connection is not kept
+            return _expect(self.ask("GET", path), 200).json()
+        except _PROBLEMS as exc:
             raise ObserveError(f"{what}: {_said(exc)}") from exc
 
     @override
     def owners(self) -> Mapping[str, str]:
-        found = self._read("list realms", lambda admin: admin.get_realms())
-        return {raw["realm"]: str((raw.get("attributes") or {}).get(OWNER, "")) for raw in found}
+        found = self._read("list realms", "/admin/realms")
+        try:
+            return {raw["realm"]: str((raw.get("attributes") or {}).get(OWNER, "")) for raw in found}
+        except _PROBLEMS as exc:
+            raise ObserveError("list realms: what answers is no Keycloak") from exc
 
     @override
     def create(self, realm: str, owner: str) -> Credentials:
         """One call makes all of it, so that there is no half a realm."""
-        from keycloak.exceptions import KeycloakError, KeycloakPostError
-
         secret, password = secrets.token_urlsafe(32), secrets.token_urlsafe(24)
-        body = {
-            "realm": realm,
-            "enabled": True,
-            "attributes": {OWNER: owner},
-            "clients": [
-                {
-                    "clientId": CLIENT,
-                    "enabled": True,
-                    "secret": secret,
-                    "directAccessGrantsEnabled": True,
-                    "redirectUris": ["*"],
-                    "webOrigins": ["*"],
-                },
-            ],
-            "users": [
-                {
-                    "username": USER,
-                    "enabled": True,
-                    "email": f"{USER}@example.invalid",
-                    "emailVerified": True,
-                    "firstName": "Test",
-                    "lastName": "Run",
-                    "credentials": [{"type": "password", "value": password, "temporary": False}],
-                },
-            ],
-        }
         try:
-            self._connect().create_realm(body, skip_exists=False)
-        except KeycloakPostError as exc:
+            answer = self.ask("POST", "/admin/realms", _representation(realm, owner, secret, password))
             # A name of six random hex digits that is taken is another program's realm: it is neither used nor
             # deleted.
-            if exc.response_code == 409:
-                raise ActError(f"realm {realm} is taken", permanent=True) from exc
-            raise ActError(f"create realm {realm}: {_said(exc)}", host_fault=True) from exc
-        except (KeycloakError, requests.RequestException, OSError) as exc:
-            self._admin = None
+            if answer.status_code == 409:
+                raise ActError(f"realm {realm} is taken", permanent=True)
+            _expect(answer, 201)
+        except _PROBLEMS as exc:
             raise ActError(f"create realm {realm}: {_said(exc)}", host_fault=True) from exc
         # Asked, not put together: behind a proxy the server knows its own address, and tokens carry that one.
-        issuer = str(self._read("discovery", lambda _admin: self._discovery(realm))["issuer"])
+        issuer = self._issuer(realm)
         return Credentials(
             realm=realm,
             issuer=issuer,
@@ -163,33 +139,69 @@ class KeycloakRealms(Realms):
             password=password,
         )
 
-    def _discovery(self, realm: str) -> Mapping[str, Any]:
-        """What the server says of the realm, asked as a client would."""
-        path = f"/realms/{realm}/.well-known/openid-configuration"
-        answer: Mapping[str, Any] = self._connect().connection.raw_get(path).json()
-        return answer
+    def _issuer(self, realm: str) -> str:
+        found = self._read("discovery", f"/realms/{realm}/.well-known/openid-configuration")
+        try:
+            return str(found["issuer"])
+        except _PROBLEMS as exc:
+            raise ObserveError("discovery: what answers is no Keycloak") from exc
 
     @override
     def delete(self, realm: str) -> bool:
-        from keycloak.exceptions import KeycloakDeleteError, KeycloakError
-
         try:
-            self._connect().delete_realm(realm)
-        except KeycloakDeleteError as exc:
-            if exc.response_code == 404:
-                return False
+            answer = self.ask("DELETE", f"/admin/realms/{realm}")
+            if answer.status_code != 404:
+                _expect(answer, 204)
+        except _PROBLEMS as exc:
             raise ActError(f"delete realm {realm}: {_said(exc)}", host_fault=True) from exc
-        except (KeycloakError, requests.RequestException, OSError) as exc:
-            self._admin = None
-            raise ActError(f"delete realm {realm}: {_said(exc)}", host_fault=True) from exc
-        return True
+        return answer.status_code == 204
+
+
+def _representation(realm: str, owner: str, secret: str, password: str) -> dict[str, object]:
+    """A realm with one client and one user, as Keycloak imports it."""
+    return {
+        "realm": realm,
+        "enabled": True,
+        "attributes": {OWNER: owner},
+        "clients": [
+            {
+                "clientId": CLIENT,
+                "enabled": True,
+                "secret": secret,
+                "directAccessGrantsEnabled": True,
+                "redirectUris": ["*"],
+                "webOrigins": ["*"],
+            },
+        ],
+        "users": [
+            {
+                "username": USER,
+                "enabled": True,
+                "email": f"{USER}@example.invalid",
+                "emailVerified": True,
+                "firstName": "Test",
+                "lastName": "Run",
+                "credentials": [{"type": "password", "value": password, "temporary": False}],
+            },
+        ],
+    }
+
+
+def _expect(answer: requests.Response, code: int) -> requests.Response:
+    """The answer, if it is the one that Keycloak gives: a login page or a redirect of a proxy is none.
+
+    Raises:
+        HTTPError: it is not; without the body, which could repeat a secret.
+    """
+    if answer.status_code != code:
+        raise requests.HTTPError(f"answered {answer.status_code} {answer.reason or ''}".strip())
+    return answer
 
 
 def _said(exc: Exception) -> str:
-    """In words; never with a body that could repeat a secret."""
-    code = getattr(exc, "response_code", None)
-    if code == 401:
-        return "the admin's user name or password is refused (401)"
+    """In words; a missing field is told as what it means."""
+    if isinstance(exc, (LookupError, TypeError, AttributeError, requests.exceptions.JSONDecodeError)):
+        return "what answers is no Keycloak"
     cause = exc.__cause__ or exc.__context__
     text = str(exc if cause is None else f"{exc} ({cause})").strip().replace("\n", " ")[:400]
-    return f"{type(exc).__name__} {code}: {text}" if code else f"{type(exc).__name__}: {text}"
+    return text if isinstance(exc, requests.HTTPError) else f"{type(exc).__name__}: {text}"

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.cli import common
+from reconciler.cli import common, names
 from reconciler.cli.common import JsonFlag
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     pass
 
 group = typer.Typer(help="Open alerts: what stands, why, and what clears it.", no_args_is_help=True)
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="file name as listed")]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="file name as listed", autocompletion=names.alerts)]
 
 
 def _folder() -> "AlertStore":

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from reconciler.cli import names
+
 if TYPE_CHECKING:
     from reconciler.app import App
     from reconciler.engine.context import Context
@@ -21,7 +23,7 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="print JSON on stdout")]
 WaitFlag = Annotated[
     float, typer.Option("--wait", min=0, help="seconds to wait for a busy app; 0 = refuse at once (exit 75)")
 ]
-AppArgument = Annotated[str, typer.Argument(metavar="APP", help="name of the app")]
+AppArgument = Annotated[str, typer.Argument(metavar="APP", help="name of the app", autocompletion=names.apps)]
 ReasonOption = Annotated[str, typer.Option("--reason", help="why; goes on record")]
 YesFlag = Annotated[bool, typer.Option("--yes", help="do not ask")]
 

@@ -4,13 +4,18 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli import common
+from reconciler.cli import common, names
 from reconciler.cli.common import AppArgument, JsonFlag, ReasonOption, WaitFlag, YesFlag
 
 
 def approve(
     app: AppArgument,
-    version: Annotated[str, typer.Argument(metavar="VERSION", help="exactly this version, e.g. 11.0.0+27.0.0")],
+    version: Annotated[
+        str,
+        typer.Argument(
+            metavar="VERSION", help="exactly this version, e.g. 11.0.0+27.0.0", autocompletion=names.versions
+        ),
+    ],
     reason: ReasonOption,
     wait: WaitFlag = 0.0,
 ) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.cli import common
+from reconciler.cli import common, names
 from reconciler.cli.common import JsonFlag
 from reconciler.model.result import word_of
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def history(
-    app: Annotated[str | None, typer.Argument(metavar="[APP]", help="only this app")] = None,
+    app: Annotated[str | None, typer.Argument(metavar="[APP]", help="only this app", autocompletion=names.apps)] = None,
     last: Annotated[int, typer.Option("--last", min=1, help="this many lines")] = 20,
     stats: Annotated[bool, typer.Option("--stats", help="counts per result, mean and p95 of elapsed seconds")] = False,
     json: JsonFlag = False,

@@ -1,7 +1,8 @@
 """The `ci-warm` program: global options and the list of commands. Effects: exit."""
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,11 +14,14 @@ from reconciler.cli import (
     alerts,
     canonical,
     common,
+    completion,
     decisions,
     demo,
     doctor,
+    help_text,
     history,
     inspect,
+    man,
     realm,
     reconcile,
     runs,
@@ -29,6 +33,7 @@ from reconciler.cli import (
 
 program = typer.Typer(
     name="ci-warm",
+    cls=help_text.ByTask,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -63,41 +68,69 @@ def options(
     common.OPTIONS.config, common.OPTIONS.state, common.OPTIONS.verbose = config, state_dir, verbose
 
 
-program.command()(service.run)
-program.command()(service.reload)
-program.command()(reconcile.reconcile)
-program.command()(reconcile.plan)
-program.command()(inspect.explain)
-program.command()(inspect.status)
-program.command()(inspect.preflight)
-program.command()(inspect.validate)
-program.command()(inspect.schema)
-program.command()(history.history)
-program.command()(decisions.approve)
-program.command()(decisions.retry)
-program.command()(decisions.suspend)
-program.command()(decisions.resume)
-program.command()(decisions.undeploy)
-program.command()(decisions.rollback)
-program.command()(runs.cold)
-program.command()(runs.quick)
-program.command()(sweep.sweep)
-program.command()(service.gc)
-program.command()(web.web)
-program.command("web-token")(web.web_token)
-program.command("install-units")(service.install_units)
-program.command()(doctor.doctor)
-program.command()(demo.demo)
-program.add_typer(alerts.group, name="alerts")
-program.add_typer(snapshot.group, name="snapshot")
-program.add_typer(canonical.group, name="canonical")
-program.add_typer(runs.group, name="runs")
-program.add_typer(realm.group, name="realm")
+_COMMANDS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {
+    "Look": {
+        "status": inspect.status,
+        "plan": reconcile.plan,
+        "explain": inspect.explain,
+        "history": history.history,
+        "preflight": inspect.preflight,
+        "alerts": alerts.group,
+    },
+    "Act and decide": {
+        "reconcile": reconcile.reconcile,
+        "approve": decisions.approve,
+        "retry": decisions.retry,
+        "suspend": decisions.suspend,
+        "resume": decisions.resume,
+        "undeploy": decisions.undeploy,
+        "rollback": decisions.rollback,
+    },
+    "Data": {"snapshot": snapshot.group, "canonical": canonical.group},
+    "Test": {"cold": runs.cold, "quick": runs.quick, "runs": runs.group, "realm": realm.group},
+    "Host": {
+        "run": service.run,
+        "reload": service.reload,
+        "sweep": sweep.sweep,
+        "gc": service.gc,
+        "web": web.web,
+        "web-token": web.web_token,
+        "install-units": service.install_units,
+        "validate": inspect.validate,
+        "schema": inspect.schema,
+        "doctor": doctor.doctor,
+        "demo": demo.demo,
+        "completion": completion.completion,
+        "man": man.man,
+    },
+}
+
+
+def _assemble() -> None:
+    """Put every command under its heading, with its examples."""
+    for heading, commands in _COMMANDS.items():
+        for name, found in commands.items():
+            if isinstance(found, typer.Typer):
+                _add_group(heading, name, found)
+            else:
+                program.command(name, epilog=help_text.epilog(name), rich_help_panel=heading)(found)
+
+
+def _add_group(heading: str, name: str, group: typer.Typer) -> None:
+    for info in group.registered_commands:
+        own = info.name or getattr(info.callback, "__name__", "")
+        info.epilog = help_text.epilog(f"{name} {own}")
+    program.add_typer(group, name=name, rich_help_panel=heading)
+
+
+_assemble()
 
 
 def main() -> None:
     """Run the command line."""
     this.remember(sys.argv[0])
+    if completion.VARIABLE in os.environ:
+        completion.prepare()
     program(prog_name="ci-warm")
 
 

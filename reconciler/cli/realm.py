@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.cli import common
+from reconciler.cli import common, names
 from reconciler.cli.common import JsonFlag
 
 if TYPE_CHECKING:
@@ -57,7 +57,10 @@ def reap(
 
 
 @group.command("run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def run_(context: typer.Context, recipe: Annotated[str, typer.Argument(metavar="RECIPE -- COMMAND...")]) -> None:
+def run_(
+    context: typer.Context,
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE -- COMMAND...", autocompletion=names.recipes)],
+) -> None:
     """Run a command with a realm of its own; it is deleted afterwards. Exits as the command does.
 
     The command gets CI_WARM_REALM, CI_WARM_ISSUER, and in CI_WARM_CREDENTIALS a file that only root can read.

@@ -5,14 +5,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.cli import common
+from reconciler.cli import common, names
 from reconciler.cli.common import JsonFlag, WaitFlag
 
 if TYPE_CHECKING:
     from reconciler.app import App
     from reconciler.engine.operate.plan import PlanRow
 
-AppsArgument = Annotated[list[str] | None, typer.Argument(metavar="[APP]...", help="only these apps; default all")]
+AppsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[APP]...", help="only these apps; default all", autocompletion=names.apps),
+]
 NoFetch = Annotated[bool, typer.Option("--no-fetch", help="let local tags decide; also CI_WARM_SKIP_FETCH=1")]
 
 

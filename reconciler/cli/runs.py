@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from reconciler.cli import common
+from reconciler.cli import common, names
 from reconciler.cli.common import JsonFlag, WaitFlag
 
 if TYPE_CHECKING:
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 group = typer.Typer(help="Reports of test runs, and what killed ones left.", no_args_is_help=True)
 
-RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="name of the canonical")]
+RecipeArgument = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="name of the canonical", autocompletion=names.recipes)
+]
 _POLL_S = 0.5
 R = TypeVar("R")
 
@@ -155,7 +157,7 @@ def tell(done: "Run", *, json: bool) -> None:
 
 @group.command("list")
 def list_(
-    recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE]")] = None,
+    recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE]", autocompletion=names.recipes)] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="newest so many")] = 20,
     json: JsonFlag = False,
 ) -> None:
@@ -194,7 +196,7 @@ def _result(built: "App", run: "Run") -> str:
 
 
 @group.command()
-def show(run: Annotated[str, typer.Argument(metavar="RUN")], json: JsonFlag = False) -> None:
+def show(run: Annotated[str, typer.Argument(metavar="RUN", autocompletion=names.runs)], json: JsonFlag = False) -> None:
     """Show one run's summary and where its logs lie."""
     from reconciler.core.testrun import summary
     from reconciler.model.errors import UsageError
@@ -213,7 +215,9 @@ def show(run: Annotated[str, typer.Argument(metavar="RUN")], json: JsonFlag = Fa
 
 @group.command()
 def reap(
-    run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="this one, also if it is kept")] = None,
+    run: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="this one, also if it is kept", autocompletion=names.runs)
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Remove what dead runs left: stacks, volumes, secrets, networks. Never a run that lives, never anything else."""

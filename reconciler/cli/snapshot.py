@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from reconciler.cli import common
+from reconciler.cli import common, names
 from reconciler.cli.common import AppArgument, JsonFlag, WaitFlag, YesFlag
 
 group = typer.Typer(help="The known-good data of an app.", no_args_is_help=True)
@@ -27,7 +27,10 @@ def create(app: AppArgument, wait: WaitFlag = 0.0, json: JsonFlag = False) -> No
 
 
 @group.command("list")
-def list_(app: Annotated[str | None, typer.Argument(metavar="[APP]")] = None, json: JsonFlag = False) -> None:
+def list_(
+    app: Annotated[str | None, typer.Argument(metavar="[APP]", autocompletion=names.apps)] = None,
+    json: JsonFlag = False,
+) -> None:
     """List snapshots: one per app."""
     with common.errors():
         built = common.app()

@@ -31,7 +31,7 @@ def test_only_what_is_named_and_what_it_needs_is_installed() -> None:
 
 def test_the_fileset_is_what_the_tests_need_and_nothing_about_the_repository(tmp_path: Path) -> None:
     names = {path.name for path in sandbox.source(tmp_path).iterdir()}
-    assert names == {"README.md", "pyproject.toml", "reconciler", "state-schema", "tests"}
+    assert names == {"LICENSE", "README.md", "pyproject.toml", "reconciler", "state-schema", "tests"}
 
 
 def test_every_path_that_is_left_out_is_there_and_every_mark_is_known() -> None:

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,17 @@ def test_what_needs_no_engine_passes_there(unpacked: Path) -> None:
     ran = run_suite(unpacked, *QUICK)
     assert ran.returncode == 0, ran.stdout[-3000:]
     assert str(PROJECT) not in ran.stdout
+
+
+def test_the_licence_is_in_both_archives_and_named(unpacked: Path, tmp_path: Path) -> None:
+    licence = (PROJECT / "LICENSE").read_text()
+    assert "GNU AFFERO GENERAL PUBLIC LICENSE" in licence and "END OF TERMS AND CONDITIONS" in licence
+    assert (unpacked / "LICENSE").read_text() == licence
+    with zipfile.ZipFile(installed.wheel(tmp_path)) as wheel:
+        [folder] = {name.partition("/")[0] for name in wheel.namelist() if ".dist-info/" in name}
+        assert wheel.read(f"{folder}/licenses/LICENSE").decode() == licence
+        metadata = wheel.read(f"{folder}/METADATA").decode()
+    assert "License-Expression: AGPL-3.0-or-later\nLicense-File: LICENSE\n" in metadata
 
 
 def test_the_package_can_be_built_from_it(unpacked: Path, tmp_path: Path) -> None:

@@ -177,21 +177,23 @@ class SystemHost:
         """A property of a unit."""
         return self.sh(f"systemctl show --property={key} --value {unit}")
 
-    def boot(self) -> None:
-        """Start the container and wait until systemd has come up."""
-        version = "v2" if Path("/sys/fs/cgroup/cgroup.controllers").exists() else "v1"
+    def binds(self) -> list[str]:
+        """What of this machine the host sees: the program as it is in this checkout, and what it needs."""
         program = self.lab / "ci-warm"
         program.write_text('#!/bin/sh\nexec env PYTHONPATH=/opt/ci-warm:/opt/lib python3 -m reconciler "$@"\n')
         program.chmod(0o755)
         libs = libraries(self.suite.python)
-        binds = [
-            f"{self.lab}:/lab",
+        return [
             f"{PROJECT / 'reconciler'}:/opt/ci-warm/reconciler:ro",
             f"{libs}:/opt/lib:ro",
             f"{program}:/usr/bin/ci-warm:ro",
             f"{HERE / 'switch.py'}:/opt/switch.py:ro",
-            f"{self.name}:/var/lib/docker",
         ]
+
+    def boot(self) -> None:
+        """Start the container and wait until systemd has come up."""
+        version = "v2" if Path("/sys/fs/cgroup/cgroup.controllers").exists() else "v1"
+        binds = [f"{self.lab}:/lab", f"{self.name}:/var/lib/docker", *self.binds()]
         options = [option for bind in binds for option in ("--volume", bind)]
         tmpfs = [option for path in ("/run:exec", "/run/lock", "/tmp:exec") for option in ("--tmpfs", path)]
         # Each by its name: Engine 20.10 means by ALL also what the machine lacks, and 28 refuses to drop what it lacks.
