@@ -27,7 +27,7 @@ trap 'exit 130' INT
 root=$work/root
 "$here/../tree/make.sh" "$suite" "$root" python3 python3-venv
 mkdir "$root/source"
-tar -C "$project" --exclude=__pycache__ -c pyproject.toml README.md LICENSE CHANGELOG.md requirements.lock \
+tar -C "$project" --exclude=__pycache__ -c pyproject.toml README.md LICENSE CHANGELOG.md requirements-web.lock \
   build-requirements.lock reconciler packaging | tar -C "$root/source" -x --no-same-owner
 # The libraries come over the network: by the names and the authorities that this machine knows.
 cp /etc/resolv.conf "$root/etc/resolv.conf"

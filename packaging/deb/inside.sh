@@ -16,7 +16,7 @@ version=$(echo /wheels/ci_warm-*.whl | cut -d- -f2)~deb$release
 
 # Installed where it will be, so that every script names the right interpreter.
 python3 -m venv --without-pip "$home"
-pip --python "$home/bin/python" install --require-hashes --only-binary :all: -r requirements.lock
+pip --python "$home/bin/python" install --require-hashes --only-binary :all: -r requirements-web.lock
 pip --python "$home/bin/python" install --no-index --no-deps /wheels/*.whl
 rm -f "$home"/bin/activate* "$home"/bin/Activate.ps1
 

@@ -13,9 +13,10 @@ from typing_extensions import override
 from reconciler import __version__
 from tests.packaging.conftest import PROJECT, build
 from tests.systemd.host import BOOKWORM, TRIXIE, Suite, SystemHost
+from tests.waiting import until
 
 RELEASES = {"bookworm": "12", "trixie": "13"}
-UNITS = ("ci-warm.service", "ci-warm-sweep.service", "ci-warm-sweep.timer", "ci-warm.target")
+UNITS = ("ci-warm.service", "ci-warm-sweep.service", "ci-warm-sweep.timer", "ci-warm-web.service", "ci-warm.target")
 pytestmark = [
     pytest.mark.swarm,
     pytest.mark.long,
@@ -113,6 +114,19 @@ def test_completions_and_man_pages_are_where_they_are_looked_for(installed: Syst
     assert f"{share}/man/man1/ci-warm-reconcile.1.gz" in pages and len(pages) > 40
     asked = "COMP_WORDS='ci-warm rec' COMP_CWORD=1 _CI_WARM_COMPLETE=complete_bash ci-warm"
     assert installed.sh(asked) == "reconcile"
+
+
+def test_the_page_runs_as_its_own_user(installed: SystemHost) -> None:
+    installed.sh("systemctl start ci-warm ci-warm-web")
+    ask = (
+        "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/ci-warm-web/web.sock');"
+        " s.sendall(b'GET / HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n'); print(s.makefile().read())"
+    )
+    page = until(lambda: installed.sh(f'python3 -c "{ask}"', check=False), 30, "the page answers")
+    assert "200 OK" in page and "read-only" in page
+    assert installed.sh("ps -o user:20= -p $(systemctl show -P MainPID ci-warm-web)").strip() == "ci-warm-web"
+    installed.sh("systemctl stop ci-warm ci-warm-web")
+    assert installed.failed_units() == ""
 
 
 def test_started_it_runs_and_an_upgrade_keeps_it_running(installed: SystemHost) -> None:
