@@ -16,7 +16,9 @@ from reconciler.cli import (
     decisions,
     demo,
     doctor,
+    drafts,
     history,
+    init,
     inspect,
     realm,
     reconcile,
@@ -62,6 +64,7 @@ def options(
     common.OPTIONS.config, common.OPTIONS.state, common.OPTIONS.verbose = config, state_dir, verbose
 
 
+program.command()(init.init)
 program.command()(service.run)
 program.command()(service.reload)
 program.command()(reconcile.reconcile)
@@ -85,6 +88,7 @@ program.command()(service.gc)
 program.command("install-units")(service.install_units)
 program.command()(doctor.doctor)
 program.command()(demo.demo)
+program.add_typer(drafts.group, name="import")
 program.add_typer(alerts.group, name="alerts")
 program.add_typer(snapshot.group, name="snapshot")
 program.add_typer(canonical.group, name="canonical")
