@@ -11,8 +11,12 @@ from reconciler.cli import common
 from reconciler.cli.common import AppArgument, JsonFlag
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reconciler.engine.operate.explain import Explanation
     from reconciler.engine.operate.preflight import WayBack
+    from reconciler.model.errors import Problem
+    from reconciler.model.printed import ProblemRow
 
 _WATCH_S = 0.5
 
@@ -173,26 +177,47 @@ def _print_preflight(found: "WayBack") -> None:
 
 def validate(
     files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="spec files; default: all")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="warnings are errors, too")] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Check settings and specs; every problem of every file at once. Needs no engine and no root."""
+    """Check settings and specs; every problem of every file at once. Needs no engine and no root.
+
+    Warnings say what is written rightly and will not work as it stands on this host.
+    """
     from reconciler.model.errors import SpecError
-    from reconciler.state import specs
+    from reconciler.model.printed import Validated
+    from reconciler.state import spec_doubts, specs
 
     with common.errors():
         common.check_config()
+    apps: tuple[str, ...] = ()
+    problems: Sequence[Problem] = ()
+    warnings: Sequence[Problem] = ()
     try:
-        found = specs.read_everything(common.OPTIONS.config, files)
+        apps = tuple(spec.name for spec in specs.read_everything(common.OPTIONS.config, files))
+        settings = specs.read_settings(common.OPTIONS.config)
+        by_file, _ = specs.read_usable(files or specs.folders(common.OPTIONS.config), settings, {})
+        warnings = spec_doubts.find_doubts(by_file.items(), settings)
     except SpecError as exc:
-        if json:
-            rows = [{"file": p.file, "line": p.line, "key": p.key, "message": p.message} for p in exc.problems]
-            common.print_json({"ok": False, "problems": rows})
-            raise typer.Exit(common.USAGE) from exc
-        common.stop(common.USAGE, "\n".join(f"error: {problem}" for problem in exc.problems))
+        problems = exc.problems
+    fine = not problems and not (strict and warnings)
     if json:
-        common.print_json({"ok": True, "apps": [spec.name for spec in found], "problems": []})
+        found = Validated(ok=fine, apps=apps, problems=_problem_rows(problems), warnings=_problem_rows(warnings))
+        common.print_json(common.dump(found))
     else:
-        common.say(f"fine: {len(found)} specs ({', '.join(spec.name for spec in found)})")
+        for severity, rows in (("error", problems), ("warning", warnings)):
+            for problem in rows:
+                typer.echo(f"{severity}: {problem}", err=True)
+    if not fine:
+        raise typer.Exit(common.USAGE)
+    if not json:
+        common.say(f"fine: {len(apps)} specs ({', '.join(apps)})")
+
+
+def _problem_rows(problems: "Sequence[Problem]") -> "tuple[ProblemRow, ...]":
+    from reconciler.model.printed import ProblemRow
+
+    return tuple(ProblemRow(file=one.file, line=one.line, key=one.key, message=one.message) for one in problems)
 
 
 def schema(

@@ -39,3 +39,21 @@ class Drafts(Printed):
     """`init --from-running`, `import abra`."""
 
     specs: tuple[DraftFile, ...]
+
+
+class ProblemRow(Record):
+    """A mistake in a file; `line` from 1, 0 if it is not known."""
+
+    file: str
+    line: int
+    key: str
+    message: str
+
+
+class Validated(Printed):
+    """`validate`. `warnings`: rightly written, and will not work as it stands on this host."""
+
+    ok: bool
+    apps: tuple[str, ...] = ()
+    problems: tuple[ProblemRow, ...] = ()
+    warnings: tuple[ProblemRow, ...] = ()

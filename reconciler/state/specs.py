@@ -1,6 +1,7 @@
 """The operator's files: settings and one spec per app, every problem of all at once. Effects: reads files."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,7 +27,9 @@ def read_settings(path: Path) -> Settings:
     """
     if not path.exists():
         return Settings()
-    return validate(strict_yaml.parse(_read(path), str(path)), Settings, str(path))
+    parsed = strict_yaml.read(_read(path), str(path))
+    # A file of comments alone, as `init` writes it, says nothing.
+    return validate(replace(parsed, data={}) if parsed.data is None else parsed, Settings, str(path))
 
 
 def folders(config: Path) -> list[Path]:
@@ -102,7 +105,7 @@ def _read_all(paths: Iterable[Path], settings: Settings) -> tuple[dict[str, AppS
     problems: list[Problem] = []
     for path in _expand(paths):
         try:
-            spec = validate(strict_yaml.parse(_read(path), str(path)), AppSpec, str(path))
+            spec = validate(strict_yaml.read(_read(path), str(path)), AppSpec, str(path))
             by_file[str(path)] = _complete(spec, settings, str(path))
         except SpecError as exc:
             problems += exc.problems
@@ -136,12 +139,14 @@ def validate(parsed: strict_yaml.Parsed, model: type[M], name: str) -> M:
     Raises:
         SpecError: every problem, with file, line and key.
     """
+    written = list(parsed.problems)
     if not isinstance(parsed.data, dict):
-        raise SpecError([Problem(file=name, line=1, key="", message="must be a mapping of keys to values")])
+        raise SpecError(written or [Problem(file=name, line=1, key="", message="must be a mapping of keys to values")])
     try:
-        return model.model_validate(parsed.data)
+        found = model.model_validate(parsed.data)
     except ValidationError as exc:
-        problems = []
+        # Told together with what is wrong in the writing: a key that stands twice must not hide the rest.
+        problems = list(written)
         for error in exc.errors():
             where = error["loc"]
             message = error["msg"].removeprefix("Value error, ")
@@ -152,8 +157,12 @@ def validate(parsed: strict_yaml.Parsed, model: type[M], name: str) -> M:
             if error["type"] == "extra_forbidden":
                 message = "is not a key we know"
             key = ".".join(str(part) for part in where)
-            problems.append(Problem(file=name, line=parsed.line(where), key=key, message=message))
+            if not any(one.key == key and one.message != strict_yaml.TWICE for one in written):
+                problems.append(Problem(file=name, line=parsed.line(where), key=key, message=message))
         raise SpecError(problems) from exc
+    if written:
+        raise SpecError(written)
+    return found
 
 
 _PLAIN = {
