@@ -10,8 +10,6 @@ from reconciler.cli.common import JsonFlag
 if TYPE_CHECKING:
     from reconciler.state.alerts import AlertStore
 
-    pass
-
 group = typer.Typer(help="Open alerts: what stands, why, and what clears it.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="file name as listed")]
 
@@ -33,6 +31,9 @@ def list_(
     if json:
         common.print_json([{"name": path.name, **common.dump(alert)} for path, alert in found])
         return
+    if not found:
+        # Beside the output: a pipe that counts lines counts none.
+        typer.echo("no alert has ended yet" if seen else "no open alerts", err=True)
     rows = [(path.stem, alert.severity, (alert.evidence or ("",))[0][:100]) for path, alert in found]
     common.print_table(("name", "severity", "evidence"), rows)
 
