@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from reconciler.app import App
     from reconciler.engine.context import Context
 
@@ -64,6 +66,32 @@ def errors() -> Iterator[None]:
         stop(FAILED, f"error: {exc}")
     except OSError as exc:
         stop(FAILED, f"error: {exc.filename}: {exc.strerror}" if exc.filename else f"error: {exc.strerror or exc}")
+
+
+@contextmanager
+def change(action: str, app: str) -> Iterator[None]:
+    """As `errors`, for a command that changes something: one that is refused is a line of the history, too."""
+    from reconciler.cli import refusals
+    from reconciler.model.errors import Interrupted, LockBusy, ReconcilerError
+
+    with errors():
+        try:
+            yield
+        except (LockBusy, Interrupted):
+            raise  # it is tried again, or goes on by itself
+        except ReconcilerError as exc:
+            refusals.record(action, app, str(exc))
+            raise
+        except typer.Abort:
+            refuse(action, app)
+
+
+def refuse(action: str, app: str) -> NoReturn:
+    """End a command to whose question the answer was no."""
+    from reconciler.cli import refusals
+
+    refusals.record(action, app, f"{actor()} did not say yes")
+    stop(FAILED, "aborted, nothing touched")
 
 
 def check_config() -> None:
@@ -158,9 +186,10 @@ def actor() -> str:
     return os.environ.get("SUDO_USER") or os.environ.get("USER") or f"uid {os.getuid()}"
 
 
-def print_json(value: object) -> None:
-    """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
+def print_json(value: "BaseModel | Sequence[BaseModel]") -> None:
+    """One JSON document on stdout: a record, or a list of them."""
+    data = [dump(one) for one in value] if isinstance(value, Sequence) else dump(value)
+    sys.stdout.write(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -191,7 +220,7 @@ def fields(value: "Any") -> dict[str, Any]:
     return dataclasses.asdict(value)
 
 
-def dump(record: "Any") -> Mapping[str, Any]:
+def dump(record: "BaseModel") -> Mapping[str, Any]:
     """A record as JSON data."""
     found: Mapping[str, Any] = record.model_dump(mode="json", by_alias=True)
     return found

@@ -57,7 +57,7 @@ def _tell(drafts: "Sequence[Draft]", paths: "Sequence[Path]", *, json: bool) -> 
             )
             for draft, path in zip(drafts, paths, strict=True)
         ]
-        common.print_json(common.dump(Drafts(specs=tuple(rows))))
+        common.print_json(Drafts(specs=tuple(rows)))
         return
     for path in paths:
         common.say(f"wrote {path}")

@@ -30,7 +30,7 @@ def history(
     if stats:
         _stats(lines, as_json=json)
     elif json:
-        common.print_json([common.dump(line) for line in lines[-last:]])
+        common.print_json(lines[-last:])
     else:
         rows = [
             (f"{x.ts:%Y-%m-%d %H:%M:%S}", x.app, x.result, f"{x.elapsed_seconds:.1f}s", x.actor, x.message)
@@ -48,7 +48,9 @@ def _stats(lines: "list[HistoryLine]", as_json: bool) -> None:
         "p95_seconds": took[max(0, -(-len(took) * 95 // 100) - 1)] if took else None,
     }
     if as_json:
-        common.print_json(figures)
+        from reconciler.model.printed import Figures
+
+        common.print_json(Figures.model_validate(figures))
         return
     for result, count in counts.most_common():
         common.say(f"{count:6d}  {result}")

@@ -37,7 +37,7 @@ def init(
     with common.errors():
         written = _write(example=example, engine=engine, port=port)
     if json:
-        common.print_json(common.dump(Written(written=tuple(map(str, written)))))
+        common.print_json(Written(written=tuple(map(str, written))))
         return
     for path in written:
         common.say(f"wrote {path}")

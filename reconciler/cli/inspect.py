@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from reconciler.engine.operate.explain import Explanation
     from reconciler.engine.operate.preflight import WayBack
     from reconciler.model.errors import Problem
-    from reconciler.model.printed import ProblemRow
+    from reconciler.model.printed import Preflight, ProblemRow
 
 _WATCH_S = 0.5
 
@@ -35,8 +35,10 @@ def explain(
         problems = {} if no_fetch else one_pass.fetch_all(built.ports, [url])
         found = use_case.explain(context, problems.get(url))
     if json:
+        from reconciler.model.printed import Explained
+
         since = found.since.isoformat(timespec="seconds") if found.since else None
-        common.print_json({**common.fields(found), "since": since})
+        common.print_json(Explained.model_validate({**common.fields(found), "since": since}))
         return
     _explain(found)
 
@@ -105,7 +107,7 @@ def _status(json: bool, *, missing_is_fine: bool) -> int:
         common.stop(common.FAILED, text) if not missing_is_fine else typer.echo(text, err=True)
         return stamp
     if json:
-        common.print_json(common.dump(report))
+        common.print_json(report)
         return stamp
     since = {a.app: a.first_at for _, a in alerts if "held-" in a.reason}
     rows = [
@@ -138,9 +140,11 @@ def preflight(app: AppArgument, json: JsonFlag = False) -> None:
         raise typer.Exit(common.FAILED)
 
 
-def _preflight_json(found: "WayBack") -> dict[str, object]:
+def _preflight_json(found: "WayBack") -> "Preflight":
+    from reconciler.model.printed import Preflight
+
     snapshot = found.snapshot
-    return {
+    data = {
         "app": found.app,
         "rollback_to": found.rollback_to,
         "snapshot": snapshot and {"id": snapshot.id, "version": snapshot.version, "created_at": snapshot.created_at},
@@ -158,6 +162,7 @@ def _preflight_json(found: "WayBack") -> dict[str, object]:
         "problems": found.problems,
         "room": found.room or "enough",
     }
+    return Preflight.model_validate(data)
 
 
 def _print_preflight(found: "WayBack") -> None:
@@ -203,7 +208,7 @@ def validate(
     fine = not problems and not (strict and warnings)
     if json:
         found = Validated(ok=fine, apps=apps, problems=_problem_rows(problems), warnings=_problem_rows(warnings))
-        common.print_json(common.dump(found))
+        common.print_json(found)
     else:
         for severity, rows in (("error", problems), ("warning", warnings)):
             for problem in rows:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -22,6 +22,7 @@ from reconciler.cli import (
     inspect,
     realm,
     reconcile,
+    refusals,
     runs,
     service,
     snapshot,
@@ -96,10 +97,23 @@ program.add_typer(runs.group, name="runs")
 program.add_typer(realm.group, name="realm")
 
 
+# typer brings a click of its own, or takes the one that is installed: whose class it is, its own subclass knows.
+_CannotParse: type[typer.BadParameter] = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
+
+
 def main() -> None:
     """Run the command line."""
     this.remember(sys.argv[0])
-    program(prog_name="ci-warm")
+    try:
+        code = program(prog_name="ci-warm", standalone_mode=False)
+    except _CannotParse as exc:
+        exc.show()
+        refusals.record_unparsed(exc.ctx.command_path if exc.ctx is not None else "", exc.format_message())
+        code = common.USAGE
+    except typer.Abort:
+        typer.echo("aborted", err=True)
+        code = common.FAILED
+    sys.exit(code)
 
 
 def command(words: Sequence[str]) -> None:

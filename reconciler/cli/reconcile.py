@@ -11,6 +11,7 @@ from reconciler.cli.common import JsonFlag, WaitFlag
 if TYPE_CHECKING:
     from reconciler.app import App
     from reconciler.engine.operate.plan import PlanRow
+    from reconciler.model.printed import PlanLine
 
 AppsArgument = Annotated[list[str] | None, typer.Argument(metavar="[APP]...", help="only these apps; default all")]
 NoFetch = Annotated[bool, typer.Option("--no-fetch", help="let local tags decide; also CI_WARM_SKIP_FETCH=1")]
@@ -26,7 +27,7 @@ def reconcile(
     """Bring every app one safe step nearer to its spec."""
     from reconciler.engine.host import one_pass
 
-    with common.errors():
+    with common.change("reconcile", " ".join(apps or [])):
         built = common.app()
         only = [built.spec(name).name for name in apps or []]
         _warn_if_empty(built)
@@ -43,7 +44,9 @@ def reconcile(
             }
             reports = [again.get(report.status.app, report) for report in reports]
     if json:
-        common.print_json([common.dump(report.status) for report in reports])
+        from reconciler.model.printed import PassRow
+
+        common.print_json([PassRow(**dict(report.status)) for report in reports])
     for report in reports:
         if not json:
             common.say(f"RECONCILE RESULT: {report.status.app} {report.status.result}")
@@ -57,8 +60,10 @@ def reconcile(
 
 
 def _warn_if_empty(built: "App") -> None:
+    from reconciler.model.errors import UsageError
+
     if not built.specs:
-        common.stop(common.USAGE, f"error: no specs in {common.OPTIONS.config.parent / 'apps'}: nothing to reconcile")
+        raise UsageError(f"no specs in {common.OPTIONS.config.parent / 'apps'}: nothing to reconcile")
 
 
 def plan(apps: AppsArgument = None, no_fetch: NoFetch = False, json: JsonFlag = False) -> None:
@@ -89,15 +94,12 @@ def plan(apps: AppsArgument = None, no_fetch: NoFetch = False, json: JsonFlag = 
         raise typer.Exit(common.CHANGES)
 
 
-def _plan_json(row: "PlanRow") -> dict[str, object]:
-    found = common.fields(row)
-    renamed = {"from": found.pop("origin"), "to": found.pop("target")}
-    return {
-        **found,
-        **renamed,
-        "result": str(row.result) if row.result else None,
-        "holds": [hold.to_json() for hold in row.holds],
-    }
+def _plan_json(row: "PlanRow") -> "PlanLine":
+    from reconciler.model.printed import PlanLine
+
+    holds = [hold.to_json() for hold in row.holds]
+    result = str(row.result) if row.result else None
+    return PlanLine.model_validate({**common.fields(row), "result": result, "holds": holds})
 
 
 def _print(row: "PlanRow") -> None:

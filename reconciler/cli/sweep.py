@@ -44,7 +44,7 @@ def sweep(
         finally:
             held.release()
     if json:
-        common.print_json(common.dump(report))
+        common.print_json(report)
     else:
         if not done:
             common.say(f"the sweep of {report.date} came to a good end already; --again does it once more")

@@ -29,5 +29,5 @@ def settings_text(engine: str = "swarm") -> str:
 
 def schema_texts(config: Path) -> dict[Path, bytes]:
     """Where editors look for the schemas that specs and settings name in their first line."""
-    texts = schemas.all_schemas()
+    texts = {name: schemas.schema(name) for name in _FOR_EDITORS}
     return {config.parent / "schema" / f"{name}.schema.json": texts[name].encode() for name in _FOR_EDITORS}
