@@ -13,6 +13,7 @@ from reconciler.model.history import HistoryLine
 from reconciler.model.journal import Journal
 from reconciler.model.lock import LockHolder
 from reconciler.model.memory import Memory
+from reconciler.model.plan_file import PlanFile
 from reconciler.model.published import StatusReport
 from reconciler.model.release import Bundle, KnownGood
 from reconciler.model.request import Request
@@ -47,6 +48,7 @@ DOCUMENTS: dict[str, type[Record]] = {
 _WRITTEN: dict[str, type[BaseModel]] = {"app": AppSpec, "config": Settings}
 """What operators write."""
 PRINTED: dict[str, type[object]] = {
+    "plan_file": PlanFile,
     "printed_alert": Alert,
     "printed_alert_ack": printed.Acknowledged,
     "printed_alert_relay": printed.AlertTold,
@@ -87,7 +89,7 @@ PRINTED: dict[str, type[object]] = {
     "printed_undeploy": printed.Undeployed,
     "printed_validate": printed.Validated,
 }
-"""What commands print with `--json`."""
+"""What commands print with `--json`, or save."""
 
 
 def all_schemas() -> dict[str, str]:

@@ -78,6 +78,15 @@ class PassRow(AppStatus):
     schema_version: Literal[1] = 1
 
 
+class ChangeRow(Record):
+    """What a release changes. `before` '': it is added; `after` '': it goes. No values of variables."""
+
+    kind: str
+    name: str
+    before: str
+    after: str
+
+
 class PlanLine(Printed):
     """`plan`: a row per app. `result`: of an action that does nothing."""
 
@@ -93,6 +102,7 @@ class PlanLine(Printed):
     images: tuple[str, ...]
     disk_bytes: int
     steps: tuple[str, ...]
+    diff: tuple[ChangeRow, ...]
 
 
 class Explained(Printed):
