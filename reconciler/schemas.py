@@ -63,8 +63,10 @@ PRINTED: dict[str, type[object]] = {
     "printed_explain": printed.Explained,
     "printed_gc": printed.Collected,
     "printed_history": list[HistoryLine],
+    "printed_history_days": list[printed.Day],
     "printed_history_stats": printed.Figures,
     "printed_init": printed.Written,
+    "printed_logs": printed.LastWords,
     "printed_plan": list[printed.PlanLine],
     "printed_preflight": printed.Preflight,
     "printed_realm_reap": printed.RealmsReaped,
@@ -88,6 +90,7 @@ PRINTED: dict[str, type[object]] = {
     "printed_sweep": Sweep,
     "printed_undeploy": printed.Undeployed,
     "printed_validate": printed.Validated,
+    "printed_wait": printed.Waited,
 }
 """What commands print with `--json`, or save."""
 

@@ -110,14 +110,21 @@ def undeploy(
 
 
 def rollback(
-    app: AppArgument, reason: ReasonOption, yes: YesFlag = False, wait: WaitFlag = 0.0, json: JsonFlag = False
+    app: AppArgument,
+    reason: ReasonOption,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="VERSION", help="only if the way back leads there; default: wherever")
+    ] = None,
+    yes: YesFlag = False,
+    wait: WaitFlag = 0.0,
+    json: JsonFlag = False,
 ) -> None:
     """Go back to the version before, with its data. What was written since then is set aside."""
     from reconciler.engine.operate import rollback as use_case
 
     with common.change("rollback", app):
         context = common.context(common.app(), app)
-        outcome = use_case.rollback(context, reason, common.confirmer(yes=yes), wait_s=wait)
+        outcome = use_case.rollback(context, reason, common.confirmer(yes=yes), to=to, wait_s=wait)
     if outcome is None:
         common.refuse("rollback", app)
     if json:

@@ -20,6 +20,7 @@ from reconciler.cli import (
     history,
     init,
     inspect,
+    look,
     realm,
     reconcile,
     refusals,
@@ -76,6 +77,8 @@ program.command()(inspect.preflight)
 program.command()(inspect.validate)
 program.command()(inspect.schema)
 program.command()(history.history)
+program.command()(look.logs)
+program.command()(look.wait)
 program.command()(decisions.approve)
 program.command()(decisions.retry)
 program.command()(decisions.suspend)

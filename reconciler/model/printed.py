@@ -356,3 +356,32 @@ class CanonicalUp(Printed):
     version: str
     domain: str
     stack: str
+
+
+class LastWords(Printed):
+    """`logs`: text by service, secrets masked. `of`, `at`: the release that failed and when; '' of what is there."""
+
+    app: str
+    of: str
+    at: str
+    said: dict[str, str]
+
+
+class Waited(Printed):
+    """`wait`. `version`: known-good, '' if nothing is."""
+
+    app: str
+    wanted: str
+    reached: bool
+    status: str
+    reason: str
+    version: str
+    took_s: float
+
+
+class Day(Printed):
+    """`history --days`: how many outcomes a day (UTC) had, by their first word."""
+
+    date: str
+    total: int
+    counts: dict[str, int]

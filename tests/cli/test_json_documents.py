@@ -84,6 +84,8 @@ def test_every_document_is_what_its_schema_says(host: EngineHost, tmp_path: Path
     assert run("resume notes", "printed_resume")["resumed"] is True
     run("reconcile", "printed_reconcile")
     run("explain notes", "printed_explain")
+    run("logs notes", "printed_logs")
+    run("wait notes --for healthy", "printed_wait")
     run("preflight notes", "printed_preflight")
     run("snapshot list", "printed_snapshots")
     run("snapshot verify notes", "printed_snapshot_verify")
@@ -105,6 +107,7 @@ def test_every_document_is_what_its_schema_says(host: EngineHost, tmp_path: Path
     run("status", "printed_status")
     run("history", "printed_history")
     run("history --stats", "printed_history_stats")
+    run("history --days 3", "printed_history_days")
     run("gc --dry-run", "printed_gc")
     run("doctor", "printed_doctor")
     run(f"install-units --into {tmp_path} --program /opt/ci-warm", "printed_init")
@@ -112,6 +115,7 @@ def test_every_document_is_what_its_schema_says(host: EngineHost, tmp_path: Path
     with host.program.daemon():
         until(lambda: (host.state / "daemon.lock").exists() and "pass" in host.program.daemon_log.read_text(), 20)
         run("reload", "printed_reload")
+        until(lambda: '"reloaded"' in host.program.daemon_log.read_text(), 20)
     run(f"import abra {tmp_path}/abra --recipes https://git.example.org/{{recipe}}", "printed_drafts")
     (config.parent / "apps" / "blog.yaml").unlink()
     before = config.read_text()
