@@ -19,7 +19,9 @@ def configure(*, verbose: bool, service: bool = False) -> None:
     import structlog
 
     out = sys.stdout if service else sys.stderr
-    renderer: Any = structlog.dev.ConsoleRenderer() if out.isatty() else structlog.processors.JSONRenderer()
+    renderer: Any = structlog.processors.JSONRenderer()
+    if out.isatty():
+        renderer = structlog.dev.ConsoleRenderer(colors=_uses_colour())
     last: list[Any] = [_number, renderer, _prefix] if service and "JOURNAL_STREAM" in os.environ else [renderer]
     structlog.configure(
         processors=[
@@ -33,6 +35,11 @@ def configure(*, verbose: bool, service: bool = False) -> None:
         logger_factory=structlog.PrintLoggerFactory(out),
         cache_logger_on_first_use=False,
     )
+
+
+def _uses_colour() -> bool:
+    """Whether nobody asked for none (no-color.org), and the terminal shows it."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in ("dumb", "")
 
 
 def _mask(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

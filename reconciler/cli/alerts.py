@@ -6,6 +6,7 @@ import typer
 
 from reconciler.cli import common
 from reconciler.cli.common import JsonFlag
+from reconciler.core.suggest import suggest
 
 if TYPE_CHECKING:
     from reconciler.state.alerts import AlertStore
@@ -47,7 +48,8 @@ def show(name: NameArgument, json: JsonFlag = False) -> None:
         folder = _folder()
         found = next((a for path, a in (*folder.open(), *folder.archived()) if name in (path.name, path.stem)), None)
     if found is None:
-        common.stop(common.USAGE, f"error: no alert is named {name!r}; see ci-warm alerts list")
+        near = suggest(name, (path.stem for path, _ in folder.open()))
+        common.stop(common.USAGE, f"error: no alert is named {name!r}{near}; see ci-warm alerts list")
     if json:
         common.print_json(found)
         return
@@ -96,7 +98,8 @@ def ack(name: NameArgument, json: JsonFlag = False) -> None:
     with common.errors():
         folder = _folder()
         if not any(name in (path.name, path.stem) for path, _ in folder.open()):
-            common.stop(common.USAGE, f"error: no open alert is named {name!r}; see ci-warm alerts list")
+            near = suggest(name, (path.stem for path, _ in folder.open()))
+            common.stop(common.USAGE, f"error: no open alert is named {name!r}{near}; see ci-warm alerts list")
         alert = folder.acknowledge(name, datetime.now(UTC))
     if json:
         from reconciler.model.printed import Acknowledged

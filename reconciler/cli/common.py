@@ -64,6 +64,8 @@ def errors() -> Iterator[None]:
         stop(FAILED, "stopped at a safe step; the next run goes on from there")
     except ReconcilerError as exc:
         stop(FAILED, f"error: {exc}")
+    except BrokenPipeError:
+        raise  # whoever reads has read enough; `main` ends without a word
     except OSError as exc:
         stop(FAILED, f"error: {exc.filename}: {exc.strerror}" if exc.filename else f"error: {exc.strerror or exc}")
 
@@ -194,18 +196,9 @@ def print_json(value: "BaseModel | Sequence[BaseModel]") -> None:
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A table on stdout; plain columns when stdout is not a terminal."""
-    if not sys.stdout.isatty():
-        for row in rows:
-            sys.stdout.write("  ".join(str(cell) for cell in row).rstrip() + "\n")
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from reconciler.cli import tables
 
-    table = Table(*columns, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
-    Console().print(table)
+    tables.print_table(columns, rows)
 
 
 def say(text: str) -> None:

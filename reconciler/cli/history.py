@@ -9,6 +9,7 @@ import typer
 
 from reconciler.cli import common
 from reconciler.cli.common import JsonFlag
+from reconciler.core.suggest import suggest
 from reconciler.model.result import word_of
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ def history(
 
         lines = [x for x in HistoryFile(common.OPTIONS.state / "history.jsonl").lines() if app is None or x.app == app]
     if app is not None and not lines and not (common.OPTIONS.state / app).is_dir():
-        common.stop(common.USAGE, f"error: ci-warm knows nothing of an app named {app!r} in {common.OPTIONS.state}")
+        near = suggest(app, _apps())
+        message = f"ci-warm knows nothing of an app named {app!r} in {common.OPTIONS.state}{near}"
+        common.stop(common.USAGE, f"error: {message}")
     if days:
         _days(lines, days, as_json=json)
     elif stats:
@@ -44,6 +47,12 @@ def history(
             for x in lines[-last:]
         ]
         common.print_table(("when (UTC)", "app", "result", "took", "by", "message"), rows)
+
+
+def _apps() -> set[str]:
+    from reconciler.state.history import HistoryFile
+
+    return {line.app for line in HistoryFile(common.OPTIONS.state / "history.jsonl").lines()}
 
 
 def _days(lines: "list[HistoryLine]", days: int, *, as_json: bool) -> None:

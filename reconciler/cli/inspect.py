@@ -1,11 +1,15 @@
 """Reading commands: `explain`, `status`, `preflight`, `validate`, `schema`. Effects: reads, stdout."""
 
+import contextlib
+import io
+import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
+from typing_extensions import override
 
 from reconciler.cli import common
 from reconciler.cli.common import AppArgument, JsonFlag
@@ -74,15 +78,49 @@ def status(
     json: JsonFlag = False,
 ) -> None:
     """Show the published result of the last pass; needs no engine and no root."""
+    if watch and _redraws():
+        sys.stdout.write("\x1b[2J\x1b[H")
     shown = _status(json, missing_is_fine=watch)
     try:
         while watch:
             sys.stdout.flush()  # into a pipe or a file too
             time.sleep(_WATCH_S)
             if _stamp() != shown:
-                shown = _status(json, missing_is_fine=True)
+                shown = _show_again(json)
     except KeyboardInterrupt:
         common.stop(common.FINE)
+
+
+def _redraws() -> bool:
+    return sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "", None)
+
+
+def _show_again(json: bool) -> int:
+    """The new pass in the place of the one before on a terminal, below it elsewhere; gives what it was stamped with."""
+    if not _redraws():
+        return _status(json, missing_is_fine=True)
+    # In one write, and over what is there: a screen that is cleared first flickers.
+    with contextlib.redirect_stdout(_Screen(sys.stdout)) as screen:
+        stamp = _status(json, missing_is_fine=True)
+    screen.show()
+    return stamp
+
+
+class _Screen(io.StringIO):
+    """What is printed, kept until it can be shown at once. It says that it is the terminal that it is for."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        super().__init__()
+        self._terminal = terminal
+
+    @override
+    def isatty(self) -> bool:
+        return self._terminal.isatty()
+
+    def show(self) -> None:
+        """Home, each line with the rest of the old one cleared, then whatever is below."""
+        self._terminal.write("\x1b[H" + self.getvalue().replace("\n", "\x1b[K\n") + "\x1b[J")
+        self._terminal.flush()
 
 
 def _stamp() -> int:

@@ -1,5 +1,6 @@
 """The `ci-warm` program: global options and the list of commands. Effects: exit."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -109,6 +110,11 @@ def main() -> None:
     this.remember(sys.argv[0])
     try:
         code = program(prog_name="ci-warm", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # At its end the interpreter would try once more, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = common.FAILED
     except _CannotParse as exc:
         exc.show()
         refusals.record_unparsed(exc.ctx.command_path if exc.ctx is not None else "", exc.format_message())

@@ -69,7 +69,7 @@ def run_(context: typer.Context, recipe: Annotated[str, typer.Argument(metavar="
 
     with common.errors():
         if not context.args:
-            raise UsageError("what is to be run? ci-warm realm run RECIPE -- COMMAND...")
+            raise UsageError("no command to run; ci-warm realm run RECIPE -- COMMAND")
         realm_context = _open()
         with realms.lease(realm_context, recipe) as lease:
             typer.echo(f"using the live Keycloak: realm {lease.credentials.realm}", err=True)
