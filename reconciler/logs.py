@@ -11,6 +11,20 @@ from reconciler.core.redact import Redactor
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 
 
+def import_lightly() -> None:
+    """Import structlog without rich, which it would take for tracebacks that we do not print; pygments comes with it.
+
+    Called by `engine` before anything there imports structlog; whoever imports rich afterwards gets it.
+    """
+    if "rich" in sys.modules:
+        return
+    sys.modules["rich"] = None  # type: ignore[assignment] # the documented way to say that a module cannot be had
+    try:
+        import structlog  # noqa: F401 - for its place in sys.modules
+    finally:
+        del sys.modules["rich"]
+
+
 def configure(*, verbose: bool, service: bool = False) -> None:
     """Set structlog up for this process.
 

@@ -1,6 +1,5 @@
 """`history`. Effects: reads."""
 
-import statistics
 import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated
@@ -74,6 +73,8 @@ def _days(lines: "list[HistoryLine]", days: int, *, as_json: bool) -> None:
 
 
 def _stats(lines: "list[HistoryLine]", as_json: bool) -> None:
+    import statistics
+
     counts = Counter(word_of(line.result) for line in lines)
     took = sorted(line.elapsed_seconds for line in lines)
     figures = {

@@ -3,7 +3,6 @@
 Whatever is wrong with the record, the command ends as it would have without one.
 """
 
-import secrets
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -24,6 +23,8 @@ _LONGEST = 1000
 
 def record(action: str, named: str, why: str) -> None:
     """Add the line. `named`: what was typed where an app belongs."""
+    import secrets
+
     from reconciler.core.redact import Redactor
     from reconciler.model.errors import ReconcilerError
     from reconciler.model.history import HistoryLine

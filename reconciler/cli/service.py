@@ -13,9 +13,12 @@ from reconciler.cli.common import JsonFlag
 
 def run() -> None:
     """Run for ever: look, do the next safe thing, again. Ends at the next safe step on SIGTERM."""
+    import gc
     import signal
 
     from reconciler import daemon_app, logs
+
+    gc.set_threshold(700, 10, 10)
 
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     with common.errors():

@@ -1,7 +1,6 @@
 """`snapshot create|list|verify|drill|restore|export`. Effects: snapshots, volumes."""
 
 import sys
-import tarfile
 from pathlib import Path
 from typing import Annotated
 
@@ -105,6 +104,8 @@ def export(
     json: JsonFlag = False,
 ) -> None:
     """Pack a snapshot into one tar file, to be kept elsewhere."""
+    import tarfile
+
     with common.errors():
         built = common.app()
         name = built.spec(app).app

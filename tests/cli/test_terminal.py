@@ -7,6 +7,7 @@ import re
 import select
 import struct
 import subprocess
+import sys
 import termios
 import time
 from collections.abc import Iterator
@@ -160,3 +161,18 @@ def test_suggestions_are_near_or_none() -> None:
 )
 def test_states_have_their_colour_and_names_have_none(text: str, style: str) -> None:
     assert tables.style_of(text) == style
+
+
+def test_short_commands_start_without_what_they_do_not_need(host: EngineHost) -> None:
+    code = (
+        "import sys; from reconciler.cli.main import command\n"
+        "try: command(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        "print(sorted(set(sys.modules) & {'docker', 'rich', 'pygments', 'tenacity', 'keycloak', 'apprise', 'tarfile',"
+        " 'reconciler.core.release.render'}), file=sys.stderr)"
+    )
+    globals_ = host.program.argv()[len(host.program.executable) :]
+    for words, needs in ((["status"], []), (["plan", "--no-fetch"], ["reconciler.core.release.render"])):
+        argv = [sys.executable, "-c", code, *globals_, *words]
+        said = subprocess.run(argv, capture_output=True, text=True, timeout=60).stderr.splitlines()[-1]
+        assert said == str(needs), words
