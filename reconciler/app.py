@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.git import GitRecipes
 from reconciler.adapters.probe import SystemProber
+from reconciler.core.suggest import suggest
 from reconciler.engine.ports import Ports
 from reconciler.model.app import AppSpec
 from reconciler.model.errors import UsageError
@@ -27,7 +28,7 @@ from reconciler.state.canonicals import CanonicalStore
 from reconciler.state.disturbances import DisturbanceFile
 from reconciler.state.history import HistoryFile
 from reconciler.state.locks import Locks
-from reconciler.state.records import RecordStore
+from reconciler.state.record_store import RecordStore
 from reconciler.state.requests import RequestSender
 from reconciler.state.runs import RunStore
 from reconciler.state.secret_values import SecretValues
@@ -69,7 +70,8 @@ class App:
         found = next((spec for spec in self.specs if spec.name == name), None)
         if found is None:
             names = ", ".join(spec.name for spec in self.specs) or "none"
-            raise UsageError(f"no app is named {name!r}; there are: {names}")
+            near = suggest(name, [spec.name for spec in self.specs])
+            raise UsageError(f"no app is named {name!r}{near}; there are: {names}")
         return found
 
 

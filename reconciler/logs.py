@@ -11,6 +11,20 @@ from reconciler.core.redact import Redactor
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 
 
+def import_lightly() -> None:
+    """Import structlog without rich, which it would take for tracebacks that we do not print; pygments comes with it.
+
+    Called by `engine` before anything there imports structlog; whoever imports rich afterwards gets it.
+    """
+    if "rich" in sys.modules:
+        return
+    sys.modules["rich"] = None  # type: ignore[assignment] # the documented way to say that a module cannot be had
+    try:
+        import structlog  # noqa: F401 - for its place in sys.modules
+    finally:
+        del sys.modules["rich"]
+
+
 def configure(*, verbose: bool, service: bool = False) -> None:
     """Set structlog up for this process.
 
@@ -19,7 +33,9 @@ def configure(*, verbose: bool, service: bool = False) -> None:
     import structlog
 
     out = sys.stdout if service else sys.stderr
-    renderer: Any = structlog.dev.ConsoleRenderer() if out.isatty() else structlog.processors.JSONRenderer()
+    renderer: Any = structlog.processors.JSONRenderer()
+    if out.isatty():
+        renderer = structlog.dev.ConsoleRenderer(colors=_uses_colour())
     last: list[Any] = [_number, renderer, _prefix] if service and "JOURNAL_STREAM" in os.environ else [renderer]
     structlog.configure(
         processors=[
@@ -33,6 +49,11 @@ def configure(*, verbose: bool, service: bool = False) -> None:
         logger_factory=structlog.PrintLoggerFactory(out),
         cache_logger_on_first_use=False,
     )
+
+
+def _uses_colour() -> bool:
+    """Whether nobody asked for none (no-color.org), and the terminal shows it."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in ("dumb", "")
 
 
 def _mask(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential
 from typing_extensions import override
 
 from reconciler.adapters import process, signatures
@@ -99,16 +98,19 @@ class GitRecipes(Recipes):
         if not (mirror / "HEAD").exists():
             files.make_folder(mirror)
             self._ok(self._git(url, "init", "--quiet", "--bare"), f"{url}: cannot make a mirror")
-        self._fetch_with_retry(url)
+        # Imported here: a command that fetches nothing starts sooner without it.
+        from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+        again = Retrying(
+            retry=retry_if_exception_type(RecipeError),
+            stop=stop_after_attempt(2),
+            wait=wait_exponential(multiplier=0.2, max=2),
+            reraise=True,
+        )
+        again(self._fetch_once, url)
         self._checked.pop(url, None)  # afterwards: a pass beside us may have looked while the fetch ran
 
-    @retry(
-        retry=retry_if_exception_type(RecipeError),
-        stop=stop_after_attempt(2),
-        wait=wait_exponential(multiplier=0.2, max=2),
-        reraise=True,
-    )
-    def _fetch_with_retry(self, url: str) -> None:
+    def _fetch_once(self, url: str) -> None:
         # Explicit refspecs, so that no server can write other refs. `--prune` makes withdrawn tags go here
         # too; `--atomic` leaves the old state whole if the fetch dies half way.
         ran = self._git(

@@ -23,7 +23,7 @@ from reconciler.ports.node import Snapshots
 from reconciler.state import files
 from reconciler.state.alerts import AlertStore
 from reconciler.state.history import HistoryFile
-from reconciler.state.records import RecordStore
+from reconciler.state.record_store import RecordStore
 from reconciler.state.requests import RequestQueue
 
 _PASS_BUCKETS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000)

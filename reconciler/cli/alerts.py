@@ -6,11 +6,10 @@ import typer
 
 from reconciler.cli import common, names
 from reconciler.cli.common import JsonFlag
+from reconciler.core.suggest import suggest
 
 if TYPE_CHECKING:
     from reconciler.state.alerts import AlertStore
-
-    pass
 
 group = typer.Typer(help="Open alerts: what stands, why, and what clears it.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="file name as listed", autocompletion=names.alerts)]
@@ -31,8 +30,13 @@ def list_(
     with common.errors():
         found = _folder().archived() if seen else _folder().open()
     if json:
-        common.print_json([{"name": path.name, **common.dump(alert)} for path, alert in found])
+        from reconciler.model.printed import AlertRow
+
+        common.print_json([AlertRow(name=path.name, **dict(alert)) for path, alert in found])
         return
+    if not found:
+        # Beside the output: a pipe that counts lines counts none.
+        typer.echo("no alert has ended yet" if seen else "no open alerts", err=True)
     rows = [(path.stem, alert.severity, (alert.evidence or ("",))[0][:100]) for path, alert in found]
     common.print_table(("name", "severity", "evidence"), rows)
 
@@ -44,9 +48,10 @@ def show(name: NameArgument, json: JsonFlag = False) -> None:
         folder = _folder()
         found = next((a for path, a in (*folder.open(), *folder.archived()) if name in (path.name, path.stem)), None)
     if found is None:
-        common.stop(common.USAGE, f"error: no alert is named {name!r}; see ci-warm alerts list")
+        near = suggest(name, (path.stem for path, _ in folder.open()))
+        common.stop(common.USAGE, f"error: no alert is named {name!r}{near}; see ci-warm alerts list")
     if json:
-        common.print_json(common.dump(found))
+        common.print_json(found)
         return
     common.say(f"{found.severity}: {found.app} {found.reason}")
     if found.to_version:
@@ -73,7 +78,9 @@ def relay(json: JsonFlag = False) -> None:
         settings = specs.read_settings(common.OPTIONS.config)
         sent, problems = Relay(_folder(), settings.relay).run()
     if json:
-        common.print_json({"sent": [message.key for message in sent], "problems": problems})
+        from reconciler.model.printed import AlertTold
+
+        common.print_json(AlertTold(sent=tuple(message.key for message in sent), problems=tuple(problems)))
     else:
         for message in sent:
             common.say(f"told: {message.title} ({message.key})")
@@ -84,13 +91,19 @@ def relay(json: JsonFlag = False) -> None:
 
 
 @group.command()
-def ack(name: NameArgument) -> None:
+def ack(name: NameArgument, json: JsonFlag = False) -> None:
     """Acknowledge an alert: it moves to seen/ and stays quiet while its condition stands."""
     from datetime import UTC, datetime
 
     with common.errors():
         folder = _folder()
         if not any(name in (path.name, path.stem) for path, _ in folder.open()):
-            common.stop(common.USAGE, f"error: no open alert is named {name!r}; see ci-warm alerts list")
+            near = suggest(name, (path.stem for path, _ in folder.open()))
+            common.stop(common.USAGE, f"error: no open alert is named {name!r}{near}; see ci-warm alerts list")
         alert = folder.acknowledge(name, datetime.now(UTC))
-    common.say(f"acknowledged: {alert.app} {alert.reason}")
+    if json:
+        from reconciler.model.printed import Acknowledged
+
+        common.print_json(Acknowledged(name=name, app=alert.app, reason=alert.reason))
+    else:
+        common.say(f"acknowledged: {alert.app} {alert.reason}")

@@ -43,7 +43,9 @@ def list_(json: JsonFlag = False) -> None:
             for spec in specs
         ]
     if json:
-        common.print_json([common.fields(row) for row in rows])
+        from reconciler.model.printed import CanonicalRow
+
+        common.print_json([CanonicalRow(**common.fields(row)) for row in rows])
         return
     columns = ("canonical", "status", "version", "domain", "snapshot", "bytes")
     common.print_table(
@@ -62,7 +64,7 @@ def seed(
     from reconciler.engine.canonical import operate as canonical_operate
     from reconciler.engine.testrun import cold, plan
 
-    with common.errors():
+    with common.change("canonical seed", recipe):
         built, environment = runs.open_environment()
         request = plan.RunRequest(spec=environment.enrolled(recipe), actor=common.actor())
         runs.fetch(built, request.spec.recipe.url, no_fetch=False)
@@ -81,7 +83,9 @@ def seed(
     if done is not None:
         runs.tell(done, json=json)
     elif json:
-        common.print_json({"app": recipe, "result": "warm"})
+        from reconciler.model.printed import CanonicalWarm
+
+        common.print_json(CanonicalWarm(app=recipe))
     else:
         common.say(f"{recipe}: warm already")
 
@@ -97,7 +101,7 @@ def deploy(
     from reconciler.engine.canonical import operate as canonical_operate
     from reconciler.model.errors import Interrupted
 
-    with common.errors():
+    with common.change("canonical deploy", recipe):
         built, context = _open(recipe)
         with common.hold_lock(built, recipe, "canonical deploy", wait):
             try:
@@ -105,7 +109,10 @@ def deploy(
             except Interrupted:
                 common.stop(common.FAILED, f"stopped; {recipe} is down again")
     if json:
-        common.print_json({"app": recipe, "version": done.version, "domain": context.spec.domain, "stack": done.stack})
+        from reconciler.model.printed import CanonicalUp
+
+        domain, stack = context.spec.domain, done.stack
+        common.print_json(CanonicalUp(app=recipe, version=done.version, domain=domain, stack=stack))
         return
     common.say(f"{recipe}: {done.version} runs at {context.spec.domain}; ci-warm canonical undeploy {recipe} ends it")
 
@@ -120,13 +127,15 @@ def undeploy(
     """Take a canonical down; its data stays as it is."""
     from reconciler.engine.canonical import operate as canonical_operate
 
-    with common.errors():
+    with common.change("canonical undeploy", recipe):
         built, context = _open(recipe)
         with common.hold_lock(built, recipe, "canonical undeploy", wait):
             restored = canonical_operate.undeploy(context, restore=restore)
             row = canonical_operate.describe(context, built.ports.engine.look())
     if json:
-        common.print_json(common.fields(row))
+        from reconciler.model.printed import CanonicalRow
+
+        common.print_json(CanonicalRow(**common.fields(row)))
         return
     data = "data as in the snapshot" if restored else "there is no snapshot to restore" if restore else "data kept"
     common.say(f"{recipe}: undeployed, {data}")

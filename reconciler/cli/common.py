@@ -14,6 +14,8 @@ import typer
 from reconciler.cli import names
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from reconciler.app import App
     from reconciler.engine.context import Context
 
@@ -64,8 +66,36 @@ def errors() -> Iterator[None]:
         stop(FAILED, "stopped at a safe step; the next run goes on from there")
     except ReconcilerError as exc:
         stop(FAILED, f"error: {exc}")
+    except BrokenPipeError:
+        raise  # whoever reads has read enough; `main` ends without a word
     except OSError as exc:
         stop(FAILED, f"error: {exc.filename}: {exc.strerror}" if exc.filename else f"error: {exc.strerror or exc}")
+
+
+@contextmanager
+def change(action: str, app: str) -> Iterator[None]:
+    """As `errors`, for a command that changes something: one that is refused is a line of the history, too."""
+    from reconciler.cli import refusals
+    from reconciler.model.errors import Interrupted, LockBusy, ReconcilerError
+
+    with errors():
+        try:
+            yield
+        except (LockBusy, Interrupted):
+            raise  # it is tried again, or goes on by itself
+        except ReconcilerError as exc:
+            refusals.record(action, app, str(exc))
+            raise
+        except typer.Abort:
+            refuse(action, app)
+
+
+def refuse(action: str, app: str) -> NoReturn:
+    """End a command to whose question the answer was no."""
+    from reconciler.cli import refusals
+
+    refusals.record(action, app, f"{actor()} did not say yes")
+    stop(FAILED, "aborted, nothing touched")
 
 
 def check_config() -> None:
@@ -160,25 +190,17 @@ def actor() -> str:
     return os.environ.get("SUDO_USER") or os.environ.get("USER") or f"uid {os.getuid()}"
 
 
-def print_json(value: object) -> None:
-    """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n")
+def print_json(value: "BaseModel | Sequence[BaseModel]") -> None:
+    """One JSON document on stdout: a record, or a list of them."""
+    data = [dump(one) for one in value] if isinstance(value, Sequence) else dump(value)
+    sys.stdout.write(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A table on stdout; plain columns when stdout is not a terminal."""
-    if not sys.stdout.isatty():
-        for row in rows:
-            sys.stdout.write("  ".join(str(cell) for cell in row).rstrip() + "\n")
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from reconciler.cli import tables
 
-    table = Table(*columns, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
-    Console().print(table)
+    tables.print_table(columns, rows)
 
 
 def say(text: str) -> None:
@@ -193,7 +215,7 @@ def fields(value: "Any") -> dict[str, Any]:
     return dataclasses.asdict(value)
 
 
-def dump(record: "Any") -> Mapping[str, Any]:
+def dump(record: "BaseModel") -> Mapping[str, Any]:
     """A record as JSON data."""
     found: Mapping[str, Any] = record.model_dump(mode="json", by_alias=True)
     return found

@@ -32,7 +32,9 @@ def doctor(
         rows = [
             {"invariant": f.invariant, "severity": f.severity, "path": f.path, "message": f.message} for f in findings
         ]
-        common.print_json({"ok": not bad, "findings": rows})
+        from reconciler.model.printed import Examined
+
+        common.print_json(Examined.model_validate({"ok": not bad, "findings": rows}))
     else:
         for finding in findings:
             common.say(f"{finding.severity}: {finding.invariant}: {finding.path}: {finding.message}")

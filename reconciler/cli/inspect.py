@@ -1,18 +1,26 @@
 """Reading commands: `explain`, `status`, `preflight`, `validate`, `schema`. Effects: reads, stdout."""
 
+import contextlib
+import io
+import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
+from typing_extensions import override
 
 from reconciler.cli import common
 from reconciler.cli.common import AppArgument, JsonFlag
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reconciler.engine.operate.explain import Explanation
     from reconciler.engine.operate.preflight import WayBack
+    from reconciler.model.errors import Problem
+    from reconciler.model.printed import Preflight, ProblemRow
 
 _WATCH_S = 0.5
 
@@ -31,8 +39,10 @@ def explain(
         problems = {} if no_fetch else one_pass.fetch_all(built.ports, [url])
         found = use_case.explain(context, problems.get(url))
     if json:
+        from reconciler.model.printed import Explained
+
         since = found.since.isoformat(timespec="seconds") if found.since else None
-        common.print_json({**common.fields(found), "since": since})
+        common.print_json(Explained.model_validate({**common.fields(found), "since": since}))
         return
     _explain(found)
 
@@ -68,15 +78,49 @@ def status(
     json: JsonFlag = False,
 ) -> None:
     """Show the published result of the last pass; needs no engine and no root."""
+    if watch and _redraws():
+        sys.stdout.write("\x1b[2J\x1b[H")
     shown = _status(json, missing_is_fine=watch)
     try:
         while watch:
             sys.stdout.flush()  # into a pipe or a file too
             time.sleep(_WATCH_S)
             if _stamp() != shown:
-                shown = _status(json, missing_is_fine=True)
+                shown = _show_again(json)
     except KeyboardInterrupt:
         common.stop(common.FINE)
+
+
+def _redraws() -> bool:
+    return sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "", None)
+
+
+def _show_again(json: bool) -> int:
+    """The new pass in the place of the one before on a terminal, below it elsewhere; gives what it was stamped with."""
+    if not _redraws():
+        return _status(json, missing_is_fine=True)
+    # In one write, and over what is there: a screen that is cleared first flickers.
+    with contextlib.redirect_stdout(_Screen(sys.stdout)) as screen:
+        stamp = _status(json, missing_is_fine=True)
+    screen.show()
+    return stamp
+
+
+class _Screen(io.StringIO):
+    """What is printed, kept until it can be shown at once. It says that it is the terminal that it is for."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        super().__init__()
+        self._terminal = terminal
+
+    @override
+    def isatty(self) -> bool:
+        return self._terminal.isatty()
+
+    def show(self) -> None:
+        """Home, each line with the rest of the old one cleared, then whatever is below."""
+        self._terminal.write("\x1b[H" + self.getvalue().replace("\n", "\x1b[K\n") + "\x1b[J")
+        self._terminal.flush()
 
 
 def _stamp() -> int:
@@ -101,7 +145,7 @@ def _status(json: bool, *, missing_is_fine: bool) -> int:
         common.stop(common.FAILED, text) if not missing_is_fine else typer.echo(text, err=True)
         return stamp
     if json:
-        common.print_json(common.dump(report))
+        common.print_json(report)
         return stamp
     since = {a.app: a.first_at for _, a in alerts if "held-" in a.reason}
     rows = [
@@ -134,9 +178,11 @@ def preflight(app: AppArgument, json: JsonFlag = False) -> None:
         raise typer.Exit(common.FAILED)
 
 
-def _preflight_json(found: "WayBack") -> dict[str, object]:
+def _preflight_json(found: "WayBack") -> "Preflight":
+    from reconciler.model.printed import Preflight
+
     snapshot = found.snapshot
-    return {
+    data = {
         "app": found.app,
         "rollback_to": found.rollback_to,
         "snapshot": snapshot and {"id": snapshot.id, "version": snapshot.version, "created_at": snapshot.created_at},
@@ -154,6 +200,7 @@ def _preflight_json(found: "WayBack") -> dict[str, object]:
         "problems": found.problems,
         "room": found.room or "enough",
     }
+    return Preflight.model_validate(data)
 
 
 def _print_preflight(found: "WayBack") -> None:
@@ -173,26 +220,47 @@ def _print_preflight(found: "WayBack") -> None:
 
 def validate(
     files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="spec files; default: all")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="warnings are errors, too")] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Check settings and specs; every problem of every file at once. Needs no engine and no root."""
+    """Check settings and specs; every problem of every file at once. Needs no engine and no root.
+
+    Warnings say what is written rightly and will not work as it stands on this host.
+    """
     from reconciler.model.errors import SpecError
-    from reconciler.state import specs
+    from reconciler.model.printed import Validated
+    from reconciler.state import spec_doubts, specs
 
     with common.errors():
         common.check_config()
+    apps: tuple[str, ...] = ()
+    problems: Sequence[Problem] = ()
+    warnings: Sequence[Problem] = ()
     try:
-        found = specs.read_everything(common.OPTIONS.config, files)
+        apps = tuple(spec.name for spec in specs.read_everything(common.OPTIONS.config, files))
+        settings = specs.read_settings(common.OPTIONS.config)
+        by_file, _ = specs.read_usable(files or specs.folders(common.OPTIONS.config), settings, {})
+        warnings = spec_doubts.find_doubts(by_file.items(), settings)
     except SpecError as exc:
-        if json:
-            rows = [{"file": p.file, "line": p.line, "key": p.key, "message": p.message} for p in exc.problems]
-            common.print_json({"ok": False, "problems": rows})
-            raise typer.Exit(common.USAGE) from exc
-        common.stop(common.USAGE, "\n".join(f"error: {problem}" for problem in exc.problems))
+        problems = exc.problems
+    fine = not problems and not (strict and warnings)
     if json:
-        common.print_json({"ok": True, "apps": [spec.name for spec in found], "problems": []})
+        found = Validated(ok=fine, apps=apps, problems=_problem_rows(problems), warnings=_problem_rows(warnings))
+        common.print_json(found)
     else:
-        common.say(f"fine: {len(found)} specs ({', '.join(spec.name for spec in found)})")
+        for severity, rows in (("error", problems), ("warning", warnings)):
+            for problem in rows:
+                typer.echo(f"{severity}: {problem}", err=True)
+    if not fine:
+        raise typer.Exit(common.USAGE)
+    if not json:
+        common.say(f"fine: {len(apps)} specs ({', '.join(apps)})")
+
+
+def _problem_rows(problems: "Sequence[Problem]") -> "tuple[ProblemRow, ...]":
+    from reconciler.model.printed import ProblemRow
+
+    return tuple(ProblemRow(file=one.file, line=one.line, key=one.key, message=one.message) for one in problems)
 
 
 def schema(

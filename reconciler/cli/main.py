@@ -1,10 +1,11 @@
 """The `ci-warm` program: global options and the list of commands. Effects: exit."""
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -18,12 +19,16 @@ from reconciler.cli import (
     decisions,
     demo,
     doctor,
+    drafts,
     help_text,
     history,
+    init,
     inspect,
+    look,
     man,
     realm,
     reconcile,
+    refusals,
     runs,
     service,
     snapshot,
@@ -76,6 +81,8 @@ _COMMANDS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {
         "history": history.history,
         "preflight": inspect.preflight,
         "alerts": alerts.group,
+        "logs": look.logs,
+        "wait": look.wait,
     },
     "Act and decide": {
         "reconcile": reconcile.reconcile,
@@ -89,6 +96,8 @@ _COMMANDS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {
     "Data": {"snapshot": snapshot.group, "canonical": canonical.group},
     "Test": {"cold": runs.cold, "quick": runs.quick, "runs": runs.group, "realm": realm.group},
     "Host": {
+        "init": init.init,
+        "import": drafts.group,
         "run": service.run,
         "reload": service.reload,
         "sweep": sweep.sweep,
@@ -126,12 +135,36 @@ def _add_group(heading: str, name: str, group: typer.Typer) -> None:
 _assemble()
 
 
+_RARELY = 50_000
+"""New objects before a look for garbage; 700 is Python's own."""
+
+# typer brings a click of its own, or takes the one that is installed: whose class it is, its own subclass knows.
+_CannotParse: type[typer.BadParameter] = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
+
+
 def main() -> None:
     """Run the command line."""
     this.remember(sys.argv[0])
     if completion.VARIABLE in os.environ:
         completion.prepare()
-    program(prog_name="ci-warm")
+    # What is imported stays: looking through it for garbage takes a tenth of a short command's time. The daemon sets
+    # it back.
+    gc.set_threshold(_RARELY, 10, 10)
+    try:
+        code = program(prog_name="ci-warm", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # At its end the interpreter would try once more, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = common.FAILED
+    except _CannotParse as exc:
+        exc.show()
+        refusals.record_unparsed(exc.ctx.command_path if exc.ctx is not None else "", exc.format_message())
+        code = common.USAGE
+    except typer.Abort:
+        typer.echo("aborted", err=True)
+        code = common.FAILED
+    sys.exit(code)
 
 
 def command(words: Sequence[str]) -> None:

@@ -12,8 +12,6 @@ from reconciler.cli.common import JsonFlag
 if TYPE_CHECKING:
     from reconciler.engine.testrun.realms import RealmContext
 
-    pass
-
 group = typer.Typer(help="A realm per run on the shared Keycloak.", no_args_is_help=True)
 
 
@@ -32,7 +30,9 @@ def list_(json: JsonFlag = False) -> None:
         found = realms.survey(_open())
     kinds = {"alive": found.alive, "dead": found.dead, "foreign": found.foreign}
     if json:
-        common.print_json({kind: list(names) for kind, names in kinds.items()})
+        from reconciler.model.printed import RealmsFound
+
+        common.print_json(RealmsFound(**common.fields(found)))
         return
     rows = [(name, kind) for kind, names in kinds.items() for name in names]
     common.print_table(("realm", "state"), sorted(rows))
@@ -48,7 +48,9 @@ def reap(
     with common.errors():
         done = realms.reap(_open(), dry_run=dry_run)
     if json:
-        common.print_json({"dry_run": dry_run, **common.fields(done)})
+        from reconciler.model.printed import RealmsReaped
+
+        common.print_json(RealmsReaped(dry_run=dry_run, **common.fields(done)))
         return
     for name in done.removed:
         common.say(f"{'would delete' if dry_run else 'deleted'} realm {name}")
@@ -70,7 +72,7 @@ def run_(
 
     with common.errors():
         if not context.args:
-            raise UsageError("what is to be run? ci-warm realm run RECIPE -- COMMAND...")
+            raise UsageError("no command to run; ci-warm realm run RECIPE -- COMMAND")
         realm_context = _open()
         with realms.lease(realm_context, recipe) as lease:
             typer.echo(f"using the live Keycloak: realm {lease.credentials.realm}", err=True)

@@ -1,6 +1,7 @@
 """`reconcile` and `plan`. Effects: a pass; `plan` only reads."""
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,8 +10,12 @@ from reconciler.cli import common, names
 from reconciler.cli.common import JsonFlag, WaitFlag
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reconciler.app import App
     from reconciler.engine.operate.plan import PlanRow
+    from reconciler.model.app import AppSpec
+    from reconciler.model.printed import PlanLine
 
 AppsArgument = Annotated[
     list[str] | None,
@@ -24,18 +29,25 @@ def _fetches(no_fetch: bool) -> bool:
 
 
 def reconcile(
-    apps: AppsArgument = None, no_fetch: NoFetch = False, wait: WaitFlag = 0.0, json: JsonFlag = False
+    apps: AppsArgument = None,
+    plan: Annotated[
+        Path | None, typer.Option("--plan", metavar="FILE", help="only what this plan says, and only if nothing moved")
+    ] = None,
+    no_fetch: NoFetch = False,
+    wait: WaitFlag = 0.0,
+    json: JsonFlag = False,
 ) -> None:
     """Bring every app one safe step nearer to its spec."""
     from reconciler.engine.host import one_pass
 
-    with common.errors():
+    with common.change("reconcile", " ".join(apps or [])):
         built = common.app()
         only = [built.spec(name).name for name in apps or []]
         _warn_if_empty(built)
-        reports = one_pass.run(
-            built.ports, built.settings, built.specs, fetched=None if _fetches(no_fetch) else {}, only=only
-        )
+        fetched: dict[str, str] | None = None if _fetches(no_fetch) else {}
+        if plan is not None:
+            only, fetched = _check_plan(built, plan, only, no_fetch=no_fetch), {}
+        reports = one_pass.run(built.ports, built.settings, built.specs, fetched=fetched, only=only)
         deadline = built.clock.monotonic() + wait
         while (
             busy := [r.status.app for r in reports if r.outcome.result.kind == "busy"]
@@ -46,7 +58,9 @@ def reconcile(
             }
             reports = [again.get(report.status.app, report) for report in reports]
     if json:
-        common.print_json([common.dump(report.status) for report in reports])
+        from reconciler.model.printed import PassRow
+
+        common.print_json([PassRow(**dict(report.status)) for report in reports])
     for report in reports:
         if not json:
             common.say(f"RECONCILE RESULT: {report.status.app} {report.status.result}")
@@ -59,31 +73,50 @@ def reconcile(
         raise typer.Exit(common.FAILED)
 
 
+def _check_plan(built: "App", path: Path, named: list[str], *, no_fetch: bool) -> list[str]:
+    """The apps of a plan that still holds; with the plan no others may be named."""
+    from reconciler.engine.operate import saved_plan
+    from reconciler.model.errors import UsageError
+
+    if named:
+        raise UsageError("--plan says which apps; name none beside it")
+    saved = saved_plan.load(path)
+    rows = _plan_rows(built, [built.spec(step.app) for step in saved.apps], no_fetch=no_fetch)
+    saved_plan.refuse_if_moved(saved, rows)
+    return [step.app for step in saved.apps]
+
+
 def _warn_if_empty(built: "App") -> None:
+    from reconciler.model.errors import UsageError
+
     if not built.specs:
-        common.stop(common.USAGE, f"error: no specs in {common.OPTIONS.config.parent / 'apps'}: nothing to reconcile")
+        raise UsageError(f"no specs in {common.OPTIONS.config.parent / 'apps'}: nothing to reconcile")
 
 
-def plan(apps: AppsArgument = None, no_fetch: NoFetch = False, json: JsonFlag = False) -> None:
+def plan(
+    apps: AppsArgument = None,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="what changes: services, images, ports, names of variables")
+    ] = False,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="save it for reconcile --plan FILE")] = None,
+    no_fetch: NoFetch = False,
+    json: JsonFlag = False,
+) -> None:
     """Show what the next pass would do and what holds it. Exit 0: nothing, 20: changes, 21: held."""
-    from reconciler.engine.host import one_pass
-    from reconciler.engine.operate import plan as use_case
+    from reconciler.engine.operate import saved_plan
 
     with common.errors():
         built = common.app()
         _warn_if_empty(built)
         chosen = [built.spec(name) for name in apps] if apps else list(built.specs)
-        world = built.ports.engine.look()
-        problems = one_pass.fetch_all(built.ports, [s.recipe.url for s in chosen]) if _fetches(no_fetch) else {}
-        rows = [
-            use_case.plan(common.context(built, spec.name, "plan"), world, problems.get(spec.recipe.url))
-            for spec in chosen
-        ]
+        rows = _plan_rows(built, chosen, no_fetch=no_fetch)
+        if out is not None:
+            saved_plan.save(out, rows, built.clock.now(), common.actor())
     if json:
         common.print_json([_plan_json(row) for row in rows])
     else:
         for row in rows:
-            _print(row)
+            _print(row, diff=diff)
     if any(row.unreadable for row in rows):
         raise typer.Exit(common.FAILED)
     if any(row.holds for row in rows):
@@ -92,18 +125,27 @@ def plan(apps: AppsArgument = None, no_fetch: NoFetch = False, json: JsonFlag = 
         raise typer.Exit(common.CHANGES)
 
 
-def _plan_json(row: "PlanRow") -> dict[str, object]:
-    found = common.fields(row)
-    renamed = {"from": found.pop("origin"), "to": found.pop("target")}
-    return {
-        **found,
-        **renamed,
-        "result": str(row.result) if row.result else None,
-        "holds": [hold.to_json() for hold in row.holds],
-    }
+def _plan_rows(built: "App", chosen: "Sequence[AppSpec]", *, no_fetch: bool) -> "list[PlanRow]":
+    from reconciler.engine.host import one_pass
+    from reconciler.engine.operate import plan as use_case
+
+    problems = one_pass.fetch_all(built.ports, [s.recipe.url for s in chosen]) if _fetches(no_fetch) else {}
+    world = built.ports.engine.look()
+    return [
+        use_case.plan(common.context(built, spec.name, "plan"), world, problems.get(spec.recipe.url)) for spec in chosen
+    ]
 
 
-def _print(row: "PlanRow") -> None:
+def _plan_json(row: "PlanRow") -> "PlanLine":
+    from reconciler.model.printed import PlanLine
+
+    holds = [hold.to_json() for hold in row.holds]
+    result = str(row.result) if row.result else None
+    shown = {key: value for key, value in common.fields(row).items() if key != "mark"}
+    return PlanLine.model_validate({**shown, "result": result, "holds": holds})
+
+
+def _print(row: "PlanRow", *, diff: bool) -> None:
     arrow = f" {row.origin or '-'} -> {row.target}" if row.target else ""
     common.say(f"{row.app}: {row.result or row.action}{arrow} ({row.reason})")
     if row.steps and row.changes:
@@ -112,6 +154,8 @@ def _print(row: "PlanRow") -> None:
         common.say(f"  images: {', '.join(row.images)}")
     if row.disk_bytes:
         common.say(f"  disk needed: {row.disk_bytes / (1 << 20):.1f} MiB")
+    for change in row.diff if diff else ():
+        common.say(f"  {change}")
     for hold in row.holds:
         common.say(f"  held-{hold.reason}: {hold.detail}")
         common.say(f"    clears when: {hold.clears_when}")

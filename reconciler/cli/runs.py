@@ -148,7 +148,7 @@ def tell(done: "Run", *, json: bool) -> None:
     from reconciler.core.testrun import summary
 
     if json:
-        common.print_json(common.dump(done))
+        common.print_json(done)
     else:
         common.say(summary.summary(done).rstrip())
     if done.result != "green" or done.leftovers:
@@ -170,7 +170,7 @@ def list_(
         if recipe is not None and not found:
             composition.run_environment(built).enrolled(recipe)
     if json:
-        common.print_json([common.dump(run) for run in found])
+        common.print_json(found)
         return
     rows = [
         (
@@ -207,7 +207,7 @@ def show(run: Annotated[str, typer.Argument(metavar="RUN", autocompletion=names.
         if found is None:
             raise UsageError(f"there is no run {run!r}; ci-warm runs list shows them")
     if json:
-        common.print_json(common.dump(found))
+        common.print_json(found)
         return
     common.say(summary.summary(found).rstrip())
     common.say(f"logs, junit.xml, artefacts: {built.runs.folder / run}")
@@ -231,7 +231,9 @@ def reap(
             raise UsageError(f"there is no run {run!r}; ci-warm runs list shows them")
         done = teardown.reap(composition.run_environment(built), only=run)
     if json:
-        common.print_json(common.fields(done))
+        from reconciler.model.printed import RunsReaped
+
+        common.print_json(RunsReaped(**common.fields(done)))
     for name in () if json else done.removed:
         common.say(f"removed what {name} left")
     for kind in () if json else ("alive", "kept", "failed"):

@@ -13,9 +13,12 @@ from reconciler.cli.common import JsonFlag
 
 def run() -> None:
     """Run for ever: look, do the next safe thing, again. Ends at the next safe step on SIGTERM."""
+    import gc
     import signal
 
     from reconciler import daemon_app, logs
+
+    gc.set_threshold(700, 10, 10)
 
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     with common.errors():
@@ -30,7 +33,7 @@ def run() -> None:
     os._exit(common.FINE)
 
 
-def reload() -> None:
+def reload(json: JsonFlag = False) -> None:
     """Check settings and specs, then tell the daemon to read them again. With mistakes: exit 2, nothing is told."""
     import signal
 
@@ -44,7 +47,12 @@ def reload() -> None:
         if pid is None:
             raise UsageError("no daemon runs here; systemctl start ci-warm, or ci-warm run")
         os.kill(pid, signal.SIGHUP)
-    common.say(f"the daemon (pid {pid}) reads {len(found)} specs again")
+    if json:
+        from reconciler.model.printed import Reloaded
+
+        common.print_json(Reloaded(pid=pid, specs=len(found)))
+    else:
+        common.say(f"the daemon (pid {pid}) reads {len(found)} specs again")
 
 
 def gc(
@@ -57,15 +65,11 @@ def gc(
         built = common.app()
         done = engine_gc.collect(built.ports, built.settings, built.specs, dry_run=dry_run)
     if json:
-        common.print_json(
-            {
-                "dry_run": dry_run,
-                "skipped": done.skipped,
-                "freed_bytes": done.freed,
-                "removed": [common.fields(removal) for removal in done.removed],
-                "refused": [common.fields(removal) for removal in done.refused],
-            }
-        )
+        from reconciler.model.printed import Collected
+
+        data = {"removed": common.fields(done)["removed"], "refused": common.fields(done)["refused"]}
+        more = {"dry_run": dry_run, "skipped": done.skipped, "freed_bytes": done.freed}
+        common.print_json(Collected.model_validate(data | more))
     else:
         verb = "would remove" if dry_run else "removed"
         for removal in done.removed:
@@ -85,6 +89,7 @@ def install_units(
     into: Annotated[Path, typer.Option("--into", help="folder of units")] = Path("/etc/systemd/system"),
     program: Annotated[str, typer.Option("--program", help="path of ci-warm; default: this one")] = "",
     show: Annotated[bool, typer.Option("--print", help="print them instead")] = False,
+    json: JsonFlag = False,
 ) -> None:
     """Write the systemd units: the daemon, the nightly sweep with its timer, and a target for both."""
     from reconciler.adapters import units
@@ -96,6 +101,11 @@ def install_units(
                 common.say(f"# {name}\n{text}")
             return
         written = units.install(into, path)
+    if json:
+        from reconciler.model.printed import Written
+
+        common.print_json(Written(written=tuple(map(str, written))))
+        return
     for unit in written:
         common.say(f"wrote {unit}")
     common.say("now: systemctl daemon-reload && systemctl enable --now ci-warm.target")

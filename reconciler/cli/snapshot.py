@@ -1,7 +1,6 @@
 """`snapshot create|list|verify|drill|restore|export`. Effects: snapshots, volumes."""
 
 import sys
-import tarfile
 from pathlib import Path
 from typing import Annotated
 
@@ -18,10 +17,10 @@ def create(app: AppArgument, wait: WaitFlag = 0.0, json: JsonFlag = False) -> No
     """Take a snapshot of an undeployed app; the one before it is replaced once the new one is verified."""
     from reconciler.engine.operate import snapshot as use_case
 
-    with common.errors():
+    with common.change("snapshot create", app):
         done = use_case.create(common.context(common.app(), app), wait_s=wait)
     if json:
-        common.print_json(common.dump(done))
+        common.print_json(done)
     else:
         common.say(f"{app}: snapshot {done.id}, {sum(v.data_bytes for v in done.volumes)} bytes, verified")
 
@@ -37,7 +36,7 @@ def list_(
         specs = [built.spec(app)] if app else list(built.specs)
         found = [manifest for spec in specs if (manifest := built.snapshots.observe(spec.app)) is not None]
     if json:
-        common.print_json([common.dump(manifest) for manifest in found])
+        common.print_json(found)
         return
     rows = [
         (m.app, m.version, f"{m.created_at:%Y-%m-%d %H:%M:%S}", sum(v.data_bytes for v in m.volumes), m.id)
@@ -53,7 +52,9 @@ def verify(app: AppArgument, json: JsonFlag = False) -> None:
         built = common.app()
         problems = built.snapshots.verify(built.spec(app).app)
     if json:
-        common.print_json({"app": app, "ok": not problems, "problems": problems})
+        from reconciler.model.printed import Verified
+
+        common.print_json(Verified(app=app, ok=not problems, problems=tuple(problems)))
     else:
         common.say("\n".join(problems) if problems else f"{app}: the snapshot is whole")
     if problems:
@@ -74,7 +75,7 @@ def drill(app: AppArgument, wait: WaitFlag = 0.0, json: JsonFlag = False) -> Non
         if done is None:
             raise UsageError(f"{app} has no snapshot")
     if json:
-        common.print_json(common.dump(done))
+        common.print_json(done)
     else:
         common.say("\n".join(done.problems) or f"{app}: snapshot {done.snapshot} restores")
     if done.problems:
@@ -82,22 +83,32 @@ def drill(app: AppArgument, wait: WaitFlag = 0.0, json: JsonFlag = False) -> Non
 
 
 @group.command()
-def restore(app: AppArgument, yes: YesFlag = False, wait: WaitFlag = 0.0) -> None:
+def restore(app: AppArgument, yes: YesFlag = False, wait: WaitFlag = 0.0, json: JsonFlag = False) -> None:
     """Put an undeployed app's data back to its snapshot; what is there now is set aside."""
     from reconciler.engine.operate import snapshot as use_case
 
-    with common.errors():
+    with common.change("snapshot restore", app):
         manifest = use_case.restore(common.context(common.app(), app), common.confirmer(yes=yes), wait_s=wait)
     if manifest is None:
-        common.stop(common.FAILED, "aborted, nothing touched")
+        common.refuse("snapshot restore", app)
+    if json:
+        from reconciler.model.printed import Restored, SnapshotName
+
+        name = SnapshotName(id=manifest.id, version=manifest.version, created_at=manifest.created_at)
+        common.print_json(Restored(app=app, snapshot=name))
+        return
     common.say(f"{app}: data is as of {manifest.created_at:%Y-%m-%d %H:%M:%S} UTC")
 
 
 @group.command()
 def export(
-    app: AppArgument, to: Annotated[Path, typer.Argument(metavar="FILE", help="tar file to write; - for stdout")]
+    app: AppArgument,
+    to: Annotated[Path, typer.Argument(metavar="FILE", help="tar file to write; - for stdout")],
+    json: JsonFlag = False,
 ) -> None:
     """Pack a snapshot into one tar file, to be kept elsewhere."""
+    import tarfile
+
     with common.errors():
         built = common.app()
         name = built.spec(app).app
@@ -110,4 +121,9 @@ def export(
         else:
             with tarfile.open(to, "x") as out:
                 out.add(built.snapshots.folder(name), arcname=app)
-            common.say(f"{app}: exported to {to}")
+            if json:
+                from reconciler.model.printed import Exported
+
+                common.print_json(Exported(app=app, file=str(to)))
+            else:
+                common.say(f"{app}: exported to {to}")

@@ -44,7 +44,7 @@ def sweep(
         finally:
             held.release()
     if json:
-        common.print_json(common.dump(report))
+        common.print_json(report)
     else:
         if not done:
             common.say(f"the sweep of {report.date} came to a good end already; --again does it once more")
@@ -63,13 +63,22 @@ def _bar() -> Iterator[Callable[[int, int, str], None]]:
         yield lambda _done, _total, _name: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("cold runs"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
         TextColumn("{task.fields[name]}"),
     )
     with Progress(*columns, console=Console(stderr=True)) as shown:

@@ -16,12 +16,17 @@ SHORTEST = 6
 LONG_LINE = 16
 
 
+def sounds_secret(name: str) -> bool:
+    """Say whether a variable of that name may hold what nobody should read."""
+    return _SECRET_KEY.search(name) is not None
+
+
 def secret_values(env: Mapping[str, str]) -> list[str]:
     """Values of variables whose names sound secret, long enough to be masked without hiding ordinary words.
 
     Of a value of several lines each long one too: logs come line by line.
     """
-    values = [value for key, value in env.items() if _SECRET_KEY.search(key) and len(value) >= SHORTEST]
+    values = [value for key, value in env.items() if sounds_secret(key) and len(value) >= SHORTEST]
     lines = [line.strip() for value in values for line in value.splitlines()]
     return [*values, *(line for line in lines if len(line) >= LONG_LINE and not line.startswith("-----"))]
 

@@ -16,7 +16,7 @@ from reconciler.state.canonicals import CanonicalStore
 from reconciler.state.disturbances import DisturbanceFile
 from reconciler.state.history import HistoryFile
 from reconciler.state.locks import Locks
-from reconciler.state.records import RecordStore
+from reconciler.state.record_store import RecordStore
 from reconciler.state.requests import RequestSender
 from reconciler.state.secret_values import SecretValues
 from reconciler.state.specs import HostOverlays, RecipeYaml

@@ -14,7 +14,7 @@ from reconciler.model.ids import RunName
 from reconciler.model.testrun import Run
 from reconciler.state import descent, files, records, removal
 from reconciler.state.locks import HeldLock, Locks
-from reconciler.state.records import RecordStore
+from reconciler.state.record_store import RecordStore
 
 _WORK = "work"
 _PASSED = 0o751

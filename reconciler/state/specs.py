@@ -1,7 +1,7 @@
 """The operator's files: settings and one spec per app, every problem of all at once. Effects: reads files."""
 
-import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from reconciler.model.base import Strict
 from reconciler.model.errors import Problem, SpecError
 from reconciler.model.settings import Settings
 from reconciler.model.tests import TestSpec
-from reconciler.state import strict_yaml
+from reconciler.state import env_text, strict_yaml
 
 M = TypeVar("M", bound=Strict)
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -27,7 +27,9 @@ def read_settings(path: Path) -> Settings:
     """
     if not path.exists():
         return Settings()
-    return _validate(strict_yaml.parse(_read(path), str(path)), Settings, str(path))
+    parsed = strict_yaml.read(_read(path), str(path))
+    # A file of comments alone, as `init` writes it, says nothing.
+    return validate(replace(parsed, data={}) if parsed.data is None else parsed, Settings, str(path))
 
 
 def folders(config: Path) -> list[Path]:
@@ -103,7 +105,7 @@ def _read_all(paths: Iterable[Path], settings: Settings) -> tuple[dict[str, AppS
     problems: list[Problem] = []
     for path in _expand(paths):
         try:
-            spec = _validate(strict_yaml.parse(_read(path), str(path)), AppSpec, str(path))
+            spec = validate(strict_yaml.read(_read(path), str(path)), AppSpec, str(path))
             by_file[str(path)] = _complete(spec, settings, str(path))
         except SpecError as exc:
             problems += exc.problems
@@ -131,13 +133,20 @@ def _read(path: Path) -> bytes:
         raise SpecError([problem]) from exc
 
 
-def _validate(parsed: strict_yaml.Parsed, model: type[M], name: str) -> M:
+def validate(parsed: strict_yaml.Parsed, model: type[M], name: str) -> M:
+    """What was parsed, as this model.
+
+    Raises:
+        SpecError: every problem, with file, line and key.
+    """
+    written = list(parsed.problems)
     if not isinstance(parsed.data, dict):
-        raise SpecError([Problem(file=name, line=1, key="", message="must be a mapping of keys to values")])
+        raise SpecError(written or [Problem(file=name, line=1, key="", message="must be a mapping of keys to values")])
     try:
-        return model.model_validate(parsed.data)
+        found = model.model_validate(parsed.data)
     except ValidationError as exc:
-        problems = []
+        # Told together with what is wrong in the writing: a key that stands twice must not hide the rest.
+        problems = list(written)
         for error in exc.errors():
             where = error["loc"]
             message = error["msg"].removeprefix("Value error, ")
@@ -148,8 +157,12 @@ def _validate(parsed: strict_yaml.Parsed, model: type[M], name: str) -> M:
             if error["type"] == "extra_forbidden":
                 message = "is not a key we know"
             key = ".".join(str(part) for part in where)
-            problems.append(Problem(file=name, line=parsed.line(where), key=key, message=message))
+            if not any(one.key == key and one.message != strict_yaml.TWICE for one in written):
+                problems.append(Problem(file=name, line=parsed.line(where), key=key, message=message))
         raise SpecError(problems) from exc
+    if written:
+        raise SpecError(written)
+    return found
 
 
 _PLAIN = {
@@ -190,7 +203,7 @@ class RecipeYaml:
         from reconciler.model.errors import RecipeError
 
         try:
-            return _validate(strict_yaml.parse(text, name), TestSpec, name)
+            return validate(strict_yaml.parse(text, name), TestSpec, name)
         except SpecError as exc:
             raise RecipeError(str(exc)) from exc
 
@@ -200,32 +213,10 @@ class RecipeYaml:
         A dollar sign that quotes or a backslash protect is doubled. Of a shell script only `export NAME=value` lines
         are read; nothing is executed.
         """
-        import io
-
-        from dotenv.parser import parse_stream
-
-        plain = text.decode("utf-8", "replace").replace(_PROTECTED, "\ufffd")
-        lines = _ESCAPE.sub(lambda found: found[0] if found[1] == "\\" else _PROTECTED, plain).splitlines()
+        plain = text.decode("utf-8", "replace")
         if name.endswith(".sh"):
-            lines = [line for line in lines if line.startswith("export ")]
-        return [
-            (line.key, _to_template(line.value, line.original.string))
-            for line in parse_stream(io.StringIO("\n".join(lines)))
-            if line.key is not None and line.value is not None
-        ]
-
-
-_ESCAPE = re.compile(r"\\([\\$])")
-_PROTECTED = "\0"
-"""Stands for `\\$` while quotes and their escapes are read; no line of an env file can hold one."""
-_SINGLE_QUOTED = re.compile(r"\s*(?:export\s+)?(?:'[^']+'|[^=#\s]+)\s*=\s*'")
-
-
-def _to_template(value: str, line: str) -> str:
-    """Nothing between single quotes is expanded, and a backslash there is one."""
-    if _SINGLE_QUOTED.match(line):
-        return value.replace(_PROTECTED, "\\$").replace("$", "$$")
-    return value.replace(_PROTECTED, "$$")
+            plain = "\n".join(line for line in plain.splitlines() if line.startswith("export "))
+        return [(line.name, line.template) for line in env_text.read(plain) if isinstance(line, env_text.Variable)]
 
 
 class HostOverlays:

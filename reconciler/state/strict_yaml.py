@@ -15,6 +15,7 @@ from reconciler.model.errors import Problem, SpecError
 
 MAX_BYTES = 256 << 10
 MAX_DEPTH = 32
+TWICE = "stands twice"
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)|0[0-7]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 _OCTAL = re.compile(r"0[0-7]+")
@@ -27,10 +28,11 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Parsed:
-    """The data, and the line (from 1) of every key path in it."""
+    """The data, and the line (from 1) of every key path in it. `problems`: what is not in the data as it is written."""
 
     data: object
     lines: Mapping[Path, int] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
 
     def line(self, path: Path) -> int:
         """Line of that key, or of the nearest one around it."""
@@ -44,6 +46,18 @@ def parse(raw: bytes, name: str, *, recipe: bool = False) -> Parsed:
 
     Raises:
         SpecError: with every problem found.
+    """
+    found = read(raw, name, recipe=recipe)
+    if found.problems:
+        raise SpecError(found.problems)
+    return found
+
+
+def read(raw: bytes, name: str, *, recipe: bool = False) -> Parsed:
+    """Read one document, for a reader that tells the problems in it together with its own.
+
+    Raises:
+        SpecError: it cannot be read at all.
     """
     if len(raw) > MAX_BYTES:
         raise SpecError([Problem(file=name, line=0, key="", message=f"is larger than {MAX_BYTES >> 10} KiB")])
@@ -60,9 +74,7 @@ def parse(raw: bytes, name: str, *, recipe: bool = False) -> Parsed:
         raise SpecError([Problem(file=name, line=line, key="", message=f"is not valid YAML: {what}")]) from exc
     builder = _Builder(name, text, recipe=recipe)
     data = builder.build(node, (), 0) if node is not None else None
-    if builder.problems:
-        raise SpecError(builder.problems)
-    return Parsed(data=data, lines=builder.lines)
+    return Parsed(data=data, lines=builder.lines, problems=tuple(builder.problems))
 
 
 def _check_depth(text: str, name: str) -> None:
@@ -152,7 +164,7 @@ class _Builder:
                 continue
             inner = (*path, key)
             if key in own:
-                self._problem(line, inner, "stands twice")
+                self._problem(line, inner, TWICE)
             self.lines[inner] = line
             own[key] = self.build(value_node, inner, depth + 1)
         # Own keys win over merged ones, wherever `<<` stands among them.

@@ -17,7 +17,7 @@ from reconciler.model.errors import StateError
 from reconciler.model.published import StatusReport
 from reconciler.state.alerts import AlertStore
 from reconciler.state.history import HistoryFile
-from reconciler.state.records import RecordStore
+from reconciler.state.record_store import RecordStore
 from reconciler.state.requests import RequestQueue
 from tests.builders import NOW
 from tests.state.test_state_files import line

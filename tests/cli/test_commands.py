@@ -106,32 +106,55 @@ def test_suspension_holds_and_ends(host: EngineHost) -> None:
     assert f"upgraded:{V1}->{V2}" in ci_warm(host, "reconcile").out
 
 
-@pytest.mark.parametrize(
-    "args",
-    [
-        ["reconcile", "nobody"],
-        ["explain", "nobody"],
-        ["approve", "notes", "latest", "--reason", "x"],
-        ["approve", "notes", "9.9.9+9", "--reason", "x"],
-        ["approve", "notes", V1, "--reason", " "],
-        ["suspend", "notes", "--reason", "x", "--until", "whenever"],
-        ["alerts", "show", "nothing"],
-        ["suspend", "notes", "--reason", "x", "--until", "99999999999d"],
-        ["rollback", "notes", "--reason", "x"],
-        ["snapshot", "create", "notes"],
-        ["schema", "nothing"],
-        ["demo", "--engine", "moon"],
-        ["no-such-command"],
-        ["alerts", "list", "--no-such-flag"],
-        ["approve", "notes"],
-    ],
-    ids=lambda args: " ".join(args)[:40],
-)
-def test_bad_usage_is_exit_2_with_one_clear_line(host: EngineHost, args: list[str]) -> None:
+BAD: list[tuple[list[str], str]] = [
+    (["reconcile", "nobody"], "unknown"),
+    (["explain", "nobody"], ""),
+    (["approve", "notes", "latest", "--reason", "x"], "notes"),
+    (["approve", "notes", "9.9.9+9", "--reason", "x"], "notes"),
+    (["approve", "notes", V1, "--reason", " "], "notes"),
+    (["suspend", "notes", "--reason", "x", "--until", "whenever"], "notes"),
+    (["alerts", "show", "nothing"], ""),
+    (["suspend", "notes", "--reason", "x", "--until", "99999999999d"], "notes"),
+    (["rollback", "notes", "--reason", "x"], "notes"),
+    (["retry", "nobody"], "unknown"),
+    (["snapshot", "create", "notes"], "notes"),
+    (["canonical", "deploy", "notes"], "notes"),
+    (["schema", "nothing"], ""),
+    (["demo", "--engine", "moon"], ""),
+    (["no-such-command"], ""),
+    (["alerts", "list", "--no-such-flag"], ""),
+    (["approve", "notes"], "unknown"),
+    (["reconcile", "--no-such-flag"], "unknown"),
+]
+"""Command lines, and whom the history line of the refusal is about; '': they change nothing, and there is none."""
+
+
+@pytest.mark.parametrize(("args", "about"), BAD, ids=[" ".join(args)[:40] for args, _ in BAD])
+def test_bad_usage_is_exit_2_with_one_clear_line(host: EngineHost, args: list[str], about: str) -> None:
     ran = ci_warm(host, *args, code=2)
     assert ran.err.strip()
     assert "Traceback" not in ran.err
-    assert not (host.state / "history.jsonl").exists()
+    path = host.state / "history.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    assert [(line["app"], line["result"]) for line in lines] == ([(about, "aborted")] if about else [])
+    assert all(line["action"] in " ".join(args) and len(line["message"]) > 10 for line in lines)
+
+
+def test_what_cannot_be_put_on_record_stays_exit_2(host: EngineHost) -> None:
+    (host.state / "history.jsonl").mkdir()
+    ci_warm(host, "approve", "notes", "latest", "--reason", "x", code=2)
+    ci_warm(host, "reconcile", "--no-such-flag", code=2)
+
+
+def test_a_no_and_a_refused_way_back_are_on_record(host: EngineHost) -> None:
+    ci_warm(host, "reconcile")
+    host.release(V2)
+    ci_warm(host, "reconcile")
+    ran = ci_warm(host, "rollback", "notes", "--reason", "x", code=1)
+    assert "aborted" in ran.err
+    lines = ci_warm(host, "history", "--json").json
+    assert [line["result"].partition(":")[0] for line in lines] == ["deployed", "upgraded", "aborted"]
+    assert "nothing found" in ci_warm(host, "doctor").out, "the line is one like the others"
 
 
 def test_a_bad_spec_stops_everything_before_it_begins(host: EngineHost) -> None:

@@ -22,7 +22,7 @@ from reconciler.state.alerts import AlertStore
 from reconciler.state.canonicals import CanonicalStore
 from reconciler.state.history import HistoryFile
 from reconciler.state.locks import Locks
-from reconciler.state.records import RecordStore
+from reconciler.state.record_store import RecordStore
 from tests.builders import NOW, journal, known
 
 APP = AppName("notes")

@@ -22,7 +22,7 @@ from reconciler.node.snapshots.store import FolderSnapshots
 from reconciler.state import records
 from reconciler.state.alerts import AlertStore
 from reconciler.state.history import HistoryFile
-from reconciler.state.records import RecordStore
+from reconciler.state.record_store import RecordStore
 
 ROOT = Path(__file__).parent / "written_by_0_1"
 KINDS: list[tuple[str, type[Record]]] = [

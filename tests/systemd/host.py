@@ -32,6 +32,9 @@ PACKAGES = (
     "acl",
     "attr",
     "libcap2-bin",
+    # What the README asks for beside them.
+    "python3-venv",
+    "busybox-static",
 )
 _SLIM = ("doc", "man", "locale", "info")
 _CAPABILITIES = """
@@ -140,6 +143,22 @@ def install_locked(lock: Path, target: Path, python: str, *options: str) -> None
         check=True,
         timeout=600,
     )
+
+
+def wheels(python: str) -> Path:
+    """A folder with every wheel that an installation from the project's folder takes, what builds it too."""
+    lock, dev = PROJECT / "requirements.lock", PROJECT / "requirements-dev.lock"
+    key = hashlib.sha256(lock.read_bytes() + dev.read_bytes()).hexdigest()[:12]
+    path = cache() / f"wheels{python}-{key}"
+    if not path.exists():
+        made = Path(tempfile.mkdtemp(dir=cache()))
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+        options = ["--only-binary=:all:", "--python-version", python, "--dest", str(made)]
+        subprocess.run([*pip, "--require-hashes", *options, "-r", str(lock)], check=True, timeout=600)
+        subprocess.run([*pip, *options, "-r", str(PROJECT / "build-requirements.in")], check=True, timeout=600)
+        with contextlib.suppress(OSError):
+            made.rename(path)
+    return path
 
 
 def capabilities() -> list[str]:

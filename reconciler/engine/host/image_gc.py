@@ -17,7 +17,7 @@ from reconciler.model.host import Usage
 from reconciler.model.ids import HOST, AppName
 from reconciler.model.release import KnownGood
 from reconciler.model.settings import Settings
-from reconciler.state.records import RecordStore
+from reconciler.state.record_store import RecordStore
 
 
 @dataclass(frozen=True, kw_only=True)

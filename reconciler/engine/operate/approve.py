@@ -1,11 +1,13 @@
 """An operator lets one version through its holds, once. Effects: `memory.json`."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from reconciler.core.release import versions
+from reconciler.core.suggest import suggest
 from reconciler.engine.context import Context
 from reconciler.engine.operate import app_lock
-from reconciler.model.errors import UsageError
+from reconciler.model.errors import RecipeError, UsageError
 from reconciler.model.memory import Approval, Memory
 
 _KEPT = 49
@@ -30,18 +32,30 @@ def approve(context: Context, version: str, reason: str, *, wait_s: float = 0.0)
     if not reason.strip():
         raise UsageError("an approval needs a reason")
     if versions.parse(version) is None:
-        raise UsageError(f"{version!r} is not a version like 11.0.0+27.0.0")
+        known = {*context.ports.store.memory(context.app).tags, *_list_fetched(context)}
+        near = suggest(version, known)
+        raise UsageError(f"{version!r} is not a version like 11.0.0+27.0.0{near}")
     store, app = context.ports.store, context.app
     with app_lock.hold(context, "approve", wait_s):
         memory = store.memory(app)
         # A typing error would wait for ever for a release that never comes.
-        if version not in memory.tags:
-            raise UsageError(f"{app} has no version {version} that ci-warm has seen; see ci-warm explain {app}")
+        if version not in memory.tags and version not in _list_fetched(context):
+            near = suggest(version, {*memory.tags, *_list_fetched(context)})
+            message = f"{app} has no version {version} that ci-warm has seen{near}; see ci-warm explain {app}"
+            raise UsageError(message)
         entry = Approval(version=version, reason=reason, actor=context.actor, at=context.ports.clock.now())
         # One unused approval per version: the newer reason is the one that counts.
         others = tuple(a for a in memory.approvals if a.version != version or a.used_at is not None)
         store.put_memory(memory.model_copy(update={"approvals": (*others[-_KEPT:], entry)}))
     return Approved(approval=entry, doubts=_find_doubts(context, version, memory))
+
+
+def _list_fetched(context: Context) -> Collection[str]:
+    """Releases that `plan` has shown and no pass has seen yet."""
+    try:
+        return context.ports.recipes.tags(context.spec.recipe.url).annotated
+    except RecipeError:
+        return ()
 
 
 def _find_doubts(context: Context, version: str, memory: Memory) -> tuple[str, ...]:

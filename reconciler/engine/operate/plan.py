@@ -1,15 +1,18 @@
 """What the next pass would do with an app, for people and programs. Effects: reads only."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from reconciler.core.canonical import status as canonical_status
+from reconciler.core.live import difference, plan_mark
+from reconciler.core.live.difference import Change, Side
 from reconciler.engine.canonical.reconcile import PlannedCanonical
 from reconciler.engine.context import Context
 from reconciler.engine.host.one_app import plan_app
 from reconciler.engine.live.plan import PlannedApp
 from reconciler.engine.live.preflight import find_room_problem
-from reconciler.model.action import Deploy, Nothing, RollBack, Upgrade
+from reconciler.model.action import Deploy, Nothing, Plan, RollBack, Upgrade
 from reconciler.model.errors import StateError
 from reconciler.model.hold import Hold, HoldReason
 from reconciler.model.observed import World
@@ -18,7 +21,10 @@ from reconciler.model.result import Result, ResultKind, held
 
 @dataclass(frozen=True, kw_only=True)
 class PlanRow:
-    """`result`: of an action that does nothing. `disk_bytes`: room that a snapshot and a way back want."""
+    """`result`: of an action that does nothing. `disk_bytes`: room that a snapshot and a way back want.
+
+    `diff`: between the release on record and the one that would be taken. `mark`: what the plan rests on.
+    """
 
     app: str
     status: str
@@ -32,6 +38,8 @@ class PlanRow:
     images: tuple[str, ...] = ()
     disk_bytes: int = 0
     steps: tuple[str, ...] = ()
+    diff: tuple[Change, ...] = ()
+    mark: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def unreadable(self) -> bool:
@@ -89,7 +97,27 @@ def _row_of_live(context: Context, planned: PlannedApp) -> PlanRow:
         images=tuple(sorted(set(rendered.images.values()))) if rendered else (),
         disk_bytes=int(room.used * context.settings.limits.reserve) if room else 0,
         steps=planned.plan.steps,
+        diff=_compare(context, planned),
+        mark=plan_mark.mark(context.settings, planned.facts, planned.plan, planned.upgrade),
     )
+
+
+def _compare(context: Context, planned: PlannedApp) -> tuple[Change, ...]:
+    """What the action changes of the release on record; nothing if it takes none, or the record cannot be read."""
+    known, action = planned.facts.known, planned.plan.action
+    rendered = planned.upgrade.rendered if planned.upgrade is not None else None
+    try:
+        before = _side(context, known.release.bundle) if known is not None else Side(doc={}, images={})
+        if isinstance(action, RollBack) and known is not None and known.fallback is not None:
+            return difference.compare(before, _side(context, known.fallback.release.bundle))
+    except StateError:
+        return ()  # which is a hold or an alert of its own
+    return difference.compare(before, Side(doc=rendered.doc, images=rendered.images)) if rendered is not None else ()
+
+
+def _side(context: Context, bundle: str) -> Side:
+    found = context.ports.store.bundle(context.app, bundle)
+    return Side(doc=found.doc, images=found.asked)
 
 
 def _row_of_canonical(context: Context, planned: PlannedCanonical) -> PlanRow:
@@ -104,4 +132,5 @@ def _row_of_canonical(context: Context, planned: PlannedCanonical) -> PlanRow:
         target=None,
         changes=bool(steps),
         steps=steps,
+        mark=plan_mark.mark(context.settings, planned.facts, Plan(action=Nothing(result=result), steps=steps), None),
     )

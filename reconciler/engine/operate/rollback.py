@@ -11,11 +11,16 @@ from reconciler.model.action import Outcome
 from reconciler.model.errors import ActError, UsageError
 
 
-def rollback(context: Context, reason: str, confirm: Callable[[str], bool], *, wait_s: float = 0.0) -> Outcome | None:
+def rollback(
+    context: Context, reason: str, confirm: Callable[[str], bool], *, to: str | None = None, wait_s: float = 0.0
+) -> Outcome | None:
     """Roll back if the way back is whole and `confirm` says yes to the question; None: it said no.
 
+    `to`: the version that it must lead to. One snapshot is kept of an app, and no release is started on data that is
+    not its own, so there is one such version at most.
+
     Raises:
-        UsageError: a change is under way, or there is nothing to roll back to.
+        UsageError: a change is under way, or there is nothing to roll back to, or not to that version.
         ActError: the way back is not whole; nothing was touched.
         LockBusy: the app is being worked on, or another one is upgraded.
     """
@@ -29,13 +34,15 @@ def rollback(context: Context, reason: str, confirm: Callable[[str], bool], *, w
             raise UsageError(f"{app} has a change under way; ci-warm reconcile {app} finishes it first")
         if known is None or known.fallback is None:
             raise UsageError(f"{app} has nothing to roll back to; see ci-warm preflight {app}")
+        target = known.fallback.release.version
+        if to is not None and to != target:
+            raise UsageError(_explain_other(context, to, target, known.release.version))
         problems = find_way_back_problems(context, known, facts.stamps)
         if problems:
             raise ActError(f"refused, nothing touched: {'; '.join(problems)}")
         with_data = " and its data" if known.fallback.snapshot else ""
         fit = find_fit(context, known)
         loss = f" {fit.loss[0].upper()}{fit.loss[1:]}." if fit is not None and fit.loss else ""
-        target = known.fallback.release.version
         # Asked under the lock: what the question says is still so when the answer comes.
         if not confirm(f"Roll {app} back from {known.release.version} to {target}{with_data}?{loss}"):
             return None
@@ -45,3 +52,16 @@ def rollback(context: Context, reason: str, confirm: Callable[[str], bool], *, w
             return roll_back(context, facts, reason)
         finally:
             turn.release()
+
+
+def _explain_other(context: Context, to: str, target: str, runs: str) -> str:
+    app = context.app
+    if to == runs:
+        return f"{to} is what runs; the way back of {app} leads to {target}"
+    kept = "its data is kept with it, and of no other release" if context.spec.stateful else "its images are kept"
+    pin = (
+        ""
+        if context.spec.stateful
+        else f"; recipe.track: {to} in the spec pins an older release of an app without data"
+    )
+    return f"{app} can go back to {target} only: {kept}{pin}"
