@@ -144,6 +144,11 @@ def _stop(built: "App") -> None:
     os.write(2, f"{text}\n".encode())
 
 
+def note_doing(name: str, text: str) -> None:
+    """What a command waits for, for the words that a stop is answered with."""
+    _DOING[name] = text
+
+
 def _progress() -> "Any":
     import structlog
 

@@ -45,6 +45,7 @@ def wait(
 
     with common.errors():
         seconds = _seconds(timeout)
+        common.note_doing(app, f"waiting until it is {wanted}")
         done = use_case.wait(common.context(common.app(), app, "wait"), wanted, seconds)
     if json:
         from reconciler.model.printed import Waited

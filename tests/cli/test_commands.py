@@ -245,7 +245,7 @@ def test_the_demo_keeps_its_promises(tmp_path: Path) -> None:
 def test_an_app_is_taken_down_by_hand_and_comes_back(host: EngineHost) -> None:
     ci_warm(host, "reconcile")
     down = ci_warm(host, "undeploy", "notes", "--yes", "--reason", "a new disk", "--json").json
-    assert down == {"app": "notes", "version": V1, "problem": None}
+    assert down == {"schema_version": 1, "app": "notes", "version": V1, "problem": None}
     assert f"held-suspended:{V1}" in ci_warm(host, "reconcile").out
     assert "undeployed by" in ci_warm(host, "status", "--json").out
     assert "a new disk" in ci_warm(host, "explain", "notes").out

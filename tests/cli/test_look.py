@@ -1,5 +1,7 @@
 """`logs`, `wait`, `rollback --to`, `history --days`: what an app says, when it is as wanted, and how it was."""
 
+import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +10,7 @@ import pytest
 
 from reconciler.demo import recipes
 from tests.hosts.engine_host import V1, V2, V3, EngineHost, engine_host
+from tests.waiting import until
 
 CANARY = "canary-4711-secret"
 COMPOSE = recipes.compose("IMAGE", stateful=True).replace("GREETING=${GREETING:-hello}", "DB_PASSWORD=${DB_PASSWORD}")
@@ -82,3 +85,15 @@ def test_a_bar_a_day_on_a_terminal_and_columns_in_a_pipe(host: EngineHost) -> No
     lines = run(host, "history", "--days", "3").stdout.splitlines()
     assert len(lines) == 3 and lines[-1].split()[1:] == ["1", "deployed", "1"] and lines[0].split()[1:] == ["0"]
     assert "█" not in "".join(lines)
+
+
+def test_a_stop_says_what_was_waited_for(host: EngineHost) -> None:
+    argv = host.program.argv("wait", "notes", "--for", V3)
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    waiting = f"/proc/{process.pid}/status"
+    # From the moment at which it catches SIGTERM.
+    until(lambda: int(re.findall(r"SigCgt:\s*(\w+)", Path(waiting).read_text())[0], 16) & 0x4000 != 0, 30)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1 and "Traceback" not in said
+    assert f"notes: waiting until it is {V3}" in said, said

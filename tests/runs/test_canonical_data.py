@@ -215,5 +215,5 @@ def test_seeding_what_is_warm_by_then_does_nothing(small: EngineHost) -> None:
     ran = small.program.command("canonical", "seed", small.name, "--if-cold")
     assert ran.returncode == 0 and ran.stdout == f"{small.name}: warm already\n"
     ran = small.program.command("canonical", "seed", small.name, "--if-cold", "--json")
-    assert json.loads(ran.stdout) == {"app": small.name, "result": "warm"}
+    assert json.loads(ran.stdout) == {"schema_version": 1, "app": small.name, "result": "warm"}
     assert len(small.program.build().runs.reports()) == 1 and small.observed.canonical() == before
