@@ -41,7 +41,7 @@ def test_an_operator_approves_a_held_release_and_sees_it_taken(host: EngineHost,
         assert "approve: done" in browser.page
         deployed(host, MAJOR)
         until(lambda: "nothing newer" in browser.visit("/apps/notes"), 30, "the page shows that it runs")
-        assert f"upgraded:{V1}-&gt;{MAJOR}" in browser.page
+        until(lambda: f"upgraded:{V1}-&gt;{MAJOR}" in browser.visit("/apps/notes"), 30, "and in its history")
         app = host.program.build()
         [approval] = app.store.memory(app.specs[0].app).approvals
         assert approval.actor.startswith("operate-token (page) through ")
