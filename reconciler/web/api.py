@@ -196,8 +196,8 @@ def stream(request: Request, here: Deployment) -> StreamingResponse:
 async def _follow(request: Request, here: Deployment) -> AsyncIterator[str]:
     here.streams += 1
     try:
+        before, quiet = here.reader.stamp(), 0.0  # before a word is said: what changes from now on is told
         yield "retry: 5000\n\n"
-        before, quiet = here.reader.stamp(), 0.0
         while not await request.is_disconnected():
             await asyncio.sleep(_LOOK_S)
             now, quiet = here.reader.stamp(), quiet + _LOOK_S
