@@ -48,6 +48,7 @@ def build(state: Path, settings: WebSettings, credentials: str = "") -> FastAPI:
     )
     app.include_router(api.router)
     app.include_router(pages.router)
+    app.include_router(pages.private)
     app.add_api_route("/healthz", lambda: PlainTextResponse("ok\n"), include_in_schema=False)
     app.add_exception_handler(HTTPException, _tell)
     app.add_exception_handler(StateError, _tell_state)

@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Any
 from urllib.parse import parse_qsl
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import ValidationError
@@ -22,7 +22,6 @@ from reconciler.web.access import Session
 from reconciler.web.deployment import Deployment, deployment
 from reconciler.web.wishes import MAY
 
-router = APIRouter(include_in_schema=False)
 COOKIE = "ci_warm_session"
 _REPLY_S = 5.0
 _SHOWN = 200
@@ -37,6 +36,16 @@ _FIELDS, _FIELD = 20, 1000
 def find_session(request: Request) -> Session | None:
     """Of the browser that asks."""
     return deployment(request).access.find_session(request.cookies.get(COOKIE, ""))
+
+
+def need_session(request: Request) -> None:
+    """Where there are tokens nobody learns even what there is without one."""
+    if deployment(request).access.tokens is not None and find_session(request) is None:
+        raise HTTPException(401, "log in")
+
+
+router = APIRouter(include_in_schema=False)
+private = APIRouter(include_in_schema=False, dependencies=[Depends(need_session)])
 
 
 def show(request: Request, template: str, status: int = 200, **values: Any) -> Response:
@@ -54,7 +63,7 @@ def show(request: Request, template: str, status: int = 200, **values: Any) -> R
     return api.with_etag(request, HTMLResponse(page, status))
 
 
-@router.get("/")
+@private.get("/")
 def overview(request: Request, q: str = "", state: str = "") -> Response:
     """Every app and canonical, what needs a human first."""
     here = deployment(request)
@@ -76,7 +85,7 @@ def overview(request: Request, q: str = "", state: str = "") -> Response:
     )
 
 
-@router.get("/apps/{name}")
+@private.get("/apps/{name}")
 def app(request: Request, name: str, said: str = "") -> Response:
     """One app: how it does, what holds it, how its operations ended. `said`: the id of a reply to show."""
     here = deployment(request)
@@ -100,7 +109,7 @@ def app(request: Request, name: str, said: str = "") -> Response:
     )
 
 
-@router.get("/alerts")
+@private.get("/alerts")
 def alerts(request: Request) -> Response:
     """What stands, and what was."""
     reader = deployment(request).reader
@@ -108,13 +117,13 @@ def alerts(request: Request) -> Response:
     return show(request, "alerts.html", title="Alerts", open=reader.alerts(), seen=seen)
 
 
-@router.get("/runs")
+@private.get("/runs")
 def runs(request: Request) -> Response:
     """Test runs."""
     return show(request, "runs.html", title="Runs", runs=deployment(request).reader.runs()[:_SHOWN])
 
 
-@router.get("/runs/{name}")
+@private.get("/runs/{name}")
 def run(request: Request, name: str) -> Response:
     """One run, stage by stage."""
     reader = deployment(request).reader
@@ -124,7 +133,7 @@ def run(request: Request, name: str) -> Response:
     return show(request, "run.html", title=name, run=found, logs=reader.logs(name))
 
 
-@router.get("/runs/{name}/logs/{stage}")
+@private.get("/runs/{name}/logs/{stage}")
 def log(request: Request, name: str, stage: str) -> Response:
     """The end of a stage's log."""
     text = deployment(request).reader.log(name, stage)
@@ -133,7 +142,7 @@ def log(request: Request, name: str, stage: str) -> Response:
     return show(request, "log.html", title=f"{name}: {stage}", name=name, stage=stage, text=text)
 
 
-@router.get("/sweeps")
+@private.get("/sweeps")
 def sweeps(request: Request) -> Response:
     """The nights as a calendar."""
     found = deployment(request).reader.sweeps()
@@ -191,13 +200,10 @@ async def log_out(request: Request) -> Response:
     return answer
 
 
-@router.get("/changes")
+@private.get("/changes")
 async def changes(request: Request) -> StreamingResponse:
     """For the script of the pages."""
-    here = deployment(request)
-    if here.access.tokens is not None and find_session(request) is None:
-        raise HTTPException(401, "log in")
-    return api.stream(request, here)
+    return api.stream(request, deployment(request))
 
 
 @router.get("/static/{name}")

@@ -3,6 +3,7 @@
 Everything is cached by the time and size of its file, because a page of two hundred apps is asked for again and again.
 """
 
+import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +39,7 @@ class StateReader:
         self._lines: list[HistoryLine] = []
         self._read_to = 0
         self._inode: Hashable = None
+        self._reading = threading.Lock()
         self._runs = RunStore(root / "runs", None, lambda: datetime.now(UTC))
         self._sweeps = SweepStore(root / "sweeps", None)
 
@@ -62,10 +64,13 @@ class StateReader:
         Raises:
             StateError: the file may not be read.
         """
+        with self._reading:  # each request has a thread of its own
+            self._read_on()
+            return list(self._lines) if app is None else [line for line in self._lines if line.app == app]
+
+    def _read_on(self) -> None:
         stamp = _stamp(self._history.path)
         size = self._history.size()
-        if stamp is None:
-            return []
         inode = stamp[0] if isinstance(stamp, tuple) else None
         if inode != self._inode or size < self._read_to:
             self._inode, self._lines, self._read_to = inode, [], 0
@@ -75,7 +80,6 @@ class StateReader:
             except OSError as exc:
                 raise StateError(str(self._history.path), f"cannot be read: {exc.strerror}") from exc
             self._read_to = size
-        return self._lines if app is None else [line for line in self._lines if line.app == app]
 
     def runs(self) -> Sequence[Run]:
         """Reports of test runs, the newest first."""

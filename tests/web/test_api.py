@@ -4,12 +4,14 @@ import json
 import socket
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reconciler.web.access import Role
+from reconciler.web.reading import StateReader
 from tests.waiting import until
 from tests.web.site import Site, copy_state
 
@@ -98,6 +100,24 @@ def test_a_reply_can_be_waited_for(site: Site) -> None:
     (site.state / "replies" / f"{name}.json").write_text(json.dumps(reply | {"at": "2026-11-29T00:00:00Z"}))
     assert site.get(f"/api/v1/requests/{name}?wait=20", Role.READ).json()["reply"]["text"] == "seen"
     assert site.get("/api/v1/requests/..%2f..%2fx", Role.READ).status_code in (404, 422)
+
+
+def test_who_shows_no_token_learns_nothing(site: Site) -> None:
+    """Not even which apps and runs there are."""
+    paths = ["/", "/apps/notes", "/apps/nope", "/runs", "/runs/cano-56eadd", "/runs/cano-000000", "/alerts", "/changes"]
+    answers = {path: site.get(path) for path in paths}
+    assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(paths, 401)
+    assert len({answer.text.partition("<title>")[0] for answer in answers.values()}) == 1
+    assert not any("notes" in answer.text or "cano-" in answer.text for answer in answers.values())
+    for path in ("/api/v1/apps/notes", "/api/v1/apps/nope", "/api/v1/runs/cano-000000"):
+        assert site.get(path).status_code == 401
+
+
+def test_readers_side_by_side_see_each_line_once(tmp_path: Path) -> None:
+    reader = StateReader(copy_state(tmp_path / "state"))
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: len(reader.history()), range(40)))
+    assert set(found) == {len((tmp_path / "state" / "history.jsonl").read_text().splitlines())}
 
 
 REFUSED: list[tuple[str, dict[str, Any], int]] = [
