@@ -86,6 +86,20 @@ def _judge_image(where: str, service: Json, declared: Sequence[str]) -> Iterator
             yield Unkept(where=where, path=path, says=says, ends=True)
 
 
+def list_short_lived(doc: Mapping[str, object]) -> tuple[str, ...]:
+    """Places in memory, in words: a release that uses them so means it, and its operator is told once."""
+    return tuple(
+        f"services.{name}: what is written to {path} (tmpfs) ends with its task"
+        for name, service in compose.services(doc).items()
+        for path in dict.fromkeys(
+            (
+                *_list_tmpfs(service),
+                *(mount.target for mount in compose.list_mounts(service) if mount.kind == "tmpfs"),
+            )
+        )
+    )
+
+
 def _list_tmpfs(service: Json) -> list[str]:
     given = service.get("tmpfs")
     entries = given if isinstance(given, list) else [given] if isinstance(given, str) else []

@@ -12,7 +12,7 @@ from reconciler.core.change import outcome as change_outcome
 from reconciler.core.change import room, transaction
 from reconciler.core.change.transaction import AfterFailure
 from reconciler.core.release.render import LABEL_BUNDLE
-from reconciler.engine.change import last_words
+from reconciler.engine.change import last_words, short_lived
 from reconciler.engine.change.stamp import stamp
 from reconciler.engine.change.steps.commit import commit
 from reconciler.engine.change.steps.deploy import deploy
@@ -262,6 +262,8 @@ def _close(context: Context, journal: Journal) -> Outcome:
     context.ports.store.close_journal(AppName(journal.app))
     context.ports.effect("closed")
     outcome = _outcome(context, journal, change_outcome.result(journal), ok=change_outcome.is_good(journal))
+    if outcome.ok:
+        outcome = replace(outcome, evidence=(*outcome.evidence, *short_lived.tell(context, journal)))
     # Upgrades that come after it in this pass are held (`train-stopped`); heals and first deploys are not
     # counted.
     stops = journal.failure is not None and journal.kind in (Change.UPGRADE, Change.ROLLBACK)

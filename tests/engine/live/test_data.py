@@ -22,6 +22,16 @@ def test_a_volume_that_only_the_candidate_mounts_comes_back_too(host: Host) -> N
     assert (extra / "precious").read_text() == "years of work"
 
 
+def test_a_place_in_memory_is_told_once(host: Host) -> None:
+    says = "services.app: what is written to /run (tmpfs) ends with its task"
+    host.release(V2, tmpfs="/run:size=10m")
+    [report] = host.reconcile()
+    assert (str(report.outcome.result), report.outcome.evidence) == (f"upgraded:{V1}->{V2}", (says,))
+    host.release(V3, tmpfs=["/run"], volumes=["data:/data", {"type": "tmpfs", "target": "/cache"}])
+    [report] = host.reconcile()
+    assert report.outcome.evidence == (says.replace("/run", "/cache"),)
+
+
 def test_a_volume_that_the_candidate_made_is_empty_again_after_it_failed(host: Host) -> None:
     host.release(V2, Behaviour(schema=2, fails="after"))
     mount(host, V2, "data:/data", "cache:/cache")
