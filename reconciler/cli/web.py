@@ -20,7 +20,7 @@ def web() -> None:
     with common.errors():
         common.check_config()
         logs.configure(verbose=common.OPTIONS.verbose, service=True)
-        app.serve(common.OPTIONS.state, specs.read_settings(common.OPTIONS.config).web)
+        app.serve(common.OPTIONS.state, common.OPTIONS.config, specs.read_settings(common.OPTIONS.config).web)
 
 
 def web_token(

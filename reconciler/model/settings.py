@@ -73,6 +73,13 @@ class MonitorSettings(Strict):
     textfile: str = Field("", pattern=r"^(|/.+\.prom)$", description="a file for node_exporter's textfile collector")
 
 
+class HookSettings(Strict):
+    """What a forge's webhook may ask for (`POST /hooks/forge`)."""
+
+    secret: str = Field(pattern=r"^/.+$", description="file with the secret that the forge signs with")
+    users: tuple[str, ...] = Field((), description="logins whose comments may ask for tests")
+
+
 class WebSettings(Strict):
     """The page and the API, a process of its own (`ci-warm web`)."""
 
@@ -85,6 +92,7 @@ class WebSettings(Strict):
     tokens: str = Field(
         "", pattern=r"^(|/.+)$", description="file of hashed tokens (ci-warm web-token); '' = read-only"
     )
+    hook: HookSettings | None = Field(None, description="comments on a forge that ask for tests")
     user: str = Field("ci-warm-web", description="who it runs as; requests of others decide nothing")
 
 

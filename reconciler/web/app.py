@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from pathlib import Path
 
 import uvicorn
@@ -13,11 +14,12 @@ from starlette.exceptions import HTTPException
 from reconciler import __version__
 from reconciler.model.errors import StateError, UsageError
 from reconciler.model.settings import WebSettings
-from reconciler.web import api, pages
+from reconciler.web import api, pages, webhook
 from reconciler.web.access import Access, read_tokens
 from reconciler.web.deployment import Deployment
 from reconciler.web.guard import Guard
 from reconciler.web.reading import StateReader
+from reconciler.web.webhook import Deliveries, Hook
 from reconciler.web.wishes import Wishes
 
 DEFAULT = "127.0.0.1:8765"
@@ -26,8 +28,10 @@ _SOCKET_MODE = 0o660
 _CLIENTS = 256
 
 
-def build(state: Path, settings: WebSettings, credentials: str = "") -> FastAPI:
+def build(state: Path, config: Path, settings: WebSettings, credentials: str = "") -> FastAPI:
     """Make the application. `credentials`: a folder of systemd's that has the tokens, '' if there is none.
+
+    `config`: beside which the specs lie.
 
     Raises:
         SpecError: the file of tokens cannot be used.
@@ -45,10 +49,12 @@ def build(state: Path, settings: WebSettings, credentials: str = "") -> FastAPI:
         reader=StateReader(state),
         access=Access(read_tokens(tokens) if tokens is not None else None, settings.hosts),
         wishes=Wishes(state),
+        hook=Hook(settings.hook, config, Deliveries(time.monotonic)) if settings.hook is not None else None,
     )
     app.include_router(api.router)
     app.include_router(pages.router)
     app.include_router(pages.private)
+    app.include_router(webhook.router)
     app.add_api_route("/healthz", lambda: PlainTextResponse("ok\n"), include_in_schema=False)
     app.add_exception_handler(HTTPException, _tell)
     app.add_exception_handler(StateError, _tell_state)
@@ -60,7 +66,7 @@ def _answer(request: Request, status: int, detail: str, headers: dict[str, str] 
     title = {400: "Bad request", 401: "Who are you?", 403: "Not allowed", 404: "Not found"}.get(
         status, "Cannot do that"
     )
-    if request.url.path.startswith("/api/"):
+    if request.url.path.startswith(("/api/", "/hooks/")):
         return api.problem(status, title, detail, headers)
     return pages.show_error(request, status, title, detail)
 
@@ -83,18 +89,18 @@ async def _tell_invalid(request: Request, exc: Exception) -> Response:
     return _answer(request, 422, told[:500])
 
 
-def serve(state: Path, settings: WebSettings) -> None:
+def serve(state: Path, config: Path, settings: WebSettings) -> None:
     """Serve until asked to stop.
 
     Raises:
         SpecError: the file of tokens cannot be used.
         UsageError: the address is taken, or not ours to use.
     """
-    application = build(state, settings, os.environ.get("CREDENTIALS_DIRECTORY", ""))
+    application = build(state, config, settings, os.environ.get("CREDENTIALS_DIRECTORY", ""))
     access: Access = application.state.deployment.access
     listener = listen(settings.listen)
-    config = uvicorn.Config(
-        Guard(application, access),
+    options = uvicorn.Config(
+        Guard(application, access, {webhook.PATH: webhook.MAX_BODY}),
         log_level="warning",
         server_header=False,
         # Behind a proxy the scheme is told by a header that we read ourselves; addresses are not used.
@@ -109,7 +115,7 @@ def serve(state: Path, settings: WebSettings) -> None:
         lifespan="off",
     )
     try:
-        uvicorn.Server(config).run(sockets=[listener])
+        uvicorn.Server(options).run(sockets=[listener])
     finally:
         listener.close()
 

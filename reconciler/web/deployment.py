@@ -1,6 +1,7 @@
 """What one web process has at hand. Called by API and pages."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from fastapi import Request
 
@@ -8,14 +9,18 @@ from reconciler.web.access import Access
 from reconciler.web.reading import StateReader
 from reconciler.web.wishes import Wishes
 
+if TYPE_CHECKING:
+    from reconciler.web.webhook import Hook
+
 
 @dataclass(kw_only=True)
 class Deployment:
-    """`streams`: how many follow changes at this moment."""
+    """`hook`: what a forge may ask for, None: nothing. `streams`: how many follow changes at this moment."""
 
     reader: StateReader
     access: Access
     wishes: Wishes
+    hook: "Hook | None" = None
     streams: int = 0
 
 

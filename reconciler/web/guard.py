@@ -5,7 +5,7 @@ A pure ASGI wrapper, because it must also bound the body before any framework re
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from http import HTTPStatus
 from typing import Any
 
@@ -39,11 +39,12 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not a fault
 
 
 class Guard:
-    """Wraps the application."""
+    """Wraps the application. `larger`: paths whose bodies may have more bytes than MAX_BODY, and how many."""
 
-    def __init__(self, app: App, access: Access) -> None:
+    def __init__(self, app: App, access: Access, larger: Mapping[str, int]) -> None:
         self._app = app
         self._access = access
+        self._larger = larger
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request, or hand it on."""
@@ -54,7 +55,7 @@ class Guard:
         try:
             headers = _read_headers(scope)
             self._check(str(scope["method"]), headers)
-            body = await _read_body(receive, headers)
+            body = await _read_body(receive, headers, self._larger.get(str(scope["path"]), MAX_BODY))
         except Refusal as refusal:
             await _answer(guarded, refusal)
             return
@@ -83,15 +84,15 @@ def _read_headers(scope: Message) -> dict[str, str]:
     return found
 
 
-async def _read_body(receive: Receive, headers: dict[str, str]) -> bytes:
+async def _read_body(receive: Receive, headers: dict[str, str], most: int) -> bytes:
     """All of it, for it is small.
 
     Raises:
         Refusal: it is too large, or does not come.
     """
     length = headers.get("content-length", "0")
-    if not length.isascii() or not length.isdigit() or int(length) > MAX_BODY:
-        raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {MAX_BODY} bytes")
+    if not length.isascii() or not length.isdigit() or int(length) > most:
+        raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {most} bytes")
     if length == "0" and "transfer-encoding" not in headers:
         return b""
     body = bytearray()
@@ -100,8 +101,8 @@ async def _read_body(receive: Receive, headers: dict[str, str]) -> bytes:
             while True:
                 message = await receive()
                 body += message.get("body", b"")
-                if len(body) > MAX_BODY:
-                    raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {MAX_BODY} bytes")
+                if len(body) > most:
+                    raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {most} bytes")
                 if message["type"] != "http.request" or not message.get("more_body"):
                     return bytes(body)
     except TimeoutError as exc:

@@ -33,6 +33,7 @@ class Site:
     hosts: tuple[str, ...] = ()
     port: int = field(default_factory=free_port)
     tokens: dict[Role, str] = field(default_factory=dict)
+    more: dict[str, Any] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -41,7 +42,7 @@ class Site:
     def write(self) -> Path:
         """The settings, and the file of tokens; the config's path."""
         self.home.mkdir(exist_ok=True)
-        web: dict[str, Any] = {"listen": f"127.0.0.1:{self.port}", "hosts": list(self.hosts)}
+        web: dict[str, Any] = {"listen": f"127.0.0.1:{self.port}", "hosts": list(self.hosts), **self.more}
         if self.roles:
             made = {role: make_token(f"{role}-token", role) for role in self.roles}
             self.tokens = {role: token for role, (token, _) in made.items()}

@@ -1,13 +1,22 @@
 """What a comment asks for: `!testme` a cold run, `!testme --quick` a quick one, anything like it nothing. Pure."""
 
+import re
+
 from reconciler.model.testrun import RunMode
 
 WORD = "!testme"
+_CODE = re.compile(r" {4}| {0,3}\t")
+"""What Markdown shows as code is a quotation, and asks for nothing."""
+_SPACE = re.compile(r"[ \t]+")
+"""No other space separates words: one that looks like it may stand in a name."""
 
 
 def parse(comment: str) -> RunMode | None:
-    """Read the first line of a comment; None: it asks for nothing. Case and spelling count."""
-    words = comment.strip().split("\n", 1)[0].split()
+    """Read the first line of a comment, however long the rest; None: it asks for nothing. Case and spelling count."""
+    line = _first_line(comment)
+    if _CODE.match(line):
+        return None
+    words = [word for word in _SPACE.split(line) if word]
     if not words or words[0] != WORD:
         return None
     match words[1:]:
@@ -17,3 +26,13 @@ def parse(comment: str) -> RunMode | None:
             return RunMode.QUICK
         case _:
             return None
+
+
+def _first_line(comment: str) -> str:
+    return re.split(r"\r?\n", comment.lstrip("\r\n"), maxsplit=1)[0]
+
+
+def is_near_miss(comment: str) -> bool:
+    """Say whether whoever wrote it meant to ask for a test, so that silence would be taken for one."""
+    line = _first_line(comment)
+    return not _CODE.match(line) and WORD in line.casefold() and parse(comment) is None

@@ -277,6 +277,13 @@ def test_what_is_no_run(name: str) -> None:
         ("\n!testme", RunMode.COLD),
         ("!testme --quick now", None),
         ("x\n!testme", None),
+        ("    !testme", None),
+        ("\t!testme", None),
+        (" \t!testme", None),
+        ("   !testme\t--quick\r\nthanks", RunMode.QUICK),
+        ("!testme\u00a0--quick", None),
+        ("!testme\x0b", None),
+        ("!testme\n" + "x" * 60_000, RunMode.COLD),
     ],
 )
 def test_what_a_comment_asks_for(comment: str, mode: RunMode | None) -> None:

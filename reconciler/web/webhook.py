@@ -1,0 +1,137 @@
+"""`POST /hooks/forge`: a comment on a pull request asks for a test. Effects: reads specs and a secret; leaves requests.
+
+The hook only means "test that head": what is tested comes from git, and the daemon judges the request. Every refusal
+says why, in its answer and in the log.
+"""
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+from fastapi import APIRouter, HTTPException, Request
+from pydantic import BaseModel
+
+from reconciler.core.testrun import hook, trigger
+from reconciler.model.errors import ReconcilerError
+from reconciler.model.request import Asked
+from reconciler.model.request import Request as Wish
+from reconciler.model.settings import HookSettings
+from reconciler.model.testrun import RunMode
+from reconciler.state import specs
+from reconciler.web.deployment import Deployment, deployment
+
+PATH = "/hooks/forge"
+MAX_BODY = 1 << 20
+_REMEMBERED = 10_000
+_SHORT = 200
+_DAYS_S = 7 * 86400.0
+_NAMES = ("forgejo", "gitea", "github")
+
+router = APIRouter(include_in_schema=False)
+log = structlog.get_logger("ci-warm")
+
+
+class Heard(BaseModel):
+    """What came of a delivery. `id`: of the request, '' if nothing was asked for."""
+
+    id: str = ""
+    detail: str
+
+
+class Deliveries:
+    """The last deliveries, so that one that was recorded and sent again does nothing."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._seen: OrderedDict[str, float] = OrderedDict()
+        self._now = now
+
+    def is_new(self, name: str) -> bool:
+        """Say whether this one was not heard before, and remember it."""
+        now = self._now()
+        while self._seen and (len(self._seen) >= _REMEMBERED or next(iter(self._seen.values())) < now - _DAYS_S):
+            self._seen.popitem(last=False)
+        if name in self._seen:
+            return False
+        self._seen[name] = now
+        return True
+
+
+class Hook:
+    """What this host lets a forge ask for. `config`: beside which the specs lie."""
+
+    def __init__(self, settings: HookSettings, config: Path, deliveries: Deliveries) -> None:
+        self.settings = settings
+        self.deliveries = deliveries
+        self._config = config
+
+    def secret(self) -> bytes:
+        """Read at each delivery: it may be renewed while we run; b'' if it cannot be."""
+        try:
+            return Path(self.settings.secret).read_bytes().strip()
+        except OSError as exc:
+            log.warning("hook_secret", path=self.settings.secret, error=str(exc.strerror))
+            return b""
+
+    def find_canonical(self, said: hook.Said) -> str | None:
+        """The canonical that a comment is about; StateError or SpecError if the specs cannot be read."""
+        return hook.find_canonical(said.urls, specs.read_everything(self._config))
+
+
+@router.post(PATH, status_code=202)
+async def hear(request: Request) -> Heard:
+    """One delivery of a forge."""
+    here = deployment(request)
+    if here.hook is None:
+        raise _refuse(404, "no hook is set up: web.hook")
+    body = await request.body()
+    # Before anything of it is read: what is not signed is not the forge's.
+    if not hook.is_signed(body, here.hook.secret(), _find_header(request, "signature", "x-hub-signature-256")):
+        raise _refuse(401, "the signature is not of this body by the secret of web.hook")
+    if _find_header(request, "event") != hook.EVENT:
+        return Heard(detail=f"only {hook.EVENT} is listened to")
+    delivery = _find_header(request, "delivery")
+    if not delivery or len(delivery) > _SHORT:
+        raise _refuse(400, "the delivery has no id")
+    if not here.hook.deliveries.is_new(delivery):
+        raise _refuse(409, "this delivery was heard before")
+    try:
+        said = hook.read(json.loads(body))
+    except (ValueError, RecursionError) as exc:
+        raise _refuse(422, f"this is no {hook.EVENT}: {exc}") from exc
+    return _ask(here, here.hook, said) if said is not None else Heard(detail="it is no new comment on a pull request")
+
+
+def _ask(here: Deployment, forge: Hook, said: hook.Said) -> Heard:
+    mode = trigger.parse(said.comment)
+    if mode is None:
+        if trigger.is_near_miss(said.comment):
+            raise _refuse(422, f"only `{trigger.WORD}` and `{trigger.WORD} --quick` are known", said.user)
+        return Heard(detail="the comment asks for nothing")
+    if said.user not in forge.settings.users:
+        raise _refuse(403, f"{said.user} may not ask for tests: web.hook.users", said.user)
+    try:
+        app = forge.find_canonical(said)
+    except ReconcilerError as exc:
+        raise _refuse(503, f"the specs cannot be read: {exc}", said.user) from exc
+    if app is None:
+        raise _refuse(404, "no canonical here has its recipe in that repository", said.user)
+    # The rest of a long comment is of no use, and may be anything.
+    comment = trigger.WORD if mode is RunMode.COLD else f"{trigger.WORD} --quick"
+    wish = Wish(action=Asked.TEST, app=app, ref=said.ref, comment=comment, by=f"{said.user} (forge)"[:_SHORT])
+    asked = here.wishes.leave(wish)
+    log.info("hook", app=app, ref=said.ref, mode=str(mode), by=said.user, request=asked)
+    return Heard(id=asked, detail=f"a {mode} test of {app} at {said.ref} is asked for")
+
+
+def _find_header(request: Request, *names: str) -> str:
+    """A header by the name that one of the forges gives it."""
+    tried = [f"x-{forge}-{name}" for name in names if not name.startswith("x-") for forge in _NAMES]
+    tried += [name for name in names if name.startswith("x-")]
+    return next((request.headers[name] for name in tried if name in request.headers), "")
+
+
+def _refuse(status: int, detail: str, user: str = "") -> HTTPException:
+    log.warning("hook_refused", status=status, detail=detail, by=user)
+    return HTTPException(status, detail)
