@@ -73,7 +73,7 @@ def write_atomic(path: Path, data: bytes, mode: int = PRIVATE_FILE, gid: int | N
 
 def _write_temp(temp: Path, data: bytes, mode: int, gid: int | None) -> None:
     """In place where the file is there: blocks that it has need not be found."""
-    fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
     try:
         write_all(fd, data)
         os.ftruncate(fd, len(data))

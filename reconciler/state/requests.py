@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import stat
+import time
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ from reconciler.model.ids import AppName
 from reconciler.model.request import REQUEST_ID, Asked, Reply, Request
 from reconciler.state import files, records
 
-SHARED_DIR = 0o2770
+SHARED_DIR = 0o3770
+"""Set-gid, so that what is put there is the group's; sticky, so that nobody takes, keeps or renames another's."""
 MAX_BYTES = 16 << 10
 MAX_REQUESTS = 100
 _KEPT_REJECTED = 100
@@ -27,10 +29,14 @@ _KEPT_REPLIES = 500
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
-    """A request as it was found. `uid`: who owned the file, which nobody can claim falsely."""
+    """A request as it was found. `age_s`: since the file was written last.
+
+    `uid`: who owned the file, None: it has more names than one, so that it may be anybody's.
+    """
 
     request: Request
-    uid: int
+    uid: int | None
+    age_s: float
 
 
 class RequestQueue:
@@ -44,7 +50,6 @@ class RequestQueue:
 
     def prepare(self) -> None:
         """Make the folder; the group may write here and nowhere else."""
-        # Set-gid keeps the folder's group on whatever its members put in.
         files.keep_folder(self.folder, SHARED_DIR if self._gid is not None else files.PRIVATE_DIR, self._gid)
         self.replies.prepare()
 
@@ -79,9 +84,11 @@ class RequestQueue:
         for name in self._names()[:MAX_REQUESTS]:
             path = self.folder / name
             try:
-                text, uid = _read(path)
-                found.append(Taken(request=records.parse(text, Request), uid=uid))
-                self._drop(path)
+                text, stat_of = _read(path)
+                request = records.parse(text, Request)
+                path.unlink()  # what was taken away meanwhile is not granted: it may come back, again and again
+                uid = stat_of.st_uid if stat_of.st_nlink == 1 else None
+                found.append(Taken(request=request, uid=uid, age_s=time.time() - stat_of.st_mtime))
             # Whatever is wrong with one file is that file's matter: the requests behind it are taken all the
             # same.
             except (ValueError, OSError, StateError, RecursionError) as exc:
@@ -148,7 +155,7 @@ class RequestSender:
         files.write_atomic(self._queue.folder / f"seed-{app}.json", records.dump(request))
 
 
-def _read(path: Path) -> tuple[bytes, int]:
+def _read(path: Path) -> tuple[bytes, os.stat_result]:
     # Without O_NONBLOCK a fifo would wait for a writer for ever.
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -159,6 +166,6 @@ def _read(path: Path) -> tuple[bytes, int]:
         if found.st_size > MAX_BYTES:
             raise ValueError(f"has {found.st_size} bytes; the limit is {MAX_BYTES}")
         # The size was looked at, but the writer may still append: the read is capped as well.
-        return os.read(fd, MAX_BYTES + 1), found.st_uid
+        return os.read(fd, MAX_BYTES + 1), found
     finally:
         os.close(fd)

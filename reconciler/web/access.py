@@ -62,8 +62,8 @@ def _hash(token: str) -> str:
     return hashlib.sha256(token.encode(errors="surrogateescape")).hexdigest()
 
 
-def read_tokens(path: Path) -> Mapping[str, Caller]:
-    """Hash -> who that is.
+def read_tokens(path: Path, *, kept_by_systemd: bool = False) -> Mapping[str, Caller]:
+    """Hash -> who that is. `kept_by_systemd`: it is a credential, which systemd shows to the unit's user by an ACL.
 
     Raises:
         SpecError: the file is not there, others may read it, or a line in it is none of ours; all at once.
@@ -73,7 +73,8 @@ def read_tokens(path: Path) -> Mapping[str, Caller]:
     except (OSError, UnicodeDecodeError) as exc:
         raise SpecError([Problem(file=str(path), line=0, key="web.tokens", message=f"cannot be read: {exc}")]) from exc
     problems = []
-    if stat.S_IMODE(found.st_mode) & 0o077:
+    # The mask of an ACL stands where a group's rights do, so that the mode of a credential says nothing.
+    if not kept_by_systemd and stat.S_IMODE(found.st_mode) & 0o077:
         problems.append(Problem(file=str(path), line=0, key="web.tokens", message="others can read it; chmod 600"))
     callers: dict[str, Caller] = {}
     for number, line in enumerate(text.splitlines(), 1):

@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import uvicorn
@@ -15,7 +16,7 @@ from reconciler import __version__
 from reconciler.model.errors import StateError, UsageError
 from reconciler.model.settings import WebSettings
 from reconciler.web import api, pages, webhook
-from reconciler.web.access import Access, read_tokens
+from reconciler.web.access import Access, Caller, read_tokens
 from reconciler.web.deployment import Deployment
 from reconciler.web.guard import Guard
 from reconciler.web.reading import StateReader
@@ -36,8 +37,6 @@ def build(state: Path, config: Path, settings: WebSettings, credentials: str = "
     Raises:
         SpecError: the file of tokens cannot be used.
     """
-    tokens = Path(credentials) / "tokens" if credentials and (Path(credentials) / "tokens").exists() else None
-    tokens = tokens or (Path(settings.tokens) if settings.tokens else None)
     app = FastAPI(
         title="ci-warm",
         version=__version__,
@@ -47,7 +46,7 @@ def build(state: Path, config: Path, settings: WebSettings, credentials: str = "
     )
     app.state.deployment = Deployment(
         reader=StateReader(state),
-        access=Access(read_tokens(tokens) if tokens is not None else None, settings.hosts),
+        access=Access(_find_tokens(settings, credentials), settings.hosts),
         wishes=Wishes(state),
         hook=Hook(settings.hook, config, Deliveries(time.monotonic)) if settings.hook is not None else None,
     )
@@ -60,6 +59,13 @@ def build(state: Path, config: Path, settings: WebSettings, credentials: str = "
     app.add_exception_handler(StateError, _tell_state)
     app.add_exception_handler(RequestValidationError, _tell_invalid)
     return app
+
+
+def _find_tokens(settings: WebSettings, credentials: str) -> Mapping[str, Caller] | None:
+    given = Path(credentials) / "tokens"
+    if credentials and given.exists():
+        return read_tokens(given, kept_by_systemd=True)
+    return read_tokens(Path(settings.tokens)) if settings.tokens else None
 
 
 def _answer(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:

@@ -112,7 +112,7 @@ def test_a_group_made_after_the_first_run_gets_what_is_published(state: Path) ->
     published = [state / name for name in ("alerts", "alerts/seen", "requests", "history.jsonl", "status.json")]
     published += (state / "alerts").glob("2*.json")
     assert {path.name: path.stat().st_gid for path in published} == {path.name: gid for path in published}
-    assert (state / "requests").stat().st_mode & 0o7777 == 0o2770
+    assert (state / "requests").stat().st_mode & 0o7777 == 0o3770
     assert (state / "locks").stat().st_gid != gid
 
 

@@ -2,7 +2,9 @@
 
 import json
 import os
+import pwd
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,18 +24,26 @@ MAJOR = "2.0.0+6.0.0"
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[EngineHost]:
     with engine_host(tmp_path / "host", "embedded") as made:
-        made.set(daemon=QUICK, fetch_every="1s")
+        made.set(daemon=QUICK, fetch_every="1s", web={"user": pwd.getpwuid(os.getuid()).pw_name})
         made.release(V1)
         yield made
 
 
-def leave(host: EngineHost, action: str, owner: int = 0, **fields: Any) -> str:
+def leave(
+    host: EngineHost, action: str, owner: int | None = None, *, age_s: float = 0, hardlink: bool = False, **fields: Any
+) -> str:
     """Put a request there as its own user would; its id."""
     request = secrets.token_hex(16)
     spool = host.state / "requests"
     hidden = spool / f".{request}"
     hidden.write_text(json.dumps({"schema_version": 1, "action": action, "id": request, "by": "anna", **fields}))
-    os.chown(hidden, owner, -1)
+    if owner is not None:
+        os.chown(hidden, owner, -1)
+    if age_s:
+        then = time.time() - age_s
+        os.utime(hidden, (then, then))
+    if hardlink:
+        os.link(hidden, host.home / request)
     hidden.rename(spool / f"{request}.json")
     return request
 
@@ -46,8 +56,8 @@ def answer(host: EngineHost, request: str) -> Reply:
     return found
 
 
-def ask(host: EngineHost, action: str, owner: int = 0, **fields: Any) -> tuple[str, str]:
-    found = answer(host, leave(host, action, owner, **fields))
+def ask(host: EngineHost, action: str, owner: int | None = None, **how: Any) -> tuple[str, str]:
+    found = answer(host, leave(host, action, owner, **how))
     return found.outcome, found.text
 
 
@@ -61,6 +71,9 @@ def test_a_human_decides_through_the_page_and_nobody_else_does(host: EngineHost)
         refused = ask(host, "approve", owner=65534, **wish)
         assert (refused[0], "is not for nobody" in refused[1]) == ("refused", True)
         app = host.program.build()
+        assert ask(host, "approve", hardlink=True, **wish)[0] == "refused"
+        late = ask(host, "approve", age_s=600, **wish)
+        assert (late[0], "ask again if you still want it" in late[1]) == ("refused", True)
         assert app.ports.store.memory(app.specs[0].app).approvals == ()
         assert ask(host, "approve", **wish)[0] == "done"
         deployed(host, MAJOR)

@@ -1,5 +1,7 @@
 """A human at the page, with a real daemon behind it."""
 
+import os
+import pwd
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +20,7 @@ MAJOR = "2.0.0+6.0.0"
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[EngineHost]:
     with engine_host(tmp_path / "host", "embedded") as made:
-        made.set(daemon=QUICK, fetch_every="1s")
+        made.set(daemon=QUICK, fetch_every="1s", web={"user": pwd.getpwuid(os.getuid()).pw_name})
         made.release(V1)
         yield made
 

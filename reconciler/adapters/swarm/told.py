@@ -3,6 +3,7 @@
 A field that the engine leaves out where its default is meant is left out here, too, unless the default is known.
 """
 
+import struct
 from collections.abc import Sequence
 
 from reconciler.model.base import Json
@@ -54,12 +55,14 @@ def fields(spec: Json) -> dict[str, object]:
     for short, key in (("update", "UpdateConfig"), ("rollback", "RollbackConfig")):
         body = spec.get(key) or {}
         found |= {f"{short}.{name}": body.get(told) for name, told in _UPDATE.items()}
+        ratio = body.get("MaxFailureRatio")
+        # Kept in 32 bits, and told in as many digits as those need.
+        found[f"{short}.max_failure_ratio"] = struct.unpack("f", struct.pack("f", ratio))[0] if ratio else ratio
     return {key: value for key, value in found.items() if value is not None}
 
 
 _HEALTH = {"interval": "Interval", "timeout": "Timeout", "start_period": "StartPeriod", "retries": "Retries"}
 _UPDATE = {
-    "max_failure_ratio": "MaxFailureRatio",
     "parallelism": "Parallelism",
     "failure_action": "FailureAction",
     "order": "Order",

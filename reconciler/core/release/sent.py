@@ -6,6 +6,7 @@ that is taken back for nothing (docs/adr/0016).
 """
 
 import re
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
@@ -19,7 +20,7 @@ _SECONDS |= {"s": Fraction(1), "m": Fraction(60), "h": Fraction(3600)}
 _BYTES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _ANY_EXTRA = frozenset({"labels", "container_labels"})
 """Where the deploy tool adds keys of its own."""
-_SECRET = frozenset({"environment", "labels", "container_labels"})
+_SECRET = frozenset({"environment", "labels", "container_labels", "logging.options"})
 """Whose values are not told, only their keys."""
 _OUTSIDE = "(external)"
 _FILE_MODE = 0o444
@@ -50,7 +51,9 @@ def _name_networks(ids: object, doc: Mapping[str, object], stack_name: str, stac
     if not isinstance(ids, list) or not all(network.id for network in stack.networks):
         return None
     declared = compose.section(doc, "networks")
-    names = {_engine_name(stack_name, key, declared.get(key) or {}): key for key in ("default", *declared)}
+    # One that is declared as somebody else's is sent as such, though an earlier release of this stack may have made it.
+    own = [key for key in ("default", *declared) if not (declared.get(key) or {}).get("external")]
+    names = {_engine_name(stack_name, key, declared.get(key) or {}): key for key in own}
     keys = {network.id: names.get(network.name, _OUTSIDE) for network in stack.networks}
     return sorted(keys.get(one, _OUTSIDE) for one in ids)
 
@@ -132,7 +135,8 @@ def _deploy(deploy: Json) -> dict[str, object]:
         fields |= {f"{kind}.pids": body.get("pids")}
     for kind, short in (("update_config", "update"), ("rollback_config", "rollback")):
         body = deploy.get(kind) or {}
-        fields |= {f"{short}.{key}": body.get(key) for key in ("parallelism", "max_failure_ratio")}
+        fields |= {f"{short}.parallelism": body.get("parallelism")}
+        fields |= {f"{short}.max_failure_ratio": _ratio(body.get("max_failure_ratio"))}
         # Empty text says nothing, and the engine chooses.
         fields |= {f"{short}.{key}": body.get(key) or None for key in ("failure_action", "order")}
         fields |= {f"{short}.{key}": _ns(body.get(key)) for key in ("delay", "monitor")}
@@ -213,6 +217,12 @@ def _ns(value: object) -> int | None:
     if not isinstance(value, str) or not parts or "".join(map("".join, parts)) != value:
         return None
     return int(sum((Fraction(number) * _SECONDS[unit] for number, unit in parts), Fraction(0)) * _NS)
+
+
+def _ratio(value: object) -> float | None:
+    """As the Engine keeps it, in 32 bits."""
+    found: float | None = struct.unpack("f", struct.pack("f", value))[0] if isinstance(value, int | float) else None
+    return found
 
 
 def _nano(value: object) -> int | None:

@@ -26,6 +26,8 @@ log = structlog.get_logger("ci-warm")
 
 Answer = tuple[ReplyOutcome, str]
 _CHANGES = (Asked.APPROVE, Asked.RETRY, Asked.SUSPEND, Asked.RESUME)
+_FRESH_S = 300.0
+"""A decision that lay there for longer may be regretted, or was kept back."""
 _NOT_HERE = (ReplyOutcome.REFUSED, "no app of that name is declared here")
 
 
@@ -44,14 +46,21 @@ def answer(taken: Sequence[Taken], state: Desired, starter: RunStarter, replies:
     for one in taken:
         request = one.request
         named = [spec for spec in state.specs if request.app in (None, spec.name)]
-        outcome, text = _grant(one, named, state, starter) if named else _NOT_HERE
+        try:
+            outcome, text = _grant(one, named, state, starter) if named else _NOT_HERE
+        except OSError as exc:
+            # The others were taken out of their folder, too, and must not be lost for this one.
+            outcome, text = ReplyOutcome.REFUSED, f"{exc.filename}: {exc.strerror}"
         log.info("request", action=request.action, app=request.app, by=request.by, outcome=outcome, text=text)
         if request.action is Asked.RECONCILE:
             fetch += [spec.recipe.url for spec in named]
         changed = changed or (outcome is ReplyOutcome.DONE and request.action in _CHANGES)
         if request.id:
             about = {"id": request.id, "action": request.action, "app": request.app}
-            replies.put(Reply(**about, outcome=outcome, text=text, at=state.ports.clock.now()))
+            try:
+                replies.put(Reply(**about, outcome=outcome, text=text, at=state.ports.clock.now()))
+            except OSError as exc:
+                log.warning("reply_lost", request=request.id, error=str(exc))
     return Answered(fetch=fetch, changed=changed)
 
 
@@ -64,9 +73,14 @@ def _grant(taken: Taken, named: Sequence[AppSpec], state: Desired, starter: RunS
     if request.action in (Asked.SEED, Asked.TEST):
         return _start(request, named[0], starter)
     user = _name_user(taken.uid)
-    if taken.uid != 0 and user != state.settings.web.user:
+    if user != state.settings.web.user:
         # The whole group may ask for a look or a test; what a human decides comes through the process that checks who.
         return ReplyOutcome.REFUSED, f"{request.action} is not for {user}; use the command, or the page"
+    if taken.age_s > _FRESH_S:
+        return (
+            ReplyOutcome.REFUSED,
+            f"{request.action} was asked for {taken.age_s:.0f} s ago; ask again if you still want it",
+        )
     actor = f"{request.by or 'a request'} through {user}"
     try:
         context = Context(ports=state.ports, settings=state.settings, spec=named[0], actor=actor)
@@ -77,7 +91,9 @@ def _grant(taken: Taken, named: Sequence[AppSpec], state: Desired, starter: RunS
         return ReplyOutcome.REFUSED, str(exc)
 
 
-def _name_user(uid: int) -> str:
+def _name_user(uid: int | None) -> str:
+    if uid is None:
+        return "a file with several names"
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

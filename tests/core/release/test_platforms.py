@@ -13,6 +13,11 @@ ROWS = [
     ("windows/amd64", "linux/amd64", False),
     ("/", "linux/amd64", True),
     ("linux/arm64", "/", True),
+    ("linux/", "linux/amd64", True),
+    ("/arm64", "linux/amd64", True),
+    ("linux/x86_64", "linux/amd64", True),
+    ("linux/aarch64", "linux/arm64", True),
+    ("linux/aarch64", "linux/amd64", False),
 ]
 
 
