@@ -31,14 +31,27 @@ def from_running(stack: str, *, recipe: str | None, domain: str | None, name: st
 def _write(drafts: "Sequence[Draft]", heading: str) -> list[Path]:
     """All of them, or none."""
     from reconciler.engine.operate import init
+    from reconciler.model.errors import UsageError
     from reconciler.state import new_files, spec_text
 
     apps = common.OPTIONS.config.parent / "apps"
-    texts = {apps / f"{one.name}.yaml": spec_text.write(one, [heading]).encode() for one in drafts}
+    texts = {apps / f"{one.name}.yaml": spec_text.write(_hold(one), [heading]).encode() for one in drafts}
+    if len(texts) < len(drafts):
+        raise UsageError("two of these apps would have one name; import them one by one")
     editors = {path: text for path, text in init.schema_texts(common.OPTIONS.config).items() if not path.exists()}
     # Settings of an app may be secret, and a spec is read by root alone.
     new_files.create_all({**texts, **editors})
     return list(texts)
+
+
+def _hold(draft: "Draft") -> "Draft":
+    """A daemon that runs reads the file at once, and nobody has read it yet."""
+    from dataclasses import replace
+
+    from reconciler.model.draft import Doubt
+
+    doubt = Doubt(key="upgrade", text="takes no release yet: read this spec, then take suspend out")
+    return replace(draft, spec={**draft.spec, "upgrade": {"suspend": True}}, doubts=(*draft.doubts, doubt))
 
 
 def _tell(drafts: "Sequence[Draft]", paths: "Sequence[Path]", *, json: bool) -> None:
@@ -62,6 +75,7 @@ def _tell(drafts: "Sequence[Draft]", paths: "Sequence[Path]", *, json: bool) -> 
     for path in paths:
         common.say(f"wrote {path}")
     common.say("now: read it, ci-warm validate, ci-warm plan; what runs and is just its release is adopted")
+    common.say("then take upgrade.suspend out, and releases are taken")
 
 
 @group.command()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reconciler.app import App
+    from reconciler.engine.live.report import Report
     from reconciler.engine.operate.plan import PlanRow
     from reconciler.model.app import AppSpec
     from reconciler.model.printed import PlanLine
@@ -44,10 +45,11 @@ def reconcile(
         built = common.app()
         only = [built.spec(name).name for name in apps or []]
         _warn_if_empty(built)
-        fetched: dict[str, str] | None = None if _fetches(no_fetch) else {}
         if plan is not None:
-            only, fetched = _check_plan(built, plan, only, no_fetch=no_fetch), {}
-        reports = one_pass.run(built.ports, built.settings, built.specs, fetched=fetched, only=only)
+            reports = _do_plan(built, plan, only, no_fetch=no_fetch)
+        else:
+            fetched: dict[str, str] | None = None if _fetches(no_fetch) else {}
+            reports = one_pass.run(built.ports, built.settings, built.specs, fetched=fetched, only=only)
         deadline = built.clock.monotonic() + wait
         while (
             busy := [r.status.app for r in reports if r.outcome.result.kind == "busy"]
@@ -73,17 +75,30 @@ def reconcile(
         raise typer.Exit(common.FAILED)
 
 
-def _check_plan(built: "App", path: Path, named: list[str], *, no_fetch: bool) -> list[str]:
-    """The apps of a plan that still holds; with the plan no others may be named."""
+def _do_plan(built: "App", path: Path, named: list[str], *, no_fetch: bool) -> "list[Report]":
+    """What a plan says, if nothing of it moved, app by app; with the plan no others may be named.
+
+    One app may take long, and the daemon fetches meanwhile: each is compared once more right before its turn.
+    """
+    from reconciler.engine.host import one_pass
     from reconciler.engine.operate import saved_plan
     from reconciler.model.errors import UsageError
 
     if named:
         raise UsageError("--plan says which apps; name none beside it")
     saved = saved_plan.load(path)
-    rows = _plan_rows(built, [built.spec(step.app) for step in saved.apps], no_fetch=no_fetch)
-    saved_plan.refuse_if_moved(saved, rows)
-    return [step.app for step in saved.apps]
+    saved_plan.refuse_if_moved(
+        saved, _plan_rows(built, [built.spec(step.app) for step in saved.apps], no_fetch=no_fetch)
+    )
+    reports: list[Report] = []
+    for step in saved.apps:
+        alone = saved.model_copy(update={"apps": (step,)})
+        if reports:
+            saved_plan.refuse_if_moved(alone, _plan_rows(built, [built.spec(step.app)], no_fetch=True))
+        reports += one_pass.run(built.ports, built.settings, built.specs, fetched={}, only=[step.app])
+        if reports[-1].outcome.stops_train:
+            break  # a rollback stops what comes after it, as in any pass
+    return reports
 
 
 def _warn_if_empty(built: "App") -> None:

@@ -23,4 +23,4 @@ class PlanFile(Record):
     schema_version: Literal[1] = 1
     at: datetime
     by: str
-    apps: tuple[PlannedStep, ...]
+    apps: tuple[PlannedStep, ...] = Field(min_length=1)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reconciler.core.release import compose, data_places
+from reconciler.core.release.compose import ComposeError
 from reconciler.model.errors import Problem, RecipeError, SpecError, UsageError
 from reconciler.state import env_text, specs, strict_yaml
 
@@ -87,9 +89,14 @@ def _judge(path: Path, line: env_text.Variable | env_text.Other) -> Problem | No
 
 
 def keeps_data(clone: Path, compose_files: Sequence[str]) -> bool | None:
-    """Whether these compose files of a clone name volumes; None: they cannot be read."""
+    """Whether these compose files of a clone name volumes or write to the host; None: they cannot be read."""
     try:
         parsed = [specs.RecipeYaml().compose((clone / name).read_bytes(), name) for name in compose_files]
     except (OSError, RecipeError):
         return None
-    return any(document.get("volumes") for document in parsed)
+    services = [service for document in parsed for service in compose.services(document).values()]
+    try:
+        mounts = [mount for service in services for mount in compose.list_mounts(service)]
+    except ComposeError:
+        return None
+    return any(document.get("volumes") for document in parsed) or any(map(data_places.is_kept_by_host, mounts))

@@ -125,7 +125,9 @@ class Replies:
         files.keep_folder(self.folder, files.PUBLIC_DIR, self._gid)
 
     def put(self, reply: Reply) -> None:
-        """Publish one, and drop the oldest of too many; OSError if it cannot be written."""
+        """Publish one, and drop the oldest of too many; the first of an id stays. OSError if it cannot be written."""
+        if (self.folder / f"{reply.id}.json").exists():
+            return
         files.write_atomic(self.folder / f"{reply.id}.json", records.dump(reply), files.PUBLIC_FILE, self._gid)
         names = [self.folder / name for name in files.list_folder(self.folder, ".json")]
         if len(names) > _KEPT_REPLIES:

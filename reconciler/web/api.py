@@ -190,11 +190,11 @@ def stream(request: Request, here: Deployment) -> StreamingResponse:
     """The same for a page; 503 if too many follow already."""
     if here.streams >= _STREAMS:
         raise HTTPException(503, "too many follow already", headers={"Retry-After": "30"})
+    here.streams += 1  # given back when the stream ends
     return StreamingResponse(_follow(request, here), media_type="text/event-stream")
 
 
 async def _follow(request: Request, here: Deployment) -> AsyncIterator[str]:
-    here.streams += 1
     try:
         before, quiet = here.reader.stamp(), 0.0  # before a word is said: what changes from now on is told
         yield "retry: 5000\n\n"

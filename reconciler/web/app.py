@@ -106,7 +106,7 @@ def serve(state: Path, config: Path, settings: WebSettings) -> None:
     access: Access = application.state.deployment.access
     listener = listen(settings.listen)
     options = uvicorn.Config(
-        Guard(application, access, {webhook.PATH: webhook.MAX_BODY}),
+        Guard(application, access, {webhook.PATH: webhook.MAX_BODY} if settings.hook is not None else {}),
         log_level="warning",
         server_header=False,
         # Behind a proxy the scheme is told by a header that we read ourselves; addresses are not used.

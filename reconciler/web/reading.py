@@ -3,6 +3,9 @@
 Everything is cached by the time and size of its file, because a page of two hundred apps is asked for again and again.
 """
 
+import contextlib
+import os
+import stat
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -18,7 +21,6 @@ from reconciler.model.sweep import Sweep
 from reconciler.model.testrun import Run
 from reconciler.state import files, records
 from reconciler.state.alerts import AlertStore
-from reconciler.state.history import HistoryFile
 from reconciler.state.runs import RunStore
 from reconciler.state.sweeps import SweepStore
 
@@ -35,7 +37,6 @@ class StateReader:
         self.root = root
         self._cache: dict[str, tuple[Hashable, object]] = {}
         self._alerts = AlertStore(root / "alerts")
-        self._history = HistoryFile(root / "history.jsonl")
         self._lines: list[HistoryLine] = []
         self._read_to = 0
         self._inode: Hashable = None
@@ -46,7 +47,7 @@ class StateReader:
     def stamp(self) -> Hashable:
         """Moves when something that is shown has changed."""
         names = ("status.json", "history.jsonl", "alerts", "alerts/seen", "runs", "sweeps")
-        return tuple(_stamp(self.root / name) for name in names)
+        return (*(_stamp(self.root / name) for name in names), *_run_stamps(self.root / "runs"))
 
     def status(self) -> StatusReport | None:
         """The result of the last pass; None: there was none yet."""
@@ -69,17 +70,25 @@ class StateReader:
             return list(self._lines) if app is None else [line for line in self._lines if line.app == app]
 
     def _read_on(self) -> None:
-        stamp = _stamp(self._history.path)
-        size = self._history.size()
-        inode = stamp[0] if isinstance(stamp, tuple) else None
-        if inode != self._inode or size < self._read_to:
-            self._inode, self._lines, self._read_to = inode, [], 0
-        if size > self._read_to:
-            try:
-                self._lines += self._history.lines(self._read_to)
-            except OSError as exc:
-                raise StateError(str(self._history.path), f"cannot be read: {exc.strerror}") from exc
-            self._read_to = size
+        """Add what was appended since, as far as it is whole: a line that is being written comes next time."""
+        path = self.root / "history.jsonl"
+        try:
+            with path.open("rb") as stream:
+                found = os.fstat(stream.fileno())
+                if found.st_ino != self._inode or found.st_size < self._read_to:
+                    self._inode, self._lines, self._read_to = found.st_ino, [], 0
+                stream.seek(self._read_to)
+                added = stream.read()
+        except FileNotFoundError:
+            self._inode, self._lines, self._read_to = None, [], 0
+            return
+        except OSError as exc:
+            raise StateError(str(path), f"cannot be read: {exc.strerror}") from exc
+        whole = added[: added.rfind(b"\n") + 1]
+        self._read_to += len(whole)
+        for line in whole.splitlines():
+            with contextlib.suppress(ValueError):  # torn or foreign; `doctor` names it
+                self._lines.append(records.parse(line, HistoryLine))
 
     def runs(self) -> Sequence[Run]:
         """Reports of test runs, the newest first."""
@@ -96,16 +105,24 @@ class StateReader:
         folder = self.root / "runs" / name
         if not run_names.is_run(name) or not folder.is_dir():
             return {}
-        found = [folder / log for log in files.list_folder(folder, ".log")]
-        return {path.stem: path.stat().st_size for path in found if path.is_file() and not path.is_symlink()}
+        sizes = {}
+        for name_of_log in files.list_folder(folder, ".log"):
+            with contextlib.suppress(OSError):  # an old run may be pruned at any moment
+                found = (folder / name_of_log).lstat()
+                if stat.S_ISREG(found.st_mode):
+                    sizes[name_of_log.removesuffix(".log")] = found.st_size
+        return sizes
 
     def log(self, name: str, stage: str) -> str | None:
         """The end of a stage's log; None: there is none."""
         if stage not in self.logs(name):
             return None
-        with (self.root / "runs" / name / f"{stage}.log").open("rb") as stream:
-            stream.seek(max(0, stream.seek(0, 2) - LOG_BYTES))
-            return stream.read(LOG_BYTES).decode(errors="replace")
+        try:
+            with (self.root / "runs" / name / f"{stage}.log").open("rb") as stream:
+                stream.seek(max(0, stream.seek(0, 2) - LOG_BYTES))
+                return stream.read(LOG_BYTES).decode(errors="replace")
+        except OSError:
+            return None
 
     def sweeps(self) -> Sequence[Sweep]:
         """The nights, the newest first; one that cannot be read is left out, and `doctor` names it."""

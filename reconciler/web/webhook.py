@@ -4,6 +4,7 @@ The hook only means "test that head": what is tested comes from git, and the dae
 says why, in its answer and in the log.
 """
 
+import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from fastapi import APIRouter, HTTPException, Request
 from pydantic import BaseModel
 
 from reconciler.core.testrun import hook, trigger
-from reconciler.model.errors import ReconcilerError
+from reconciler.model.errors import ReconcilerError, StateError
 from reconciler.model.request import Asked
 from reconciler.model.request import Request as Wish
 from reconciler.model.settings import HookSettings
@@ -26,6 +27,7 @@ PATH = "/hooks/forge"
 MAX_BODY = 1 << 20
 _REMEMBERED = 10_000
 _SHORT = 200
+_OURS = 500
 _DAYS_S = 7 * 86400.0
 _NAMES = ("forgejo", "gitea", "github")
 
@@ -41,7 +43,7 @@ class Heard(BaseModel):
 
 
 class Deliveries:
-    """The last deliveries, so that one that was recorded and sent again does nothing."""
+    """The last deliveries by what was signed, so that one that was recorded and sent again does nothing."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._seen: OrderedDict[str, float] = OrderedDict()
@@ -56,6 +58,10 @@ class Deliveries:
             return False
         self._seen[name] = now
         return True
+
+    def forget(self, name: str) -> None:
+        """It came to nothing for a reason of ours: the forge may send it again."""
+        self._seen.pop(name, None)
 
 
 class Hook:
@@ -75,8 +81,13 @@ class Hook:
             return b""
 
     def find_canonical(self, said: hook.Said) -> str | None:
-        """The canonical that a comment is about; StateError or SpecError if the specs cannot be read."""
-        return hook.find_canonical(said.urls, specs.read_everything(self._config))
+        """The canonical that a comment is about; SpecError if the settings cannot be read.
+
+        A spec that is wrong, or is not for us to read, concerns its own app alone.
+        """
+        settings = specs.read_settings(self._config)
+        found, _ = specs.read_usable(specs.folders(self._config), settings, {})
+        return hook.find_canonical(said.urls, found.values())
 
 
 @router.post(PATH, status_code=202)
@@ -91,16 +102,22 @@ async def hear(request: Request) -> Heard:
         raise _refuse(401, "the signature is not of this body by the secret of web.hook")
     if _find_header(request, "event") != hook.EVENT:
         return Heard(detail=f"only {hook.EVENT} is listened to")
-    delivery = _find_header(request, "delivery")
-    if not delivery or len(delivery) > _SHORT:
-        raise _refuse(400, "the delivery has no id")
+    # By its body, which is signed, and not by the id in a header, which is not.
+    delivery = hashlib.sha256(body).hexdigest()
     if not here.hook.deliveries.is_new(delivery):
         raise _refuse(409, "this delivery was heard before")
     try:
         said = hook.read(json.loads(body))
     except (ValueError, RecursionError) as exc:
         raise _refuse(422, f"this is no {hook.EVENT}: {exc}") from exc
-    return _ask(here, here.hook, said) if said is not None else Heard(detail="it is no new comment on a pull request")
+    if said is None:
+        return Heard(detail="it is no new comment on a pull request")
+    try:
+        return _ask(here, here.hook, said)
+    except (HTTPException, StateError) as exc:
+        if isinstance(exc, StateError) or exc.status_code >= _OURS:
+            here.hook.deliveries.forget(delivery)
+        raise
 
 
 def _ask(here: Deployment, forge: Hook, said: hook.Said) -> Heard:

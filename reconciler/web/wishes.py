@@ -11,7 +11,7 @@ from reconciler.state.requests import MAX_REQUESTS, Replies
 from reconciler.web.access import Role
 
 _POLL_S = 0.1
-_FILE = 0o640
+_FILE = 0o600
 MAY: dict[Role, frozenset[Asked]] = {
     Role.READ: frozenset(),
     Role.CI: frozenset((Asked.RECONCILE, Asked.SEED, Asked.TEST)),
@@ -34,10 +34,11 @@ class Wishes:
         """
         if len(files.list_folder(self._folder, ".json")) >= MAX_REQUESTS:
             raise StateError(str(self._folder), "too many requests wait; does the daemon run?")
+        # Nobody else learns the id, not even by the file's name: whoever knows it could stand in for the reply.
         name = secrets.token_hex(16)
         try:
             text = records.dump(request.model_copy(update={"id": name}))
-            files.write_atomic(self._folder / f"{name}.json", text, _FILE)
+            files.write_atomic(self._folder / f"{secrets.token_hex(16)}.json", text, _FILE)
         except OSError as exc:
             raise StateError(str(self._folder), f"cannot be written: {exc.strerror}") from exc
         return name

@@ -153,12 +153,16 @@ def test_a_purge_keeps_specs_and_snapshots(installed: SystemHost) -> None:
     """Losing an operator's data is worse than a folder too many."""
     installed.write("/var/lib/ci-warm/notes/snapshot/manifest.json", "{}")
     installed.write("/etc/ci-warm/apps/notes.yaml", "name: notes")
+    installed.sh(
+        "mkdir -p /etc/ci-warm/recipes/notes/.git/refs"
+    )  # as git gc leaves it: without it, it is no repository
     said = installed.sh("apt-get purge --yes ci-warm 2>&1")
     assert "/var/lib/ci-warm is kept, it is not empty" in said and "/etc/ci-warm is kept" in said
     assert (
         installed.sh("cat /var/lib/ci-warm/notes/snapshot/manifest.json /etc/ci-warm/apps/notes.yaml")
         == "{}name: notes"
     )
+    installed.sh("test -d /etc/ci-warm/recipes/notes/.git/refs")
     assert installed.sh("test ! -e /usr/lib/ci-warm && getent group ci-warm | cut -d: -f1") == "ci-warm"
 
 

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from reconciler.core import redact
+from reconciler.core.release import data_places
+from reconciler.core.release.compose import Mount
 from reconciler.model.draft import Doubt
 from reconciler.model.ids import stack_for
 from reconciler.model.observed import ServiceObs, StackObs
@@ -45,7 +47,9 @@ def find_secrets(stack: StackObs, name: str) -> tuple[dict[str, str], tuple[str,
     """Secrets of the stack's services: version by name, and those that are not named `<stack>_<name>_<version>`."""
     form = re.compile(rf"{re.escape(name)}_([a-z0-9](?:[a-z0-9_]{{0,30}}[a-z0-9])?)_([a-z0-9]{{1,12}})")
     found, others = dict[str, str](), list[str]()
-    for secret in sorted({secret for one in stack.services for secret in _listed(one, "secrets")}):
+    # Told with place, owner and mode (`adapters.swarm.told`).
+    told = {text.partition(" ")[0] for one in stack.services for text in _listed(one, "secrets")}
+    for secret in sorted(told):
         parts = form.fullmatch(secret)
         if parts is None:
             others.append(secret)
@@ -55,8 +59,13 @@ def find_secrets(stack: StackObs, name: str) -> tuple[dict[str, str], tuple[str,
 
 
 def keeps_data(stack: StackObs) -> bool:
-    """Whether a service has a named volume."""
-    return any(mount.startswith("volume ") for one in stack.services for mount in _listed(one, "mounts"))
+    """Whether a service has a volume, or writes to a place of the host."""
+    return any(_is_data(mount) for one in stack.services for mount in _listed(one, "mounts"))
+
+
+def _is_data(text: str) -> bool:
+    kind, source, target, *more = text.split(" ")
+    return kind == "volume" or data_places.is_kept_by_host(Mount(kind, source, target, more == ["ro"]))
 
 
 def _listed(service: ServiceObs, key: str) -> Sequence[str]:

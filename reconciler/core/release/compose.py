@@ -74,15 +74,13 @@ def list_mounts(service: Mapping[str, object]) -> list[Mount]:
     """What a service mounts, whichever way it is written.
 
     Raises:
-        ComposeError: a one-letter volume name (the engine reads it as a Windows drive), or a path of the host that is
-            no whole one.
+        ComposeError: a one-letter volume name (the engine reads it as a Windows drive).
     """
     found: list[Mount] = []
     entries = service.get("volumes") or []
     for entry in entries if isinstance(entries, list) else []:
         if isinstance(entry, Mapping):
             kind, source, target = (str(entry.get(key) or "") for key in ("type", "source", "target"))
-            _check_source(kind, source)
             found.append(Mount(kind or "volume", source, target, bool(entry.get("read_only"))))
             continue
         source, target, options = _split_mount(str(entry))
@@ -90,17 +88,25 @@ def list_mounts(service: Mapping[str, object]) -> list[Mount]:
         if len(source) == 1 and source.isalpha():
             raise ComposeError(f"volume {source!r}: a one-letter name is read as a Windows path; rename it")
         kind = "bind" if source[:1] in ("/", ".", "~") else "volume"
-        _check_source(kind, source)
         # Of both the last one counts, as with Docker.
         access = [option for option in options.split(",") if option in ("ro", "rw")]
         found.append(Mount(kind, source, target, access[-1:] == ["ro"]))
     return found
 
 
-def _check_source(kind: str, source: str) -> None:
-    """The deploy tool would take it from its own folder or home, and ours is there only while it works."""
-    if kind == "bind" and not source.startswith("/"):
-        raise ComposeError(f"bind mount {source!r}: write the whole path on the host, or make it a config")
+def check_sources(doc: Mapping[str, object]) -> None:
+    """See that every path of the host is a whole one.
+
+    The deploy tool would take another from its own folder or home, and ours is there only while it works.
+
+    Raises:
+        ComposeError: one is not.
+    """
+    for name, service in services(doc).items():
+        for mount in list_mounts(service):
+            if mount.kind == "bind" and not mount.source.startswith("/"):
+                says = f"bind mount {mount.source!r}: write the whole path on the host, or make it a config"
+                raise ComposeError(f"services.{name}.volumes: {says}")
 
 
 def _split_mount(text: str) -> tuple[str, str, str]:

@@ -67,6 +67,11 @@ def _judge_mounts(where: str, mounts: Sequence[Mount]) -> Iterator[Unkept]:
             yield Unkept(where=where, path=mount.target, says=f"{at} is in no snapshot")
 
 
+def is_kept_by_host(mount: Mount) -> bool:
+    """Say whether a mount is a place of the host that an app may write its data to."""
+    return mount.kind == "bind" and not _is_harmless(mount)
+
+
 def _is_harmless(mount: Mount) -> bool:
     source = posixpath.normpath(mount.source)
     # Below /proc there are ways back into the file system of every process.

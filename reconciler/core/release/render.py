@@ -117,6 +117,7 @@ def render(spec: AppSpec, content: RecipeContent, env: Mapping[str, str], parse:
     found = _take_files(doc, files, spec.stack_name)
     if doc.get("version") in _BEFORE_NAMES:
         doc["version"] = "3.8"  # nothing valid before is invalid since
+    compose.check_sources(doc)
     names, external, options = compose.volume_names(doc, spec.stack_name)
     return Rendered(
         version=version,

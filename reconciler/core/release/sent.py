@@ -174,7 +174,7 @@ def _mounts(doc: Mapping[str, object], stack_name: str, service: Json) -> list[s
     for kind, source, target, read_only in compose.list_mounts(service):
         if kind == "volume" and source:
             name = _engine_name(stack_name, source, declared.get(source) or {})
-        elif kind in ("tmpfs", "volume", "bind"):
+        elif kind in ("tmpfs", "volume") or (kind == "bind" and source.startswith("/")):
             name = source
         else:
             return None

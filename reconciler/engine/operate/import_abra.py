@@ -33,7 +33,7 @@ def draft_all(folder: Path, recipes: str | None, origin: Callable[[Path], str | 
             problems += exc.problems
     if problems:
         raise SpecError(problems)
-    count = Counter(app.recipe for _, app, _ in apps)
+    count = Counter(_short(app) for _, app, _ in apps)
 
     def keeps_data(app: AbraApp) -> bool | None:
         return abra.keeps_data(tree.recipes / _folder(app.recipe), app.compose_files)
@@ -74,6 +74,10 @@ def _folder(recipe: str) -> str:
 
 
 def _name(app: AbraApp, count: Counter[str]) -> str:
-    """The recipe's name; that of its stack where a recipe has several apps."""
-    short = app.recipe.rpartition("/")[2]
-    return short if count[app.recipe] == 1 and is_name(short) else str(stack_for(app.domain))
+    """The recipe's name; that of its stack where several apps would have it."""
+    short = _short(app)
+    return short if count[short] == 1 and is_name(short) else str(stack_for(app.domain))
+
+
+def _short(app: AbraApp) -> str:
+    return app.recipe.rpartition("/")[2]

@@ -18,6 +18,8 @@ def save(path: Path, rows: Sequence[PlanRow], now: datetime, actor: str) -> None
         UsageError: the record of an app cannot be read, so there is no plan for it.
         OSError: it cannot be written.
     """
+    if not rows:
+        raise UsageError("there is no app, so there is nothing to save")
     blind = [row.app for row in rows if not row.mark]
     if blind:
         raise UsageError(f"{', '.join(blind)}: cannot be planned for, so there is nothing to save")

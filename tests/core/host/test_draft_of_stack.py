@@ -77,6 +77,15 @@ def test_the_port_is_the_only_one_that_is_published(ports: list[str], expected: 
     assert draft_of_stack.find_port(StackObs(services=(service("app", ports=ports), service("db")))) == expected
 
 
-def test_named_volumes_are_data_and_binds_are_not() -> None:
-    assert draft_of_stack.keeps_data(StackObs(services=(service("db", mounts=["volume blog_data /data"]),)))
-    assert not draft_of_stack.keeps_data(StackObs(services=(service("app", mounts=["bind /etc/x /x"]),)))
+@pytest.mark.parametrize(
+    ("mount", "keeps"),
+    [
+        ("volume blog_data /data", True),
+        ("bind /srv/blog /data", True),
+        ("bind /etc/x /x ro", False),
+        ("bind /var/run/docker.sock /var/run/docker.sock", False),
+        ("tmpfs  /run", False),
+    ],
+)
+def test_volumes_and_places_of_the_host_that_are_written_to_are_data(mount: str, keeps: bool) -> None:
+    assert draft_of_stack.keeps_data(StackObs(services=(service("app", mounts=[mount]),))) is keeps
