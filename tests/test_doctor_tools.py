@@ -1,6 +1,7 @@
 """Versions of Engine and tools: what a `docker` program tells, and what of it is a finding."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def examine(
         f'#!/bin/sh\n[ "$*" = "{asked}" ] || exit 9\ncat {folder}/answer\necho "{says}" >&2\nexit {code}\n'
     )
     program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:{Path('/bin')}")
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     return list(doctor_tools.examine("unix:///here"))
 
 

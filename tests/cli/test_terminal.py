@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -32,6 +33,11 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineHost]:
         yield made
 
 
+def _listen_to_ctrl_c() -> None:
+    """A shell that starts the tests in the background has its children ignore it, and those of them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """A program on a terminal of that width."""
 
@@ -39,7 +45,9 @@ class Terminal:
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         env = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "COLUMNS", "TERM")}
-        self.process = subprocess.Popen(argv, stdin=theirs, stdout=theirs, stderr=theirs, env=env | environment)
+        self.process = subprocess.Popen(
+            argv, stdin=theirs, stdout=theirs, stderr=theirs, env=env | environment, preexec_fn=_listen_to_ctrl_c
+        )
         os.close(theirs)
         self.text = ""
 
