@@ -147,15 +147,15 @@ def install_locked(lock: Path, target: Path, python: str, *options: str) -> None
 
 def wheels(python: str) -> Path:
     """A folder with every wheel that an installation from the project's folder takes, what builds it too."""
-    lock, dev = PROJECT / "requirements.lock", PROJECT / "requirements-dev.lock"
-    key = hashlib.sha256(lock.read_bytes() + dev.read_bytes()).hexdigest()[:12]
+    locks = [PROJECT / name for name in ("requirements.lock", "build-requirements.lock")]
+    key = hashlib.sha256(b"".join(lock.read_bytes() for lock in locks)).hexdigest()[:12]
     path = cache() / f"wheels{python}-{key}"
     if not path.exists():
         made = Path(tempfile.mkdtemp(dir=cache()))
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
         options = ["--only-binary=:all:", "--python-version", python, "--dest", str(made)]
-        subprocess.run([*pip, "--require-hashes", *options, "-r", str(lock)], check=True, timeout=600)
-        subprocess.run([*pip, *options, "-r", str(PROJECT / "build-requirements.in")], check=True, timeout=600)
+        named = [word for lock in locks for word in ("-r", str(lock))]
+        subprocess.run([*pip, "--require-hashes", *options, *named], check=True, timeout=600)
         with contextlib.suppress(OSError):
             made.rename(path)
     return path
