@@ -2,7 +2,6 @@
 
 import json
 import os
-import pwd
 import secrets
 import time
 from collections.abc import Iterator
@@ -14,8 +13,8 @@ import pytest
 from reconciler.model.request import Reply
 from reconciler.state.locks import wait_until_free
 from reconciler.state.requests import Replies
-from tests.daemon.scenes import QUICK, deployed
-from tests.hosts.engine_host import V1, EngineHost, engine_host
+from tests.daemon.scenes import asked, deployed
+from tests.hosts.engine_host import EngineHost
 from tests.waiting import until
 
 MAJOR = "2.0.0+6.0.0"
@@ -23,9 +22,7 @@ MAJOR = "2.0.0+6.0.0"
 
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[EngineHost]:
-    with engine_host(tmp_path / "host", "embedded") as made:
-        made.set(daemon=QUICK, fetch_every="1s", web={"user": pwd.getpwuid(os.getuid()).pw_name})
-        made.release(V1)
+    with asked(tmp_path / "host") as made:
         yield made
 
 

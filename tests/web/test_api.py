@@ -15,8 +15,6 @@ from reconciler.web.reading import StateReader
 from tests.waiting import until
 from tests.web.site import Site, copy_state
 
-pytest.importorskip("fastapi")
-
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:

@@ -1,27 +1,22 @@
 """A human at the page, with a real daemon behind it."""
 
-import os
-import pwd
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from reconciler.web.access import Role
-from tests.daemon.scenes import QUICK, deployed
-from tests.hosts.engine_host import V1, EngineHost, engine_host
+from tests.daemon.scenes import asked, deployed
+from tests.hosts.engine_host import V1, EngineHost
 from tests.waiting import until
 from tests.web.site import Browser, Site
 
-pytest.importorskip("fastapi")
 MAJOR = "2.0.0+6.0.0"
 
 
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[EngineHost]:
-    with engine_host(tmp_path / "host", "embedded") as made:
-        made.set(daemon=QUICK, fetch_every="1s", web={"user": pwd.getpwuid(os.getuid()).pw_name})
-        made.release(V1)
+    with asked(tmp_path / "host") as made:
         yield made
 
 

@@ -10,8 +10,6 @@ import pytest
 
 from tests.web.site import Site, copy_state
 
-pytest.importorskip("fastapi")
-
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:

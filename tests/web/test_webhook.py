@@ -15,7 +15,6 @@ from reconciler.model.app import AppSpec
 from reconciler.web.webhook import Deliveries
 from tests.web.site import Site, copy_state
 
-pytest.importorskip("fastapi")
 SECRET = "a secret of the forge"
 URL = "https://git.example.org/recipes/notes.git"
 _count = iter(range(1_000_000))
