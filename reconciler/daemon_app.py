@@ -16,6 +16,7 @@ from typing_extensions import override
 from reconciler import app as composition
 from reconciler.adapters import host, monitor
 from reconciler.adapters.clock import SystemClock
+from reconciler.adapters.errand_processes import ErrandProcesses
 from reconciler.adapters.metrics import Figures, StateCollector
 from reconciler.adapters.relay import Relay
 from reconciler.adapters.run_processes import RunProcesses
@@ -142,6 +143,7 @@ def daemon(config: Path, state: Path) -> Iterator[Daemon]:
             watchdog=watchdog,
             stop=clock.stop,
             starter=RunProcesses(config, state, app.runs.reports),
+            errands=ErrandProcesses(config, state),
         )
         made = Daemon(
             around,

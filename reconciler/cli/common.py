@@ -191,8 +191,10 @@ def hold_lock(built: "App", name: str, what: str, wait: float = 0.0) -> Iterator
 
 
 def actor() -> str:
-    """Who is at the keyboard, for records."""
-    return os.environ.get("SUDO_USER") or os.environ.get("USER") or f"uid {os.getuid()}"
+    """Who is at the keyboard, or asked the daemon for it; for records."""
+    return (
+        os.environ.get("CI_WARM_ACTOR") or os.environ.get("SUDO_USER") or os.environ.get("USER") or f"uid {os.getuid()}"
+    )
 
 
 def print_json(value: "BaseModel | Sequence[BaseModel]") -> None:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -16,7 +16,7 @@ class Asked(StrEnum):
 
     `reconcile`: look at the app (None = all) now, and fetch its recipe first. `seed`: warm the canonical. `test`: what
     `comment` asks for (`!testme`, `!testme --quick`), for the canonical at `ref`. The rest is what the commands of that
-    name do.
+    name do; `preflight` and `plan` give a document.
     """
 
     RECONCILE = "reconcile"
@@ -26,6 +26,10 @@ class Asked(StrEnum):
     RETRY = "retry"
     SUSPEND = "suspend"
     RESUME = "resume"
+    PREFLIGHT = "preflight"
+    PLAN = "plan"
+    ROLLBACK = "rollback"
+    UNDEPLOY = "undeploy"
 
 
 class Request(Record):
@@ -39,23 +43,30 @@ class Request(Record):
     app: str | None = None
     ref: str | None = Field(None, max_length=200)
     comment: str = Field("", max_length=4096)
-    version: str = Field("", max_length=200, description="of approve")
-    reason: str = Field("", max_length=1000, description="of approve and suspend; goes on record")
+    version: str = Field("", max_length=200, description="of approve, and where a rollback leads")
+    reason: str = Field("", max_length=1000, description="of what a human decides; goes on record")
     until: str = Field("", max_length=40, description="of suspend: a time or a duration; '' = until resumed")
     by: str = Field("", max_length=200)
     id: str = Field("", pattern=rf"^({REQUEST_ID})?$")
 
 
 class ReplyOutcome(StrEnum):
-    """How a request ended. `busy`: the app is being worked on, so that asking again may help."""
+    """How a request ended. `busy`: the app is being worked on, so that asking again may help.
+
+    `refused`: nothing was begun; `failed`: it was begun or asked for, and did not succeed.
+    """
 
     DONE = "done"
     REFUSED = "refused"
     BUSY = "busy"
+    FAILED = "failed"
 
 
 class Reply(Record):
-    """`replies/<id>.json`: what came of a request. `text`: for people."""
+    """`replies/<id>.json`: what came of a request. `text`: for people.
+
+    `document`: what `preflight --json` or a row of `plan --json` has.
+    """
 
     schema_version: Literal[1] = 1
     id: str = Field(pattern=rf"^{REQUEST_ID}$")
@@ -63,4 +74,5 @@ class Reply(Record):
     app: str | None = None
     outcome: ReplyOutcome
     text: str
+    document: dict[str, Any] | None = None
     at: datetime

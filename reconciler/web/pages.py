@@ -20,7 +20,7 @@ from reconciler.model.request import Request as Wish
 from reconciler.web import api, views
 from reconciler.web.access import Session
 from reconciler.web.deployment import Deployment, deployment
-from reconciler.web.wishes import MAY
+from reconciler.web.wishes import MAY, is_request
 
 COOKIE = "ci_warm_session"
 _REPLY_S = 5.0
@@ -91,6 +91,9 @@ def app(request: Request, name: str, said: str = "") -> Response:
     here = deployment(request)
     found = _find_app(here, name)
     lines = here.reader.history(name)[-_SHOWN:]
+    reply = here.wishes.read(said) if said else None
+    reply = reply if reply is None or reply.app == name else None
+    document = reply.document if reply is not None else None
     return show(
         request,
         "app.html",
@@ -105,7 +108,10 @@ def app(request: Request, name: str, said: str = "") -> Response:
         alerts=[(key, alert) for key, alert in here.reader.alerts() if alert.app == name],
         runs=[run for run in here.reader.runs() if run.app == name][:10],
         tone_of_result=views.tone_of_result,
-        reply=here.wishes.read(said) if said else None,
+        reply=reply,
+        under_way=said if reply is None and is_request(said) else "",
+        card=views.make_card(name, document) if reply and document and reply.action is Asked.PREFLIGHT else None,
+        comparison=document if reply and reply.action is Asked.PLAN else None,
     )
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from reconciler.model.alert import Alert
 from reconciler.model.history import HistoryLine
@@ -47,6 +48,30 @@ class Mark:
     x: int
     tone: str
     text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WayBackImage:
+    """An image that the way back needs. `known`: where it is, in words."""
+
+    of: str
+    name: str
+    tone: str
+    known: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WayBackCard:
+    """What the pre-flight found, made for people. `open`: a rollback may be asked for; `cure`: what to do if not."""
+
+    tone: str
+    to: str
+    snapshot: str
+    room: str
+    images: tuple[WayBackImage, ...]
+    problems: tuple[str, ...]
+    cure: str
+    open: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +124,41 @@ def count_statuses(apps: Iterable[AppStatus]) -> Mapping[str, int]:
 def is_offered(app: AppStatus) -> bool:
     """Say whether an update is worth showing: the newest release is another than the one that runs."""
     return app.candidate is not None and app.candidate != app.known_good
+
+
+def make_card(app: str, found: Mapping[str, Any]) -> WayBackCard:
+    """The card of a way back, from the document of `preflight`; unknown is yellow, missing is red."""
+    images = tuple(map(_make_image, found["images"]))
+    problems = tuple(found["problems"])
+    fine = not problems and found["rollback_to"] is not None
+    doubtful = any(image.tone == WAITING for image in images)
+    kept = found["snapshot"]
+    cure = f"ci-warm preflight {app}"
+    if any(image.tone == BAD for image in images):
+        cure = (
+            f"bring the images back: pull them on this host, or push them to their registry; then check again ({cure})"
+        )
+    return WayBackCard(
+        tone=BAD if not fine else WAITING if doubtful else GOOD,
+        to=found["rollback_to"] or "",
+        snapshot=f"of {kept['version']}, {kept['created_at'][:16].replace('T', ' ')} UTC" if kept else "",
+        room=found["room"],
+        images=images,
+        problems=problems,
+        cure="" if fine else cure,
+        open=fine,
+    )
+
+
+def _make_image(row: Mapping[str, Any]) -> WayBackImage:
+    if row["local"]:
+        tone, known = GOOD, "on the engine"
+    elif row["exists"] is None:
+        tone, known = WAITING, "its registry does not say"
+    else:
+        tone, known = (GOOD, "in its registry") if row["exists"] else (BAD, "missing")
+    words = ": ".join(filter(None, (known, row["error"])))
+    return WayBackImage(of=row["of"], name=row["image"], tone=tone, known=words)
 
 
 def make_timeline(lines: Sequence[HistoryLine]) -> list[Mark]:

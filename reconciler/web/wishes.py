@@ -1,11 +1,12 @@
 """Requests to the daemon, and the wait for what came of them. Effects: files in `requests/`; reads `replies/`."""
 
 import asyncio
+import re
 import secrets
 from pathlib import Path
 
 from reconciler.model.errors import StateError
-from reconciler.model.request import Asked, Reply, Request
+from reconciler.model.request import REQUEST_ID, Asked, Reply, Request
 from reconciler.state import files, records
 from reconciler.state.requests import MAX_REQUESTS, Replies
 from reconciler.web.access import Role
@@ -17,6 +18,11 @@ MAY: dict[Role, frozenset[Asked]] = {
     Role.CI: frozenset((Asked.RECONCILE, Asked.SEED, Asked.TEST)),
     Role.OPERATE: frozenset(Asked),
 }
+
+
+def is_request(name: str) -> bool:
+    """Say whether it has the shape of a request's id."""
+    return re.fullmatch(REQUEST_ID, name) is not None
 
 
 class Wishes:

@@ -14,7 +14,7 @@ from reconciler.model.request import Reply
 from reconciler.state.locks import wait_until_free
 from reconciler.state.requests import Replies
 from tests.daemon.scenes import asked, deployed
-from tests.hosts.engine_host import EngineHost
+from tests.hosts.engine_host import V1, V2, EngineHost
 from tests.waiting import until
 
 MAJOR = "2.0.0+6.0.0"
@@ -112,3 +112,36 @@ def test_replies_are_bounded(tmp_path: Path) -> None:
     assert replies.read(f"{0:032x}") is None
     assert replies.read(f"{519:032x}") is not None
     assert replies.read("../../etc/passwd") is None
+
+
+@pytest.mark.usefixtures("as_root")
+def test_a_way_back_is_looked_for_and_taken_and_the_loop_goes_on(host: EngineHost) -> None:
+    with host.program.daemon():
+        deployed(host)
+        people = host.observed.data() / "people"
+        people.write_text("of the first\n")
+        host.release(V2)
+        deployed(host, V2)
+        looked = answer(host, leave(host, "preflight", app="notes"))
+        assert looked.document is not None
+        assert (looked.outcome, looked.document["rollback_to"], looked.document["problems"]) == ("done", V1, [])
+        planned = answer(host, leave(host, "plan", app="notes"))
+        assert planned.document is not None
+        assert planned.document["app"] == "notes"
+        back = {"app": "notes", "reason": "pages are empty"}
+        assert ask(host, "rollback", owner=65534, version=V1, **back)[0] == "refused"
+        assert ask(host, "rollback", **back)[0] == "refused"
+        elsewhere = ask(host, "rollback", version="1.0.0+4.0.0", **back)
+        assert (elsewhere[0], f"can go back to {V1} only" in elsewhere[1]) == ("refused", True)
+        assert host.observed.known() == V2
+        done = ask(host, "rollback", version=V1, **back)
+        assert (done[0], "rolled-back" in done[1]) == ("done", True), done
+        assert (host.observed.known(), people.read_text()) == (V1, "of the first\n")
+        lines = (host.state / "history.jsonl").read_text().splitlines()
+        [line] = [found for found in map(json.loads, lines) if found["result"].startswith("rolled-back")]
+        assert line["actor"] == "anna through root"
+        down = ask(host, "undeploy", app="notes", reason="move the disk")
+        assert (down[0], "is down until" in down[1]) == ("done", True), down
+        assert ask(host, "resume", app="notes")[0] == "done"
+        deployed(host, V1)
+    host.observed.check()

@@ -124,6 +124,13 @@ class Browser:
         self.page = answer.text
         return self.page
 
+    def follow(self, action: str, **fields: str) -> str:
+        """The same, and look again until the reply of what takes long is there."""
+        self.send(action, **fields)
+        while (later := re.search(r'<a href="([^"]+)">Look again</a>', self.page)) is not None:
+            self.visit(later[1])
+        return self.page
+
 
 def copy_state(into: Path) -> Path:
     """A state root that a whole life has left."""

@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.web.access import Role
 from tests.daemon.scenes import asked, deployed
-from tests.hosts.engine_host import V1, EngineHost
+from tests.hosts.engine_host import V1, V2, EngineHost
 from tests.waiting import until
 from tests.web.site import Browser, Site
 
@@ -42,6 +42,44 @@ def test_an_operator_approves_a_held_release_and_sees_it_taken(host: EngineHost,
         app = host.program.build()
         [approval] = app.store.memory(app.specs[0].app).approvals
         assert approval.actor.startswith("operate-token (page) through ")
+    host.observed.check()
+
+
+@pytest.mark.usefixtures("as_root")
+def test_an_operator_goes_back_once_the_way_was_looked_at(host: EngineHost, tmp_path: Path) -> None:
+    site = Site(home=tmp_path / "web", state=host.state, roles=tuple(Role))
+    with host.program.daemon(), site.serving():
+        deployed(host)
+        people = host.observed.data() / "people"
+        people.write_text("of the first\n")
+        host.release(V2)
+        deployed(host, V2)
+        browser = Browser(site)
+        browser.log_in(site.tokens[Role.OPERATE])
+        until(lambda: f"<dd>{V2}</dd>" in browser.visit("/apps/notes"), 30, "the page shows that it runs")
+        assert "/apps/notes/rollback" not in browser.page  # not before the way was looked at
+        browser.follow("/apps/notes/preflight")
+        assert f"Leads to {V1}" in browser.page
+        assert "Its data: the snapshot of" in browser.page
+        browser.follow("/apps/notes/plan")
+        assert "What would change" in browser.page
+        # The only copy of its snapshot is gone: the card is red, says so, and offers nothing.
+        snapshot = host.state / host.name / "snapshot"
+        snapshot.rename(snapshot.with_name("elsewhere"))
+        browser.visit("/apps/notes")
+        browser.follow("/apps/notes/preflight")
+        assert "There is no way back now" in browser.page
+        assert "What to do:" in browser.page
+        assert "/apps/notes/rollback" not in browser.page
+        snapshot.with_name("elsewhere").rename(snapshot)
+        browser.visit("/apps/notes")
+        browser.follow("/apps/notes/preflight")
+        browser.follow("/apps/notes/rollback", reason="pages are empty")
+        assert "rolled-back" in browser.page
+        assert (host.observed.known(), people.read_text()) == (V1, "of the first\n")
+        browser.visit("/apps/notes")
+        browser.follow("/apps/notes/undeploy", reason="move the disk")
+        assert "is down until" in browser.page
     host.observed.check()
 
 

@@ -34,6 +34,7 @@ from reconciler.model.alert import Severity
 from reconciler.model.errors import Interrupted, ReconcilerError
 from reconciler.model.ids import HOST
 from reconciler.ports.clock import Stop
+from reconciler.ports.errands import Errands
 from reconciler.ports.metrics import Metrics
 from reconciler.ports.run_starter import RunStarter
 from reconciler.state.requests import RequestQueue
@@ -58,6 +59,7 @@ class Surroundings:
     watchdog: Watchdog
     stop: Stop
     starter: RunStarter
+    errands: Errands
 
 
 class Daemon:
@@ -80,6 +82,9 @@ class Daemon:
         self._watchdog = around.watchdog
         self._stop = around.stop
         self._starter = around.starter
+        self._helpers = host_requests.Helpers(
+            starter=around.starter, errands=around.errands, replies=around.requests.replies
+        )
         self._keep_house = keep_house
         self._relay = relay
         self._wakes: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -123,6 +128,7 @@ class Daemon:
         finally:
             self._watchdog.notifier.stopping("stopped at a safe step")
             self._starter.stop()
+            self._helpers.errands.stop()
             self.workers.stop()
             self._scheduler.shutdown(wait=False)
             log.info("stopped", passes=self.passes)
@@ -261,7 +267,7 @@ class Daemon:
 
     def _grant(self) -> None:
         """Take requests, and look at what they changed or are about."""
-        done = host_requests.answer(self._requests.take(), self.state, self._starter, self._requests.replies)
+        done = host_requests.answer(self._requests.take(), self.state, self._helpers)
         if done.changed:
             self.wake(TICK)
         if done.fetch:

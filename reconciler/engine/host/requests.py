@@ -1,4 +1,6 @@
-"""Requests of people and programs without privileges, judged. Effects: starts test runs; what `operate` does.
+"""Requests of people and programs without privileges, judged.
+
+Effects: starts test runs and errands; what `operate` does.
 
 A request is never an order: what is not declared, not a canonical or not understood is logged, told to whoever asked,
 and dropped.
@@ -7,24 +9,29 @@ and dropped.
 import pwd
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
+from reconciler.core.host import errand_words
 from reconciler.core.testrun import trigger
 from reconciler.engine.context import Context
 from reconciler.engine.host.desired import Desired
 from reconciler.engine.operate import approve, retry, suspend
 from reconciler.model.app import AppSpec, Kind
+from reconciler.model.errand import ErrandEnd
 from reconciler.model.errors import LockBusy, ReconcilerError
 from reconciler.model.ids import is_ref
 from reconciler.model.request import Asked, Reply, ReplyOutcome, Request
 from reconciler.model.testrun import RunMode
+from reconciler.ports.errands import Errands
 from reconciler.ports.run_starter import RunStarter
 from reconciler.state.requests import Replies, Taken
 
 log = structlog.get_logger("ci-warm")
 
 Answer = tuple[ReplyOutcome, str]
+"""How it ended, in short and in words."""
 _CHANGES = (Asked.APPROVE, Asked.RETRY, Asked.SUSPEND, Asked.RESUME)
 _FRESH_S = 300.0
 """A decision that lay there for longer may be regretted, or was kept back."""
@@ -39,39 +46,65 @@ class Answered:
     changed: bool
 
 
-def answer(taken: Sequence[Taken], state: Desired, starter: RunStarter, replies: Replies) -> Answered:
-    """Do what is asked where it may be done, and tell whoever waits for it what came of it."""
+@dataclass(frozen=True, kw_only=True)
+class Helpers:
+    """What works beside the loop, and where replies go."""
+
+    starter: RunStarter
+    errands: Errands
+    replies: Replies
+
+
+def answer(taken: Sequence[Taken], state: Desired, helpers: Helpers) -> Answered:
+    """Do what is asked where it may be done, and tell whoever waits for it what came of it.
+
+    What takes long is begun, and answered when it ends.
+    """
     fetch: list[str] = []
     changed = False
     for one in taken:
         request = one.request
         named = [spec for spec in state.specs if request.app in (None, spec.name)]
         try:
-            outcome, text = _grant(one, named, state, starter) if named else _NOT_HERE
+            granted = _grant(one, named, state, helpers) if named else _NOT_HERE
         except OSError as exc:
             # The others were taken out of their folder, too, and must not be lost for this one.
-            outcome, text = ReplyOutcome.REFUSED, f"{exc.filename}: {exc.strerror}"
-        log.info("request", action=request.action, app=request.app, by=request.by, outcome=outcome, text=text)
+            granted = (ReplyOutcome.REFUSED, f"{exc.filename}: {exc.strerror}")
+        about = {"action": request.action, "app": request.app, "by": request.by}
+        if granted is None:
+            log.info("request_begun", **about)
+            continue
+        outcome, text = granted
+        log.info("request", **about, outcome=outcome, text=text)
         if request.action is Asked.RECONCILE:
             fetch += [spec.recipe.url for spec in named]
         changed = changed or (outcome is ReplyOutcome.DONE and request.action in _CHANGES)
-        if request.id:
-            about = {"id": request.id, "action": request.action, "app": request.app}
-            try:
-                replies.put(Reply(**about, outcome=outcome, text=text, at=state.ports.clock.now()))
-            except OSError as exc:
-                log.warning("reply_lost", request=request.id, error=str(exc))
+        _reply(request, state, helpers, (outcome, text, None))
     return Answered(fetch=fetch, changed=changed)
 
 
-def _grant(taken: Taken, named: Sequence[AppSpec], state: Desired, starter: RunStarter) -> Answer:
+def _reply(
+    request: Request, state: Desired, helpers: Helpers, said: tuple[ReplyOutcome, str, dict[str, Any] | None]
+) -> None:
+    if not request.id:
+        return
+    outcome, text, document = said
+    about = {"id": request.id, "action": request.action, "app": request.app, "at": state.ports.clock.now()}
+    try:
+        helpers.replies.put(Reply.model_validate({**about, "outcome": outcome, "text": text, "document": document}))
+    except OSError as exc:
+        log.warning("reply_lost", request=request.id, error=str(exc))
+
+
+def _grant(taken: Taken, named: Sequence[AppSpec], state: Desired, helpers: Helpers) -> Answer | None:
+    """None: it is begun."""
     request = taken.request
     if request.action is Asked.RECONCILE:
         return ReplyOutcome.DONE, "the next pass looks at it, at the newest tags"
     if request.app is None:
         return ReplyOutcome.REFUSED, f"{request.action} needs an app"
     if request.action in (Asked.SEED, Asked.TEST):
-        return _start(request, named[0], starter)
+        return _start(request, named[0], helpers.starter)
     user = _name_user(taken.uid)
     if user != state.settings.web.user:
         # The whole group may ask for a look or a test; what a human decides comes through the process that checks who.
@@ -82,6 +115,8 @@ def _grant(taken: Taken, named: Sequence[AppSpec], state: Desired, starter: RunS
             f"{request.action} was asked for {taken.age_s:.0f} s ago; ask again if you still want it",
         )
     actor = f"{request.by or 'a request'} through {user}"
+    if request.action in errand_words.ERRANDS:
+        return _send(request, state, helpers, actor)
     try:
         context = Context(ports=state.ports, settings=state.settings, spec=named[0], actor=actor)
         return ReplyOutcome.DONE, _operate(request, context)
@@ -113,6 +148,20 @@ def _operate(request: Request, context: Context) -> str:
         suspend.suspend(context, request.reason, until)
         return f"{app} is suspended {f'until {until:%Y-%m-%d %H:%M} UTC' if until else 'until resumed'}"
     return f"{app}: {'resumed' if suspend.resume(context) else 'was not suspended'}"
+
+
+def _send(request: Request, state: Desired, helpers: Helpers, actor: str) -> Answer | None:
+    """Have a process do it, and reply when that ends."""
+    if missing := errand_words.find_missing(request):
+        return ReplyOutcome.REFUSED, missing
+
+    def done(end: ErrandEnd) -> None:
+        said = errand_words.tell_end(request.action, end)
+        log.info("request", action=request.action, app=request.app, by=request.by, outcome=said[0], text=said[1])
+        _reply(request, state, helpers, said)
+
+    begun = helpers.errands.begin(errand_words.make_errand(request, actor), done)
+    return None if begun else (ReplyOutcome.BUSY, "too many are under way already")
 
 
 def _start(request: Request, spec: AppSpec, starter: RunStarter) -> Answer:
