@@ -7,6 +7,8 @@ STAMP := $(VENV)/.installed
 # Unit directories are cheap to run side by side; the Swarm tests share one engine.
 JOBS ?= 2
 PYTEST := $(VENV)/bin/pytest -n $(JOBS) --dist loadgroup
+# On the newest engine that this machine can have, unless CI_WARM_TEST_DOCKER_HOST names one.
+WITH_ENGINE := $(PY) -m tests.engines newest
 
 .PHONY: demo test test-long test-sandbox test-engines test-packages test-nix lint types contracts schemas lock deb image bench clean check
 
@@ -18,11 +20,11 @@ demo: $(STAMP)
 	$(VENV)/bin/ci-warm demo
 
 test: $(STAMP)
-	$(PYTEST) -m "not long and not matrix"
+	$(WITH_ENGINE) $(PYTEST) -m "not long and not matrix"
 
 test-long: $(STAMP)
-	$(PYTEST) -m "long and not live and not suites"
-	$(PYTEST) -m live
+	$(WITH_ENGINE) $(PYTEST) -m "long and not live and not suites"
+	$(WITH_ENGINE) $(PYTEST) -m live
 
 # The package's check phase as Nix would run it (root, mmdebstrap); what is checked is what nix/package.nix says.
 test-sandbox: $(STAMP)

@@ -22,6 +22,8 @@ from reconciler.demo.host import free_port
 from tests.waiting import until
 
 IN_CI = os.environ.get("CI") == "true"
+NAMED_ENGINE = "CI_WARM_TEST_DOCKER_HOST"
+"""Names the engine that all tests share; without it, they start the machine's own."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -38,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     One group for each test: xdist joins several to a new one, and two workers would each start an engine.
     """
-    shared = bool(os.environ.get("CI_WARM_TEST_DOCKER_HOST"))
+    shared = bool(os.environ.get(NAMED_ENGINE))
     for item in items:
         together = item.get_closest_marker("together")
         if "swarm" in item.keywords and not shared:
@@ -54,7 +56,7 @@ def pytest_configure() -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Images of real programs are shared by all workers, so the last one out removes them."""
-    host = os.environ.get("CI_WARM_TEST_DOCKER_HOST")
+    host = os.environ.get(NAMED_ENGINE)
     if host is None or hasattr(session.config, "workerinput") or os.environ.get("CI_WARM_TEST_KEEP_IMAGES"):
         return
     base = ["docker", "--host", host]
@@ -89,7 +91,10 @@ def as_root() -> None:
         missing("this test needs root")
 
 
-def _answers(host: str) -> bool:
+def is_answering(host: str) -> bool:
+    """Say whether an engine answers at this address; there may be no `docker` to ask it with."""
+    if shutil.which("docker") is None:
+        return False
     return subprocess.run(["docker", "--host", host, "info"], capture_output=True, timeout=30).returncode == 0
 
 
@@ -121,7 +126,7 @@ def private_dockerd(
         preexec_fn=_end_with_us(),
     )
     try:
-        until(lambda: _answers(sock) or daemon.poll() is not None, 60, "dockerd answers")
+        until(lambda: is_answering(sock) or daemon.poll() is not None, 60, "dockerd answers")
         if daemon.poll() is not None:
             missing(f"dockerd does not start here: {(folder / f'{name}.log').read_text()[-400:]}")
         yield sock, daemon
@@ -158,35 +163,35 @@ def clear_folder(folder: Path) -> None:
 @pytest.fixture(scope="session")
 def docker_host() -> Iterator[str]:
     """An engine in swarm mode: CI_WARM_TEST_DOCKER_HOST if it is named, else a private one of our own."""
-    given = os.environ.get("CI_WARM_TEST_DOCKER_HOST")
+    given = os.environ.get(NAMED_ENGINE)
     if given:
         os.environ["DOCKER_HOST"] = given
-        if not _answers(given):
+        if not is_answering(given):
             missing(f"no Docker engine answers at {given}")
-        _init_swarm()
+        init_swarm(given)
         yield given
         return
     if os.geteuid() != 0 or shutil.which("dockerd") is None or shutil.which("docker") is None:
         missing("no Docker engine: needs root with dockerd and docker installed, or CI_WARM_TEST_DOCKER_HOST")
-    if _answers("unix:///var/run/docker.sock"):
+    if is_answering("unix:///var/run/docker.sock"):
         missing("an engine runs here; CI_WARM_TEST_DOCKER_HOST=unix:///var/run/docker.sock lets the tests use it")
     folder = Path(tempfile.mkdtemp(prefix="ci-warm-dockerd-"))
     with private_dockerd(folder) as (host, _):
         os.environ["DOCKER_HOST"] = host
-        _init_swarm()
+        init_swarm(host)
         yield host
         subprocess.run(["docker", "swarm", "leave", "--force"], capture_output=True, check=False)
         del os.environ["DOCKER_HOST"]
 
 
-def _init_swarm() -> None:
-    state = subprocess.run(
-        ["docker", "info", "--format", "{{.Swarm.LocalNodeState}}"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    if state != "active":
+def init_swarm(host: str) -> None:
+    """Make it a Swarm of one node, if it is none yet."""
+    docker = ["docker", "--host", host]
+    ask = [*docker, "info", "--format", "{{.Swarm.LocalNodeState}}"]
+    if subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip() != "active":
         # A port of its own: the vxlan interfaces that a killed dockerd left on this machine hold the usual one.
         port = str(random.randrange(20_000, 30_000))
-        argv = ["docker", "swarm", "init", "--advertise-addr", "127.0.0.1", "--data-path-port", port]
+        argv = [*docker, "swarm", "init", "--advertise-addr", "127.0.0.1", "--data-path-port", port]
         subprocess.run(argv, capture_output=True, check=True)
 
 

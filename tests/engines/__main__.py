@@ -1,16 +1,16 @@
 """Runs the tests of a real Swarm on another Engine: `python -m tests.engines 28|26|moby|own [pytest's arguments]`.
 
 On a machine of its own (root, mmdebstrap): the Engine in a network namespace, and the tests in the same one, as they
-ask for ports on its loopback. `python -m tests.engines put FOLDER` only puts the newest `docker` into a folder, and
-prints the tree that has its Engine.
+ask for ports on its loopback. `python -m tests.engines newest COMMAND...` runs any command where tests find the newest
+Engine, on the machine's own network.
 """
 
 import os
 import subprocess
 import sys
-from pathlib import Path
 
-from tests.engines import engine
+from tests.conftest import NAMED_ENGINE
+from tests.engines import newest
 from tests.engines.engine import VERSION
 from tests.engines.machine import machine
 
@@ -25,10 +25,8 @@ SUITE = (
 
 def main(version: str, given: list[str]) -> int:
     """Run the suite, or what is given; its exit code."""
-    if version == "put":
-        engine.put_newer_cli(Path(given[0]))
-        print(engine.tree())  # noqa: T201  # for the script that asked
-        return 0
+    if version == "newest":
+        return newest.run(given)
     with machine(version) as made:
         # Below the engine's own folder, which lies at the same path on both sides.
         where = [f"--basetemp={made.folder}/tests", "-m", "swarm and not long"]
@@ -40,7 +38,7 @@ def main(version: str, given: list[str]) -> int:
             *where,
             *(given or ["-n", "2", "--dist", "loadgroup", *SUITE]),
         ]
-        return subprocess.run(argv, env={**os.environ, "CI_WARM_TEST_DOCKER_HOST": made.host}, check=False).returncode
+        return subprocess.run(argv, env={**os.environ, NAMED_ENGINE: made.host}, check=False).returncode
 
 
 if __name__ == "__main__":
