@@ -22,6 +22,7 @@ from reconciler.engine.host.desired import Desired
 from reconciler.engine.host.watchdog import Watchdog
 from reconciler.engine.ports import Ports
 from reconciler.engine.testrun.realms import Reaped
+from reconciler.model.errand import Errand, ErrandEnd
 from reconciler.model.errors import ObserveError, Problem, StateError
 from reconciler.model.host import Usage
 from reconciler.model.ids import AppName
@@ -99,6 +100,9 @@ class Nothing:
     def test(self, app: AppName, mode: str, ref: str | None) -> bool:
         return False
 
+    def begin(self, errand: Errand, done: Callable[[ErrandEnd], None]) -> bool:
+        return False
+
     def stop(self) -> None: ...
 
     def follow(self, wake: Callable[[str], None], stopped: Callable[[], bool]) -> None: ...
@@ -123,6 +127,7 @@ def made(world: Host, ports: Ports, nothing: Nothing, reap: Callable[[], Reaped 
         watchdog=watchdog,
         stop=threading.Event(),
         starter=nothing,
+        errands=nothing,
     )
     return Daemon(
         around, state, keep_house=lambda now: housekeeping.keep_house(now, nothing, lambda _paths: full, reap)

@@ -128,7 +128,7 @@ def test_a_way_back_is_looked_for_and_taken_and_the_loop_goes_on(host: EngineHos
         planned = answer(host, leave(host, "plan", app="notes"))
         assert planned.document is not None
         assert planned.document["app"] == "notes"
-        back = {"app": "notes", "reason": "pages are empty"}
+        back: dict[str, Any] = {"app": "notes", "reason": "pages are empty"}
         assert ask(host, "rollback", owner=65534, version=V1, **back)[0] == "refused"
         assert ask(host, "rollback", **back)[0] == "refused"
         elsewhere = ask(host, "rollback", version="1.0.0+4.0.0", **back)

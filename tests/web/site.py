@@ -126,7 +126,7 @@ class Browser:
 
     def follow(self, action: str, **fields: str) -> str:
         """The same, and look again until the reply of what takes long is there."""
-        self.send(action, **fields)
+        self.send(action, 200, **fields)
         while (later := re.search(r'<a href="([^"]+)">Look again</a>', self.page)) is not None:
             self.visit(later[1])
         return self.page
