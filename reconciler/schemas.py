@@ -4,7 +4,7 @@ import json
 
 from pydantic import BaseModel, TypeAdapter
 
-from reconciler.model import printed
+from reconciler.model import printed, printed_runs
 from reconciler.model.alert import Alert
 from reconciler.model.app import AppSpec
 from reconciler.model.base import Record
@@ -55,10 +55,10 @@ PRINTED: dict[str, type[object]] = {
     "printed_alert_relay": printed.AlertTold,
     "printed_alerts": list[printed.AlertRow],
     "printed_approve": printed.Approved,
-    "printed_canonical": printed.CanonicalRow,
-    "printed_canonical_deploy": printed.CanonicalUp,
-    "printed_canonical_warm": printed.CanonicalWarm,
-    "printed_canonicals": list[printed.CanonicalRow],
+    "printed_canonical": printed_runs.CanonicalRow,
+    "printed_canonical_deploy": printed_runs.CanonicalUp,
+    "printed_canonical_warm": printed_runs.CanonicalWarm,
+    "printed_canonicals": list[printed_runs.CanonicalRow],
     "printed_doctor": printed.Examined,
     "printed_drafts": printed.Drafts,
     "printed_explain": printed.Explained,
@@ -70,16 +70,16 @@ PRINTED: dict[str, type[object]] = {
     "printed_logs": printed.LastWords,
     "printed_plan": list[printed.PlanLine],
     "printed_preflight": printed.Preflight,
-    "printed_realm_reap": printed.RealmsReaped,
-    "printed_realms": printed.RealmsFound,
+    "printed_realm_reap": printed_runs.RealmsReaped,
+    "printed_realms": printed_runs.RealmsFound,
     "printed_reconcile": list[printed.PassRow],
     "printed_reload": printed.Reloaded,
     "printed_resume": printed.Resumed,
     "printed_retry": printed.Retried,
     "printed_rollback": printed.RolledBack,
-    "printed_run": Run,
+    "printed_run": printed_runs.RunShown,
     "printed_runs": list[Run],
-    "printed_runs_reap": printed.RunsReaped,
+    "printed_runs_reap": printed_runs.RunsReaped,
     "printed_snapshot": SnapshotManifest,
     "printed_snapshot_drill": DrillRecord,
     "printed_snapshot_export": printed.Exported,

@@ -45,7 +45,7 @@ class RunProcesses(RunStarter):
         self._base = [*program.argv(), "--config", str(config), "--state-dir", str(state)]
         self._reports = reports
         self._children: dict[tuple[str, ...], _Child] = {}
-        self._again: dict[tuple[str, ...], AppName] = {}
+        self._again: dict[tuple[str, ...], tuple[AppName, list[str]]] = {}
         self._lost: list[LostRun] = []
 
     @override
@@ -55,20 +55,22 @@ class RunProcesses(RunStarter):
         return words in self._children or self._start(app, words)
 
     @override
-    def test(self, app: AppName, mode: str, ref: str | None) -> bool:
+    def test(self, app: AppName, mode: str, ref: str | None, request: str = "") -> bool:
         words = (mode, app, *(("--ref", ref) if ref else ()))
+        asked = [request] if request else []
         self._note_ended()
         if words in self._children:
-            self._again[words] = app  # the ref may have moved since that one looked at it
+            # The ref may have moved since that one looked at it.
+            self._again.setdefault(words, (app, []))[1].extend(asked)
             return True
-        return self._start(app, words)
+        return self._start(app, words, asked)
 
-    def _start(self, app: AppName, words: tuple[str, ...]) -> bool:
+    def _start(self, app: AppName, words: tuple[str, ...], requests: Sequence[str] = ()) -> bool:
         if len(self._children) >= _MOST:
             log.warning("run_refused", words=words, reason=f"{_MOST} runs wait or run already")
             return False
         # Taken before the start: the report of a child that is quick must not look older than the child.
-        argv, since = [*self._base, *words, "--wait", str(_QUEUE_S)], datetime.now(UTC)
+        argv, since = [*self._base, *words, *_name(requests), "--wait", str(_QUEUE_S)], datetime.now(UTC)
         try:
             # Their words go where the daemon's go; the report is in runs/.
             process = subprocess.Popen(
@@ -99,9 +101,9 @@ class RunProcesses(RunStarter):
                     command = " ".join([*self._base, *words])
                     self._lose(child.app, f"{command} ended with {code} and no report; the journal has its words")
         # After the loop above, which may just have made room for it.
-        for words, app in [item for item in self._again.items() if item[0] not in self._children]:
+        for words, (app, requests) in [item for item in self._again.items() if item[0] not in self._children]:
             del self._again[words]
-            self._start(app, words)
+            self._start(app, words, requests)
 
     def _has_report(self, child: _Child) -> bool:
         return any(run.app == child.app and run.started_at >= child.since for run in self._reports())
@@ -122,3 +124,7 @@ class RunProcesses(RunStarter):
                 child.process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 log.warning("run_left", pid=child.process.pid)
+
+
+def _name(requests: Sequence[str]) -> list[str]:
+    return [word for request in requests[:_MOST] for word in ("--request", request)]

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.cli import common, runs
+from reconciler.cli import common, running
 from reconciler.cli.common import JsonFlag, WaitFlag
 from reconciler.cli.runs import RecipeArgument
 
@@ -43,7 +43,7 @@ def list_(json: JsonFlag = False) -> None:
             for spec in specs
         ]
     if json:
-        from reconciler.model.printed import CanonicalRow
+        from reconciler.model.printed_runs import CanonicalRow
 
         common.print_json([CanonicalRow(**common.fields(row)) for row in rows])
         return
@@ -65,9 +65,9 @@ def seed(
     from reconciler.engine.testrun import cold, plan
 
     with common.change("canonical seed", recipe):
-        built, environment = runs.open_environment()
+        built, environment = running.open_environment()
         request = plan.RunRequest(spec=environment.enrolled(recipe), actor=common.actor())
-        runs.fetch(built, request.spec.recipe.url, no_fetch=False)
+        running.fetch(built, request.spec.recipe.url, no_fetch=False)
         plan.plan_run(environment, request)  # what cannot be planned need not queue
         _, context = _open(recipe)
 
@@ -79,11 +79,11 @@ def seed(
             environment.ports.locks.slot(built.settings.runs.max_tests, f"ci-warm seed {recipe}").release()
             return cold.run(environment, plan.plan_run(environment, request))
 
-        done = runs.patiently(built, wait, once)
+        done = running.patiently(built, wait, once)
     if done is not None:
-        runs.tell(done, json=json)
+        running.tell(done, built.runs.folder / done.run, json=json)
     elif json:
-        from reconciler.model.printed import CanonicalWarm
+        from reconciler.model.printed_runs import CanonicalWarm
 
         common.print_json(CanonicalWarm(app=recipe))
     else:
@@ -109,7 +109,7 @@ def deploy(
             except Interrupted:
                 common.stop(common.FAILED, f"stopped; {recipe} is down again")
     if json:
-        from reconciler.model.printed import CanonicalUp
+        from reconciler.model.printed_runs import CanonicalUp
 
         domain, stack = context.spec.domain, done.stack
         common.print_json(CanonicalUp(app=recipe, version=done.version, domain=domain, stack=stack))
@@ -133,7 +133,7 @@ def undeploy(
             restored = canonical_operate.undeploy(context, restore=restore)
             row = canonical_operate.describe(context, built.ports.engine.look())
     if json:
-        from reconciler.model.printed import CanonicalRow
+        from reconciler.model.printed_runs import CanonicalRow
 
         common.print_json(CanonicalRow(**common.fields(row)))
         return

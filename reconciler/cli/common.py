@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from reconciler.app import App
     from reconciler.engine.context import Context
 
-FINE, FAILED, USAGE, CHANGES, HELD, BUSY = 0, 1, 2, 20, 21, 75
+FINE, FAILED, USAGE, HOST, CHANGES, HELD, BUSY = 0, 1, 2, 3, 20, 21, 75
+"""HOST: of a test run, whose recipe has no part in it."""
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="print JSON on stdout")]
 WaitFlag = Annotated[

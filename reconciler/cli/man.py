@@ -15,6 +15,7 @@ _EXITS = (
     ("0", "fine"),
     ("1", "failed"),
     ("2", "usage, settings or a spec"),
+    ("3", "a test could not be carried out, by the host's fault (cold, quick)"),
     ("20", "changes are planned (plan)"),
     ("21", "something is held (plan)"),
     ("75", "busy"),

@@ -30,7 +30,7 @@ def list_(json: JsonFlag = False) -> None:
         found = realms.survey(_open())
     kinds = {"alive": found.alive, "dead": found.dead, "foreign": found.foreign}
     if json:
-        from reconciler.model.printed import RealmsFound
+        from reconciler.model.printed_runs import RealmsFound
 
         common.print_json(RealmsFound(**common.fields(found)))
         return
@@ -48,7 +48,7 @@ def reap(
     with common.errors():
         done = realms.reap(_open(), dry_run=dry_run)
     if json:
-        from reconciler.model.printed import RealmsReaped
+        from reconciler.model.printed_runs import RealmsReaped
 
         common.print_json(RealmsReaped(dry_run=dry_run, **common.fields(done)))
         return

@@ -1,17 +1,16 @@
 """`cold`, `quick` and `runs list|show|reap`. Effects: test runs; reports on stdout, talk on stderr."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.cli import common, names
+from reconciler.cli import common, names, running
 from reconciler.cli.common import JsonFlag, WaitFlag
 
 if TYPE_CHECKING:
     from reconciler.app import App
-    from reconciler.engine.testrun.environment import RunEnvironment
-    from reconciler.engine.testrun.plan import RunPlan, RunRequest
+    from reconciler.engine.testrun.plan import RunRequest
     from reconciler.model.app import AppSpec
     from reconciler.model.testrun import Run
     from reconciler.model.tests import Stage
@@ -21,114 +20,84 @@ group = typer.Typer(help="Reports of test runs, and what killed ones left.", no_
 RecipeArgument = Annotated[
     str, typer.Argument(metavar="RECIPE", help="name of the canonical", autocompletion=names.recipes)
 ]
-_POLL_S = 0.5
-R = TypeVar("R")
+RefOption = Annotated[str | None, typer.Option("--ref", help="tag, branch, commit or refs/...; default latest")]
+NoFetch = Annotated[bool, typer.Option("--no-fetch", help="let the local mirror decide")]
+SlotFlag = Annotated[bool, typer.Option("--wait-for-slot", help="wait as long as it takes for a place")]
+JunitOption = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="write the result as JUnit XML")]
+ArtefactsOption = Annotated[
+    Path | None, typer.Option("--artefacts", metavar="DIR", help="copy report, logs and artefacts into an empty folder")
+]
+RequestOption = Annotated[list[str] | None, typer.Option("--request", hidden=True)]
 
 
 def cold(
     recipe: RecipeArgument,
-    ref: Annotated[str | None, typer.Option("--ref", help="tag, branch, commit or refs/...; default latest")] = None,
+    ref: RefOption = None,
     base: Annotated[str | None, typer.Option("--base", help="what the upgrade starts from")] = None,
     stages: Annotated[str, typer.Option("--stages", help="comma-separated; default all")] = "",
     keep: Annotated[bool, typer.Option("--keep-on-failure", help="leave a red run up to look at")] = False,
-    no_fetch: Annotated[bool, typer.Option("--no-fetch", help="let the local mirror decide")] = False,
+    no_fetch: NoFetch = False,
     wait: WaitFlag = 0.0,
+    wait_for_slot: SlotFlag = False,
+    junit: JunitOption = None,
+    artefacts: ArtefactsOption = None,
+    request: RequestOption = None,
     json: JsonFlag = False,
 ) -> None:
-    """Test a recipe from nothing, stage by stage; a green full run at the latest release becomes the canonical."""
+    """Test a recipe from nothing, stage by stage; a green full run at the latest release becomes the canonical.
+
+    Exit 1: the recipe is at fault; 3: the host.
+    """
     from reconciler.engine.testrun import cold as runs
     from reconciler.engine.testrun import plan as testrun_plan
 
-    def ask(spec: "AppSpec") -> testrun_plan.RunRequest:
+    def ask(spec: "AppSpec") -> "RunRequest":
         return testrun_plan.RunRequest(
             spec=spec, ref=ref, base=base, stages=_stages(stages), keep_on_failure=keep, actor=common.actor()
         )
 
-    tell(_plan_and_run(recipe, ask, runs.run, no_fetch=no_fetch, wait=wait), json=json)
+    wanted = running.Wanted(
+        wait_s=float("inf") if wait_for_slot else wait,
+        no_fetch=no_fetch,
+        json=json,
+        junit=junit,
+        artefacts=artefacts,
+        requests=tuple(request or ()),
+    )
+    running.plan_and_run(recipe, ask, runs.run, wanted)
 
 
 def quick(
     recipe: RecipeArgument,
-    ref: Annotated[str | None, typer.Option("--ref", help="tag, branch, commit or refs/...; default latest")] = None,
-    no_fetch: Annotated[bool, typer.Option("--no-fetch", help="let the local mirror decide")] = False,
+    ref: RefOption = None,
+    no_fetch: NoFetch = False,
     wait: WaitFlag = 0.0,
+    wait_for_slot: SlotFlag = False,
+    junit: JunitOption = None,
+    artefacts: ArtefactsOption = None,
+    request: RequestOption = None,
     json: JsonFlag = False,
 ) -> None:
-    """Test a head on the canonical's data: known-good, upgraded in place. Lower confidence; never promotes."""
+    """Test a head on the canonical's data: known-good, upgraded in place. Lower confidence; never promotes.
+
+    Exit 1: the recipe is at fault; 3: the host.
+    """
     from reconciler.engine.testrun import plan as testrun_plan
     from reconciler.engine.testrun import quick as runs
     from reconciler.model.testrun import RunMode
 
-    def ask(spec: "AppSpec") -> testrun_plan.RunRequest:
+    def ask(spec: "AppSpec") -> "RunRequest":
         return testrun_plan.RunRequest(spec=spec, mode=RunMode.QUICK, ref=ref, actor=common.actor())
 
-    tell(_plan_and_run(recipe, ask, runs.run, no_fetch=no_fetch, wait=wait), json=json)
-
-
-def _plan_and_run(
-    recipe: str,
-    ask: "Callable[[AppSpec], RunRequest]",
-    run: "Callable[[RunEnvironment, RunPlan], Run]",
-    *,
-    no_fetch: bool,
-    wait: float,
-) -> "Run":
-    """Plan once, then queue and run."""
-    from reconciler.engine.testrun import plan as testrun_plan
-
-    with common.errors():
-        built, environment = open_environment()
-        request = ask(environment.enrolled(recipe))
-        fetch(built, request.spec.recipe.url, no_fetch=no_fetch)
-        plan = testrun_plan.plan_run(environment, request)
-        return patiently(built, wait, lambda: run(environment, plan))
-
-
-def open_environment() -> "tuple[App, RunEnvironment]":
-    """The app and its test environment; whatever killed runs left is removed first."""
-    from reconciler import app as composition
-    from reconciler.engine.testrun import teardown
-
-    built = common.app()
-    environment = composition.run_environment(built)
-    teardown.reap(environment)
-    return built, environment
-
-
-def fetch(built: "App", url: str, *, no_fetch: bool) -> None:
-    """Bring the mirror up to date; a forge that is away costs nothing that was fetched before."""
-    import os
-
-    from reconciler.model.errors import RecipeError
-
-    if no_fetch or os.environ.get("CI_WARM_SKIP_FETCH") == "1":
-        return
-    try:
-        built.ports.recipes.fetch(url)
-    except RecipeError as exc:
-        typer.echo(f"warning: {exc}", err=True)
-
-
-def patiently(built: "App", wait: float, work: "Callable[[], R]") -> "R":
-    """Queue for what is busy, up to `wait` seconds.
-
-    Raises:
-        LockBusy: it still is.
-    """
-    from reconciler.model.errors import Interrupted
-    from reconciler.state.locks import wait_until_free
-
-    def once() -> "R":
-        try:
-            return work()
-        except Interrupted as exc:
-            common.say(str(exc))
-            common.stop(common.FAILED, "stopped; everything of the run was removed first")
-
-    try:
-        return wait_until_free(built.clock, wait, _POLL_S, once)
-    except Interrupted:
-        common.stop(common.FAILED, "stopped while it waited for its turn; nothing was begun")
+    wanted = running.Wanted(
+        wait_s=float("inf") if wait_for_slot else wait,
+        no_fetch=no_fetch,
+        json=json,
+        junit=junit,
+        artefacts=artefacts,
+        requests=tuple(request or ()),
+    )
+    running.plan_and_run(recipe, ask, runs.run, wanted)
 
 
 def _stages(text: str) -> "tuple[Stage, ...] | None":
@@ -141,18 +110,6 @@ def _stages(text: str) -> "tuple[Stage, ...] | None":
         return tuple(Stage(name.strip()) for name in text.split(","))
     except ValueError as exc:
         raise UsageError(f"--stages {text}: {exc}; there are: {', '.join(STAGES)}") from exc
-
-
-def tell(done: "Run", *, json: bool) -> None:
-    """The summary or the report; exit 0 only for green."""
-    from reconciler.core.testrun import summary
-
-    if json:
-        common.print_json(done)
-    else:
-        common.say(summary.summary(done).rstrip())
-    if done.result != "green" or done.leftovers:
-        raise typer.Exit(common.FAILED)
 
 
 @group.command("list")
@@ -207,7 +164,10 @@ def show(run: Annotated[str, typer.Argument(metavar="RUN", autocompletion=names.
         if found is None:
             raise UsageError(f"there is no run {run!r}; ci-warm runs list shows them")
     if json:
-        common.print_json(found)
+        from reconciler.model.printed_runs import RunShown
+
+        folder = str(built.runs.folder / run)
+        common.print_json(RunShown.model_validate({**common.dump(found), "folder": folder}))
         return
     common.say(summary.summary(found).rstrip())
     common.say(f"logs, junit.xml, artefacts: {built.runs.folder / run}")
@@ -231,7 +191,7 @@ def reap(
             raise UsageError(f"there is no run {run!r}; ci-warm runs list shows them")
         done = teardown.reap(composition.run_environment(built), only=run)
     if json:
-        from reconciler.model.printed import RunsReaped
+        from reconciler.model.printed_runs import RunsReaped
 
         common.print_json(RunsReaped(**common.fields(done)))
     for name in () if json else done.removed:

@@ -302,62 +302,6 @@ class Reloaded(Printed):
     specs: int
 
 
-class RealmsFound(Printed):
-    """`realm list`."""
-
-    alive: tuple[str, ...]
-    dead: tuple[str, ...]
-    foreign: tuple[str, ...]
-
-
-class RealmsReaped(Printed):
-    """`realm reap`."""
-
-    dry_run: bool
-    removed: tuple[str, ...]
-    alive: tuple[str, ...]
-    foreign: tuple[str, ...]
-
-
-class RunsReaped(Printed):
-    """`runs reap`."""
-
-    removed: tuple[str, ...]
-    alive: tuple[str, ...]
-    kept: tuple[str, ...]
-    failed: tuple[str, ...]
-
-
-class CanonicalRow(Printed):
-    """`canonical list`, a row each, and `canonical undeploy`."""
-
-    app: str
-    status: str
-    version: str | None
-    commit: str | None
-    domain: str
-    snapshot: str | None
-    bytes: int
-    since: str | None
-    reason: str
-
-
-class CanonicalWarm(Printed):
-    """`canonical seed --if-cold` of one that is warm."""
-
-    app: str
-    result: Literal["warm"] = "warm"
-
-
-class CanonicalUp(Printed):
-    """`canonical deploy`."""
-
-    app: str
-    version: str
-    domain: str
-    stack: str
-
-
 class LastWords(Printed):
     """`logs`: text by service, secrets masked. `of`, `at`: the release that failed and when; '' of what is there."""
 

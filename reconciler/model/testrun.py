@@ -95,6 +95,7 @@ class Run(Record):
     base_reason: str = ""
     realm: str = ""
     actor: str = ""
+    requests: tuple[str, ...] = Field((), description="ids of the requests that asked for it")
     started_at: datetime
     finished_at: datetime | None = None
     elapsed_seconds: float = 0.0

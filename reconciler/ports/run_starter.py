@@ -21,8 +21,11 @@ class RunStarter(Protocol):
     def seed(self, app: AppName) -> bool:
         """Warm a canonical, if it is still cold when its turn comes."""
 
-    def test(self, app: AppName, mode: str, ref: str | None) -> bool:
-        """A cold or quick run, at once or after one of the same kind that is under way."""
+    def test(self, app: AppName, mode: str, ref: str | None, request: str = "") -> bool:
+        """A cold or quick run, at once or after one of the same kind that is under way.
+
+        `request`: its report will name it, so that whoever asked finds the run.
+        """
 
     def collect_lost(self) -> Sequence[LostRun]:
         """Note which have ended, and start what waited for that; gives those without a report, each once."""

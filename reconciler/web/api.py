@@ -6,6 +6,7 @@ Every answer of an error is `application/problem+json`. Cookies count for nothin
 import asyncio
 import hashlib
 import hmac
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Annotated, Any, TypeVar
 
@@ -18,10 +19,10 @@ from typing_extensions import override
 from reconciler.model.alert import Alert
 from reconciler.model.history import HistoryLine
 from reconciler.model.published import AppStatus, StatusReport
-from reconciler.model.request import REQUEST_ID, Asked, Reply
+from reconciler.model.request import REQUEST_ID, Asked, Reply, ReplyOutcome
 from reconciler.model.request import Request as Wish
 from reconciler.model.sweep import Sweep
-from reconciler.model.testrun import Run
+from reconciler.model.testrun import Run, RunResult
 from reconciler.web import views
 from reconciler.web.access import Caller
 from reconciler.web.deployment import Deployment, deployment
@@ -84,10 +85,11 @@ class Ask(BaseModel):
 
 
 class Accepted(BaseModel):
-    """A request that lies there; `reply` once the daemon has judged it."""
+    """A request that lies there; `reply` once the daemon has judged it, `run` once the test that it asks for began."""
 
     id: str
     reply: Reply | None = None
+    run: Run | None = None
 
 
 @router.get("/apps")
@@ -175,9 +177,21 @@ async def read_reply(
     here: Here,
     _: CallerOf,
     wait: Annotated[float, Query(ge=0, le=_WAIT_S)] = 0.0,
+    run: Annotated[bool, Query(description="wait for the test that was asked for to end, too")] = False,
 ) -> Accepted:
-    """What came of a request; `reply` is null while the daemon has not judged it."""
-    return Accepted(id=name, reply=await here.wishes.wait(name, wait))
+    """What came of a request; `reply` is null while the daemon has not judged it.
+
+    `run`: of a test, its report so far; null while it waits for a place.
+    """
+    began = time.monotonic()
+    reply = await here.wishes.wait(name, wait)
+    found = _find_run(here, name)
+    while run and reply is not None and reply.outcome is ReplyOutcome.DONE and (found is None or _goes_on(found)):
+        if time.monotonic() - began >= wait or reply.action is not Asked.TEST:
+            break
+        await asyncio.sleep(_LOOK_S)
+        found = _find_run(here, name)
+    return Accepted(id=name, reply=reply, run=found)
 
 
 @router.get("/changes", response_class=StreamingResponse)
@@ -233,6 +247,14 @@ def problem(status: int, title: str, detail: str, headers: dict[str, str] | None
     """An error as RFC 9457 has it."""
     content = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     return JSONResponse(content, status, headers, media_type="application/problem+json")
+
+
+def _find_run(here: Deployment, request: str) -> Run | None:
+    return next((run for run in here.reader.runs() if request in run.requests), None)
+
+
+def _goes_on(run: Run) -> bool:
+    return run.result is RunResult.RUNNING
 
 
 def _status(here: Deployment) -> StatusReport:

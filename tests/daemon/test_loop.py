@@ -97,7 +97,7 @@ class Nothing:
     def seed(self, app: AppName) -> bool:
         return False
 
-    def test(self, app: AppName, mode: str, ref: str | None) -> bool:
+    def test(self, app: AppName, mode: str, ref: str | None, request: str = "") -> bool:
         return False
 
     def begin(self, errand: Errand, done: Callable[[ErrandEnd], None]) -> bool:

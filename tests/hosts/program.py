@@ -106,9 +106,10 @@ class Program:
         """A command line of the program on this host."""
         return [*self.executable, "--config", str(self.config), "--state-dir", str(self.state), *args]
 
-    def command(self, *args: str, timeout: float = 120) -> "subprocess.CompletedProcess[str]":
+    def command(self, *args: str, timeout: float = 120, **environment: str) -> "subprocess.CompletedProcess[str]":
         """The program as people call it."""
-        return subprocess.run(self.argv(*args), capture_output=True, text=True, timeout=timeout)
+        env = os.environ | environment
+        return subprocess.run(self.argv(*args), capture_output=True, text=True, timeout=timeout, env=env)
 
     @contextmanager
     def daemon(self, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:

@@ -4,6 +4,7 @@ import json
 import subprocess
 from typing import Any
 
+from reconciler.demo.host import free_port
 from tests.hosts.engine_host import V3, EngineHost
 from tests.waiting import until
 
@@ -50,3 +51,22 @@ def commit(host: EngineHost, files: dict[str, str], *, modes: tuple[str, ...] = 
         path.chmod(0o755 if name in modes or name.endswith(".sh") else 0o644)
     host.recipe.git("add", "--all")
     host.recipe.git("commit", "--quiet", "--allow-empty", "--message", "Add files")
+
+
+KEYCLOAK_SECRET = "secret-of-the-admin"
+
+
+def keycloak_is_away(host: EngineHost) -> None:
+    """The settings name a live Keycloak at an address where nobody listens, and the recipe's tests need one."""
+    password = host.home / "password"
+    password.write_text(KEYCLOAK_SECRET)
+    live = {
+        "name": "sso",
+        "recipe": {"url": host.recipe.url},
+        "domain": "sso.example.test",
+        "stateful": False,
+        "health": {"scheme": "http", "port": free_port()},
+    }
+    (host.home / "etc" / "apps" / "sso.yaml").write_text(json.dumps(live))
+    host.set(keycloak={"app": "sso", "password_file": str(password)})
+    host.write_spec(tests={"needs": ["keycloak"]})

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from reconciler.adapters.run_processes import RunProcesses
-from reconciler.demo.host import free_port
 from reconciler.model.errors import LockBusy
 from reconciler.model.ids import AppName
 from tests.hosts.engine_host import V2, EngineHost
+from tests.runs.scenes import KEYCLOAK_SECRET, keycloak_is_away
 from tests.waiting import until
 
 
@@ -67,21 +67,10 @@ def test_a_request_of_a_hostile_hand_starts_nothing(small: EngineHost) -> None:
 
 
 def test_a_keycloak_that_is_away_is_the_hosts_fault_and_leaves_nothing(small: EngineHost) -> None:
-    password = small.home / "password"
-    password.write_text("secret-of-the-admin")
-    live = {
-        "name": "sso",
-        "recipe": {"url": small.recipe.url},
-        "domain": "sso.example.test",
-        "stateful": False,
-        "health": {"scheme": "http", "port": free_port()},
-    }
-    (small.home / "etc" / "apps" / "sso.yaml").write_text(json.dumps(live))
-    small.set(keycloak={"app": "sso", "password_file": str(password)})
-    small.write_spec(tests={"needs": ["keycloak"]})
+    keycloak_is_away(small)
     ran = small.program.command("cold", small.name)
-    assert ran.returncode == 1 and f"cold-error:{V2}" in ran.stdout and "list realms" in ran.stdout
-    assert "secret-of-the-admin" not in ran.stdout + ran.stderr and small.observed.left() == []
+    assert ran.returncode == 3 and f"cold-error:{V2}" in ran.stdout and "list realms" in ran.stdout
+    assert KEYCLOAK_SECRET not in ran.stdout + ran.stderr and small.observed.left() == []
     assert small.observed.history() == [f"cold-error:{V2}"]
     small.set(keycloak=None)
     ran = small.program.command("cold", small.name)
@@ -95,8 +84,8 @@ def test_a_test_that_is_asked_for_while_it_runs_comes_once_more(tmp_path: Path) 
     starter = RunProcesses(tmp_path / "config", tmp_path, lambda: ())
     starter._base = ["/bin/sh", "-c", f'echo "$@" >> {said}; exec cat {gate}', "sh"]
     try:
-        for _ in range(3):
-            assert starter.test(AppName("notes"), "quick", "refs/pull/7/head")
+        for number in range(3):
+            assert starter.test(AppName("notes"), "quick", "refs/pull/7/head", f"{number:032x}")
         until(said.exists)
         assert len(said.read_text().splitlines()) == 1
         gate.write_text("")
@@ -106,6 +95,10 @@ def test_a_test_that_is_asked_for_while_it_runs_comes_once_more(tmp_path: Path) 
             return len(said.read_text().splitlines()) == 2
 
         until(twice, what="the second run")
-        assert set(said.read_text().splitlines()) == {"quick notes --ref refs/pull/7/head --wait 21600"}
+        # Whoever asked while the first ran is told of the second, which looked at the ref after they asked.
+        once = f"--request {0:032x}"
+        again = f"--request {1:032x} --request {2:032x}"
+        expected = [f"quick notes --ref refs/pull/7/head {asked} --wait 21600" for asked in (once, again)]
+        assert said.read_text().splitlines() == expected
     finally:
         starter.stop()

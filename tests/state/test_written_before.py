@@ -49,6 +49,7 @@ LATER = {
     "journal.json": {"bake_s", "found_data", "killed", "log", "remarks", "sent", "unseen_stop"},
     "manifest.json": {"killed"},
     "history.jsonl": {"found_data", "log"},
+    "run.json": {"requests"},
     "seed-canon.json": {"id", "reason", "until", "version"},
 }
 """What records have got since then."""

@@ -9,7 +9,11 @@ _CONTROL = {code: None for code in range(32) if code not in (9, 10, 13)}
 
 
 def document(run: Run) -> bytes:
-    """One suite: a case per stage, a case per check, and one for the run, which fails whenever the exit is not 0."""
+    """One suite: a case per stage, a case per check that passed, and one for the run.
+
+    One failure per failed stage, however many of its checks failed; the run's own case fails where no stage did and the
+    exit is not 0 all the same.
+    """
     suite = ElementTree.Element(
         "testsuite",
         name=f"{run.app} {run.mode}",
@@ -18,15 +22,10 @@ def document(run: Run) -> bytes:
     )
     for stage in run.stages:
         _stage(suite, run, stage)
+    told = any(case.find(kind) is not None for case in suite for kind in ("failure", "error"))
     whole = _case(suite, run.app, "run", 0.0)
-    if run.result in (RunResult.RED, RunResult.DIED, RunResult.ABORTED):
-        _mark(whole, "failure", f"{run.result}; deploys {run.deploys}, expected {run.deploys_expected}", "")
-    elif run.result is RunResult.ERROR:
-        _mark(whole, "error", "the host is to blame", "\n".join(run.notes))
-    elif run.result is RunResult.PARTIAL:
-        _mark(whole, "failure", "not everything could be tried", run.base_reason)
-    elif run.leftovers:
-        _mark(whole, "failure", "something of the run is left", "\n".join(run.leftovers))
+    if not told:
+        _whole(whole, run)
     ElementTree.SubElement(whole, "system-out").text = _clean(summary.summary(run))
     cases = list(suite)
     suite.set("tests", str(len(cases)))
@@ -36,9 +35,21 @@ def document(run: Run) -> bytes:
     return text + b"\n"
 
 
+def _whole(case: ElementTree.Element, run: Run) -> None:
+    if run.result in (RunResult.RED, RunResult.DIED, RunResult.ABORTED):
+        _mark(case, "failure", f"{run.result}; deploys {run.deploys}, expected {run.deploys_expected}", "")
+    elif run.result is RunResult.ERROR:
+        _mark(case, "error", "the host is to blame", "\n".join(run.notes))
+    elif run.result is RunResult.PARTIAL:
+        _mark(case, "failure", "not everything could be tried", run.base_reason)
+    elif run.leftovers:
+        _mark(case, "failure", "something of the run is left", "\n".join(run.leftovers))
+
+
 def _stage(suite: ElementTree.Element, run: Run, stage: StageResult) -> None:
     case = _case(suite, run.app, stage.stage, stage.elapsed_seconds)
-    text = "\n".join(stage.evidence)
+    failed = [f"{check.name}: {check.detail}" for check in stage.checks if check.required and not check.passed]
+    text = "\n".join(dict.fromkeys([*failed, *stage.evidence]))
     if stage.result is StageOutcome.FAILED:
         _mark(case, "failure", stage.reason, text)
     elif stage.result is StageOutcome.ERROR:
@@ -46,9 +57,10 @@ def _stage(suite: ElementTree.Element, run: Run, stage: StageResult) -> None:
     elif stage.result in (StageOutcome.SKIPPED, StageOutcome.NOT_RUN):
         _mark(case, "skipped", stage.reason or stage.result, text)
     for check in stage.checks:
-        one = _case(suite, f"{run.app}.{stage.stage}", check.name, check.elapsed_seconds)
-        if not check.passed:
-            _mark(one, "failure" if check.required else "skipped", check.detail, "")
+        if check.passed or not check.required:
+            one = _case(suite, f"{run.app}.{stage.stage}", check.name, check.elapsed_seconds)
+            if not check.passed:
+                _mark(one, "skipped", check.detail, "")
 
 
 def _case(suite: ElementTree.Element, group: str, name: str, seconds: float) -> ElementTree.Element:

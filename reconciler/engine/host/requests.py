@@ -173,6 +173,6 @@ def _start(request: Request, spec: AppSpec, starter: RunStarter) -> Answer:
     if mode is None:
         return ReplyOutcome.REFUSED, "the comment asks for no test: !testme, or !testme --quick"
     seeds = request.action is Asked.SEED
-    if not (starter.seed(spec.app) if seeds else starter.test(spec.app, str(mode), request.ref)):
+    if not (starter.seed(spec.app) if seeds else starter.test(spec.app, str(mode), request.ref, request.id)):
         return ReplyOutcome.BUSY, "too many tests wait already"
     return ReplyOutcome.DONE, f"a {mode} run of {spec.name} is begun as soon as there is room"

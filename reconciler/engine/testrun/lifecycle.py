@@ -60,6 +60,7 @@ def run(
         # Before anything exists that it names: a run that is killed from here on can be cleaned up by its
         # report alone.
         handle.write(opened)
+        request.begun(opened)
         # The report stands, so this run can no longer be lost in silence.
         environment.ports.alerts.resolve(request.spec.app, [], reason=RunLost.REASON)
         environment.ports.effect("run:opened")
@@ -110,6 +111,7 @@ def _open_report(environment: RunEnvironment, plan: RunPlan, name: str) -> Run:
         base=plan.base.source,
         base_reason=plan.base.reason,
         actor=request.actor,
+        requests=request.requests,
         started_at=environment.ports.clock.now(),
         notes=plan.notes,
     )

@@ -1,6 +1,6 @@
 """What a run is going to do: its head, its base, its surroundings. Effects: reads the mirror; fetches a named ref."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,13 +13,16 @@ from reconciler.engine.release.render import Extras, test_overlays
 from reconciler.engine.testrun.environment import RunEnvironment
 from reconciler.model.app import AppSpec
 from reconciler.model.errors import ActError, RecipeError, UsageError
-from reconciler.model.testrun import RunMode, Source
+from reconciler.model.testrun import Run, RunMode, Source
 from reconciler.model.tests import METADATA, Stage, TestSpec
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunRequest:
-    """What is asked for. `ref` None: the latest release; `base`, `stages` None: as the metadata says."""
+    """What is asked for. `ref` None: the latest release; `base`, `stages` None: as the metadata says.
+
+    `requests`: ids of those who asked; `begun`: is told the report as soon as it is on record.
+    """
 
     spec: AppSpec
     mode: RunMode = RunMode.COLD
@@ -28,6 +31,8 @@ class RunRequest:
     stages: Sequence[Stage] | None = None
     keep_on_failure: bool = False
     actor: str = ""
+    requests: tuple[str, ...] = ()
+    begun: Callable[[Run], None] = lambda _run: None
 
 
 @dataclass(frozen=True, kw_only=True)
