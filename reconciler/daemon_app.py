@@ -17,14 +17,16 @@ from reconciler import app as composition
 from reconciler.adapters import host, monitor
 from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.errand_processes import ErrandProcesses
+from reconciler.adapters.forge import ForgeApi
 from reconciler.adapters.metrics import Figures, StateCollector
 from reconciler.adapters.relay import Relay
 from reconciler.adapters.run_processes import RunProcesses
 from reconciler.adapters.systemd import Systemd
 from reconciler.core.host import spec_set
-from reconciler.engine.host import housekeeping
+from reconciler.engine.host import housekeeping, side_work
 from reconciler.engine.host.daemon import Daemon, Surroundings
 from reconciler.engine.host.desired import Desired, DesiredState
+from reconciler.engine.host.forge_answers import Waiting
 from reconciler.engine.host.watchdog import Watchdog
 from reconciler.engine.testrun import realms, teardown
 from reconciler.model.app import AppSpec
@@ -34,6 +36,7 @@ from reconciler.model.settings import Settings
 from reconciler.ports.events import Events
 from reconciler.state import files, specs
 from reconciler.state.alerts import AlertStore
+from reconciler.state.asked_tests import AskedTests
 from reconciler.state.history import HistoryFile
 from reconciler.state.requests import RequestQueue
 
@@ -136,6 +139,7 @@ def daemon(config: Path, state: Path) -> Iterator[Daemon]:
         requests = RequestQueue(state / "requests", gid)
         requests.prepare()
         figures = _figures(app, state, requests)
+        waiting, alerts = Waiting(asked=AskedTests(state / "asked"), runs=app.runs), app.alerts
         around = Surroundings(
             desired=operator,
             requests=requests,
@@ -144,12 +148,17 @@ def daemon(config: Path, state: Path) -> Iterator[Daemon]:
             stop=clock.stop,
             starter=RunProcesses(config, state, app.runs.reports),
             errands=ErrandProcesses(config, state),
+            waiting=waiting,
+            side_works=(
+                side_work.drills(),
+                side_work.relay(lambda now: _relay(now, alerts)),
+                side_work.forge(waiting, ForgeApi),
+            ),
         )
         made = Daemon(
             around,
             desired,
             keep_house=lambda now: _keep_house(operator, now, figures, state),
-            relay=lambda now: _relay(now, app.alerts),
         )
         pages = monitor.Pages(figures.render, _checks(made, state, figures), watchdog.is_alive)
         with monitor.serve(_listen(desired.settings), pages, gid):

@@ -7,6 +7,7 @@ from pydantic import BaseModel, TypeAdapter
 from reconciler.model import printed, printed_runs
 from reconciler.model.alert import Alert
 from reconciler.model.app import AppSpec
+from reconciler.model.asked_test import AskedTest
 from reconciler.model.base import Record
 from reconciler.model.canonical import Canonical, Greens, InFlight, Promotion, Use
 from reconciler.model.history import HistoryLine
@@ -32,6 +33,7 @@ DOCUMENTS: dict[str, type[Record]] = {
     "status": StatusReport,
     "bundle": Bundle,
     "lock_holder": LockHolder,
+    "asked_test": AskedTest,
     "reply": Reply,
     "request": Request,
     "drill": DrillRecord,

@@ -15,15 +15,20 @@ import structlog
 from typing_extensions import override
 
 from reconciler.adapters import program
+from reconciler.adapters.run_queue import RunQueue, Words, ref_of
 from reconciler.model.ids import AppName
-from reconciler.model.testrun import Run
+from reconciler.model.testrun import Run, RunMode
 from reconciler.ports.run_starter import LostRun, RunStarter
 
 log = structlog.get_logger("ci-warm")
 _QUEUE_S = 6 * 3600
 _END_S = 30.0
-_MOST = 16
+_MOST = 64
 """Runs that wait or run at once; more are refused; the same request is taken when some are done."""
+_SIDE_BY_SIDE, _OF_ONE_APP = 16, 4
+"""Processes of them, which queue for a place of `runs.max_tests`; few of one app, so that none keeps others out."""
+_NAMED = 16
+_TESTS = frozenset(str(mode) for mode in RunMode)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +41,7 @@ class _Child:
 
 
 class RunProcesses(RunStarter):
-    """One child per app and kind of run; a test that is asked for while it runs comes once more when it has ended.
+    """One child per test; one that is asked for while it runs comes once more when it has ended.
 
     `reports`: those of all runs, by which a run that failed is told from a program that never came to run.
     """
@@ -44,31 +49,36 @@ class RunProcesses(RunStarter):
     def __init__(self, config: Path, state: Path, reports: Callable[[], Sequence[Run]]) -> None:
         self._base = [*program.argv(), "--config", str(config), "--state-dir", str(state)]
         self._reports = reports
-        self._children: dict[tuple[str, ...], _Child] = {}
-        self._again: dict[tuple[str, ...], tuple[AppName, list[str]]] = {}
+        self._children: dict[Words, _Child] = {}
+        self._queue = RunQueue(most=_MOST, side_by_side=_SIDE_BY_SIDE, of_one_app=_OF_ONE_APP)
         self._lost: list[LostRun] = []
 
     @override
     def seed(self, app: AppName) -> bool:
         words = ("canonical", "seed", app, "--if-cold")
         self._note_ended()
-        return words in self._children or self._start(app, words)
+        return words in self._children or self._add(words, app, "")
 
     @override
     def test(self, app: AppName, mode: str, ref: str | None, request: str = "") -> bool:
         words = (mode, app, *(("--ref", ref) if ref else ()))
-        asked = [request] if request else []
         self._note_ended()
-        if words in self._children:
-            # The ref may have moved since that one looked at it.
-            self._again.setdefault(words, (app, []))[1].extend(asked)
-            return True
-        return self._start(app, words, asked)
+        return self._add(words, app, request)
 
-    def _start(self, app: AppName, words: tuple[str, ...], requests: Sequence[str] = ()) -> bool:
-        if len(self._children) >= _MOST:
+    def _add(self, words: Words, app: AppName, request: str) -> bool:
+        if not self._queue.add(words, app, request, list(self._children)):
             log.warning("run_refused", words=words, reason=f"{_MOST} runs wait or run already")
             return False
+        return self._begin_next()
+
+    def _begin_next(self) -> bool:
+        """Begin what may begin now; False: one of them cannot be started."""
+        started = True
+        while (found := self._queue.take({words: child.app for words, child in self._children.items()})) is not None:
+            started = self._start(*found) and started
+        return started
+
+    def _start(self, words: Words, app: AppName, requests: Sequence[str]) -> bool:
         # Taken before the start: the report of a child that is quick must not look older than the child.
         argv, since = [*self._base, *words, *_name(requests), "--wait", str(_QUEUE_S)], datetime.now(UTC)
         try:
@@ -83,6 +93,15 @@ class RunProcesses(RunStarter):
         self._children[words] = _Child(app=app, process=process, since=since)
         log.info("run_started", words=words)
         return True
+
+    @override
+    def stop_test(self, app: AppName, ref: str | None) -> int:
+        self._note_ended()
+        tests = [words for words, child in self._children.items() if child.app == app and words[0] in _TESTS]
+        meant = [words for words in tests if ref_of(words) == ref]
+        for words in meant:
+            self._children[words].process.send_signal(signal.SIGTERM)
+        return len(meant) + self._queue.drop(app, ref)
 
     @override
     def collect_lost(self) -> Sequence[LostRun]:
@@ -101,9 +120,7 @@ class RunProcesses(RunStarter):
                     command = " ".join([*self._base, *words])
                     self._lose(child.app, f"{command} ended with {code} and no report; the journal has its words")
         # After the loop above, which may just have made room for it.
-        for words, (app, requests) in [item for item in self._again.items() if item[0] not in self._children]:
-            del self._again[words]
-            self._start(app, words, requests)
+        self._begin_next()
 
     def _has_report(self, child: _Child) -> bool:
         return any(run.app == child.app and run.started_at >= child.since for run in self._reports())
@@ -127,4 +144,4 @@ class RunProcesses(RunStarter):
 
 
 def _name(requests: Sequence[str]) -> list[str]:
-    return [word for request in requests[:_MOST] for word in ("--request", request)]
+    return [word for request in requests[:_NAMED] for word in ("--request", request)]

@@ -11,17 +11,27 @@ from reconciler.model.base import Record
 REQUEST_ID = r"[0-9a-f]{32}"
 
 
+class ForgePlace(Record):
+    """Where a forge is to be answered: a pull request by its repository (`owner/name`) and number."""
+
+    repository: str = Field(pattern=r"^[\w.-]{1,100}/[\w.-]{1,100}$")
+    number: int = Field(gt=0, lt=10**9)
+
+
 class Asked(StrEnum):
     """What can be asked for.
 
     `reconcile`: look at the app (None = all) now, and fetch its recipe first. `seed`: warm the canonical. `test`: what
-    `comment` asks for (`!testme`, `!testme --quick`), for the canonical at `ref`. The rest is what the commands of that
-    name do; `preflight` and `plan` give a document.
+    `comment` asks for (`!testme`, `!testme --quick`), for the canonical at `ref`; `stop`: no longer test that ref;
+    `tell`: answer `forge` with `reason`, which is why nothing is tested. The rest is what the commands of that name do;
+    `preflight` and `plan` give a document.
     """
 
     RECONCILE = "reconcile"
     SEED = "seed"
     TEST = "test"
+    STOP = "stop"
+    TELL = "tell"
     APPROVE = "approve"
     RETRY = "retry"
     SUSPEND = "suspend"
@@ -47,6 +57,7 @@ class Request(Record):
     reason: str = Field("", max_length=1000, description="of what a human decides; goes on record")
     until: str = Field("", max_length=40, description="of suspend: a time or a duration; '' = until resumed")
     by: str = Field("", max_length=200)
+    forge: ForgePlace | None = None
     id: str = Field("", pattern=rf"^({REQUEST_ID})?$")
 
 

@@ -80,6 +80,15 @@ class HookSettings(Strict):
     users: tuple[str, ...] = Field((), description="logins whose comments may ask for tests")
 
 
+class ForgeSettings(Strict):
+    """The forge whose pull requests are answered: a comment each, and for cold runs a status of the commit."""
+
+    url: str = Field(pattern=r"^https?://[^\s/]+(/\S*)?$", description="of the forge; of its API for GitHub")
+    token: str = Field(pattern=r"^/.+$", description="file with an access token that may comment and set statuses")
+    kind: Literal["forgejo", "gitea", "github"] = "forgejo"
+    page: str = Field("", pattern=r"^(|https?://\S+)$", description="address of ci-warm's page, for links")
+
+
 class WebSettings(Strict):
     """The page and the API, a process of its own (`ci-warm web`)."""
 
@@ -168,4 +177,5 @@ class Settings(Strict):
     runs: RunSettings = RunSettings()
     relay: RelaySettings = RelaySettings()
     web: WebSettings = WebSettings()
+    forge: ForgeSettings | None = None
     keycloak: KeycloakSettings | None = Field(None, description="where test runs get their realms")

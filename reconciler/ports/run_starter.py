@@ -27,6 +27,9 @@ class RunStarter(Protocol):
         `request`: its report will name it, so that whoever asked finds the run.
         """
 
+    def stop_test(self, app: AppName, ref: str | None) -> int:
+        """Forget tests of an app's ref that wait, and ask those under way to end; how many they were."""
+
     def collect_lost(self) -> Sequence[LostRun]:
         """Note which have ended, and start what waited for that; gives those without a report, each once."""
 

@@ -1,4 +1,6 @@
-"""`POST /hooks/forge`: a comment on a pull request asks for a test. Effects: reads specs and a secret; leaves requests.
+"""`POST /hooks/forge`: a comment on a pull request asks for a test, or takes it back.
+
+Effects: reads specs and a secret; leaves requests.
 
 The hook only means "test that head": what is tested comes from git, and the daemon judges the request. Every refusal
 says why, in its answer and in the log.
@@ -100,18 +102,19 @@ async def hear(request: Request) -> Heard:
     # Before anything of it is read: what is not signed is not the forge's.
     if not hook.is_signed(body, here.hook.secret(), _find_header(request, "signature", "x-hub-signature-256")):
         raise _refuse(401, "the signature is not of this body by the secret of web.hook")
-    if _find_header(request, "event") != hook.EVENT:
-        return Heard(detail=f"only {hook.EVENT} is listened to")
+    event = _find_header(request, "event")
+    if event not in hook.EVENTS:
+        return Heard(detail=f"only {' and '.join(hook.EVENTS)} are listened to")
     # By its body, which is signed, and not by the id in a header, which is not.
     delivery = hashlib.sha256(body).hexdigest()
     if not here.hook.deliveries.is_new(delivery):
         raise _refuse(409, "this delivery was heard before")
     try:
-        said = hook.read(json.loads(body))
+        said = hook.read(event, json.loads(body))
     except (ValueError, RecursionError) as exc:
-        raise _refuse(422, f"this is no {hook.EVENT}: {exc}") from exc
+        raise _refuse(422, f"this is no {event}: {exc}") from exc
     if said is None:
-        return Heard(detail="it is no new comment on a pull request")
+        return Heard(detail="it is no new comment on a pull request, and no push to one")
     try:
         return _ask(here, here.hook, said)
     except (HTTPException, StateError) as exc:
@@ -121,25 +124,51 @@ async def hear(request: Request) -> Heard:
 
 
 def _ask(here: Deployment, forge: Hook, said: hook.Said) -> Heard:
-    mode = trigger.parse(said.comment)
-    if mode is None:
-        if trigger.is_near_miss(said.comment):
-            raise _refuse(422, f"only `{trigger.WORD}` and `{trigger.WORD} --quick` are known", said.user)
+    if said.comment is None:
+        return _stop(here, forge, said, "a push")
+    if trigger.is_near_miss(said.comment):
+        known = f"only `{trigger.WORD}`, `{trigger.WORD} --quick` and `{trigger.WORD} {trigger.STOP}` are known"
+        _tell(here, forge, said, known)
+        raise _refuse(422, known, said.user)
+    mode, stops = trigger.parse(said.comment), trigger.is_stop(said.comment)
+    if mode is None and not stops:
         return Heard(detail="the comment asks for nothing")
     if said.user not in forge.settings.users:
         raise _refuse(403, f"{said.user} may not ask for tests: web.hook.users", said.user)
+    if mode is None:
+        return _stop(here, forge, said, said.user)
+    app = _find_app(forge, said)
+    # The rest of a long comment is of no use, and may be anything.
+    comment = trigger.WORD if mode is RunMode.COLD else f"{trigger.WORD} --quick"
+    by = f"{said.user} (forge)"[:_SHORT]
+    asked = here.wishes.leave(Wish(action=Asked.TEST, app=app, ref=said.ref, comment=comment, by=by, forge=said.place))
+    log.info("hook", app=app, ref=said.ref, mode=str(mode), by=said.user, request=asked)
+    return Heard(id=asked, detail=f"a {mode} test of {app} at {said.ref} is asked for")
+
+
+def _stop(here: Deployment, forge: Hook, said: hook.Said, why: str) -> Heard:
+    """Whoever may push may make a test of what was there before pointless."""
+    app = _find_app(forge, said)
+    asked = here.wishes.leave(Wish(action=Asked.STOP, app=app, ref=said.ref, by=f"{why} (forge)"[:_SHORT]))
+    log.info("hook_stop", app=app, ref=said.ref, by=why, request=asked)
+    return Heard(id=asked, detail=f"tests of {app} at {said.ref} are to be stopped")
+
+
+def _tell(here: Deployment, forge: Hook, said: hook.Said, text: str) -> None:
+    """Answer whoever may ask where they asked; others learn it from the forge's list of deliveries alone."""
+    if said.user in forge.settings.users and said.place is not None:
+        app = _find_app(forge, said)
+        here.wishes.leave(Wish(action=Asked.TELL, app=app, ref=said.ref, reason=text, by=said.user, forge=said.place))
+
+
+def _find_app(forge: Hook, said: hook.Said) -> str:
     try:
         app = forge.find_canonical(said)
     except ReconcilerError as exc:
         raise _refuse(503, f"the specs cannot be read: {exc}", said.user) from exc
     if app is None:
         raise _refuse(404, "no canonical here has its recipe in that repository", said.user)
-    # The rest of a long comment is of no use, and may be anything.
-    comment = trigger.WORD if mode is RunMode.COLD else f"{trigger.WORD} --quick"
-    wish = Wish(action=Asked.TEST, app=app, ref=said.ref, comment=comment, by=f"{said.user} (forge)"[:_SHORT])
-    asked = here.wishes.leave(wish)
-    log.info("hook", app=app, ref=said.ref, mode=str(mode), by=said.user, request=asked)
-    return Heard(id=asked, detail=f"a {mode} test of {app} at {said.ref} is asked for")
+    return app
 
 
 def _find_header(request: Request, *names: str) -> str:

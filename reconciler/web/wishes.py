@@ -15,8 +15,8 @@ _POLL_S = 0.1
 _FILE = 0o600
 MAY: dict[Role, frozenset[Asked]] = {
     Role.READ: frozenset(),
-    Role.CI: frozenset((Asked.RECONCILE, Asked.SEED, Asked.TEST)),
-    Role.OPERATE: frozenset(Asked),
+    Role.CI: frozenset((Asked.RECONCILE, Asked.SEED, Asked.TEST, Asked.STOP)),
+    Role.OPERATE: frozenset(Asked) - {Asked.TELL},
 }
 
 

@@ -19,6 +19,7 @@ from reconciler.core.testrun import base
 from reconciler.engine.host import housekeeping, image_gc
 from reconciler.engine.host.daemon import DISK, TICK, Daemon, Surroundings
 from reconciler.engine.host.desired import Desired
+from reconciler.engine.host.forge_answers import Waiting
 from reconciler.engine.host.watchdog import Watchdog
 from reconciler.engine.ports import Ports
 from reconciler.engine.testrun.realms import Reaped
@@ -30,7 +31,9 @@ from reconciler.model.observed import Inventory, StoredImage
 from reconciler.model.probe import Probe
 from reconciler.model.request import Request
 from reconciler.ports.run_starter import LostRun
+from reconciler.state.asked_tests import AskedTests
 from reconciler.state.requests import RequestQueue
+from reconciler.state.runs import RunStore
 from tests.builders import NOW, journal, spec
 from tests.engine.conftest import V1
 from tests.fakes.world import Behaviour, Host
@@ -70,6 +73,9 @@ class Nothing:
 
     failures = 0
     counted = 0
+
+    def stop_test(self, app: AppName, ref: str | None) -> int:
+        return 0
 
     def collect_lost(self) -> Sequence[LostRun]:
         return ()
@@ -116,18 +122,19 @@ def turn(daemon: Daemon, reasons: set[str]) -> None:
 
 def made(world: Host, ports: Ports, nothing: Nothing, reap: Callable[[], Reaped | None] = lambda: None) -> Daemon:
     """A daemon over the fake world, not started."""
-    settings = world.settings
+    settings, root = world.settings, world.root / "state"
     state = Desired(settings=settings, specs=tuple(world.specs), by_file={}, ports=ports, events=nothing)
     watchdog = Watchdog(Words(), world.clock.monotonic, threading.Event())
     full = [Usage(path="/", used=90, free=10, percent=90)]
     around = Surroundings(
         desired=nothing,
-        requests=RequestQueue(world.root / "state" / "requests", None),
+        requests=RequestQueue(root / "requests", None),
         telemetry=nothing,
         watchdog=watchdog,
         stop=threading.Event(),
         starter=nothing,
         errands=nothing,
+        waiting=Waiting(asked=AskedTests(root / "asked"), runs=RunStore(root / "runs", None, world.clock.now)),
     )
     return Daemon(
         around, state, keep_house=lambda now: housekeeping.keep_house(now, nothing, lambda _paths: full, reap)

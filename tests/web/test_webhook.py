@@ -109,6 +109,7 @@ NOTHING = {
     "a comment on an issue": ({}, comment(issue={"number": 12}, is_pull=False)),
     "a comment about something else": ({}, comment("looks good")),
     "code": ({}, comment("    !testme")),
+    "a pull request that is opened": ({"x_forgejo_event": "pull_request"}, {"action": "opened"}),
 }
 
 
@@ -128,7 +129,12 @@ BAD = {
     "no comment": ({}, comment(comment=None), 422),
     "a number that is a path": ({}, comment(issue={"number": "1/../2", "pull_request": {}}), 422),
     "a negative number": ({}, comment(issue={"number": -1, "pull_request": {}}), 422),
-    "a near miss": ({}, comment("!testme --fast"), 422),
+    "a near miss of somebody who may not ask": (
+        {},
+        comment(comment={"body": "!testme --fast", "user": {"login": "eve"}}),
+        422,
+    ),
+    "a push without a number": ({"x_forgejo_event": "pull_request"}, {"action": "synchronized"}, 422),
     "another user": ({}, comment(comment={"body": "!testme", "user": {"login": "eve"}}), 403),
     "another repository": ({}, comment(repository={"clone_url": "https://git.example.org/recipes/other"}), 404),
     "too large": ({}, b" " * ((1 << 20) + 1), 413),
@@ -144,6 +150,34 @@ def test_what_is_not_right_is_refused_and_says_why(
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["detail"]
     assert left(site) == []
+
+
+def test_who_may_ask_and_misspells_it_is_told_where_they_asked(site: Site) -> None:
+    assert deliver(site, comment("!testme --fast")).status_code == 422
+    [request] = left(site)
+    assert (request["action"], request["forge"]) == ("tell", {"repository": "recipes/notes", "number": 12})
+    assert "`!testme --quick`" in request["reason"]
+
+
+def push(action: str) -> dict[str, Any]:
+    """What is pushed to a pull request, as Forgejo and Gitea (`synchronized`) and GitHub (`synchronize`) tell it."""
+    repository = comment()["repository"]
+    pull = {"number": 12, "head": {"sha": f"{next(_count):040x}"}}
+    return {"action": action, "pull_request": pull, "repository": repository, "sender": {"login": "eve"}}
+
+
+@pytest.mark.parametrize(
+    ("event", "document"),
+    [
+        ("issue_comment", comment("!testme --stop")),
+        ("pull_request", push("synchronized")),
+        ("pull_request", push("synchronize")),
+    ],
+)
+def test_what_was_asked_for_is_taken_back(event: str, document: dict[str, Any], site: Site) -> None:
+    assert deliver(site, document, x_forgejo_event=event).status_code == 202
+    [request] = left(site)
+    assert (request["action"], request["app"], request["ref"]) == ("stop", "notes-test", "refs/pull/12/head")
 
 
 def test_a_delivery_that_is_sent_again_does_nothing(site: Site) -> None:

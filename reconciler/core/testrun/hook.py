@@ -1,7 +1,8 @@
-"""What a forge's webhook says of a comment, whichever of the three forges it is. Pure. Called by the page's process.
+"""What a forge's webhook says of a pull request, whichever of the three forges it is. Pure. For the page's process.
 
 Forgejo and Gitea send `issue_comment` with `is_pull` and, for a pull request, an issue with `pull_request`; GitHub
-sends the same names but for `is_pull`. Nothing else of the document is looked at.
+sends the same names but for `is_pull`. A push to a pull request is `pull_request` with an action `synchronized`, at
+GitHub `synchronize`. Nothing else of the documents is looked at.
 """
 
 import hmac
@@ -10,19 +11,26 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from reconciler.model.app import AppSpec, Kind
+from reconciler.model.request import ForgePlace
 
-EVENT = "issue_comment"
+COMMENT, PUSH = "issue_comment", "pull_request"
+EVENTS = (COMMENT, PUSH)
+_PUSHED = ("synchronized", "synchronize")
 _SHORT = 200
 
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
-    """A new comment on a pull request. `urls`: of its repository; `ref`: the head of the pull request."""
+    """A new comment on a pull request, or a push to it. `urls`: of its repository; `ref`: its head.
+
+    `comment` None: a push. `place` None: the repository has a name that no forge gives.
+    """
 
     user: str
-    comment: str
+    comment: str | None
     urls: tuple[str, ...]
     ref: str
+    place: ForgePlace | None
 
 
 def is_signed(body: bytes, secret: bytes, signature: str) -> bool:
@@ -31,28 +39,44 @@ def is_signed(body: bytes, secret: bytes, signature: str) -> bool:
     return bool(secret) and hmac.compare_digest(hmac.new(secret, body, "sha256").hexdigest().encode(), given)
 
 
-def read(document: object) -> Said | None:
-    """Read the document of an `issue_comment`; None: it is no new comment on a pull request.
+def read(event: str, document: object) -> Said | None:
+    """Read the document of one of EVENTS; None: it is neither a new comment on a pull request nor a push to one.
 
     Raises:
         ValueError: it has not the shape of one.
     """
     if not isinstance(document, Mapping):
         raise ValueError("is no object")
+    if event == PUSH:
+        if document.get("action") not in _PUSHED:
+            return None
+        pull = _object(document, "pull_request")
+        user = _text(_object(document, "sender"), "login", "sender.login")
+        return _said(document, pull.get("number"), "pull_request.number", user, None)
     if document.get("action") != "created":
         return None
     issue, comment = _object(document, "issue"), _object(document, "comment")
     if not (document.get("is_pull") or issue.get("pull_request")):
         return None
-    number, repository = issue.get("number"), _object(document, "repository")
+    user = _text(_object(comment, "user"), "login", "comment.user.login")
+    return _said(document, issue.get("number"), "issue.number", user, _text(comment, "body", "comment.body", None))
+
+
+def _said(document: Mapping[object, object], number: object, key: str, user: str, comment: str | None) -> Said:
+    repository = _object(document, "repository")
     if not isinstance(number, int) or isinstance(number, bool) or not 0 < number < 10**9:
-        raise ValueError("issue.number is no number")
-    urls = [repository.get(key) for key in ("clone_url", "ssh_url", "html_url")]
+        raise ValueError(f"{key} is no number")
+    urls = [repository.get(name) for name in ("clone_url", "ssh_url", "html_url")]
+    try:
+        place = ForgePlace.model_validate({"repository": repository.get("full_name"), "number": number})
+    except ValueError:
+        place = None
     return Said(
-        user=_text(_object(comment, "user"), "login", "comment.user.login"),
-        comment=_text(comment, "body", "comment.body", None),
+        user=user,
+        comment=comment,
         urls=tuple(url for url in urls if isinstance(url, str)),
         ref=f"refs/pull/{number}/head",
+        place=place,
     )
 
 

@@ -12,9 +12,10 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC
+from functools import partial
 
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -23,10 +24,12 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from reconciler.core.conditions import TurnFailed
 from reconciler.core.host import result_level
 from reconciler.engine.context import Context
-from reconciler.engine.host import housekeeping, one_pass, restore_drill
+from reconciler.engine.host import forge_answers, housekeeping, one_pass
 from reconciler.engine.host import requests as host_requests
 from reconciler.engine.host.desired import Desired, DesiredState
 from reconciler.engine.host.fetcher import Fetcher
+from reconciler.engine.host.forge_answers import Waiting
+from reconciler.engine.host.side_work import SideWork
 from reconciler.engine.host.watchdog import PASS_S, Watchdog
 from reconciler.engine.host.workers import Workers
 from reconciler.engine.live.report import Report
@@ -42,7 +45,6 @@ from reconciler.state.requests import RequestQueue
 TICK, EVENT, RELOAD, REQUEST, FETCHED, DISK, STOP = "tick", "event", "reload", "request", "fetched", "disk", "stop"
 _DEBOUNCE_S = 0.1
 _BEAT_S = 10.0
-_DRILL_S = 900.0
 _SLACK_S = 60.0
 
 log = structlog.get_logger("ci-warm")
@@ -60,10 +62,12 @@ class Surroundings:
     stop: Stop
     starter: RunStarter
     errands: Errands
+    waiting: Waiting
+    side_works: Sequence[SideWork] = ()
 
 
 class Daemon:
-    """`ci-warm run`. `keep_house`: what is done now and then beside the passes; `relay`: tells people about alerts."""
+    """`ci-warm run`. `keep_house`: what is done now and then between the passes."""
 
     def __init__(
         self,
@@ -71,7 +75,6 @@ class Daemon:
         state: Desired,
         *,
         keep_house: Callable[[Desired], None],
-        relay: Callable[[Desired], None] = lambda _state: None,
     ) -> None:
         self.state = state
         self.passes = 0
@@ -83,10 +86,14 @@ class Daemon:
         self._stop = around.stop
         self._starter = around.starter
         self._helpers = host_requests.Helpers(
-            starter=around.starter, errands=around.errands, replies=around.requests.replies
+            starter=around.starter,
+            errands=around.errands,
+            replies=around.requests.replies,
+            asked=around.waiting.asked,
         )
+        self._waiting = around.waiting
         self._keep_house = keep_house
-        self._relay = relay
+        self._side_works = around.side_works
         self._wakes: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._requests_stamp = around.requests.stamp()
         self._fetcher = Fetcher(lambda: self.state, lambda: self.wake(FETCHED))
@@ -118,6 +125,8 @@ class Daemon:
             threading.Thread(target=work, name=name, daemon=True).start()
         self._watchdog.notifier.ready(self._idle_text())
         self._fetcher.wait_a_moment()
+        names = [spec.name for spec in self.state.specs]
+        self._guarded("tests", lambda: forge_answers.begin_again(self._waiting, self._starter, names))
         self.wake(REQUEST)  # what was left while no daemon ran
         self.wake(TICK)
         try:
@@ -142,8 +151,8 @@ class Daemon:
         self._every(daemon.interval, lambda: self.wake(TICK), jitter=min(daemon.jitter, daemon.interval / 2))
         self._every(daemon.watch, self._watch)
         self._every(state.settings.disk.every, lambda: self.wake(DISK))
-        self._every(_DRILL_S, lambda: self._beside("drill", self._drill))
-        self._every(state.settings.relay.every, lambda: self._beside("relay", self._relay))
+        for work in self._side_works:
+            self._every(work.every(state.settings), partial(self._beside, work))
         self._every(max(1.0, state.settings.fetch_every), self._fetcher.ask)
         self._fetcher.begin_anew()
         housekeeping.tell_problems(state)
@@ -175,18 +184,12 @@ class Daemon:
             self._watchdog.beat()
             time.sleep(pause)  # also while stopping: a step that is being finished needs its time extended
 
-    def _beside(self, what: str, work: Callable[[Desired], None]) -> None:
+    def _beside(self, work: SideWork) -> None:
         """Something that may take long and that the loop does not wait for; in a thread of the scheduler's."""
         try:
-            work(self.state)
+            work.do(self.state)
         except Exception as exc:  # noqa: BLE001 - what is done beside the loop must not end what it is for
-            log.error("failed", what=what, error=f"{type(exc).__name__}: {exc}")
-
-    def _drill(self, state: Desired) -> None:
-        """One restore drill, if one is due; it keeps only its own app waiting."""
-        done = restore_drill.drill_one_due(state.ports, state.settings, state.specs)
-        if done is not None:
-            log.info("drill", app=done.app, snapshot=done.snapshot, problems=done.problems)
+            log.error("failed", what=work.name, error=f"{type(exc).__name__}: {exc}")
 
     def _follow(self) -> None:
         """Listen to the engine of today; a changed setting may name another one."""

@@ -14,24 +14,21 @@ from typing import Any
 import structlog
 
 from reconciler.core.host import errand_words
-from reconciler.core.testrun import trigger
 from reconciler.engine.context import Context
+from reconciler.engine.host import run_requests
 from reconciler.engine.host.desired import Desired
 from reconciler.engine.operate import approve, retry, suspend
-from reconciler.model.app import AppSpec, Kind
+from reconciler.model.app import AppSpec
 from reconciler.model.errand import ErrandEnd
 from reconciler.model.errors import LockBusy, ReconcilerError
-from reconciler.model.ids import is_ref
 from reconciler.model.request import Asked, Reply, ReplyOutcome, Request
-from reconciler.model.testrun import RunMode
 from reconciler.ports.errands import Errands
 from reconciler.ports.run_starter import RunStarter
+from reconciler.state.asked_tests import AskedTests
 from reconciler.state.requests import Replies, Taken
 
 log = structlog.get_logger("ci-warm")
 
-Answer = tuple[ReplyOutcome, str]
-"""How it ended, in short and in words."""
 _CHANGES = (Asked.APPROVE, Asked.RETRY, Asked.SUSPEND, Asked.RESUME)
 _FRESH_S = 300.0
 """A decision that lay there for longer may be regretted, or was kept back."""
@@ -53,6 +50,7 @@ class Helpers:
     starter: RunStarter
     errands: Errands
     replies: Replies
+    asked: AskedTests
 
 
 def answer(taken: Sequence[Taken], state: Desired, helpers: Helpers) -> Answered:
@@ -96,16 +94,19 @@ def _reply(
         log.warning("reply_lost", request=request.id, error=str(exc))
 
 
-def _grant(taken: Taken, named: Sequence[AppSpec], state: Desired, helpers: Helpers) -> Answer | None:
+def _grant(taken: Taken, named: Sequence[AppSpec], state: Desired, helpers: Helpers) -> run_requests.Answer | None:
     """None: it is begun."""
     request = taken.request
     if request.action is Asked.RECONCILE:
         return ReplyOutcome.DONE, "the next pass looks at it, at the newest tags"
     if request.app is None:
         return ReplyOutcome.REFUSED, f"{request.action} needs an app"
-    if request.action in (Asked.SEED, Asked.TEST):
-        return _start(request, named[0], helpers.starter)
     user = _name_user(taken.uid)
+    if request.action in run_requests.ACTIONS:
+        if user != state.settings.web.user:
+            # Where the forge's token writes is not for the whole group to say.
+            request = request.model_copy(update={"forge": None})
+        return run_requests.grant(request, named[0], helpers.starter, helpers.asked, state.ports.clock.now())
     if user != state.settings.web.user:
         # The whole group may ask for a look or a test; what a human decides comes through the process that checks who.
         return ReplyOutcome.REFUSED, f"{request.action} is not for {user}; use the command, or the page"
@@ -150,7 +151,7 @@ def _operate(request: Request, context: Context) -> str:
     return f"{app}: {'resumed' if suspend.resume(context) else 'was not suspended'}"
 
 
-def _send(request: Request, state: Desired, helpers: Helpers, actor: str) -> Answer | None:
+def _send(request: Request, state: Desired, helpers: Helpers, actor: str) -> run_requests.Answer | None:
     """Have a process do it, and reply when that ends."""
     if missing := errand_words.find_missing(request):
         return ReplyOutcome.REFUSED, missing
@@ -162,17 +163,3 @@ def _send(request: Request, state: Desired, helpers: Helpers, actor: str) -> Ans
 
     begun = helpers.errands.begin(errand_words.make_errand(request, actor), done)
     return None if begun else (ReplyOutcome.BUSY, "too many are under way already")
-
-
-def _start(request: Request, spec: AppSpec, starter: RunStarter) -> Answer:
-    if spec.kind is not Kind.CANONICAL:
-        return ReplyOutcome.REFUSED, f"{spec.name} is no canonical, so there is nothing to test"
-    if request.ref is not None and not is_ref(request.ref):
-        return ReplyOutcome.REFUSED, f"{request.ref!r} is no name of a branch, tag or commit"
-    mode = trigger.parse(request.comment) if request.action is Asked.TEST else RunMode.COLD
-    if mode is None:
-        return ReplyOutcome.REFUSED, "the comment asks for no test: !testme, or !testme --quick"
-    seeds = request.action is Asked.SEED
-    if not (starter.seed(spec.app) if seeds else starter.test(spec.app, str(mode), request.ref, request.id)):
-        return ReplyOutcome.BUSY, "too many tests wait already"
-    return ReplyOutcome.DONE, f"a {mode} run of {spec.name} is begun as soon as there is room"
