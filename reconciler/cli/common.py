@@ -116,11 +116,14 @@ def app() -> "App":
 
     from reconciler import app as composition
     from reconciler import logs
+    from reconciler.cli import progress
+    from reconciler.ports.progress import Listener
 
     check_config()
     os.umask(0o077)
     logs.configure(verbose=OPTIONS.verbose)
-    built = composition.build(OPTIONS.config, OPTIONS.state, progress=_progress())
+    shown = progress.Shown(_DOING)
+    built = composition.build(OPTIONS.config, OPTIONS.state, listener=Listener(step=shown.step, tell=shown.tell))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: _stop(built))
     return built
@@ -147,18 +150,6 @@ def _stop(built: "App") -> None:
 def note_doing(name: str, text: str) -> None:
     """What a command waits for, for the words that a stop is answered with."""
     _DOING[name] = text
-
-
-def _progress() -> "Any":
-    import structlog
-
-    log = structlog.get_logger("ci-warm")
-
-    def tell(name: str, text: str) -> None:
-        _DOING[name] = text
-        log.info("step", app=name, doing=text)
-
-    return tell
 
 
 def confirmer(*, yes: bool) -> "Callable[[str], bool]":

@@ -41,6 +41,11 @@ def follow(pace: Pace, done: int, at: float) -> Pace:
     return Pace(at=at, done=done, rate=rate)
 
 
+def follow_amount(first: Pace, last: Pace, amount: Amount, at: float) -> Pace:
+    """Look again at something that began with `first`: what is counted comes seldom, so all of its time counts."""
+    return follow(first if isinstance(amount, Counted) else last, amount.done, at)
+
+
 def total(amount: Amount) -> int | None:
     """How much there is in all; None also where more was done than there should be, so that it was no total."""
     return amount.of if amount.of is not None and amount.of >= amount.done else None

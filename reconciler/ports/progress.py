@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from reconciler.model.moved import Amount, Moved
 
@@ -14,6 +15,17 @@ _ENTRY = 16 << 10
 
 def silent(_amount: Amount) -> None:
     """Tell nobody."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listener:
+    """Who hears what is done: each step (app, in words), and how far what takes long has come."""
+
+    step: Callable[[str, str], None] = lambda _app, _text: None
+    tell: Tell = silent
+
+
+NOBODY = Listener()
 
 
 class Meter:

@@ -95,6 +95,14 @@ def test_things_that_are_counted_have_no_rate() -> None:
     assert pace.describe(night, pace.Pace(at=0, done=3, rate=0.01)).line() == "3 of 12, 15 min left"
 
 
+def test_what_is_counted_goes_by_all_of_its_time() -> None:
+    first = last = pace.begin(0, 0.0)
+    for done, at in ((1, 1000.0), (2, 1001.0)):
+        night = Counted(app="sweep", doing="cold runs", done=done, of=4)
+        last = pace.follow_amount(first, last, night, at)
+    assert pace.left_s(night, last) == pytest.approx(1001)
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(0, "0 s"), (8.2, "9 s"), (99.5, "2 min"), (3600, "60 min"), (7500, "2 h 5 min"), (1e9, "more than a day")],
