@@ -28,8 +28,8 @@ class Shown:
         from reconciler import logs
 
         self.doing = doing
-        can_move = sys.stderr.isatty() and logs.uses_colour()
-        self._sink = Bars().tell if can_move else lines.Lines(_log, time.monotonic, LONG_S).tell
+        self._bars = Bars() if sys.stderr.isatty() and logs.uses_colour() else None
+        self._sink = self._bars.tell if self._bars else lines.Lines(_log, time.monotonic, LONG_S).tell
 
     def step(self, name: str, text: str) -> None:
         """What is done now, in words: the hook that the ports carry."""
@@ -40,10 +40,16 @@ class Shown:
 
     def tell(self, amount: Amount) -> None:
         """How far it is: the other hook."""
-        percent = pace.share(amount)
-        known = percent is not None and not amount.over
-        self.doing[amount.app] = f"{amount.doing}, {percent} %" if known else amount.doing
+        if amount.over and isinstance(amount, Counted):
+            self.doing.pop(amount.app, None)
+        else:
+            percent = None if amount.over else pace.share(amount)
+            self.doing[amount.app] = amount.doing if percent is None else f"{amount.doing}, {percent} %"
         self._sink(amount)
+
+    def fresh_line(self) -> str:
+        """What to write before a line that must not wait for a lock: it takes the place of a bar that stands there."""
+        return "\r\x1b[2K" if self._bars and self._bars.is_drawn else ""
 
 
 def _log(amount: Amount, words: pace.Words) -> None:
@@ -97,6 +103,11 @@ class Bars:
         self._shown: Progress | None = None
         self._lock = threading.Lock()
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether there is a bar on the terminal now."""
+        return self._shown is not None
+
     def tell(self, amount: Amount) -> None:
         """Show it, if it takes long."""
         with self._lock:
@@ -121,7 +132,9 @@ class Bars:
             self._shown = self._start()
         if bar.task is None:
             bar.task = self._shown.add_task("", name=amount.app)
-        self._shown.update(bar.task, completed=amount.done, total=pace.total(amount))
+        # What is counted moves seldom, and its last step may be followed by its end at once.
+        at_once = isinstance(amount, Counted)
+        self._shown.update(bar.task, completed=amount.done, total=pace.total(amount), refresh=at_once)
 
     def _end(self, bar: _Bar | None) -> None:
         if bar is None or bar.task is None or self._shown is None:

@@ -112,7 +112,7 @@ def test_what_a_stop_is_answered_with_says_how_far_it_is() -> None:
     assert doing == {"notes": "snapshot: copying, 43 %", "run": "stage upgrade, 20 %"}
     shown.tell(Moved(app="notes", doing="snapshot: copying", done=50, of=None))
     shown.tell(Counted(app="run", doing="", done=0, of=0, over=True))
-    assert doing["notes"] == "snapshot: copying"
+    assert doing == {"notes": "snapshot: copying"}
 
 
 @pytest.fixture(scope="module")
