@@ -182,6 +182,14 @@ def test_it_goes_with_the_credentials_that_the_host_has_now(engine: FakeEngine, 
     assert (sent["username"], sent["password"]) == ("robot", "hunter2")
 
 
+@pytest.mark.filterwarnings("ignore:docker-credential-absent")  # docker-py's own word for it
+def test_a_credential_helper_that_is_not_there_is_a_fault_of_the_host(engine: FakeEngine, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"credsStore": "absent"}))
+    failed = engine.fail()
+    assert failed.host_fault and not failed.permanent and engine.asked == []
+    assert f"{REFERENCE} cannot be pulled: the credentials of its registry" in str(failed)
+
+
 @pytest.mark.parametrize(
     ("message", "permanent"),
     [

@@ -145,10 +145,9 @@ class SwarmClient:
         The credentials are those of the host's Docker configuration, read anew: a login counts at once.
 
         Raises:
-            ActError: the engine does not answer, or is not done within `timeout_s`.
+            ActError: the engine or a credential helper does not answer, or it is not done within `timeout_s`.
         """
         import requests
-        from docker.auth import get_config_header, resolve_repository_name
         from docker.errors import APIError, DockerException
         from docker.utils import parse_repository_tag
         from urllib3.exceptions import HTTPError
@@ -157,8 +156,7 @@ class SwarmClient:
         try:
             api = self.api()
             name, tag = parse_repository_tag(reference)
-            api.reload_config()
-            header = get_config_header(api, resolve_repository_name(name)[0])
+            header = _registry_credentials(api, name)
             # docker-py's own method would wait for ever.
             answer = api._post(
                 api._url("/images/create"),
@@ -189,6 +187,19 @@ class SwarmClient:
 def _post_service(api: Any, service_id: str, version: int, spec: dict[str, Any]) -> None:
     url = api._url("/services/{0}/update", service_id)
     api._result(api._post_json(url, data=spec, params={"version": version}), json=True)
+
+
+def _registry_credentials(api: Any, name: str) -> str | None:
+    """The header for the registry of a repository, as the host's Docker configuration is now; None: it has none."""
+    from docker.auth import get_config_header, resolve_repository_name
+    from docker.errors import DockerException
+
+    try:
+        api.reload_config()
+        found: str | None = get_config_header(api, resolve_repository_name(name)[0])
+    except DockerException as exc:
+        raise ActError(f"the credentials of its registry: {_said(exc)}", host_fault=True) from exc
+    return found
 
 
 def _said(exc: Any) -> str:
