@@ -21,6 +21,7 @@ from reconciler.node.snapshots.store import FolderSnapshots
 from reconciler.ports.effects import no_effect
 from reconciler.ports.engine import Engine
 from reconciler.ports.node import Containers
+from reconciler.ports.progress import NOBODY, Listener
 from reconciler.ports.registry import Registry
 from reconciler.state import files, reserve, specs
 from reconciler.state.alerts import AlertStore
@@ -80,7 +81,7 @@ def build(
     state: Path,
     *,
     effect: Callable[[str], None] = no_effect,
-    progress: Callable[[str, str], None] = lambda _app, _text: None,
+    listener: Listener = NOBODY,
     clock: SystemClock | None = None,
 ) -> App:
     """Read the operator's files and put the program together.
@@ -91,7 +92,7 @@ def build(
     """
     settings = specs.read_settings(config)
     loaded = specs.read_specs(specs.folders(config), settings)
-    return assemble(settings, loaded, state, effect=effect, progress=progress, clock=clock)
+    return assemble(settings, loaded, state, effect=effect, listener=listener, clock=clock)
 
 
 def assemble(
@@ -100,7 +101,7 @@ def assemble(
     state: Path,
     *,
     effect: Callable[[str], None] = no_effect,
-    progress: Callable[[str, str], None] = lambda _app, _text: None,
+    listener: Listener = NOBODY,
     clock: SystemClock | None = None,
 ) -> App:
     """Build the adapters for these settings below this state root."""
@@ -111,7 +112,7 @@ def assemble(
     alerts = AlertStore(state / "alerts", gid, settings.remind_after)
     alerts.prepare()
     history = HistoryFile(state / "history.jsonl", gid)
-    snapshots = FolderSnapshots(state, effect, clock.check_urgent)
+    snapshots = FolderSnapshots(state, effect, clock.check_urgent, listener.tell)
     sweeps = SweepStore(state / "sweeps", gid)
     sweeps.prepare()
     engine, containers, registry = engine_of(settings, state)
@@ -137,7 +138,8 @@ def assemble(
         clock=clock,
         workdir=state / "work",
         effect=effect,
-        progress=progress,
+        progress=listener.step,
+        tell=listener.tell,
     )
     return App(
         settings=settings,
@@ -239,7 +241,9 @@ def run_environment(app: App) -> "RunEnvironment":
         runs=app.runs,
         refs=GitRefs(app.recipes),
         metadata=specs.RecipeYaml(),
-        node_at=lambda state: LocalNode(containers=app.ports.node.containers, snapshots=FolderSnapshots(state)),
+        node_at=lambda state: LocalNode(
+            containers=app.ports.node.containers, snapshots=FolderSnapshots(state, tell=app.ports.tell)
+        ),
         checks=CommandChecks(app.clock.wait),
         realm_context=lambda: realm_context(app),
         usages=lambda paths: host.usages([app.state, *map(Path, paths)]),

@@ -34,6 +34,7 @@ from reconciler.model.errors import ObserveError, Problem, SpecError
 from reconciler.model.host import Check, Usage
 from reconciler.model.settings import Settings
 from reconciler.ports.events import Events
+from reconciler.ports.progress import Listener
 from reconciler.state import files, specs
 from reconciler.state.alerts import AlertStore
 from reconciler.state.asked_tests import AskedTests
@@ -86,7 +87,11 @@ class OperatorFiles(DesiredState):
             ports, events = before.ports, before.events
         else:
             self.app = composition.assemble(
-                settings, chosen, self._state, clock=self._clock, progress=self._pulse.progress
+                settings,
+                chosen,
+                self._state,
+                clock=self._clock,
+                listener=Listener(step=self._pulse.progress, tell=self._pulse.tell),
             )
             ports, events = self.app.ports, _events_of(settings)
         return Desired(

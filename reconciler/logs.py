@@ -35,7 +35,8 @@ def configure(*, verbose: bool, service: bool = False) -> None:
     out = sys.stdout if service else sys.stderr
     renderer: Any = structlog.processors.JSONRenderer()
     if out.isatty():
-        renderer = structlog.dev.ConsoleRenderer(colors=_uses_colour())
+        renderer = structlog.dev.ConsoleRenderer(colors=uses_colour())
+    target: Any = _Terminal() if out is sys.stderr and out.isatty() else out
     last: list[Any] = [_number, renderer, _prefix] if service and "JOURNAL_STREAM" in os.environ else [renderer]
     structlog.configure(
         processors=[
@@ -46,13 +47,23 @@ def configure(*, verbose: bool, service: bool = False) -> None:
             *last,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(out),
+        logger_factory=structlog.PrintLoggerFactory(target),
         cache_logger_on_first_use=False,
     )
 
 
-def _uses_colour() -> bool:
-    """Whether nobody asked for none (no-color.org), and the terminal shows it."""
+class _Terminal:
+    """stderr as it is when a line is written: while a bar is drawn, something else stands there and writes above it."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+def uses_colour() -> bool:
+    """Whether nobody asked for none (no-color.org), and the terminal shows it; it can show movement then, too."""
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in ("dumb", "")
 
 

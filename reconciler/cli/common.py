@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from reconciler.app import App
+    from reconciler.cli.progress import Shown
     from reconciler.engine.context import Context
 
 FINE, FAILED, USAGE, HOST, CHANGES, HELD, BUSY = 0, 1, 2, 3, 20, 21, 75
@@ -117,13 +118,16 @@ def app() -> "App":
 
     from reconciler import app as composition
     from reconciler import logs
+    from reconciler.cli import progress
+    from reconciler.ports.progress import Listener
 
     check_config()
     os.umask(0o077)
     logs.configure(verbose=OPTIONS.verbose)
-    built = composition.build(OPTIONS.config, OPTIONS.state, progress=_progress())
+    shown = progress.Shown(_DOING)
+    built = composition.build(OPTIONS.config, OPTIONS.state, listener=Listener(step=shown.step, tell=shown.tell))
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: _stop(built))
+        signal.signal(number, lambda *_: _stop(built, shown))
     return built
 
 
@@ -131,7 +135,7 @@ _DOING: dict[str, str] = {}
 """What each app's change is at, for the words that a stop is answered with."""
 
 
-def _stop(built: "App") -> None:
+def _stop(built: "App", shown: "Shown") -> None:
     """Ask for a stop, and say what is finished first: silence looks like a hang, and is answered with SIGKILL."""
     # Asked before it is set: the second signal is told apart from the first by that.
     again = built.clock.stop.is_set()
@@ -142,24 +146,12 @@ def _stop(built: "App") -> None:
         doing = "; ".join(f"{name}: {step}" for name, step in _DOING.items()) or "what is under way"
         text = f"stopping at the next safe step, after {doing}; once more gives up a snapshot that is being taken"
     # Not through a logger: the signal may have come while that one holds its lock.
-    os.write(2, f"{text}\n".encode())
+    os.write(2, f"{shown.fresh_line()}{text}\n".encode())
 
 
 def note_doing(name: str, text: str) -> None:
     """What a command waits for, for the words that a stop is answered with."""
     _DOING[name] = text
-
-
-def _progress() -> "Any":
-    import structlog
-
-    log = structlog.get_logger("ci-warm")
-
-    def tell(name: str, text: str) -> None:
-        _DOING[name] = text
-        log.info("step", app=name, doing=text)
-
-    return tell
 
 
 def confirmer(*, yes: bool) -> "Callable[[str], bool]":

@@ -1,8 +1,5 @@
 """`sweep`: the nightly pass. Effects: the command before, a pass over the apps, cold runs, one report."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -22,13 +19,19 @@ def sweep(
     from reconciler import app as composition
     from reconciler.engine.host import sweep as engine_sweep
     from reconciler.engine.testrun import teardown
+    from reconciler.ports.progress import Listener
 
     with common.errors():
         built = common.app()
 
         def load() -> engine_sweep.Desired:
             # Mistakes that the command before brought are this sweep's, told in its report.
-            again_built = composition.build(common.OPTIONS.config, common.OPTIONS.state, clock=built.clock)
+            again_built = composition.build(
+                common.OPTIONS.config,
+                common.OPTIONS.state,
+                listener=Listener(step=built.ports.progress, tell=built.ports.tell),
+                clock=built.clock,
+            )
             return engine_sweep.Desired(settings=again_built.settings, specs=again_built.specs, ports=again_built.ports)
 
         first = engine_sweep.Desired(settings=built.settings, specs=built.specs, ports=built.ports)
@@ -36,11 +39,8 @@ def sweep(
         try:
             teardown.reap(composition.run_environment(built))
             tests = composition.cold_runs(built, common.OPTIONS.config, import_module("reconciler.cli.main").command)
-            with _bar() as progress:
-                order = engine_sweep.Order(again=again or every, every=every, progress=progress)
-                report, done = engine_sweep.run(
-                    first, load, built.sweeps, composition.sweep_command(built), tests, order
-                )
+            order = engine_sweep.Order(again=again or every, every=every)
+            report, done = engine_sweep.run(first, load, built.sweeps, composition.sweep_command(built), tests, order)
         finally:
             held.release()
     if json:
@@ -54,33 +54,3 @@ def sweep(
             common.say(f"RECONCILE RESULT: {entry.app} {entry.result}")
     if report.result == "failed":
         raise typer.Exit(common.FAILED)
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[int, int, str], None]]:
-    """A progress bar of the cold runs on a terminal; nothing elsewhere, where the log tells."""
-    if not sys.stderr.isatty():
-        yield lambda _done, _total, _name: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("cold runs"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[name]}"),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as shown:
-        task = shown.add_task("cold runs", total=None, name="")
-        yield lambda done, total, name: shown.update(task, completed=done, total=total, name=name)

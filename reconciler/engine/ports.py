@@ -9,6 +9,7 @@ from reconciler.ports.effects import Effect, no_effect
 from reconciler.ports.engine import Engine
 from reconciler.ports.node import Node
 from reconciler.ports.prober import Prober
+from reconciler.ports.progress import Tell, silent
 from reconciler.ports.recipes import Recipes
 from reconciler.ports.registry import Registry
 from reconciler.state.alerts import AlertStore
@@ -26,7 +27,8 @@ from reconciler.state.specs import HostOverlays, RecipeYaml
 class Ports:
     """Everything outside, in one value; built by `app` (real) or by tests (fakes).
 
-    `effect(name)` is called before and after every effect: tests stop the program there.
+    `effect(name)` is called before and after every effect: tests stop the program there. `progress(app, text)`: what is
+    done now; `tell`: how far what takes long has come.
     """
 
     engine: Engine
@@ -48,3 +50,4 @@ class Ports:
     workdir: Path
     effect: Effect = field(default=no_effect)
     progress: Callable[[str, str], None] = field(default=lambda _app, _text: None)
+    tell: Tell = field(default=silent)

@@ -1,6 +1,6 @@
 """What the container engine and the deploy tool can do, as Protocols. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -18,6 +18,19 @@ class Deployed:
 
     code: int
     output: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pulled:
+    """How far a pull is. `doing`: `loading`, then `unpacking`; bytes of all layers, `of` None = not known yet."""
+
+    doing: Literal["loading", "unpacking"]
+    done: int
+    of: int | None
+
+
+def unheard(_pulled: Pulled) -> None:
+    """Nobody asks how far a pull is."""
 
 
 class Engine(Protocol):
@@ -90,8 +103,12 @@ class Engine(Protocol):
     def observe_images(self, references: Sequence[str]) -> Mapping[str, ImageObs]:
         """The images that are present among `references`."""
 
-    def pull(self, reference: str) -> ImageObs:
-        """Fetch an image from its registry."""
+    def pull(self, reference: str, hear: Callable[[Pulled], None] = unheard) -> ImageObs:
+        """Fetch an image from its registry. `hear`: told as it comes, if the engine says it.
+
+        Raises:
+            ActError: `permanent` if the registry says there is no such image, else a host fault.
+        """
 
     def protect_images(self, owner: AppName | RunName, pinned: Sequence[str]) -> None:
         """Make exactly these images of an app, or of a test run, survive pruning."""

@@ -27,6 +27,7 @@ from reconciler.model.errand import Errand, ErrandEnd
 from reconciler.model.errors import ObserveError, Problem, StateError
 from reconciler.model.host import Usage
 from reconciler.model.ids import AppName
+from reconciler.model.moved import Moved
 from reconciler.model.observed import Inventory, StoredImage
 from reconciler.model.probe import Probe
 from reconciler.model.request import Request
@@ -167,6 +168,25 @@ def test_a_sign_of_life_only_while_the_work_moves(host: Host) -> None:
     stop.set()
     watchdog.beat()
     assert words.heard == ["alive", "notes: snapshot", "alive", "extend"]
+
+
+def test_what_takes_long_is_alive_as_long_as_it_moves(host: Host) -> None:
+    words = Words()
+    watchdog = Watchdog(words, host.clock.monotonic, threading.Event())
+    watchdog.step_s = 100.0
+    watchdog.begin("notes")
+    for hour in range(3):
+        watchdog.tell(Moved(app="notes", doing="snapshot: copying", done=hour << 30, of=4 << 30))
+        host.clock.seconds += 90
+        watchdog.expect(10)
+        assert watchdog.is_alive()
+    assert words.heard == [
+        "notes: snapshot: copying: 1.0 of 4.0 GiB, 11 MiB/s, 5 min left",
+        "notes: snapshot: copying: 2.0 of 4.0 GiB, 11 MiB/s, 3 min left",
+    ]
+    host.clock.seconds += 20
+    watchdog.expect(10)
+    assert not watchdog.is_alive()
 
 
 def test_a_pass_that_throws_is_told_and_the_next_one_runs(host: Host) -> None:

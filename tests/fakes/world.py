@@ -23,6 +23,7 @@ from reconciler.model.disturbance import NodeObs
 from reconciler.model.errors import ActError, RecipeError
 from reconciler.model.history import HistoryLine
 from reconciler.model.ids import AppName, RunName, StackName
+from reconciler.model.moved import Amount
 from reconciler.model.observed import (
     ImageObs,
     Inventory,
@@ -42,7 +43,7 @@ from reconciler.model.settings import Settings
 from reconciler.model.snapshot import SnapshotManifest
 from reconciler.node.local import LocalNode
 from reconciler.node.snapshots.store import FolderSnapshots
-from reconciler.ports.engine import Deployed, NamedKind
+from reconciler.ports.engine import Deployed, NamedKind, Pulled, unheard
 from reconciler.ports.node import Executed, Holder
 from reconciler.state.alerts import AlertStore
 from reconciler.state.canonicals import CanonicalStore
@@ -351,8 +352,9 @@ class FakeEngine:
             if pin(ref) in self.local
         }
 
-    def pull(self, reference: str) -> ImageObs:
+    def pull(self, reference: str, hear: Callable[[Pulled], None] = unheard) -> ImageObs:
         self._called("pull")
+        hear(Pulled(doing="loading", done=1, of=1))
         if reference.partition("@")[0] not in self.images:
             raise ActError(f"{reference}: manifest unknown", permanent=True)
         self.local.add(pin(reference))
@@ -552,6 +554,7 @@ class Host:
         self.settings = Settings()
         self.specs: list[AppSpec] = [spec(**spec_changes)]
         self.points: list[str] = []
+        self.told: list[Amount] = []
         self.on_effect: Callable[[str], None] = lambda _name: None
         self.crash_at: int | str | None = None
         prepare_state(root / "state", None)
@@ -586,7 +589,7 @@ class Host:
         state = self.root / "state"
         alerts = AlertStore(state / "alerts")
         alerts.prepare()
-        snapshots = GuardedSnapshots(state, self._effect)
+        snapshots = GuardedSnapshots(state, self._effect, tell=self.told.append)
         snapshots.engine = self.engine
         return Ports(
             engine=self.engine,
@@ -607,6 +610,7 @@ class Host:
             clock=self.clock,
             workdir=state / "work",
             effect=self._effect,
+            tell=self.told.append,
         )
 
     def reconcile(self, crash_at: int | str | None = None, *, fetch: bool = True) -> list[Report]:

@@ -281,8 +281,10 @@ def test_a_file_that_changes_meanwhile_fails_the_snapshot(data: Path, tmp_path: 
     del visits
     original = archive.copy_range
 
-    def meddle(source: int, target: int, source_at: int, target_at: int, length: int) -> None:
-        original(source, target, source_at, target_at, length)
+    def meddle(
+        source: int, target: int, source_at: int, target_at: int, length: int, reach: content.Reach = content.unheard
+    ) -> None:
+        original(source, target, source_at, target_at, length, reach)
         with (data / "f").open("ab") as file:
             file.write(b"more")
 

@@ -158,7 +158,7 @@ def test_a_bar_on_a_terminal(small: EngineHost) -> None:
         pass  # the other side is closed
     os.close(lead)
     assert child.wait(60) == 0
-    assert b"cold runs" in shown and b"1/1" in shown
+    assert b"sweep: cold runs  0 of 1" in shown and b"sweep: cold runs  1 of 1" in shown
 
 
 def test_it_does_not_run_during_a_command_before_that_fails(small: EngineHost) -> None:

@@ -1,7 +1,7 @@
 """The engine on child processes and folders. Effects: files below one root; `services` has the processes."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.ids import AppName, RunName, StackName
 from reconciler.model.observed import ImageObs, Inventory, StackObs, VolumeObs, World
 from reconciler.model.release import Bundle
-from reconciler.ports.engine import Deployed, Engine, NamedKind
+from reconciler.ports.engine import Deployed, Engine, NamedKind, Pulled, unheard
 from reconciler.ports.node import Containers, Executed, Holder
 from reconciler.state import files, removal
 
@@ -139,7 +139,8 @@ class EmbeddedEngine(Engine, Containers):
         return self.images.observe(references)
 
     @override
-    def pull(self, reference: str) -> ImageObs:
+    def pull(self, reference: str, hear: Callable[[Pulled], None] = unheard) -> ImageObs:
+        del hear  # an image here is one small file
         return self.images.pull(reference)
 
     @override

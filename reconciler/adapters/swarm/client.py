@@ -4,7 +4,9 @@ Reads raise `ObserveError` (UNKNOWN), writes `ActError`. "Not found" is an answe
 """
 
 import json
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 from reconciler.model.errors import ActError, ObserveError
@@ -137,6 +139,44 @@ class SwarmClient:
             self._drop()
             raise ObserveError(f"events: {_said(exc)}") from exc
 
+    def pull(self, reference: str, timeout_s: float) -> Iterator[Any]:
+        """What the engine says while it pulls, as it comes; a refusal is a message with `error`, as a failure later is.
+
+        The credentials are those of the host's Docker configuration, read anew: a login counts at once.
+
+        Raises:
+            ActError: the engine or a credential helper does not answer, or it is not done within `timeout_s`.
+        """
+        import requests
+        from docker.errors import APIError, DockerException
+        from docker.utils import parse_repository_tag
+        from urllib3.exceptions import HTTPError
+
+        until = time.monotonic() + timeout_s
+        try:
+            api = self.api()
+            name, tag = parse_repository_tag(reference)
+            header = _registry_credentials(api, name)
+            # docker-py's own method would wait for ever.
+            answer = api._post(
+                api._url("/images/create"),
+                params={"fromImage": name, "tag": tag or "latest"},
+                headers={"X-Registry-Auth": header} if header else {},
+                stream=True,
+                timeout=(10, timeout_s),
+            )
+            with closing(answer):
+                api._raise_for_status(answer)
+                for message in api._stream_helper(answer, decode=True):
+                    yield message
+                    if time.monotonic() > until:
+                        raise ActError(f"the pull did not end within {timeout_s:g} s", host_fault=True)
+        except APIError as exc:
+            yield {"error": _said(exc)}
+        except (DockerException, requests.RequestException, HTTPError, OSError, ValueError) as exc:
+            self._drop()
+            raise ActError(f"the engine does not answer: {_said(exc)}", host_fault=True) from exc
+
     def _drop(self) -> None:
         """Forget the connection, so that the next call negotiates again with whatever engine is there then."""
         if self._api is not None:
@@ -147,6 +187,19 @@ class SwarmClient:
 def _post_service(api: Any, service_id: str, version: int, spec: dict[str, Any]) -> None:
     url = api._url("/services/{0}/update", service_id)
     api._result(api._post_json(url, data=spec, params={"version": version}), json=True)
+
+
+def _registry_credentials(api: Any, name: str) -> str | None:
+    """The header for the registry of a repository, as the host's Docker configuration is now; None: it has none."""
+    from docker.auth import get_config_header, resolve_repository_name
+    from docker.errors import DockerException
+
+    try:
+        api.reload_config()
+        found: str | None = get_config_header(api, resolve_repository_name(name)[0])
+    except DockerException as exc:
+        raise ActError(f"the credentials of its registry: {_said(exc)}", host_fault=True) from exc
+    return found
 
 
 def _said(exc: Any) -> str:

@@ -1,6 +1,6 @@
 """The engine on a real Swarm. Effects: the engine, and `docker stack deploy` for the compose part."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from reconciler.model.ids import AppName, RunName, StackName
 from reconciler.model.observed import ImageObs, Inventory, StackObs, VolumeObs, World
 from reconciler.model.release import Bundle
 from reconciler.model.settings import Limits
-from reconciler.ports.engine import Deployed, Engine, NamedKind
+from reconciler.ports.engine import Deployed, Engine, NamedKind, Pulled, unheard
 from reconciler.ports.node import Containers, Executed, Holder
 
 LABEL_APP = "ci-warm.app"
@@ -202,8 +202,8 @@ class SwarmEngine(Engine, Containers):
         return images.observe(self.client, references)
 
     @override
-    def pull(self, reference: str) -> ImageObs:
-        return images.pull(self.client, reference, self._host, self._limits.pull)
+    def pull(self, reference: str, hear: Callable[[Pulled], None] = unheard) -> ImageObs:
+        return images.pull(self.client, reference, self._limits.pull, hear)
 
     @override
     def protect_images(self, owner: AppName | RunName, pinned: Sequence[str]) -> None:

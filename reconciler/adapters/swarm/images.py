@@ -1,16 +1,17 @@
 """Images on the engine: looked at, pulled, pinned by digest, kept alive. Effects: the engine."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from reconciler.adapters import process
 from reconciler.adapters.registry import parse_reference
 from reconciler.adapters.swarm.client import SwarmClient
+from reconciler.adapters.swarm.pulling import Layers
 from reconciler.core.release import platforms
 from reconciler.model.base import Json
-from reconciler.model.errors import ActError
+from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.ids import AppName, RunName
 from reconciler.model.observed import ImageObs
+from reconciler.ports.engine import Pulled
 
 LABEL_PIN = "ci-warm.pin"
 LABEL_PIN_IMAGE = "ci-warm.pin.image"
@@ -51,18 +52,24 @@ def pin(reference: str, raw: Json) -> str:
     return str(raw["Id"])
 
 
-def pull(client: SwarmClient, reference: str, host: str | None, timeout_s: float) -> ImageObs:
-    """Fetch an image with the CLI, which knows the host's credentials.
+def pull(client: SwarmClient, reference: str, timeout_s: float, hear: Callable[[Pulled], None]) -> ImageObs:
+    """Fetch an image with the credentials of the host's Docker configuration; `hear`: told how far it is.
 
     Raises:
         ActError: `permanent` if the registry says there is no such image, else a host fault.
     """
-    at = ["--host", host] if host else []
-    ran = process.run(["docker", *at, "pull", "--quiet", "--", reference], timeout_s=timeout_s)
-    if ran.code != 0:
-        permanent = any(text in ran.output.lower() for text in _PERMANENT)
+    layers = Layers()
+    try:
+        for message in client.pull(reference, timeout_s):
+            far = layers.hear(message)
+            if far is not None:
+                hear(far)
+    except (ActError, ObserveError) as exc:
+        raise ActError(f"{reference} cannot be pulled: {exc}", host_fault=True) from exc
+    if layers.error:
+        permanent = any(text in layers.error.lower() for text in _PERMANENT)
         raise ActError(
-            f"{reference} cannot be pulled: {ran.output[-300:]}", permanent=permanent, host_fault=not permanent
+            f"{reference} cannot be pulled: {layers.error[-300:]}", permanent=permanent, host_fault=not permanent
         )
     found = observe(client, [reference]).get(reference)
     if found is None:

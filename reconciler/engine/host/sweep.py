@@ -49,7 +49,6 @@ class Order:
 
     again: bool = False
     every: bool = False
-    progress: Callable[[int, int, str], None] = lambda _done, _total, _name: None
 
 
 def run(
@@ -93,7 +92,6 @@ def run(
                 tests=tests,
                 every=order.every,
                 deadline=began + desired.settings.sweep.deadline,
-                progress=order.progress,
             )
             sweep_runs.play(night, page.report, page.add)
     page.write(sweep_report.close_report(page.report, clock.now()))

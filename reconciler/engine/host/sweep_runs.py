@@ -15,6 +15,7 @@ from reconciler.engine.testrun import plan
 from reconciler.model.app import AppSpec, Kind
 from reconciler.model.errors import ActError, Interrupted, ReconcilerError, StateError
 from reconciler.model.ids import AppName
+from reconciler.model.moved import Counted
 from reconciler.model.settings import Settings
 from reconciler.model.sweep import ItemOutcome, Sweep, SweepItem
 from reconciler.model.testrun import Run, RunResult, StageOutcome
@@ -37,7 +38,6 @@ class Night:
     tests: Tests
     every: bool
     deadline: float
-    progress: Callable[[int, int, str], None]
 
 
 def play(night: Night, report: Sweep, add: Callable[[SweepItem], None]) -> None:
@@ -54,20 +54,26 @@ def play(night: Night, report: Sweep, add: Callable[[SweepItem], None]) -> None:
     # A sweep that was killed goes on with what is missing.
     waiting = [spec for spec in enrolled if not sweep_report.is_done(report, sweep_report.item_name(spec.name))]
     ended = len(enrolled) - len(waiting)
-    night.progress(ended, len(enrolled), "")
+
+    def tell(*, over: bool = False) -> None:
+        night.ports.tell(Counted(app="sweep", doing="cold runs", done=ended, of=len(enrolled), over=over))
+
+    tell()
     with ThreadPoolExecutor(max_workers=night.settings.runs.max_tests) as pool:
         futures = {pool.submit(_one, night, report.date, spec): spec for spec in waiting}
         try:
             for future in as_completed(futures):
                 add(future.result())
                 ended += 1
-                night.progress(ended, len(enrolled), futures[future].name)
+                tell()
         except BaseException:
             # Without this the pool would begin every recipe that still waits before it lets the exception
             # out.
             for future in futures:
                 future.cancel()
             raise
+        finally:
+            tell(over=True)
 
 
 def _one(night: Night, date: str, spec: AppSpec) -> SweepItem:

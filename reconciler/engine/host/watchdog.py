@@ -7,6 +7,10 @@ from collections.abc import Callable
 
 import structlog
 
+from reconciler.core import pace
+from reconciler.engine import lines
+from reconciler.engine.lines import Lines
+from reconciler.model.moved import Amount
 from reconciler.ports.clock import Stop
 from reconciler.ports.notifier import Notifier
 
@@ -28,6 +32,7 @@ class Watchdog:
         self._stop = stop
         self._loop_until = monotonic() + PASS_S
         self._until: dict[str, float] = {}
+        self._lines = Lines(self._say, monotonic)
 
     def expect(self, seconds: float) -> None:
         """What the loop does now takes at most this long, or says so again."""
@@ -48,12 +53,24 @@ class Watchdog:
 
     def progress(self, app: str, text: str) -> None:
         """One step of a change: the hook that the ports carry."""
+        self._renew(app)
+        self.notifier.status(f"{app}: {text}")
+        structlog.get_logger("ci-warm").info("step", app=app, doing=text)
+
+    def tell(self, amount: Amount) -> None:
+        """What takes long has come further, which is a sign of life as a step is: the other hook of the ports."""
+        self._renew(amount.app)
+        self._lines.tell(amount)
+
+    def _say(self, amount: Amount, words: pace.Words) -> None:
+        self.notifier.status(f"{amount.app}: {amount.doing}: {words.line()}")
+        structlog.get_logger("ci-warm").info("step", app=amount.app, doing=amount.doing, **lines.fields(words))
+
+    def _renew(self, app: str) -> None:
         if app in self._until:
             self.begin(app)
         else:
             self.expect(self.step_s)
-        self.notifier.status(f"{app}: {text}")
-        structlog.get_logger("ci-warm").info("step", app=app, doing=text)
 
     def beat(self) -> None:
         """Called every few seconds, from a thread of its own."""

@@ -1,10 +1,13 @@
 """What is known about images: on the engine, and in their registries. Effects: reads; `fetched` pulls."""
 
 from collections.abc import Iterable
+from contextlib import ExitStack
 
 from reconciler.engine.context import Context
 from reconciler.model.recipe import ImageLookup, Rendered
 from reconciler.model.release import Release
+from reconciler.ports.engine import Pulled
+from reconciler.ports.progress import Meter
 
 
 def lookup_new(context: Context, rendered: Rendered) -> list[ImageLookup]:
@@ -67,5 +70,21 @@ def pull_missing(context: Context, looked: Iterable[ImageLookup], why: str = "")
             found[image.reference] = image.pinned
             continue
         context.ports.progress(context.app, f"pulling {image.reference}{why}")
-        found[image.reference] = context.ports.engine.pull(image.reference).pinned
+        found[image.reference] = _pull(context, image.reference)
     return found
+
+
+def _pull(context: Context, reference: str) -> str:
+    """Pull one, telling how far it is; the pinned reference."""
+    ports = context.ports
+    with ExitStack() as open_meter:
+        meters: list[tuple[str, Meter]] = []
+
+        def hear(far: Pulled) -> None:
+            if not meters or meters[-1][0] != far.doing:
+                open_meter.close()  # one part ends where the next begins
+                meter = Meter(ports.tell, context.app, f"{far.doing} {reference}", far.of, ports.clock.monotonic)
+                meters.append((far.doing, open_meter.enter_context(meter)))
+            meters[-1][1].learn(far.done, far.of)
+
+        return ports.engine.pull(reference, hear).pinned

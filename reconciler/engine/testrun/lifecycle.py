@@ -28,6 +28,7 @@ from reconciler.engine.testrun.realms import Lease
 from reconciler.engine.testrun.session import RunSession
 from reconciler.model.app import AppSpec
 from reconciler.model.errors import DeadlineError, Interrupted, RecipeError, ReconcilerError
+from reconciler.model.moved import Counted
 from reconciler.model.testrun import Run, RunMode, RunResult
 from reconciler.state.runs import RunHandle
 
@@ -85,6 +86,7 @@ def run(
             return _close(begun[0], handle, began, f"{type(exc).__name__}: {exc}")
         return _close_unbegun(environment, handle, name, began, exc)
     finally:
+        environment.ports.tell(Counted(app=name, doing="", done=0, of=0, over=True))
         handle.close()
     if stopped is not None:
         raise Interrupted(summary.result_line(done)) from stopped
@@ -239,6 +241,7 @@ def _take_down(session: RunSession, clean: Clean, began: float) -> None:
     except OSError as exc:
         session.report.add_note(f"artefacts could not be published: {exc}")
     environment.ports.progress(run.run, "teardown")
+    session.tell_done("teardown", len(run.asked))
     try:
         left = tuple(clean(session))
     except Exception as exc:  # noqa: BLE001 - whatever it was, the report must say that something may be left

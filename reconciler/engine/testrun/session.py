@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
-from reconciler.core import redact
+from reconciler.core import pace, redact
+from reconciler.core.testrun import expected
 from reconciler.engine.context import Context, failed
 from reconciler.engine.ports import Ports
 from reconciler.engine.testrun import variables
@@ -24,6 +25,7 @@ from reconciler.model.errors import (
     StateError,
 )
 from reconciler.model.journal import Failure, Step
+from reconciler.model.moved import Counted
 from reconciler.model.settling import Fault
 from reconciler.model.testrun import Run, SkipCause, StageOutcome, StageResult
 from reconciler.model.tests import Stage
@@ -46,7 +48,10 @@ Ended = Failure | Skip | None
 
 @dataclass(frozen=True, kw_only=True)
 class RunSession:
-    """What stages work with. `environment`: the host, whose ports know no deadline; stages use `ports`."""
+    """What stages work with. `environment`: the host, whose ports know no deadline; stages use `ports`.
+
+    `like`: an earlier run whose times this one will take, too; None: there is none.
+    """
 
     environment: RunEnvironment
     plan: RunPlan
@@ -55,6 +60,7 @@ class RunSession:
     deployer: Deployer
     checks: CheckRunner
     lease: Lease | None = None
+    like: Run | None = None
 
     @property
     def ports(self) -> Ports:
@@ -76,7 +82,7 @@ class RunSession:
             left_out = StageResult(stage=stage, result=StageOutcome.NOT_RUN, reason=reason, cause=cause)
             self.report.add_stage(left_out, self.deployer.deploys)
             return
-        self.report.progress(run.run, f"stage {stage}")
+        self._tell_stage(stage)
         began = self.ports.clock.monotonic()
         self.checks.results.clear()
         try:
@@ -87,6 +93,28 @@ class RunSession:
             self._finish(stage, failed(Step.VERIFY, str(exc)), began)
             raise
         self._finish(stage, ended, began)
+
+    def _tell_stage(self, stage: Stage) -> None:
+        run, ports = self.report.run, self.environment.ports
+        asked = [one for one in Stage if one in run.asked]
+        done = asked.index(stage)
+        left = self.tell_done(f"stage {stage}", done)
+        parts = [
+            f"stage {stage}",
+            f"{done + 1} of {len(asked)}",
+            f"{pace.describe_span((ports.clock.now() - run.started_at).total_seconds())} so far",
+            f"about {pace.describe_span(left)} left" if left is not None else "",
+        ]
+        self.report.progress(run.run, ", ".join(part for part in parts if part))
+
+    def tell_done(self, doing: str, done: int) -> float | None:
+        """Tell how many stages are done; gives the seconds that are left until the run is over, None = not known."""
+        run = self.report.run
+        asked = [one for one in Stage if one in run.asked]
+        left = expected.left_s(self.like, asked[done:])
+        amount = Counted(app=run.run, doing=doing, done=done, of=len(asked), left_s=left)
+        self.environment.ports.tell(amount)
+        return left
 
     def _work(self, stage: Stage, work: Callable[[], Ended]) -> Ended:
         try:
@@ -170,4 +198,5 @@ def begin(
         deployer=deployer,
         checks=checks,
         lease=lease,
+        like=expected.choose_like(run, environment.runs.reports()),
     )

@@ -1,4 +1,4 @@
-"""Writes one volume as a standard PAX tar with an index of entries beside it, and reads it back. Effects: files.
+"""Writes one volume as a standard PAX tar with an index of entries beside it; `seals` reads it back. Effects: files.
 
 Own writer, because a library that keeps nanoseconds, xattrs, ACLs, capabilities and holes at this speed does not
 exist (bench/README.md); the archive is plain tar, so that GNU tar can unpack it without us.
@@ -9,19 +9,21 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from reconciler.model.errors import ActError, StateError
+from reconciler.model.errors import ActError
 from reconciler.node.snapshots import content, tree
+from reconciler.node.snapshots.content import Reach, unheard
 from reconciler.node.snapshots.tree import Entry, Visit
 from reconciler.state import files, inode_flags
 
 SMALL = 64 << 10
 _FLUSH = 4 << 20
-_COPY = 64 << 20
+COPY = 64 << 20
+"""Bytes that the kernel copies at once; then it is told how far that came."""
 _TYPEFLAG = {
     tree.FILE: b"0",
     tree.HARD: b"1",
@@ -45,15 +47,19 @@ class Written:
     archive_bytes: int
 
 
-def write(root: Path, archive: Path, index: Path, check: Callable[[], None] = lambda: None) -> Written:
+def write(
+    root: Path, archive: Path, index: Path, check: Callable[[], None] = lambda: None, reach: Reach = unheard
+) -> Written:
     """Archive the tree. Both files are durable when it returns. `check` is called before each entry and may raise.
+
+    `reach`: bytes of the archive, from two threads.
 
     Raises:
         ActError: the tree changed while it was read, so a process still writes.
         OSError: no room or I/O error; what was written so far is the caller's to remove.
     """
     with ThreadPoolExecutor(max_workers=1) as hasher:
-        writer = _Writer(archive, index, hasher)
+        writer = _Writer(archive, index, hasher, reach)
         try:
             for visit in tree.walk(root):
                 check()
@@ -63,14 +69,43 @@ def write(root: Path, archive: Path, index: Path, check: Callable[[], None] = la
             writer.close()
 
 
+class _Twice:
+    """A body that two threads go over, one that copies and one that reads: done is what both have behind them.
+
+    `base`: where it begins in the archive.
+    """
+
+    def __init__(self, reach: Reach, base: int) -> None:
+        self._reach, self._base = reach, base
+        self._copied = self._read = 0
+
+    def copying(self, at: int) -> Reach:
+        """How far the copy is of a range that goes to there in the archive."""
+
+        def reach(done: int) -> None:
+            self._copied = at - self._base + done
+            self._tell()
+
+        return reach
+
+    def read(self, done: int) -> None:
+        """How far the reader is."""
+        self._read = done
+        self._tell()
+
+    def _tell(self) -> None:
+        self._reach(self._base + min(self._copied, self._read))
+
+
 class _Writer:
     """Batches headers and small bodies, copies large ones inside the kernel, hashes in a second thread."""
 
-    def __init__(self, archive: Path, index: Path, hasher: ThreadPoolExecutor) -> None:
+    def __init__(self, archive: Path, index: Path, hasher: ThreadPoolExecutor, reach: Reach) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         self._out = os.open(archive, flags, files.PRIVATE_FILE)
         self._index = os.fdopen(os.open(index, flags, files.PRIVATE_FILE), "wb", buffering=1 << 20)
         self._hasher = hasher
+        self._reach = reach
         self._buffer: list[bytes] = []
         self._held = 0
         self._at = 0
@@ -92,6 +127,7 @@ class _Writer:
         line = json.dumps(entry.to_json(), separators=(",", ":"))
         self._index.write(line.encode() + b"\n")
         self._entries += 1
+        self._reach(self._at)
 
     def _file(self, visit: Visit) -> None:
         entry = visit.entry
@@ -111,8 +147,9 @@ class _Writer:
             else:
                 self._put(header(entry, entry.size))
                 entry.offset = self._at
-                digest = self._hasher.submit(content.range_digest, fd, 0, entry.size)
-                self._copy(fd, ((0, entry.size),), digest)
+                both = _Twice(self._reach, self._at)
+                digest = self._hasher.submit(content.range_digest, fd, 0, entry.size, both.read)
+                self._copy(fd, ((0, entry.size),), digest, both)
                 entry.digest = digest.result()
                 self._put(bytes(-entry.size % 512))
             after = os.fstat(fd)
@@ -132,16 +169,17 @@ class _Writer:
         prefix += bytes(-len(prefix) % 512)
         self._put(header(entry, len(prefix) + stored, sparse=True) + prefix)
         entry.offset, entry.extents = self._at, extents
-        digest = self._hasher.submit(content.sparse_digest, fd, extents, entry.size)
-        self._copy(fd, extents, digest)
+        both = _Twice(self._reach, self._at)
+        digest = self._hasher.submit(content.sparse_digest, fd, extents, entry.size, None, both.read)
+        self._copy(fd, extents, digest, both)
         entry.digest = digest.result()
         self._put(bytes(-stored % 512))
 
-    def _copy(self, fd: int, ranges: tuple[tuple[int, int], ...], digest: "Future[str]") -> None:
+    def _copy(self, fd: int, ranges: tuple[tuple[int, int], ...], digest: "Future[str]", both: _Twice) -> None:
         self._flush()
         try:
             for start, length in ranges:
-                copy_range(fd, self._out, start, self._at, length)
+                copy_range(fd, self._out, start, self._at, length, both.copying(self._at))
                 self._at += length
         except BaseException:
             digest.cancel() or digest.exception()  # the descriptor must outlive its reader
@@ -175,15 +213,16 @@ class _Writer:
         self._index.close()
 
 
-def copy_range(source: int, target: int, source_at: int, target_at: int, length: int) -> None:
+def copy_range(source: int, target: int, source_at: int, target_at: int, length: int, reach: Reach = unheard) -> None:
     """Copy inside the kernel where it can, else through memory.
 
     Raises:
         ActError: the source got shorter meanwhile.
     """
+    begin = source_at
     while length:
         try:
-            count = os.copy_file_range(source, target, min(length, _COPY), source_at, target_at)
+            count = os.copy_file_range(source, target, min(length, COPY), source_at, target_at)
         except OSError as exc:
             if exc.errno not in (errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
                 raise
@@ -194,6 +233,7 @@ def copy_range(source: int, target: int, source_at: int, target_at: int, length:
         if count == 0:
             raise ActError("a file got shorter while it was read: a process still writes to the volume")
         source_at, target_at, length = source_at + count, target_at + count, length - count
+        reach(source_at - begin)
 
 
 def header(entry: Entry, stored: int, *, sparse: bool = False) -> bytes:
@@ -252,48 +292,3 @@ def _block(name: bytes, entry: Entry, size: int, flag: bytes, link: bytes = b"")
     )
     block = block.ljust(512, b"\0")
     return block[:148] + b"%06o\0 " % sum(block) + block[156:]
-
-
-def read_index(index: Path, seal: str | None) -> Iterator[Entry]:
-    """Every entry of an index; `seal`: the sha256 it must have, checked before the first is given out.
-
-    Raises:
-        StateError: the index is not what its seal says, or not an index.
-    """
-    if seal is not None and file_digest(index) != seal:
-        raise StateError(str(index), "does not match its sha256 in the manifest")
-    with index.open("rb") as stream:
-        for number, line in enumerate(stream, 1):
-            try:
-                yield Entry.from_json(json.loads(line))
-            except (ValueError, KeyError, TypeError) as exc:
-                raise StateError(f"{index}:{number}", f"is not an entry: {exc}") from exc
-
-
-def file_digest(path: Path) -> str:
-    """sha256 of a whole file."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        return content.range_digest(fd, 0, os.fstat(fd).st_size)
-    finally:
-        os.close(fd)
-
-
-def check_bodies(archive: Path, index: Path, seal: str | None) -> Iterator[str]:
-    """Read every body back from the archive and name those that differ from their digest."""
-    fd = os.open(archive, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        for entry in read_index(index, seal):
-            if entry.offset < 0:
-                continue
-            try:
-                if entry.extents is None:
-                    found = content.range_digest(fd, entry.offset, entry.size)
-                else:
-                    found = content.sparse_digest(fd, entry.extents, entry.size, entry.offset)
-            except ActError:
-                found = "cut short"
-            if found != entry.digest:
-                yield f"{archive.name}: {entry.path} does not match its sha256"
-    finally:
-        os.close(fd)

@@ -3,12 +3,19 @@
 import errno
 import hashlib
 import os
+from collections.abc import Callable
 
 from reconciler.model.errors import ActError
 
 BLOCK = 1 << 20
 SPARSE_BLOCK = 64 << 10
 _ZEROS = bytes(SPARSE_BLOCK)
+Reach = Callable[[int], None]
+"""Called with how many bytes of something are done by now."""
+
+
+def unheard(_done: int) -> None:
+    """Nobody asks how much is done."""
 
 
 def data_extents(fd: int, size: int) -> tuple[tuple[int, int], ...]:
@@ -32,19 +39,21 @@ def is_sparse(found: os.stat_result) -> bool:
     return found.st_size >= SPARSE_BLOCK and found.st_blocks * 512 < found.st_size
 
 
-def content_digest(fd: int, size: int, *, sparse: bool) -> str:
+def content_digest(fd: int, size: int, *, sparse: bool, reach: Reach = unheard) -> str:
     """Give the sha256 of a file's content.
 
     Sparse files: of (offset, block) of each 64 KiB block that is not all zeros, so that a hole of a terabyte
-    costs nothing and the layout of holes does not matter.
+    costs nothing and the layout of holes does not matter. `reach` counts bytes of data.
 
     Raises:
         ActError: the file got shorter meanwhile.
     """
-    return sparse_digest(fd, data_extents(fd, size), size) if sparse else range_digest(fd, 0, size)
+    if sparse:
+        return sparse_digest(fd, data_extents(fd, size), size, reach=reach)
+    return range_digest(fd, 0, size, reach)
 
 
-def range_digest(fd: int, start: int, size: int) -> str:
+def range_digest(fd: int, start: int, size: int, reach: Reach = unheard) -> str:
     """sha256 of `size` bytes from `start`."""
     total = hashlib.sha256()
     buffer = memoryview(bytearray(min(BLOCK, max(1, size))))
@@ -55,14 +64,17 @@ def range_digest(fd: int, start: int, size: int) -> str:
             raise ActError("a file got shorter while it was read: a process still writes to the volume")
         total.update(buffer[:count])
         start += count
+        reach(size - (end - start))
     return total.hexdigest()
 
 
-def sparse_digest(fd: int, extents: tuple[tuple[int, int], ...], size: int, base: int | None = None) -> str:
+def sparse_digest(
+    fd: int, extents: tuple[tuple[int, int], ...], size: int, base: int | None = None, reach: Reach = unheard
+) -> str:
     """See `content_digest`. `base`: read the ranges one after another from there (an archive), not in place."""
     total = hashlib.sha256(b"%d" % size)
     shift: dict[int, bytearray] = {}
-    stored = base
+    stored, done = base, 0
     for start, length in extents:
         at = start
         while at < start + length:
@@ -73,6 +85,8 @@ def sparse_digest(fd: int, extents: tuple[tuple[int, int], ...], size: int, base
                 raise ActError("a file got shorter while it was read: a process still writes to the volume")
             shift = _collect(total, shift, block, at - block * SPARSE_BLOCK, data)
             at += count
+            done += count
+            reach(done)
         stored = None if stored is None else stored + length
     _flush(total, shift)
     return total.hexdigest()

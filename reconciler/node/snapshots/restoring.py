@@ -13,7 +13,8 @@ from pathlib import Path
 from reconciler.core.change import room
 from reconciler.model.errors import ActError, StateError
 from reconciler.model.snapshot import ArchivedVolume
-from reconciler.node.snapshots import archive, exchange, tree, unchanged, unpack
+from reconciler.node.snapshots import exchange, seals, tree, unchanged, unpack
+from reconciler.node.snapshots.meters import Meters
 from reconciler.state import inode_flags, removal
 
 
@@ -25,6 +26,7 @@ class Source:
     archived: ArchivedVolume
     tar: Path
     index: Path
+    meters: Meters
 
     def build(self, staged: Path, data: Path) -> unpack.Unpacked:
         """Make the snapshot's data in an empty folder; what `data` still has of it may get a second name there.
@@ -34,12 +36,27 @@ class Source:
         """
         # Asked at each try: what of the old data was given up meanwhile cannot be kept.
         kept, seal = self._find_kept(data), self.archived.index_sha256
-        made = unpack.unpack(self.tar, archive.read_index(self.index, seal), staged, kept)
+        size = self.archived.archive_bytes
+        with self.meters.open("unpacking", size) as meter:
+            made = unpack.unpack(self.tar, seals.read_index(self.index, seal), staged, kept, meter.reach)
         paths = kept.paths if kept else frozenset[str]()
-        wrong = next(unpack.compare(staged, archive.read_index(self.index, seal), paths), None)
+        with self.meters.open("comparing", size) as meter:
+            wrong = next(unpack.compare(staged, seals.read_index(self.index, seal), paths, meter.reach), None)
         if wrong is not None:
             raise StateError(str(self.tar), f"what was unpacked is not what the manifest says: {wrong}")
         return made
+
+    def try_in(self, scratch: Path) -> list[str]:
+        """Make the data in an empty folder for practice; gives up to five things that are wrong with it.
+
+        Raises:
+            StateError, OSError: it could not be made.
+        """
+        seal, size = self.archived.index_sha256, self.archived.archive_bytes
+        with self.meters.open("unpacking", size) as meter:
+            unpack.unpack(self.tar, seals.read_index(self.index, seal), scratch, reach=meter.reach)
+        with self.meters.open("comparing", size) as meter:
+            return list(unpack.compare(scratch, seals.read_index(self.index, seal), reach=meter.reach))[:5]
 
     def _find_kept(self, data: Path) -> unpack.Kept | None:
         """What need not be copied, where the volume is known to have equalled this snapshot once."""
@@ -47,7 +64,7 @@ class Source:
         if stamp is None:
             return None
         try:
-            entries = archive.read_index(self.index, self.archived.index_sha256)
+            entries = seals.read_index(self.index, self.archived.index_sha256)
             return unpack.Kept(live=data, paths=unchanged.unchanged(data, entries, stamp))
         except (OSError, ActError):
             return None  # whatever an app left in there, it is replaced whole

@@ -7,6 +7,7 @@ import os
 import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from typing_extensions import override
 
@@ -15,24 +16,35 @@ from reconciler.model.errors import ActError, Interrupted, StateError
 from reconciler.model.ids import AppName, is_name
 from reconciler.model.observed import VolumeObs
 from reconciler.model.snapshot import ArchivedVolume, SnapshotManifest
-from reconciler.node.snapshots import archive, exchange, seals, tree, unchanged, unpack
+from reconciler.node.snapshots import archive, exchange, measure, seals, tree, unchanged, unpack
+from reconciler.node.snapshots.meters import Meters
 from reconciler.node.snapshots.restoring import Restoration, Source, free_bytes
 from reconciler.ports.effects import no_effect
 from reconciler.ports.node import Leftover, Room, Snapshots
+from reconciler.ports.progress import Tell, silent
 from reconciler.state import files, inode_flags, records, removal
 
 _PARTIAL, _DRILL, _DRILL_ROOM = ".snapshot.partial", ".drill", 1.1
 
 
 class FolderSnapshots(Snapshots):
-    """Snapshots on folders that this process can reach. `check` may raise to give up one that is being taken."""
+    """Snapshots on folders that this process can reach. `check` may raise to give up one that is being taken.
+
+    `tell`: how far what takes long has come.
+    """
 
     def __init__(
-        self, root: Path, effect: Callable[[str], None] = no_effect, check: Callable[[], None] = lambda: None
+        self,
+        root: Path,
+        effect: Callable[[str], None] = no_effect,
+        check: Callable[[], None] = lambda: None,
+        tell: Tell = silent,
     ) -> None:
         self.root = root
         self._effect = effect
         self._check = check
+        self._tell = tell
+        self._used: dict[Path, int] = {}
 
     def folder(self, app: AppName) -> Path:
         """Where the app's snapshot lies."""
@@ -58,7 +70,11 @@ class FolderSnapshots(Snapshots):
         try:
             files.make_folder(partial)
             files.make_folder(partial / "volumes")
-            written = tuple(self._archive(volume, partial) for volume in volumes)
+            several = len(volumes) > 1
+            written = tuple(
+                self._archive(each, partial, self._meters(manifest.app, "snapshot", several and each.name))
+                for each in volumes
+            )
             complete = manifest.model_copy(update={"volumes": written})
             files.write_atomic(partial / "manifest.json", records.dump(complete))
             # Both folders before the exchange: a snapshot that is in place must be whole after a power cut,
@@ -96,13 +112,19 @@ class FolderSnapshots(Snapshots):
             partial.rename(final)
             files.sync_folder(final.parent)
 
-    def _archive(self, volume: VolumeObs, partial: Path) -> ArchivedVolume:
+    def _meters(self, app: str, task: str, volume: str | Literal[False]) -> Meters:
+        return Meters(tell=self._tell, app=app, task=task, volume=volume or "")
+
+    def _archive(self, volume: VolumeObs, partial: Path, meters: Meters) -> ArchivedVolume:
         if not volume.restorable:
             raise ActError(f"volume {volume.name} (driver {volume.driver}) cannot be snapshotted from here")
         tar = partial / "volumes" / f"{volume.name}.tar"
         index = partial / "volumes" / f"{volume.name}.entries.jsonl"
-        wrote = archive.write(Path(volume.path), tar, index, self._check)
-        sealed, wrong = seals.read_back(tar, index)
+        # What was measured before the app was stopped: another walk would only lengthen the time that it is down.
+        with meters.open("copying", self._used.pop(Path(volume.path), None)) as meter:
+            wrote = archive.write(Path(volume.path), tar, index, self._check, meter.reach)
+        with meters.open("reading back", wrote.archive_bytes) as meter:
+            sealed, wrong = seals.read_back(tar, index, meter.reach)
         if wrong:
             raise ActError(f"snapshot of {volume.name} does not read back: {wrong[0]}", host_fault=True)
         return ArchivedVolume(
@@ -126,9 +148,10 @@ class FolderSnapshots(Snapshots):
             return ("there is no snapshot",)
         problems: list[str] = []
         for volume in manifest.volumes:
-            tar, index = self._parts(app, volume)
+            source = self._source(manifest, volume, "verify")
             try:
-                sealed, wrong = seals.read_back(tar, index)
+                with source.meters.open("", volume.archive_bytes) as meter:
+                    sealed, wrong = seals.read_back(source.tar, source.index, meter.reach)
             except (OSError, StateError) as exc:
                 problems.append(f"{volume.volume}: {exc}")
                 continue
@@ -151,14 +174,17 @@ class FolderSnapshots(Snapshots):
                 if (free := free_bytes(self.root)) < need:
                     raise ActError(f"no room to try: {room.describe(need, free, str(self.root))}", host_fault=True)
                 files.make_folder(scratch)
-                tar, index = self._parts(app, volume)
-                unpack.unpack(tar, archive.read_index(index, volume.index_sha256), scratch)
-                problems += list(unpack.compare(scratch, archive.read_index(index, volume.index_sha256)))[:5]
+                problems += self._source(manifest, volume, "drill").try_in(scratch)
             except (OSError, StateError, ActError) as exc:
                 problems.append(f"{volume.volume}: {exc}")
             finally:
                 removal.try_to_remove(scratch)
         return tuple(problems)
+
+    def _source(self, manifest: SnapshotManifest, volume: ArchivedVolume, task: str) -> Source:
+        tar, index = self._parts(AppName(manifest.app), volume)
+        meters = self._meters(manifest.app, task, len(manifest.volumes) > 1 and volume.volume)
+        return Source(snapshot=manifest.id, archived=volume, tar=tar, index=index, meters=meters)
 
     def _parts(self, app: AppName, volume: ArchivedVolume) -> tuple[Path, Path]:
         folder = self.folder(app)
@@ -198,9 +224,7 @@ class FolderSnapshots(Snapshots):
         for name in sorted(set(by_name) - archived):
             restoration.add_emptied(Path(by_name[name].path))
         for one in manifest.volumes:
-            tar, index = self._parts(app, one)
-            source = Source(snapshot=manifest.id, archived=one, tar=tar, index=index)
-            restoration.add(Path(by_name[one.volume].path), source)
+            restoration.add(Path(by_name[one.volume].path), self._source(manifest, one, "restore"))
         return restoration.run()
 
     def _require_whole(self, app: AppName) -> None:
@@ -227,7 +251,7 @@ class FolderSnapshots(Snapshots):
             stamped = unchanged.since(data, manifest.id) if data is not None else None
             if data is None or stamped is None:
                 return False
-            entries = archive.read_index(self._parts(app, archived)[1], archived.index_sha256)
+            entries = seals.read_index(self._parts(app, archived)[1], archived.index_sha256)
             if not unchanged.is_untouched(data, entries, stamped):
                 return False
         return True
@@ -262,27 +286,7 @@ class FolderSnapshots(Snapshots):
 
     @override
     def room(self, app: AppName, volumes: Sequence[VolumeObs]) -> Room:
-        paths = [Path(volume.path) for volume in volumes if volume.path]
         home = self.root / app if (self.root / app).exists() else self.root
-        try:
-            # An exchange needs both trees on one file system, and this must be known before the app is
-            # stopped.
-            apart = [str(path) for path in paths if path.stat().st_dev != path.parent.stat().st_dev]
-            if apart:
-                raise ActError(f"{apart[0]} is a mount point of its own, so it cannot be exchanged", permanent=True)
-            fixed = [str(path.parent) for path in paths if os.statvfs(path.parent).f_flag & os.ST_RDONLY]
-            if fixed:
-                # Found out now and not when the data must come back.
-                text = f"{fixed[0]} is read-only here, so no data could come back (a sandbox? see ReadWritePaths=)"
-                raise ActError(text, permanent=True)
-            used = sum(tree.used_bytes(path) for path in paths)
-            free = {path: free_bytes(path) for path in (home, *paths)}
-            same = all(path.stat().st_dev == home.stat().st_dev for path in paths)
-        except OSError as exc:
-            raise ActError(f"room cannot be measured: {exc}", host_fault=True) from exc
-        return Room(
-            used=used,
-            free_snapshots=free[home],
-            free_volumes=min((free[path] for path in paths), default=free[home]),
-            same_filesystem=same,
-        )
+        found, used = measure.measure(home, [Path(volume.path) for volume in volumes if volume.path])
+        self._used |= used
+        return found

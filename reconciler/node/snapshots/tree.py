@@ -7,7 +7,7 @@ import base64
 import errno
 import os
 import stat
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,6 +66,10 @@ class Entry:
     def same(self) -> tuple[object, ...]:
         """What must be equal after a restore."""
         return tuple(getattr(self, name) for name in SAME)
+
+    def within(self, reach: Callable[[int], None]) -> Callable[[int], None]:
+        """Counts bytes of this body for one who counts those of the archive."""
+        return lambda done: reach(self.offset + done)
 
     def to_json(self) -> dict[str, object]:
         """For the entries file; defaults are left out."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from reconciler.model.errors import StateError
 from reconciler.node.snapshots import archive as archives
 from reconciler.node.snapshots import content, tree, unchanged
+from reconciler.node.snapshots.content import Reach, unheard
 from reconciler.node.snapshots.tree import Entry
 from reconciler.state import inode_flags
 from reconciler.state.descent import FOLDER, Descent, reach
@@ -43,8 +44,12 @@ class Unpacked:
     root_flags: int
 
 
-def unpack(archive: Path, entries: Iterable[Entry], target: Path, kept: Kept | None = None) -> Unpacked:
+def unpack(
+    archive: Path, entries: Iterable[Entry], target: Path, kept: Kept | None = None, reach: Reach = unheard
+) -> Unpacked:
     """Fill the new, empty folder `target` with the entries; the root entry's owner and mode are set on it.
+
+    `reach`: bytes of the archive.
 
     Raises:
         StateError: an entry that no archive of ours has (a path that leaves, a parent that is no folder ...).
@@ -53,7 +58,7 @@ def unpack(archive: Path, entries: Iterable[Entry], target: Path, kept: Kept | N
     source = os.open(archive, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     root = os.open(target, FOLDER)
     live = os.open(kept.live, FOLDER) if kept is not None else -1
-    unpacker = _Unpacker(source, root, live, kept.paths if kept is not None else frozenset())
+    unpacker = _Unpacker(source, root, live, kept.paths if kept is not None else frozenset(), reach)
     try:
         unpacker.run(entries)
         if _LIBC.syncfs(root) != 0:
@@ -68,7 +73,8 @@ def unpack(archive: Path, entries: Iterable[Entry], target: Path, kept: Kept | N
 class _Unpacker:
     """Stands in the folder that the entry at hand lies in; `_open`: the entries of that folder and those above it."""
 
-    def __init__(self, source: int, root: int, live: int, kept: frozenset[str]) -> None:
+    def __init__(self, source: int, root: int, live: int, kept: frozenset[str], reach: Reach) -> None:
+        self._reach = reach
         self._live = live
         self._kept = kept
         self._source = source
@@ -164,12 +170,13 @@ class _Unpacker:
         try:
             if entry.flags & inode_flags.NOCOW:
                 inode_flags.write(fd, inode_flags.NOCOW)  # only a file without content takes it
+            self._reach(entry.offset)
             at = entry.offset
             for start, length in entry.extents if entry.extents is not None else ((0, entry.size),):
                 if start < 0 or length < 0 or start + length > entry.size:
                     raise StateError(entry.path, "has data outside its size")
                 if length:
-                    archives.copy_range(self._source, fd, at, start, length)
+                    archives.copy_range(self._source, fd, at, start, length, self._from(at))
                 at += length
             os.ftruncate(fd, entry.size)
             _set_owner(fd, entry)
@@ -182,6 +189,9 @@ class _Unpacker:
                 self._set_flags(fd, entry.path, entry.flags)
         finally:
             os.close(fd)
+
+    def _from(self, at: int) -> Reach:
+        return lambda done: self._reach(at + done)
 
 
 def check_path(path: str) -> tuple[str, str]:
@@ -216,10 +226,13 @@ def _finish_special(entry: Entry, folder: int, name: str) -> None:
     os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=folder, follow_symlinks=False)
 
 
-def compare(root: Path, entries: Iterable[Entry], kept: frozenset[str] = frozenset()) -> Iterator[str]:
+def compare(
+    root: Path, entries: Iterable[Entry], kept: frozenset[str] = frozenset(), reach: Reach = unheard
+) -> Iterator[str]:
     """Name every difference between a tree and an index: entries, attributes, content; nothing = equal.
 
-    The content of `kept` files is not read: they are the very files that were judged unchanged.
+    The content of `kept` files is not read: they are the very files that were judged unchanged. `reach`: bytes, as if
+    they were read from the archive.
 
     Sockets in the tree do not count: they are no data and are not archived.
     """
@@ -232,7 +245,7 @@ def compare(root: Path, entries: Iterable[Entry], kept: frozenset[str] = frozens
         have = visit.entry
         if have.type == tree.FILE:
             is_kept = have.path in kept
-            have.digest = want.digest if is_kept else _digest(visit, sparse=want.extents is not None)
+            have.digest = want.digest if is_kept else _digest(visit, want, reach)
         unlike = [name for name, a, b in zip(tree.SAME, have.same(), want.same(), strict=True) if a != b]
         if unlike:
             yield f"{want.path}: differs in {', '.join(unlike)}"
@@ -240,9 +253,10 @@ def compare(root: Path, entries: Iterable[Entry], kept: frozenset[str] = frozens
             return  # from here on everything is shifted
 
 
-def _digest(visit: tree.Visit, *, sparse: bool) -> str:
+def _digest(visit: tree.Visit, want: Entry, reach: Reach) -> str:
     fd = os.open(visit.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=visit.folder)
     try:
-        return content.content_digest(fd, visit.entry.size, sparse=sparse)
+        sparse = want.extents is not None
+        return content.content_digest(fd, visit.entry.size, sparse=sparse, reach=want.within(reach))
     finally:
         os.close(fd)

@@ -1,0 +1,1 @@
+"""Snapshots and files of volumes, on real folders."""
