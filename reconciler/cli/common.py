@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 FINE, FAILED, USAGE, CHANGES, HELD, BUSY = 0, 1, 2, 20, 21, 75
 
+COMPLETE = "_CI_WARM_COMPLETE"
+"""Set by the scripts of `completion` when they ask; typer's own name for a program of this name."""
+
 JsonFlag = Annotated[bool, typer.Option("--json", help="print JSON on stdout")]
 WaitFlag = Annotated[
     float, typer.Option("--wait", min=0, help="seconds to wait for a busy app; 0 = refuse at once (exit 75)")
