@@ -1,0 +1,29 @@
+"""Where the program begins. What needs no command line parser is answered before one is imported. Effects: exit."""
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run the command line."""
+    if not _answer_plainly():
+        from reconciler.cli.main import main as run
+
+        run()
+
+
+def _answer_plainly() -> bool:
+    """Whether it was `status` into a pipe, and is answered. A reader who has gone, too, is left to the ordinary way."""
+    if sys.stdout is None or sys.stdout.isatty() or "status" not in sys.argv:
+        return False
+    from reconciler.cli import plain_status
+
+    text = plain_status.answer(sys.argv[1:], os.environ)
+    if text is None:
+        return False
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except (BrokenPipeError, UnicodeEncodeError):
+        return False
+    return True
