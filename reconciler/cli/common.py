@@ -123,7 +123,7 @@ def app() -> "App":
     check_config()
     os.umask(0o077)
     logs.configure(verbose=OPTIONS.verbose)
-    built = composition.build(OPTIONS.config, OPTIONS.state, progress=_progress())
+    built = composition.build(OPTIONS.config, OPTIONS.state, progress=_step)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: _stop(built))
     return built
@@ -150,6 +150,14 @@ def _stop(built: "App") -> None:
 def note_doing(name: str, text: str) -> None:
     """What a command waits for, for the words that a stop is answered with."""
     _DOING[name] = text
+
+
+def _step(name: str, text: str) -> None:
+    """Tell a step of a change. What tells it is imported then: commands that only look make none."""
+    from reconciler import logs
+
+    logs.load()
+    _progress()(name, text)
 
 
 def _progress() -> "Any":

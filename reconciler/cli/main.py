@@ -1,6 +1,5 @@
 """The `ci-warm` program: global options; `commands` has the list of commands. Effects: exit."""
 
-import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -50,9 +49,6 @@ def options(
     common.OPTIONS.config, common.OPTIONS.state, common.OPTIONS.verbose = config, state_dir, verbose
 
 
-_RARELY = 50_000
-"""New objects before a look for garbage; 700 is Python's own."""
-
 # typer brings a click of its own, or takes the one that is installed: whose class it is, its own subclass knows.
 _CannotParse: type[typer.BadParameter] = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 
@@ -66,9 +62,6 @@ def main() -> None:
         from reconciler.cli import completion
 
         completion.prepare()
-    # What is imported stays: looking through it for garbage takes a tenth of a short command's time. The daemon sets
-    # it back.
-    gc.set_threshold(_RARELY, 10, 10)
     try:
         code = program(prog_name="ci-warm", standalone_mode=False)
         sys.stdout.flush()

@@ -22,7 +22,7 @@ except SystemExit: pass
 sys.stderr.write("\\n" + json.dumps(sorted(sys.modules)))
 """
 HEAVY = {
-    *("docker", "requests", "urllib3", "yaml", "dotenv", "rich", "apscheduler", "structlog", "apprise", "tenacity"),
+    *("docker", "requests", "urllib3", "yaml", "dotenv", "rich", "apscheduler", "structlog", "apprise", "asyncio"),
     *("prometheus_client", "fastapi", "jinja2", "hypothesis", "semver", "multiprocessing"),
     *("reconciler.app", "reconciler.daemon_app", "reconciler.engine.context", "reconciler.model.settings"),
 }
@@ -79,3 +79,16 @@ def test_a_command_that_is_none_is_named_with_what_is_near_without_an_import() -
     done = CliRunner().invoke(program, ["staus"])
     assert done.exit_code == 2 and "Did you mean 'status'?" in done.stderr
     assert "reconciler.cli.inspect" not in loaded("staus")
+
+
+def test_the_first_lines_of_a_log_are_as_it_was_set_up_whichever_thread_writes_them() -> None:
+    code = (
+        "import sys, threading; from reconciler import logs; logs.configure(verbose=False)\n"
+        "assert 'structlog' not in sys.modules\n"
+        "threads = [threading.Thread(target=logs.Log().warning, args=('seen',)) for _ in range(8)]\n"
+        "[t.start() for t in threads], [t.join() for t in threads]\n"
+        "assert 'rich' not in sys.modules\n"
+        "import rich\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert [json.loads(line)["event"] for line in ran.stderr.splitlines()] == ["seen"] * 8

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC
 
-import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from reconciler import logs
 from reconciler.core.conditions import TurnFailed
 from reconciler.core.host import result_level
 from reconciler.engine.context import Context
@@ -44,7 +44,7 @@ _BEAT_S = 10.0
 _DRILL_S = 900.0
 _SLACK_S = 60.0
 
-log = structlog.get_logger("ci-warm")
+log = logs.Log()
 _LEVELS = {Severity.INFO: "info", Severity.WARNING: "warning", Severity.CRITICAL: "error"}
 
 
@@ -270,7 +270,7 @@ class Daemon:
     def _pass(self) -> None:
         state = self.state
         clock = state.ports.clock
-        structlog.contextvars.bind_contextvars(run_id=f"{clock.now():%Y%m%dT%H%M%S}-{self.passes}")
+        logs.load().contextvars.bind_contextvars(run_id=f"{clock.now():%Y%m%dT%H%M%S}-{self.passes}")
         try:
             checked = one_pass.check_all(
                 state.ports, state.settings, state.specs, actor="daemon", fetched=self._fetcher.problems

@@ -8,8 +8,7 @@ import pwd
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import structlog
-
+from reconciler import logs
 from reconciler.core.testrun import trigger
 from reconciler.engine.context import Context
 from reconciler.engine.host.desired import Desired
@@ -22,7 +21,7 @@ from reconciler.model.testrun import RunMode
 from reconciler.ports.run_starter import RunStarter
 from reconciler.state.requests import Replies, Taken
 
-log = structlog.get_logger("ci-warm")
+log = logs.Log()
 
 Answer = tuple[ReplyOutcome, str]
 _CHANGES = (Asked.APPROVE, Asked.RETRY, Asked.SUSPEND, Asked.RESUME)

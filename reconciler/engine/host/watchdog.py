@@ -5,8 +5,7 @@ Each stretch of work says how long it may take; when that is over and nothing ha
 
 from collections.abc import Callable
 
-import structlog
-
+from reconciler import logs
 from reconciler.ports.clock import Stop
 from reconciler.ports.notifier import Notifier
 
@@ -53,7 +52,7 @@ class Watchdog:
         else:
             self.expect(self.step_s)
         self.notifier.status(f"{app}: {text}")
-        structlog.get_logger("ci-warm").info("step", app=app, doing=text)
+        logs.Log().info("step", app=app, doing=text)
 
     def beat(self) -> None:
         """Called every few seconds, from a thread of its own."""
