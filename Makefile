@@ -83,6 +83,7 @@ image:
 
 bench: $(STAMP)
 	$(PY) -m bench.run
+	$(PY) -m bench.commands
 	$(PY) -m bench.daemon
 
 clean:

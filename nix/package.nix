@@ -46,7 +46,6 @@ python3Packages.buildPythonApplication (finalAttrs: {
     rich
     semver
     structlog
-    tenacity
     typer
     typing-extensions
     tzdata

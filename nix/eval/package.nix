@@ -32,7 +32,6 @@ let
     "rich"
     "semver"
     "structlog"
-    "tenacity"
     "typer"
     "typing-extensions"
     "tzdata"

@@ -24,6 +24,7 @@ _POLL_S = 0.1
 _TAIL = 400
 _LOADED = (
     "reconciler.cli.main",
+    "reconciler.cli.runs",
     "reconciler.app",
     "reconciler.engine.testrun.cold",
     "reconciler.adapters.swarm.engine",

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from datetime import UTC
 from functools import partial
 
-import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from reconciler import logs
 from reconciler.core.conditions import TurnFailed
 from reconciler.core.host import result_level
 from reconciler.engine.context import Context
@@ -47,7 +47,7 @@ _DEBOUNCE_S = 0.1
 _BEAT_S = 10.0
 _SLACK_S = 60.0
 
-log = structlog.get_logger("ci-warm")
+log = logs.Log()
 _LEVELS = {Severity.INFO: "info", Severity.WARNING: "warning", Severity.CRITICAL: "error"}
 
 
@@ -279,7 +279,7 @@ class Daemon:
     def _pass(self) -> None:
         state = self.state
         clock = state.ports.clock
-        structlog.contextvars.bind_contextvars(run_id=f"{clock.now():%Y%m%dT%H%M%S}-{self.passes}")
+        logs.load().contextvars.bind_contextvars(run_id=f"{clock.now():%Y%m%dT%H%M%S}-{self.passes}")
         try:
             checked = one_pass.check_all(
                 state.ports, state.settings, state.specs, actor="daemon", fetched=self._fetcher.problems

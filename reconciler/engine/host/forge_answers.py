@@ -7,8 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-import structlog
-
+from reconciler import logs
 from reconciler.core.testrun import forge_answer
 from reconciler.model.asked_test import AskedTest
 from reconciler.model.errors import ObserveError
@@ -21,7 +20,7 @@ from reconciler.ports.run_starter import RunStarter
 from reconciler.state.asked_tests import AskedTests
 from reconciler.state.runs import RunStore
 
-log = structlog.get_logger("ci-warm")
+log = logs.Log()
 _GIVEN_UP_S = 86400.0
 """A forge that did not answer for so long is not told any more."""
 
