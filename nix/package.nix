@@ -46,6 +46,7 @@ python3Packages.buildPythonApplication (finalAttrs: {
     rich
     semver
     structlog
+    tenacity
     typer
     typing-extensions
     tzdata

@@ -32,6 +32,7 @@ let
     "rich"
     "semver"
     "structlog"
+    "tenacity"
     "typer"
     "typing-extensions"
     "tzdata"

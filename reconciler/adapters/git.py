@@ -26,6 +26,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _MAX_RECIPE_BYTES = 16 << 20
 _FRESH_S = 0.5
 _AGAIN_AFTER_S = 0.2
+_TRIES = 3
 _REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _Stamp = tuple[int, ...]
 
@@ -107,9 +108,21 @@ class GitRecipes(Recipes):
         try:
             self._fetch_once(url)
         except RecipeError:
-            time.sleep(_AGAIN_AFTER_S)
-            self._fetch_once(url)
+            self._fetch_again(url)
         self._checked.pop(url, None)  # afterwards: a pass beside us may have looked while the fetch ran
+
+    def _fetch_again(self, url: str) -> None:
+        # Imported here, because it brings asyncio: a fetch that succeeds at once starts sooner without it.
+        from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+        time.sleep(_AGAIN_AFTER_S)
+        again = Retrying(
+            retry=retry_if_exception_type(RecipeError),
+            stop=stop_after_attempt(_TRIES - 1),
+            wait=wait_exponential(multiplier=_AGAIN_AFTER_S, max=2),
+            reraise=True,
+        )
+        again(self._fetch_once, url)
 
     def _fetch_once(self, url: str) -> None:
         # Explicit refspecs, so that no server can write other refs. `--prune` makes withdrawn tags go here
