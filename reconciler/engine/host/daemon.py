@@ -126,7 +126,7 @@ class Daemon:
         self._watchdog.notifier.ready(self._idle_text())
         self._fetcher.wait_a_moment()
         names = [spec.name for spec in self.state.specs]
-        self._guarded("tests", lambda: forge_answers.begin_again(self._waiting, self._starter, names))
+        self._guarded("runs", lambda: forge_answers.begin_again(self._waiting, self._starter, names))
         self.wake(REQUEST)  # what was left while no daemon ran
         self.wake(TICK)
         try:
