@@ -44,7 +44,8 @@ def test_a_page_says_all_that_the_command_takes(tmp_path: Path) -> None:
     for words, command in commands():
         page = (tmp_path / ("-".join(("ci-warm", *words)) + ".1")).read_text()
         for option in command.params:
-            for name in option.opts if option.param_type_name == "option" else ():
+            shown = option.param_type_name == "option" and not option.hidden
+            for name in option.opts if shown else ():
                 assert name.replace("-", "\\-") in page, (words, name)
         for below in getattr(command, "commands", {}):
             assert " ".join((*words, below)).replace("-", "\\-") in page, (words, below)
