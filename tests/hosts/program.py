@@ -13,6 +13,7 @@ from typing import Any
 
 from reconciler import app as composition
 from reconciler.adapters.clock import SystemClock
+from reconciler.adapters.process import die_with_parent
 from reconciler.engine.host import one_pass
 from reconciler.engine.testrun import cold, quick
 from reconciler.engine.testrun import plan as testrun_plan
@@ -115,7 +116,13 @@ class Program:
     def daemon(self, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
         """The daemon as a process of its own, stopped at the end."""
         log = self.daemon_log.open("ab")
-        process = subprocess.Popen(self.argv("run"), stdout=log, stderr=log, env=os.environ | environment)
+        process = subprocess.Popen(
+            self.argv("run"),
+            stdout=log,
+            stderr=log,
+            env=os.environ | environment,
+            preexec_fn=die_with_parent,  # tests that are killed leave no daemon behind
+        )
         try:
             yield process
         finally:
