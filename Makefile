@@ -6,6 +6,8 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 # Unit directories are cheap to run side by side; the Swarm tests share one engine.
 JOBS ?= 2
+# Tests start the program some thousand times: compiled once, not each time.
+unexport PYTHONDONTWRITEBYTECODE
 PYTEST := $(VENV)/bin/pytest -n $(JOBS) --dist loadgroup
 # On the newest engine that this machine can have, unless CI_WARM_TEST_DOCKER_HOST names one.
 WITH_ENGINE := $(PY) -m tests.engines newest
@@ -83,6 +85,7 @@ image:
 
 bench: $(STAMP)
 	$(PY) -m bench.run
+	$(PY) -m bench.commands
 	$(PY) -m bench.daemon
 	$(PY) -m bench.web
 

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import structlog
 from prometheus_client import CollectorRegistry
 from typing_extensions import override
 
 from reconciler import app as composition
+from reconciler import logs
 from reconciler.adapters import host, monitor
 from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.errand_processes import ErrandProcesses
@@ -42,7 +42,7 @@ from reconciler.state.history import HistoryFile
 from reconciler.state.requests import RequestQueue
 
 _LATE_PASSES = 5
-log = structlog.get_logger("ci-warm")
+log = logs.Log()
 
 
 class OperatorFiles(DesiredState):

@@ -3,36 +3,68 @@
 import logging
 import os
 import sys
-from collections.abc import MutableMapping
-from typing import Any
+import threading
+from collections.abc import Callable, MutableMapping
+from typing import Any, TextIO
 
 from reconciler.core.redact import Redactor
 
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 
 
-def import_lightly() -> None:
-    """Import structlog without rich, which it would take for tracebacks that we do not print; pygments comes with it.
+class Log:
+    """What is logged; structlog is imported at the first line, as most commands write none."""
 
-    Called by `engine` before anything there imports structlog; whoever imports rich afterwards gets it.
-    """
-    if "rich" in sys.modules:
-        return
-    sys.modules["rich"] = None  # type: ignore[assignment] # the documented way to say that a module cannot be had
-    try:
-        import structlog  # noqa: F401 - for its place in sys.modules
-    finally:
-        del sys.modules["rich"]
+    def info(self, event: str, **fields: Any) -> None:
+        """A line of level info; `event` is its name."""
+        load().get_logger("ci-warm").info(event, **fields)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        """As `info`."""
+        load().get_logger("ci-warm").warning(event, **fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        """As `info`."""
+        load().get_logger("ci-warm").error(event, **fields)
+
+
+_wanted: list[Callable[[], None]] = []
+_loading = threading.RLock()
 
 
 def configure(*, verbose: bool, service: bool = False) -> None:
-    """Set structlog up for this process.
+    """Set logging up for this process: at once if structlog is there, else when it is.
 
     `service`: the daemon's log is what it prints, so it goes to stdout, and each line tells journald its priority.
     """
+    out = sys.stdout if service else sys.stderr
+    _wanted[:] = [lambda: _configure(out, verbose=verbose, service=service)]
+    if service or "structlog" in sys.modules:
+        load()
+
+
+def load() -> Any:
+    """The module structlog, set up. Without rich, which it would take for tracebacks that we do not print.
+
+    Whoever uses structlog by its own name calls this first; whoever imports rich afterwards gets it.
+    """
+    with _loading:
+        blocked = not {"rich", "structlog"} & sys.modules.keys()
+        if blocked:
+            sys.modules["rich"] = None  # type: ignore[assignment] # the documented way to say that a module cannot be had
+        try:
+            import structlog
+        finally:
+            if blocked:
+                del sys.modules["rich"]
+        while _wanted:
+            _wanted.pop()()
+    return structlog
+
+
+def _configure(out: TextIO, *, verbose: bool, service: bool) -> None:
     import structlog
 
-    out = sys.stdout if service else sys.stderr
     renderer: Any = structlog.processors.JSONRenderer()
     if out.isatty():
         renderer = structlog.dev.ConsoleRenderer(colors=uses_colour())

@@ -11,14 +11,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import structlog
 from typing_extensions import override
 
+from reconciler import logs
 from reconciler.adapters import program
 from reconciler.model.errand import Errand, ErrandEnd
 from reconciler.ports.errands import Errands
 
-log = structlog.get_logger("ci-warm")
+log = logs.Log()
 ACTOR = "CI_WARM_ACTOR"
 """Names who acts, for a command that a person did not type."""
 _MOST = 4

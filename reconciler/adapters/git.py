@@ -6,6 +6,7 @@ A recipe is untrusted data: explicit refspecs, a deadline, no hooks, no submodul
 import contextlib
 import re
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from reconciler.state import files
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _MAX_RECIPE_BYTES = 16 << 20
 _FRESH_S = 0.5
+_AGAIN_AFTER_S = 0.2
+_TRIES = 3
 _REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _Stamp = tuple[int, ...]
 
@@ -47,7 +50,7 @@ class GitRecipes(Recipes):
     def _mirror(self, url: str) -> Path:
         return self.root / mirror_name(url)
 
-    def _git(self, url: str, *args: str, more: Mapping[str, str] | None = None) -> process.Ran:
+    def _git(self, url: str, *args: str, more: Mapping[str, str] | None = None, brief: bool = False) -> process.Ran:
         allow = "always" if self._settings.allow_file else "never"
         # Given on every call and not in the mirror's config: a config file in the mirror could be changed,
         # and these hold whatever git's own defaults are. A recipe is untrusted: `ext` runs commands, `file`
@@ -65,6 +68,9 @@ class GitRecipes(Recipes):
             "fetch.fsckObjects=true",
             "-c",
             "gc.auto=0",
+            # Which is what it would look at: a process per fetch for nothing.
+            "-c",
+            "maintenance.auto=false",
             "-c",
             "safe.directory=*",
         )
@@ -77,6 +83,7 @@ class GitRecipes(Recipes):
                 timeout_s=self._settings.timeout,
                 env=env | dict(more or {}),
                 redactor=Redactor(),
+                brief=brief,
             )
         except ActError as exc:
             raise _name_repository(url, args[0], exc) from exc
@@ -98,17 +105,24 @@ class GitRecipes(Recipes):
         if not (mirror / "HEAD").exists():
             files.make_folder(mirror)
             self._ok(self._git(url, "init", "--quiet", "--bare"), f"{url}: cannot make a mirror")
-        # Imported here: a command that fetches nothing starts sooner without it.
+        try:
+            self._fetch_once(url)
+        except RecipeError:
+            self._fetch_again(url)
+        self._checked.pop(url, None)  # afterwards: a pass beside us may have looked while the fetch ran
+
+    def _fetch_again(self, url: str) -> None:
+        # Imported here, because it brings asyncio: a fetch that succeeds at once starts sooner without it.
         from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
+        time.sleep(_AGAIN_AFTER_S)
         again = Retrying(
             retry=retry_if_exception_type(RecipeError),
-            stop=stop_after_attempt(2),
-            wait=wait_exponential(multiplier=0.2, max=2),
+            stop=stop_after_attempt(_TRIES - 1),
+            wait=wait_exponential(multiplier=_AGAIN_AFTER_S, max=2),
             reraise=True,
         )
         again(self._fetch_once, url)
-        self._checked.pop(url, None)  # afterwards: a pass beside us may have looked while the fetch ran
 
     def _fetch_once(self, url: str) -> None:
         # Explicit refspecs, so that no server can write other refs. `--prune` makes withdrawn tags go here
@@ -149,7 +163,9 @@ class GitRecipes(Recipes):
         if cached is not None and cached[0] == stamp:
             return cached[1]
         form = "%(objecttype) %(objectname) %(*objecttype) %(*objectname) %(refname:strip=2)"
-        ran = self._ok(self._git(url, "for-each-ref", f"--format={form}", "refs/tags"), "tags cannot be listed")
+        ran = self._ok(
+            self._git(url, "for-each-ref", f"--format={form}", "refs/tags", brief=True), "tags cannot be listed"
+        )
         tags = parse_tags(ran.raw.decode("utf-8", "replace"))
         self._tags[url] = (stamp, tags)
         return tags
@@ -164,7 +180,9 @@ class GitRecipes(Recipes):
         cached = self._trees.get((url, commit))
         if cached is not None:
             return cached
-        listing = self._ok(self._git(url, "ls-tree", "-r", "-z", "-l", commit), f"commit {commit[:12]} is gone").raw
+        listing = self._ok(
+            self._git(url, "ls-tree", "-r", "-z", "-l", commit, brief=True), f"commit {commit[:12]} is gone"
+        ).raw
         wanted: dict[str, str] = {}
         total = 0
         for entry in listing.decode("utf-8", "surrogateescape").split("\0"):
@@ -208,6 +226,7 @@ class GitRecipes(Recipes):
                 ["git", "--git-dir", str(self._mirror(url)), "-c", "safe.directory=*", "cat-file", "--batch"],
                 timeout_s=self._settings.timeout,
                 stdin="".join(f"{blob}\n" for blob in ids).encode(),
+                brief=True,
             )
         except ActError as exc:
             raise _name_repository(url, "cat-file", exc) from exc

@@ -54,8 +54,12 @@ def run(  # noqa: PLR0913 - what a program has
     redactor: Redactor | None = None,
     stdin: bytes | None = None,
     umask: int = -1,
+    brief: bool = False,
 ) -> Ran:
     """Run a program to its end; a deadline kills its whole process group. `umask`: -1 leaves ours.
+
+    `brief`: it reads something here and ends by itself, so it need not die with us. That start costs a third: without
+    code of ours in the child, the child needs no copy of our memory.
 
     Raises:
         ActError: it cannot be started, or did not end in time.
@@ -72,7 +76,7 @@ def run(  # noqa: PLR0913 - what a program has
             cwd=cwd,
             # A group of its own, so that a deadline can kill the program with all that it started.
             start_new_session=True,
-            preexec_fn=die_with_parent,
+            preexec_fn=None if brief else die_with_parent,
             umask=umask,
         )
     except OSError as exc:

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import structlog
 from typing_extensions import override
 
+from reconciler import logs
 from reconciler.adapters import program
 from reconciler.adapters.run_queue import RunQueue, Words, ref_of
 from reconciler.model.ids import AppName
 from reconciler.model.testrun import Run, RunMode
 from reconciler.ports.run_starter import LostRun, RunStarter
 
-log = structlog.get_logger("ci-warm")
+log = logs.Log()
 _QUEUE_S = 6 * 3600
 _END_S = 30.0
 _MOST = 64

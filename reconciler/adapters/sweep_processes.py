@@ -15,6 +15,7 @@ from pathlib import Path
 
 from reconciler.model.errors import ActError, Interrupted, LockBusy
 from reconciler.model.ids import AppName
+from reconciler.model.printed_runs import RunShown
 from reconciler.model.testrun import Run
 from reconciler.state import files, records
 
@@ -24,6 +25,7 @@ _POLL_S = 0.1
 _TAIL = 400
 _LOADED = (
     "reconciler.cli.main",
+    "reconciler.cli.runs",
     "reconciler.app",
     "reconciler.engine.testrun.cold",
     "reconciler.adapters.swarm.engine",
@@ -63,7 +65,7 @@ class ColdRuns:
         if code == _BUSY:
             raise LockBusy(app, _tail(said), _tail(said))
         try:
-            return records.parse(report, Run)
+            return records.parse(report, RunShown)
         except ValueError as exc:
             raise ActError(f"ci-warm cold {app} ended with {code} and no report: {_tail(said)}") from exc
 

@@ -3,6 +3,6 @@
 Exit codes: 0 fine, 1 failed, 2 usage or spec, 20 changes planned, 21 held, 75 busy.
 """
 
-from reconciler.cli.main import main
+from reconciler.cli.start import main
 
 __all__ = ["main"]

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 FINE, FAILED, USAGE, HOST, CHANGES, HELD, BUSY = 0, 1, 2, 3, 20, 21, 75
 """HOST: of a test run, whose recipe has no part in it."""
 
+COMPLETE = "_CI_WARM_COMPLETE"
+"""Set by the scripts of `completion` when they ask; typer's own name for a program of this name."""
+
 JsonFlag = Annotated[bool, typer.Option("--json", help="print JSON on stdout")]
 WaitFlag = Annotated[
     float, typer.Option("--wait", min=0, help="seconds to wait for a busy app; 0 = refuse at once (exit 75)")

@@ -1,14 +1,11 @@
 """`completion bash|zsh|fish`, and the answer to what those scripts ask. Effects: stdout."""
 
-from importlib import resources
 from typing import Annotated
 
 import typer
 
 from reconciler.cli import common
 
-VARIABLE = "_CI_WARM_COMPLETE"
-"""Set by the scripts when they ask; typer's own name for a program of this name."""
 SCRIPTS = {"bash": "ci-warm.bash", "zsh": "_ci-warm", "fish": "ci-warm.fish"}
 
 
@@ -23,11 +20,13 @@ def completion(
     """Print the script that completes commands, options, apps and runs in a shell."""
     if shell not in SCRIPTS:
         common.stop(common.USAGE, f"error: no completion for {shell!r}; there are: {', '.join(SCRIPTS)}")
+    from importlib import resources
+
     common.say((resources.files("reconciler") / "completions" / SCRIPTS[shell]).read_text().rstrip())
 
 
 def prepare() -> None:
-    """Let typer answer a shell; not part of a usual start, for which it would be slow."""
+    """Let typer answer a shell."""
     from typer.completion import completion_init  # type: ignore[attr-defined] # there is no other door
 
     completion_init()

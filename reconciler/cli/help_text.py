@@ -1,13 +1,6 @@
-"""How the help looks: commands under headings by task, and examples below each. Effects: none.
+"""The examples that stand below each command's help and in the man pages. Effects: none."""
 
-The man pages are made of the same.
-"""
-
-from collections.abc import Iterator, Mapping
-from typing import Any
-
-from typer.core import TyperGroup
-from typing_extensions import override
+from collections.abc import Mapping
 
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "status": ("status", "status --watch"),
@@ -67,34 +60,9 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "realm reap": ("realm reap --dry-run",),
 }
 """What a person may type, by command; a test holds them to the command line."""
-_TAB = 2
 
 
 def epilog(command: str) -> str:
     """The examples of a command, to stand below its help."""
     lines = [f"  ci-warm {words}" for words in EXAMPLES.get(command, ())]
     return "\n".join(("\b", "Examples:", *lines)) if lines else ""
-
-
-class ByTask(TyperGroup):
-    """A group whose help has its commands under the heading that each names as its panel."""
-
-    @override
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """One section per heading, in the order in which they were named first."""
-        found = list(self._shown(ctx))
-        width = max((len(name) for _, name, _ in found), default=0)
-        for heading in dict.fromkeys(heading for heading, _, _ in found):
-            rows = [
-                (name.ljust(width), command.get_short_help_str(formatter.width - width - 3 * _TAB))
-                for at, name, command in found
-                if at == heading
-            ]
-            with formatter.section(heading):
-                formatter.write_dl(rows)
-
-    def _shown(self, ctx: Any) -> Iterator[tuple[str, str, Any]]:
-        for name in self.list_commands(ctx):
-            command = self.get_command(ctx, name)
-            if command is not None and not command.hidden:
-                yield getattr(command, "rich_help_panel", None) or "Commands", name, command

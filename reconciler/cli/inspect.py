@@ -29,14 +29,14 @@ def explain(
     app: AppArgument, no_fetch: Annotated[bool, typer.Option("--no-fetch")] = False, json: JsonFlag = False
 ) -> None:
     """Say in one screen why an app is as it is and why it does not move on."""
-    from reconciler.engine.host import one_pass
+    from reconciler.engine.host import fetch
     from reconciler.engine.operate import explain as use_case
 
     with common.errors():
         built = common.app()
         context = common.context(built, app, "explain")
         url = context.spec.recipe.url
-        problems = {} if no_fetch else one_pass.fetch_all(built.ports, [url])
+        problems = {} if no_fetch else fetch.fetch_all(built.ports, [url])
         found = use_case.explain(context, problems.get(url))
     if json:
         from reconciler.model.printed import Explained

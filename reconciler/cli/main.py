@@ -1,9 +1,8 @@
-"""The `ci-warm` program: global options and the list of commands. Effects: exit."""
+"""The `ci-warm` program: global options; `commands` has the list of commands. Effects: exit."""
 
-import gc
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -11,34 +10,11 @@ import typer
 
 from reconciler import __version__
 from reconciler.adapters import program as this
-from reconciler.cli import (
-    alerts,
-    canonical,
-    common,
-    completion,
-    decisions,
-    demo,
-    doctor,
-    drafts,
-    help_text,
-    history,
-    init,
-    inspect,
-    look,
-    man,
-    realm,
-    reconcile,
-    refusals,
-    runs,
-    service,
-    snapshot,
-    sweep,
-    web,
-)
+from reconciler.cli import common, on_demand
 
 program = typer.Typer(
     name="ci-warm",
-    cls=help_text.ByTask,
+    cls=on_demand.ByTask,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -73,71 +49,6 @@ def options(
     common.OPTIONS.config, common.OPTIONS.state, common.OPTIONS.verbose = config, state_dir, verbose
 
 
-_COMMANDS: Mapping[str, Mapping[str, Callable[..., None] | typer.Typer]] = {
-    "Look": {
-        "status": inspect.status,
-        "plan": reconcile.plan,
-        "explain": inspect.explain,
-        "history": history.history,
-        "preflight": inspect.preflight,
-        "alerts": alerts.group,
-        "logs": look.logs,
-        "wait": look.wait,
-    },
-    "Act and decide": {
-        "reconcile": reconcile.reconcile,
-        "approve": decisions.approve,
-        "retry": decisions.retry,
-        "suspend": decisions.suspend,
-        "resume": decisions.resume,
-        "undeploy": decisions.undeploy,
-        "rollback": decisions.rollback,
-    },
-    "Data": {"snapshot": snapshot.group, "canonical": canonical.group},
-    "Test": {"cold": runs.cold, "quick": runs.quick, "runs": runs.group, "realm": realm.group},
-    "Host": {
-        "init": init.init,
-        "import": drafts.group,
-        "run": service.run,
-        "reload": service.reload,
-        "sweep": sweep.sweep,
-        "gc": service.gc,
-        "web": web.web,
-        "web-token": web.web_token,
-        "install-units": service.install_units,
-        "validate": inspect.validate,
-        "schema": inspect.schema,
-        "doctor": doctor.doctor,
-        "demo": demo.demo,
-        "completion": completion.completion,
-        "man": man.man,
-    },
-}
-
-
-def _assemble() -> None:
-    """Put every command under its heading, with its examples."""
-    for heading, commands in _COMMANDS.items():
-        for name, found in commands.items():
-            if isinstance(found, typer.Typer):
-                _add_group(heading, name, found)
-            else:
-                program.command(name, epilog=help_text.epilog(name), rich_help_panel=heading)(found)
-
-
-def _add_group(heading: str, name: str, group: typer.Typer) -> None:
-    for info in group.registered_commands:
-        own = info.name or getattr(info.callback, "__name__", "")
-        info.epilog = help_text.epilog(f"{name} {own}")
-    program.add_typer(group, name=name, rich_help_panel=heading)
-
-
-_assemble()
-
-
-_RARELY = 50_000
-"""New objects before a look for garbage; 700 is Python's own."""
-
 # typer brings a click of its own, or takes the one that is installed: whose class it is, its own subclass knows.
 _CannotParse: type[typer.BadParameter] = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
 
@@ -145,11 +56,12 @@ _CannotParse: type[typer.BadParameter] = cast("type[typer.BadParameter]", typer.
 def main() -> None:
     """Run the command line."""
     this.remember(sys.argv[0])
-    if completion.VARIABLE in os.environ:
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    if common.COMPLETE in os.environ:
+        # typer answers a shell; not part of a usual start, for which it would be slow.
+        from reconciler.cli import completion
+
         completion.prepare()
-    # What is imported stays: looking through it for garbage takes a tenth of a short command's time. The daemon sets
-    # it back.
-    gc.set_threshold(_RARELY, 10, 10)
     try:
         code = program(prog_name="ci-warm", standalone_mode=False)
         sys.stdout.flush()
@@ -158,6 +70,8 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = common.FAILED
     except _CannotParse as exc:
+        from reconciler.cli import refusals
+
         exc.show()
         refusals.record_unparsed(exc.ctx.command_path if exc.ctx is not None else "", exc.format_message())
         code = common.USAGE

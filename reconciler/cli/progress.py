@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from reconciler import logs
 from reconciler.core import pace
 from reconciler.engine import lines
 from reconciler.model.moved import Amount, Counted
@@ -25,18 +26,14 @@ class Shown:
     """What is under way now. `doing`: kept up to date, by app."""
 
     def __init__(self, doing: dict[str, str]) -> None:
-        from reconciler import logs
-
         self.doing = doing
         self._bars = Bars() if sys.stderr.isatty() and logs.uses_colour() else None
         self._sink = self._bars.tell if self._bars else lines.Lines(_log, time.monotonic, LONG_S).tell
 
     def step(self, name: str, text: str) -> None:
         """What is done now, in words: the hook that the ports carry."""
-        import structlog
-
         self.doing[name] = text
-        structlog.get_logger("ci-warm").info("step", app=name, doing=text)
+        logs.Log().info("step", app=name, doing=text)
 
     def tell(self, amount: Amount) -> None:
         """How far it is: the other hook."""
@@ -53,9 +50,7 @@ class Shown:
 
 
 def _log(amount: Amount, words: pace.Words) -> None:
-    import structlog
-
-    structlog.get_logger("ci-warm").info("step", app=amount.app, doing=amount.doing, **lines.fields(words))
+    logs.Log().info("step", app=amount.app, doing=amount.doing, **lines.fields(words))
 
 
 class _Bar:

@@ -118,14 +118,14 @@ def plan(
     json: JsonFlag = False,
 ) -> None:
     """Show what the next pass would do and what holds it. Exit 0: nothing, 20: changes, 21: held."""
-    from reconciler.engine.operate import saved_plan
-
     with common.errors():
         built = common.app()
         _warn_if_empty(built)
         chosen = [built.spec(name) for name in apps] if apps else list(built.specs)
         rows = _plan_rows(built, chosen, no_fetch=no_fetch)
         if out is not None:
+            from reconciler.engine.operate import saved_plan
+
             saved_plan.save(out, rows, built.clock.now(), common.actor())
     if json:
         common.print_json([_plan_json(row) for row in rows])
@@ -141,10 +141,10 @@ def plan(
 
 
 def _plan_rows(built: "App", chosen: "Sequence[AppSpec]", *, no_fetch: bool) -> "list[PlanRow]":
-    from reconciler.engine.host import one_pass
+    from reconciler.engine.host import fetch
     from reconciler.engine.operate import plan as use_case
 
-    problems = one_pass.fetch_all(built.ports, [s.recipe.url for s in chosen]) if _fetches(no_fetch) else {}
+    problems = fetch.fetch_all(built.ports, [s.recipe.url for s in chosen]) if _fetches(no_fetch) else {}
     world = built.ports.engine.look()
     return [
         use_case.plan(common.context(built, spec.name, "plan"), world, problems.get(spec.recipe.url)) for spec in chosen

@@ -117,8 +117,14 @@ def hand_over(folder: Path, junit: Path | None, artefacts: Path | None) -> None:
         shutil.copytree(folder, artefacts, symlinks=True, ignore=_leave_private, dirs_exist_ok=True)
 
 
-def _leave_private(_folder: str, names: list[str]) -> set[str]:
-    return set(names) & _PRIVATE
+def _leave_private(folder: str, names: list[str]) -> set[str]:
+    """What is ours alone, and what a check made that is neither file, folder nor link: a fifo would be waited for."""
+    odd = {name for name in names if not _is_plain(Path(folder, name))}
+    return odd | (set(names) & _PRIVATE)
+
+
+def _is_plain(path: Path) -> bool:
+    return path.is_symlink() or path.is_file() or path.is_dir()
 
 
 def _say(text: str) -> None:

@@ -58,9 +58,15 @@ def plan_and_run(
             request = replace(ask(spec), requests=wanted.requests, begun=begun)
             plan = testrun_plan.plan_run(environment, request)
             done = patiently(built, wanted.wait_s, lambda: run(environment, plan))
-        folder = built.runs.folder / done.run
+    folder, lost = built.runs.folder / done.run, ""
+    try:
         run_output.hand_over(folder, wanted.junit, wanted.artefacts)
+    except OSError as exc:
+        lost = f"error: what was asked for of {done.run} cannot be written: {exc}; it is in {folder}"
+        typer.echo(lost, err=True)
     tell(done, folder, json=wanted.json)
+    if lost:
+        raise typer.Exit(common.HOST)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from reconciler.core.testrun import junit, spec, summary
+from reconciler.core.testrun import spec, summary
 from reconciler.model.errors import ActError, LockBusy, StateError
 from reconciler.model.ids import RunName
 from reconciler.model.testrun import Run
@@ -42,6 +42,9 @@ class RunHandle:
 
     def write(self, run: Run) -> None:
         """`run.json`, `summary.txt` and `junit.xml`. The report goes first: it is what a reaper reads."""
+        # Imported here: it brings XML, and most who open this store write no report.
+        from reconciler.core.testrun import junit
+
         files.write_atomic(self.folder / "run.json", records.dump(run), files.PUBLIC_FILE, self._gid)
         files.write_atomic(self.folder / "summary.txt", summary.summary(run).encode(), files.PUBLIC_FILE, self._gid)
         files.write_atomic(self.folder / "junit.xml", junit.document(run), files.PUBLIC_FILE, self._gid)

@@ -45,7 +45,25 @@ class TaggedRoute(APIRoute):
         return tagged
 
 
-router = APIRouter(prefix="/api/v1", route_class=TaggedRoute)
+class Problem(BaseModel):
+    """An error, as RFC 9457 has it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "An error: what is wrong, for people.",
+        "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+    }
+}
+_TEXT: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The log.", "content": {"text/plain; charset=utf-8": {"schema": {"type": "string"}}}}
+}
+router = APIRouter(prefix="/api/v1", route_class=TaggedRoute, responses=_ERRORS)
 _STREAMS = 32
 _LOOK_S = 1.0
 _KEEP_ALIVE_S = 15.0
@@ -141,7 +159,7 @@ def read_run(run: str, here: Here, _: CallerOf) -> Run:
     return _found(here.reader.run(run), f"no run {run}")
 
 
-@router.get("/runs/{run}/logs/{stage}", response_class=Response)
+@router.get("/runs/{run}/logs/{stage}", response_class=Response, responses=_TEXT)
 def read_log(run: str, stage: str, here: Here, _: CallerOf) -> Response:
     """The end of a stage's log, at most 1 MiB."""
     text = _found(here.reader.log(run, stage), f"run {run} has no log of {stage}")
@@ -245,7 +263,7 @@ def is_same(one: str, other: str) -> bool:
 
 def problem(status: int, title: str, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
     """An error as RFC 9457 has it."""
-    content = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    content = Problem(type="about:blank", title=title, status=status, detail=detail).model_dump()
     return JSONResponse(content, status, headers, media_type="application/problem+json")
 
 

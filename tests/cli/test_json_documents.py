@@ -11,6 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from reconciler.cli import common
+from reconciler.cli.commands import TABLE
 from reconciler.cli.main import program
 from tests.hosts.engine_host import V1, V2, EngineHost, engine_host
 from tests.json_schema import problems
@@ -20,7 +21,7 @@ SCHEMAS = Path(__file__).parents[2] / "state-schema"
 ELSEWHERE = {"realm list", "realm reap"}
 """Need a Keycloak: tests/live/test_realms.py."""
 
-GROUPS = [group.name for group in program.registered_groups]
+GROUPS = [name for listed in TABLE.values() for name, entry in listed.items() if entry.at.endswith(":group")]
 
 
 @pytest.fixture

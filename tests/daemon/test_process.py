@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -192,23 +193,31 @@ def test_wrong_settings_at_the_start_are_refused(host: EngineHost) -> None:
 
 
 class Manager:
-    """A service manager's end of the notify socket."""
+    """A service manager's end of the notify socket. `reads`: one that does not has a queue that is soon full."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, reads: bool = True) -> None:
         self.path = folder / "notify"
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(str(self.path))
-        self.socket.setblocking(False)
         self.heard: list[dict[str, str]] = []
+        if reads:
+            threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        while True:
+            text = self.socket.recv(65536).decode()
+            self.heard.append(dict(line.split("=", 1) for line in text.splitlines()))
 
     def hears(self, key: str) -> list[str]:
-        while True:
-            try:
-                text = self.socket.recv(65536).decode()
-            except BlockingIOError:
-                break
-            self.heard.append(dict(line.split("=", 1) for line in text.splitlines()))
-        return [message[key] for message in self.heard if key in message]
+        return [message[key] for message in list(self.heard) if key in message]
+
+
+def test_a_service_manager_that_reads_nothing_stops_no_work(host: EngineHost, tmp_path: Path) -> None:
+    manager = Manager(tmp_path, reads=False)
+    with host.program.daemon(NOTIFY_SOCKET=str(manager.path), WATCHDOG_USEC="1500000"):
+        deployed(host)
+        host.release(V2)
+        deployed(host, V2)
 
 
 def test_the_service_manager_hears_what_is_done(host: EngineHost, tmp_path: Path) -> None:

@@ -14,7 +14,11 @@ from tests.hosts.engine_host import V3, EngineHost
 from tests.runs.scenes import commit, keycloak_is_away
 
 REQUEST = "0123456789abcdef" * 2
-SAYS = "#!/bin/sh\necho first line; echo second line\necho kept >$CI_WARM_ARTEFACTS/kept.txt\n"
+SAYS = """#!/bin/sh
+echo first line; echo second line
+echo kept >$CI_WARM_ARTEFACTS/kept.txt
+mkfifo $CI_WARM_ARTEFACTS/fifo
+"""
 FAILS = "#!/bin/sh\necho about to fail\nexit 3\n"
 
 
@@ -44,6 +48,7 @@ def test_a_pipeline_gets_log_junit_artefacts_and_the_folder(checked: EngineHost,
     assert "first line" in lines[heading:] and "second line" in lines[heading:]
     assert ElementTree.fromstring(junit.read_text()).get("failures") == "0"
     assert (artefacts / "artefacts" / "kept.txt").read_text() == "kept\n"
+    assert not (artefacts / "artefacts" / "fifo").exists()  # a copy would wait for its other end
     assert {"run.json", "summary.txt", "custom.log"} <= {path.name for path in artefacts.iterdir()}
     assert not {"work", "checkout"} & {path.name for path in artefacts.iterdir()}
 

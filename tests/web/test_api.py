@@ -93,7 +93,8 @@ def test_another_token_is_none(token: str, site: Site) -> None:
 
 def test_a_reply_can_be_waited_for(site: Site) -> None:
     name = site.ask("POST", "/api/v1/requests", Role.CI, json={"action": "reconcile"}).json()["id"]
-    assert site.get(f"/api/v1/requests/{name}?wait=0.2", Role.READ).json() == {"id": name, "reply": None}
+    waiting = {"id": name, "reply": None, "run": None}
+    assert site.get(f"/api/v1/requests/{name}?wait=0.2", Role.READ).json() == waiting
     reply = {"schema_version": 1, "id": name, "action": "reconcile", "outcome": "done", "text": "seen"}
     (site.state / "replies" / f"{name}.json").write_text(json.dumps(reply | {"at": "2026-11-29T00:00:00Z"}))
     assert site.get(f"/api/v1/requests/{name}?wait=20", Role.READ).json()["reply"]["text"] == "seen"

@@ -14,13 +14,9 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from functools import partial
 
-import structlog
-from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.schedulers.background import BackgroundScheduler
-
+from reconciler import logs
 from reconciler.core.conditions import TurnFailed
 from reconciler.core.host import result_level
 from reconciler.engine.context import Context
@@ -30,6 +26,7 @@ from reconciler.engine.host.desired import Desired, DesiredState
 from reconciler.engine.host.fetcher import Fetcher
 from reconciler.engine.host.forge_answers import Waiting
 from reconciler.engine.host.side_work import SideWork
+from reconciler.engine.host.timers import Timers, follow_events
 from reconciler.engine.host.watchdog import PASS_S, Watchdog
 from reconciler.engine.host.workers import Workers
 from reconciler.engine.live.report import Report
@@ -47,7 +44,7 @@ _DEBOUNCE_S = 0.1
 _BEAT_S = 10.0
 _SLACK_S = 60.0
 
-log = structlog.get_logger("ci-warm")
+log = logs.Log()
 _LEVELS = {Severity.INFO: "info", Severity.WARNING: "warning", Severity.CRITICAL: "error"}
 
 
@@ -101,7 +98,7 @@ class Daemon:
         self._reports: dict[str, Report] = {}
         self._publishing = threading.Lock()
         self.workers = Workers(around.watchdog, self._finish, state.settings.daemon.checks)
-        self._scheduler = BackgroundScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(4)})
+        self._timers = Timers()
 
     def wake(self, reason: str) -> None:
         """Ask for a look; safe in signal handlers and threads."""
@@ -120,13 +117,13 @@ class Daemon:
     def run(self) -> None:
         """Work until asked to stop; whatever is under way then ends at its next safe step."""
         self._take_over(self.state)
-        self._scheduler.start()
-        for name, work in (("watchdog", self._beat), ("events", self._follow), ("fetch", self._fetcher.run)):
+        self._timers.start()
+        for name, work in (("watchdog", self._beat), ("events", self._follow_events), ("fetch", self._fetcher.run)):
             threading.Thread(target=work, name=name, daemon=True).start()
         self._watchdog.notifier.ready(self._idle_text())
         self._fetcher.wait_a_moment()
         names = [spec.name for spec in self.state.specs]
-        self._guarded("tests", lambda: forge_answers.begin_again(self._waiting, self._starter, names))
+        self._guarded("runs", lambda: forge_answers.begin_again(self._waiting, self._starter, names))
         self.wake(REQUEST)  # what was left while no daemon ran
         self.wake(TICK)
         try:
@@ -139,35 +136,24 @@ class Daemon:
             self._starter.stop()
             self._helpers.errands.stop()
             self.workers.stop()
-            self._scheduler.shutdown(wait=False)
+            self._timers.stop()
             log.info("stopped", passes=self.passes)
 
     def _take_over(self, state: Desired) -> None:
         """Work with this desired state from now on."""
         self.state = state
         self._watchdog.step_s = state.settings.daemon.step
-        self._scheduler.remove_all_jobs()
+        self._timers.clear()
         daemon = state.settings.daemon
-        self._every(daemon.interval, lambda: self.wake(TICK), jitter=min(daemon.jitter, daemon.interval / 2))
-        self._every(daemon.watch, self._watch)
-        self._every(state.settings.disk.every, lambda: self.wake(DISK))
+        self._timers.every(daemon.interval, lambda: self.wake(TICK), jitter=min(daemon.jitter, daemon.interval / 2))
+        self._timers.every(daemon.watch, self._watch)
+        self._timers.every(state.settings.disk.every, lambda: self.wake(DISK))
         for work in self._side_works:
-            self._every(work.every(state.settings), partial(self._beside, work))
-        self._every(max(1.0, state.settings.fetch_every), self._fetcher.ask)
+            self._timers.every(work.every(state.settings), partial(self._beside, work))
+        self._timers.every(max(1.0, state.settings.fetch_every), self._fetcher.ask)
         self._fetcher.begin_anew()
         housekeeping.tell_problems(state)
         housekeeping.tell_undeclared(state)
-
-    def _every(self, seconds: float, call: Callable[[], object], *, jitter: float = 0.0) -> None:
-        self._scheduler.add_job(
-            call,
-            "interval",
-            seconds=seconds,
-            jitter=jitter or None,
-            max_instances=1,
-            coalesce=True,
-            misfire_grace_time=None,
-        )
 
     def _watch(self) -> None:
         """Notice that specs or requests moved; runs in the scheduler's threads, so it only says so."""
@@ -191,19 +177,8 @@ class Daemon:
         except Exception as exc:  # noqa: BLE001 - what is done beside the loop must not end what it is for
             log.error("failed", what=work.name, error=f"{type(exc).__name__}: {exc}")
 
-    def _follow(self) -> None:
-        """Listen to the engine of today; a changed setting may name another one."""
-        while not self._stop.is_set():
-            events = self.state.events
-
-            def stopped(mine: object = events) -> bool:
-                return self._stop.is_set() or self.state.events is not mine
-
-            try:
-                events.follow(lambda _text: self.wake(EVENT), stopped)
-            except Exception as exc:  # noqa: BLE001 - a hint that fails must not end anything
-                log.warning("events", error=f"{type(exc).__name__}: {exc}")
-            self._stop.wait(1.0)
+    def _follow_events(self) -> None:
+        follow_events(lambda: self.state.events, self._stop, lambda: self.wake(EVENT))
 
     def _next(self) -> set[str]:
         """Wait for a reason; what else came meanwhile is answered by the same look."""
@@ -279,7 +254,7 @@ class Daemon:
     def _pass(self) -> None:
         state = self.state
         clock = state.ports.clock
-        structlog.contextvars.bind_contextvars(run_id=f"{clock.now():%Y%m%dT%H%M%S}-{self.passes}")
+        logs.load().contextvars.bind_contextvars(run_id=f"{clock.now():%Y%m%dT%H%M%S}-{self.passes}")
         try:
             checked = one_pass.check_all(
                 state.ports, state.settings, state.specs, actor="daemon", fetched=self._fetcher.problems

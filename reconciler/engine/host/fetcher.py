@@ -7,14 +7,13 @@ import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
-import structlog
-
-from reconciler.engine.host import one_pass
+from reconciler import logs
+from reconciler.engine.host import fetch
 from reconciler.engine.host.desired import Desired
 
 _FIRST_FETCH_S = 5.0
 
-log = structlog.get_logger("ci-warm")
+log = logs.Log()
 
 
 class Fetcher:
@@ -54,7 +53,7 @@ class Fetcher:
             everything = [spec.recipe.url for spec in state.specs]
             urls = everything if () in wanted else sorted({url for some in wanted for url in some})
             try:
-                problems = one_pass.fetch_all(state.ports, urls)
+                problems = fetch.fetch_all(state.ports, urls)
                 kept = {url: text for url, text in self.problems.items() if url not in urls}
                 self.problems = {**kept, **problems}
             except Exception as exc:  # noqa: BLE001 - the next fetch must come whatever this one met

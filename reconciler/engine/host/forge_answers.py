@@ -7,23 +7,24 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-import structlog
-
+from reconciler import logs
 from reconciler.core.testrun import forge_answer
 from reconciler.model.asked_test import AskedTest
 from reconciler.model.errors import ObserveError
 from reconciler.model.ids import AppName
 from reconciler.model.request import ForgePlace
-from reconciler.model.testrun import Run
+from reconciler.model.testrun import Run, RunResult
 from reconciler.ports.clock import Clock
 from reconciler.ports.forge import Forge
 from reconciler.ports.run_starter import RunStarter
 from reconciler.state.asked_tests import AskedTests
 from reconciler.state.runs import RunStore
 
-log = structlog.get_logger("ci-warm")
+log = logs.Log()
 _GIVEN_UP_S = 86400.0
 """A forge that did not answer for so long is not told any more."""
+_FORGOTTEN_S = 2 * 86400.0
+"""A test that did not begin for so long never will: its app is gone, or nobody takes it up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,9 @@ def begin_again(waiting: Waiting, starter: RunStarter, declared: Sequence[str]) 
     runs = waiting.runs.reports()
     for one in waiting.asked.list():
         run = find_run(runs, one.id)
-        if one.app in declared and not forge_answer.is_over(one, run) and not (one.why or one.stopped):
+        goes_on = run is not None and run.result is RunResult.RUNNING and waiting.runs.is_alive(run.run)
+        wanted = one.app in declared and not (one.why or one.stopped)
+        if wanted and not goes_on and not forge_answer.is_over(one, run):
             log.info("test_asked_again", app=one.app, ref=one.ref, request=one.id)
             starter.test(AppName(one.app), str(one.mode), one.ref, one.id)
 
@@ -58,7 +61,8 @@ def tell(waiting: Waiting, forge: Forge | None, page: str, clock: Clock) -> None
                 log.warning("forge", request=one.id, error=str(exc))
                 if (clock.now() - one.at).total_seconds() < _GIVEN_UP_S:
                     continue
-        if forge_answer.is_over(told, run):
+        age_s = (clock.now() - one.at).total_seconds()
+        if forge_answer.is_over(told, run) or (run is None and age_s > _FORGOTTEN_S):
             waiting.asked.drop(told)
 
 

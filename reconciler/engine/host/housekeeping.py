@@ -5,8 +5,7 @@ Effects: through the ports, and alerts about the host.
 
 from collections.abc import Callable, Sequence
 
-import structlog
-
+from reconciler import logs
 from reconciler.core.conditions import RunLost, SpecWrong
 from reconciler.engine.host import image_gc, undeclared
 from reconciler.engine.host.desired import Desired
@@ -18,7 +17,7 @@ from reconciler.model.ids import HOST
 from reconciler.ports.metrics import Metrics
 from reconciler.ports.run_starter import LostRun
 
-log = structlog.get_logger("ci-warm")
+log = logs.Log()
 
 
 def keep_house(

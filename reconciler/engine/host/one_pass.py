@@ -13,12 +13,13 @@ from reconciler.core.conditions import EngineUnknown, StateDiskFull
 from reconciler.core.live import turns
 from reconciler.engine.context import Context
 from reconciler.engine.host import undeclared
+from reconciler.engine.host.fetch import fetch_all
 from reconciler.engine.host.one_app import Due, check, reconcile
 from reconciler.engine.live.report import Report, report_interrupted, report_unknown
 from reconciler.engine.ports import Ports
 from reconciler.engine.release.facts import note_disturbances
 from reconciler.model.app import AppSpec
-from reconciler.model.errors import Interrupted, ObserveError, RecipeError, StateError
+from reconciler.model.errors import Interrupted, ObserveError, StateError
 from reconciler.model.ids import HOST, AppName
 from reconciler.model.observed import World
 from reconciler.model.published import StatusReport
@@ -198,24 +199,6 @@ def _look(ports: Ports) -> World | ObserveError:
         return exc
     ports.alerts.resolve(HOST, [], reason=EngineUnknown.REASON)
     return replace(world, disturbances=note_disturbances(ports, world, remember=True))
-
-
-def fetch_all(ports: Ports, urls: Sequence[str]) -> dict[str, str]:
-    """Fetch each distinct recipe once, side by side; what failed, by URL."""
-    distinct = list(dict.fromkeys(urls))
-    if not distinct:
-        return {}
-    with ThreadPoolExecutor(max_workers=min(4, len(distinct))) as pool:
-        answers = pool.map(lambda url: _fetch(ports, url), distinct)
-        return {url: problem for url, problem in zip(distinct, answers, strict=True) if problem is not None}
-
-
-def _fetch(ports: Ports, url: str) -> str | None:
-    try:
-        ports.recipes.fetch(url)
-    except RecipeError as exc:
-        return str(exc)
-    return None
 
 
 def publish(

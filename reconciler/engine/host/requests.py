@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
+from reconciler import logs
 from reconciler.core.host import errand_words
 from reconciler.engine.context import Context
 from reconciler.engine.host import run_requests
@@ -27,7 +26,7 @@ from reconciler.ports.run_starter import RunStarter
 from reconciler.state.asked_tests import AskedTests
 from reconciler.state.requests import Replies, Taken
 
-log = structlog.get_logger("ci-warm")
+log = logs.Log()
 
 _CHANGES = (Asked.APPROVE, Asked.RETRY, Asked.SUSPEND, Asked.RESUME)
 _FRESH_S = 300.0

@@ -30,8 +30,8 @@ def grant(request: Request, spec: AppSpec, starter: RunStarter, asked: AskedTest
     if request.action is Asked.STOP:
         return ReplyOutcome.DONE, _stop(request, spec, starter, asked)
     if request.action is Asked.TELL:
-        if request.forge is None:
-            return ReplyOutcome.REFUSED, "there is nobody to tell it"
+        if request.forge is None or asked.is_full():
+            return ReplyOutcome.REFUSED, "there is nobody to tell it, or too many are to be told"
         _put(request, RunMode.COLD, asked, now, why=request.reason)
         return ReplyOutcome.DONE, "the forge is told"
     return _test(request, spec, starter, asked, now)
@@ -41,10 +41,10 @@ def _test(request: Request, spec: AppSpec, starter: RunStarter, asked: AskedTest
     mode = trigger.parse(request.comment)
     if mode is None:
         return ReplyOutcome.REFUSED, "the comment asks for no test: !testme, or !testme --quick"
-    full = asked.is_full()
-    if not full:
-        _put(request, mode, asked, now)  # before it begins: a daemon that dies in between begins it again
-    if full or not starter.test(spec.app, str(mode), request.ref, request.id):
+    if asked.is_full():
+        return ReplyOutcome.BUSY, _TOO_MANY
+    _put(request, mode, asked, now)  # before it begins: a daemon that dies in between begins it again
+    if not starter.test(spec.app, str(mode), request.ref, request.id):
         _put(request, mode, asked, now, why=_TOO_MANY)
         return ReplyOutcome.BUSY, _TOO_MANY
     return ReplyOutcome.DONE, f"a {mode} run of {spec.name} is begun as soon as there is room"

@@ -6,15 +6,14 @@ Effects: as what it calls.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import structlog
-
+from reconciler import logs
 from reconciler.engine.host import forge_answers, restore_drill
 from reconciler.engine.host.desired import Desired
 from reconciler.engine.host.forge_answers import Waiting
 from reconciler.model.settings import ForgeSettings, Settings
 from reconciler.ports.forge import Forge
 
-log = structlog.get_logger("ci-warm")
+log = logs.Log()
 _DRILL_S, _FORGE_S = 900.0, 3.0
 
 

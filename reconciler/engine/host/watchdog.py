@@ -5,8 +5,7 @@ Each stretch of work says how long it may take; when that is over and nothing ha
 
 from collections.abc import Callable
 
-import structlog
-
+from reconciler import logs
 from reconciler.core import pace
 from reconciler.engine import lines
 from reconciler.engine.lines import Lines
@@ -55,7 +54,7 @@ class Watchdog:
         """One step of a change: the hook that the ports carry."""
         self._renew(app)
         self.notifier.status(f"{app}: {text}")
-        structlog.get_logger("ci-warm").info("step", app=app, doing=text)
+        logs.Log().info("step", app=app, doing=text)
 
     def tell(self, amount: Amount) -> None:
         """What takes long has come further, which is a sign of life as a step is: the other hook of the ports."""
@@ -64,7 +63,7 @@ class Watchdog:
 
     def _say(self, amount: Amount, words: pace.Words) -> None:
         self.notifier.status(f"{amount.app}: {amount.doing}: {words.line()}")
-        structlog.get_logger("ci-warm").info("step", app=amount.app, doing=amount.doing, **lines.fields(words))
+        logs.Log().info("step", app=amount.app, doing=amount.doing, **lines.fields(words))
 
     def _renew(self, app: str) -> None:
         if app in self._until:

@@ -11,8 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-import structlog
-
+from reconciler import logs
 from reconciler.engine.context import Context
 from reconciler.engine.host import one_pass
 from reconciler.engine.host.one_app import Due, reconcile
@@ -22,7 +21,7 @@ from reconciler.engine.live.report import Report
 from reconciler.model.errors import Interrupted
 from reconciler.model.ids import AppName
 
-log = structlog.get_logger("ci-warm")
+log = logs.Log()
 
 
 class Workers:

@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import assert_never
+from typing import TYPE_CHECKING
 
-from reconciler.core.canonical import status as canonical_status
 from reconciler.core.live import difference, plan_mark
 from reconciler.core.live.difference import Change, Side
-from reconciler.engine.canonical.reconcile import PlannedCanonical
 from reconciler.engine.context import Context
 from reconciler.engine.host.one_app import plan_app
 from reconciler.engine.live.plan import PlannedApp
@@ -17,6 +15,9 @@ from reconciler.model.errors import StateError
 from reconciler.model.hold import Hold, HoldReason
 from reconciler.model.observed import World
 from reconciler.model.result import Result, ResultKind, held
+
+if TYPE_CHECKING:
+    from reconciler.engine.canonical.reconcile import PlannedCanonical
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,13 +69,9 @@ def plan(context: Context, world: World, fetch_problem: str | None) -> PlanRow:
             target=None,
             changes=False,
         )
-    match planned:
-        case PlannedApp():
-            return _row_of_live(context, planned)
-        case PlannedCanonical():
-            return _row_of_canonical(context, planned)
-        case never:
-            assert_never(never)
+    if isinstance(planned, PlannedApp):
+        return _row_of_live(context, planned)
+    return _row_of_canonical(context, planned)
 
 
 def _row_of_live(context: Context, planned: PlannedApp) -> PlanRow:
@@ -120,7 +117,9 @@ def _side(context: Context, bundle: str) -> Side:
     return Side(doc=found.doc, images=found.asked)
 
 
-def _row_of_canonical(context: Context, planned: PlannedCanonical) -> PlanRow:
+def _row_of_canonical(context: Context, planned: "PlannedCanonical") -> PlanRow:
+    from reconciler.core.canonical import status as canonical_status
+
     result, steps = canonical_status.outlook(planned.judged)
     return PlanRow(
         app=context.app,

@@ -11,8 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Literal
 
-import structlog
-
+from reconciler import logs
 from reconciler.core import redact
 from reconciler.core.conditions import RunLost
 from reconciler.core.testrun import level, summary
@@ -32,7 +31,7 @@ from reconciler.model.moved import Counted
 from reconciler.model.testrun import Run, RunMode, RunResult
 from reconciler.state.runs import RunHandle
 
-log = structlog.get_logger("ci-warm")
+log = logs.Log()
 _NO_BASE = "the upgrade could not be tried; --base or tests.base can name another start"
 Clean = Callable[[RunSession], Sequence[str]]
 """Removes what a run made, with ports that do not stop; gives what is left, by name."""

@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-import structlog
-
+from reconciler import logs
 from reconciler.core.conditions import RunLeftovers
 from reconciler.core.testrun import summary
 from reconciler.engine.canonical import data
@@ -23,7 +22,7 @@ from reconciler.model.settings import RunSettings
 from reconciler.model.testrun import Run, RunMode, RunResult
 from reconciler.state.runs import RunHandle
 
-log = structlog.get_logger("ci-warm")
+log = logs.Log()
 _POLL_S = 0.2
 
 

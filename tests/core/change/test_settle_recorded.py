@@ -16,7 +16,7 @@ from reconciler.model.observed import StackObs
 from reconciler.model.settling import Failed, Fault, Moving, Settled, Settling
 
 PAYLOADS = Path(__file__).parents[2] / "payloads"
-ENGINES = ("20.10", "28.5")
+ENGINES = ("20.10", "26.1", "28.5")
 # name -> (what it must come to, the reason, by when in seconds of the recording)
 EXPECTED: dict[str, tuple[type[Settling], str, float]] = {
     "good": (Settled, "", 5),

@@ -18,7 +18,7 @@ from reconciler.adapters.embedded import services
 from reconciler.adapters.embedded.engine import EmbeddedEngine
 from reconciler.core.change.judge import PERSISTS
 from reconciler.engine.context import Context
-from reconciler.engine.host import one_pass
+from reconciler.engine.host import fetch
 from reconciler.engine.operate import explain, plan
 from reconciler.engine.operate.plan import PlanRow
 from reconciler.model.base import Json
@@ -93,7 +93,7 @@ class EmbeddedWalk:
         built = self.host.program.build()
         spec = built.specs[0]
         context = Context(ports=built.ports, settings=built.settings, spec=spec, actor="test")
-        problem = one_pass.fetch_all(built.ports, [spec.recipe.url]).get(spec.recipe.url)
+        problem = fetch.fetch_all(built.ports, [spec.recipe.url]).get(spec.recipe.url)
         return plan.plan(context, built.ports.engine.look(), problem), explain.explain(context, problem).status
 
     def look(self) -> None:

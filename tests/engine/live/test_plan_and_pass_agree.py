@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.engine.context import Context
-from reconciler.engine.host import one_pass
+from reconciler.engine.host import fetch
 from reconciler.engine.operate import explain, plan, suspend
 from reconciler.model.result import ResultKind
 from tests.engine.live import test_standing_alerts as scenes
@@ -96,7 +96,7 @@ def check(host: Host) -> str:
     context = _context(host)
     began = host.clock.seconds
     url = context.spec.recipe.url
-    problem = one_pass.fetch_all(context.ports, [url]).get(url)
+    problem = fetch.fetch_all(context.ports, [url]).get(url)
     row = plan.plan(context, host.engine.look(), problem)
     # The same world for all three: asking takes time, in which a task grows old enough to be judged.
     host.clock.seconds = began
