@@ -87,6 +87,7 @@ bench: $(STAMP)
 	$(PY) -m bench.run
 	$(PY) -m bench.commands
 	$(PY) -m bench.daemon
+	$(PY) -m bench.web
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -43,7 +43,7 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _rss_mib(pid: int) -> float:
+def rss_mib(pid: int) -> float:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize() / (1 << 20)
 
 
@@ -77,7 +77,7 @@ def idle(count: int = 100) -> None:
             spent = (_cpu_s(process.pid) - before) / (time.monotonic() - began)
             passes = [line["elapsed_s"] for line in host.observed.log() if line["event"] == "pass"]
             say(f"idle daemon, {count} running apps: of one core", f"{100 * spent:.2f} %", "goal 0.5 %")
-            say("  memory", f"{_rss_mib(process.pid):.0f} MiB", "goal 80 MiB")
+            say("  memory", f"{rss_mib(process.pid):.0f} MiB", "goal 80 MiB")
             say(f"  passes, longest (s); results {results}", f"{len(passes)}, {max(passes):.2f}")
     server.shutdown()
 
@@ -162,7 +162,7 @@ def soak(passes: int = 10_000) -> None:
                     daemon._turn({TICK})
                     if number in (passes // 10, passes // 2, passes):
                         fds = len(os.listdir("/proc/self/fd"))
-                        figures.append((number, round(_rss_mib(os.getpid()), 1), threading.active_count(), fds))
+                        figures.append((number, round(rss_mib(os.getpid()), 1), threading.active_count(), fds))
             finally:
                 sys.stdout.flush()
                 os.dup2(quiet, 1)

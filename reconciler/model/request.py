@@ -14,7 +14,8 @@ REQUEST_ID = r"[0-9a-f]{32}"
 class ForgePlace(Record):
     """Where a forge is to be answered: a pull request by its repository (`owner/name`) and number."""
 
-    repository: str = Field(pattern=r"^[\w.-]{1,100}/[\w.-]{1,100}$")
+    # Not \w: pydantic counts a hundred times every letter of Unicode, which costs 18 MiB and 0.08 s at each start.
+    repository: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}$")
     number: int = Field(gt=0, lt=10**9)
 
 

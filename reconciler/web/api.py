@@ -132,13 +132,13 @@ def read_app(app: str, here: Here, _: CallerOf) -> AppStatus:
 def read_app_history(app: str, here: Here, _: CallerOf, limit: Limit = 100) -> Sequence[HistoryLine]:
     """How its last operations ended, the newest first."""
     _app(here, app)
-    return list(reversed(here.reader.history(app)[-limit:]))
+    return here.reader.history(app, limit=limit)
 
 
 @router.get("/history", response_model_by_alias=True)
 def read_history(here: Here, _: CallerOf, limit: Limit = 100) -> Sequence[HistoryLine]:
     """The same of all apps."""
-    return list(reversed(here.reader.history()[-limit:]))
+    return here.reader.history(limit=limit)
 
 
 @router.get("/alerts")

@@ -1,12 +1,13 @@
 """What one web process has at hand. Called by API and pages."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fastapi import Request
 
 from reconciler.web.access import Access
 from reconciler.web.reading import StateReader
+from reconciler.web.rendered import Rendered
 from reconciler.web.wishes import Wishes
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class Deployment:
     access: Access
     wishes: Wishes
     hook: "Hook | None" = None
+    rendered: Rendered = field(default_factory=Rendered)
     streams: int = 0
 
 

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from pydantic import ValidationError
 
 from reconciler.model.published import AppStatus
@@ -27,7 +28,11 @@ _REPLY_S = 5.0
 _SHOWN = 200
 _STATIC = {"style.css": "text/css", "live.js": "text/javascript", "icon.svg": "image/svg+xml"}
 _TEMPLATES = Environment(
-    loader=PackageLoader("reconciler.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    loader=PackageLoader("reconciler.web"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    auto_reload=False,  # they come with the package
 )
 _TEMPLATES.filters["when"] = lambda at: f"{at.astimezone(UTC):%Y-%m-%d %H:%M}" if at is not None else "-"
 _FIELDS, _FIELD = 20, 1000
@@ -67,22 +72,27 @@ def show(request: Request, template: str, status: int = 200, **values: Any) -> R
 def overview(request: Request, q: str = "", state: str = "") -> Response:
     """Every app and canonical, what needs a human first."""
     here = deployment(request)
+    stamp = here.reader.overview_stamp()  # before anything is read: what comes in between makes it another one
+    content = here.rendered.find((q, state), stamp, lambda: _render_overview(here, q, state))
+    return show(request, "overview.html", title="Apps", content=content)
+
+
+def _render_overview(here: Deployment, q: str, state: str) -> Markup:
+    """What is the same for everybody who may look; the head of the page, which is not, is left out."""
     status = here.reader.status()
     apps = status.apps if status is not None else ()
     rows = views.make_rows(views.choose(apps, q, state), [alert for _, alert in here.reader.alerts()])
     sweeps = here.reader.sweeps()
-    return show(
-        request,
-        "overview.html",
-        title="Apps",
-        status_report=status,
-        live=[row for row in rows if row.app.kind == "live"],
-        canonicals=[row for row in rows if row.app.kind != "live"],
-        counts=views.count_statuses(apps),
-        last_sweep=sweeps[0] if sweeps else None,
-        q=q,
-        state=state,
-    )
+    values = {
+        "status_report": status,
+        "live": [row for row in rows if row.app.kind == "live"],
+        "canonicals": [row for row in rows if row.app.kind != "live"],
+        "counts": views.count_statuses(apps),
+        "last_sweep": sweeps[0] if sweeps else None,
+        "q": q,
+        "state": state,
+    }
+    return Markup(_TEMPLATES.get_template("apps.html").render(values))  # noqa: S704 - the template escapes
 
 
 @private.get("/apps/{name}")
@@ -90,7 +100,7 @@ def app(request: Request, name: str, said: str = "") -> Response:
     """One app: how it does, what holds it, how its operations ended. `said`: the id of a reply to show."""
     here = deployment(request)
     found = _find_app(here, name)
-    lines = here.reader.history(name)[-_SHOWN:]
+    lines = here.reader.history(name, limit=_SHOWN)
     reply = here.wishes.read(said) if said else None
     reply = reply if reply is None or reply.app == name else None
     document = reply.document if reply is not None else None
@@ -101,8 +111,8 @@ def app(request: Request, name: str, said: str = "") -> Response:
         app=found,
         tone=views.tone_of(found),
         offered=views.is_offered(found),
-        lines=list(reversed(lines)),
-        marks=views.make_timeline(lines),
+        lines=lines,
+        marks=views.make_timeline(list(reversed(lines))),
         width=views.TIMELINE_WIDTH,
         height=views.TIMELINE_HEIGHT,
         alerts=[(key, alert) for key, alert in here.reader.alerts() if alert.app == name],
@@ -118,9 +128,9 @@ def app(request: Request, name: str, said: str = "") -> Response:
 @private.get("/alerts")
 def alerts(request: Request) -> Response:
     """What stands, and what was."""
-    reader = deployment(request).reader
-    seen = reader.alerts(seen=True)[:_SHOWN]
-    return show(request, "alerts.html", title="Alerts", open=reader.alerts(), seen=seen)
+    here = deployment(request)
+    seen = here.reader.alerts(seen=True)[:_SHOWN]
+    return show(request, "alerts.html", title="Alerts", open=here.reader.alerts(), seen=seen, apps=_name_apps(here))
 
 
 @private.get("/runs")
@@ -132,11 +142,11 @@ def runs(request: Request) -> Response:
 @private.get("/runs/{name}")
 def run(request: Request, name: str) -> Response:
     """One run, stage by stage."""
-    reader = deployment(request).reader
-    found = reader.run(name)
+    here = deployment(request)
+    found = here.reader.run(name)
     if found is None:
         raise HTTPException(404, f"no run {name}")
-    return show(request, "run.html", title=name, run=found, logs=reader.logs(name))
+    return show(request, "run.html", title=name, run=found, logs=here.reader.logs(name), apps=_name_apps(here))
 
 
 @private.get("/runs/{name}/logs/{stage}")
@@ -246,6 +256,12 @@ def _check_word(request: Request, form: Mapping[str, str]) -> Session:
     if not api.is_same(session.word, form.get("word", "")):
         raise HTTPException(403, "this form is not of your session; load the page again")
     return session
+
+
+def _name_apps(here: Deployment) -> frozenset[str]:
+    """Those that have a page."""
+    status = here.reader.status()
+    return frozenset(app.app for app in status.apps) if status is not None else frozenset()
 
 
 def _find_app(here: Deployment, name: str) -> AppStatus:

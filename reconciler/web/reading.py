@@ -4,9 +4,12 @@ Everything is cached by the time and size of its file, because a page of two hun
 """
 
 import contextlib
+import itertools
 import os
 import stat
+import sys
 import threading
+import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +31,9 @@ T = TypeVar("T")
 LOG_BYTES = 1 << 20
 """The end of a log that is shown."""
 _NEWEST_RUNS = 200
+_GRAIN_NS = 100_000_000
+"""Files that change twice within a tick of the kernel (10 ms at most) may bear the same time."""
+Stamp = tuple[int, int, int]
 
 
 class StateReader:
@@ -37,7 +43,8 @@ class StateReader:
         self.root = root
         self._cache: dict[str, tuple[Hashable, object]] = {}
         self._alerts = AlertStore(root / "alerts")
-        self._lines: list[HistoryLine] = []
+        # As they stand in the file: as records, ten thousand of them take 35 MiB.
+        self._lines: list[tuple[str, bytes]] = []
         self._read_to = 0
         self._inode: Hashable = None
         self._reading = threading.Lock()
@@ -49,6 +56,12 @@ class StateReader:
         names = ("status.json", "history.jsonl", "alerts", "alerts/seen", "runs", "sweeps")
         return (*(_stamp(self.root / name) for name in names), *_run_stamps(self.root / "runs"))
 
+    def overview_stamp(self) -> Hashable | None:
+        """Moves when the overview has changed. None: it did so just now, and a stamp may not tell the next time."""
+        found = [_stamp(self.root / name) for name in ("status.json", "alerts", "sweeps")]
+        newest = max((one[1] for one in found if one is not None), default=0)
+        return tuple(found) if time.time_ns() - newest > _GRAIN_NS else None
+
     def status(self) -> StatusReport | None:
         """The result of the last pass; None: there was none yet."""
         path = self.root / "status.json"
@@ -59,15 +72,17 @@ class StateReader:
         found = self._alerts.archived() if seen else self._alerts.open()
         return [(path.stem, alert) for path, alert in reversed(found)]
 
-    def history(self, app: str | None = None) -> Sequence[HistoryLine]:
-        """The lines of an app, or of all, the oldest first; only what was added since is read again.
+    def history(self, app: str | None = None, *, limit: int) -> Sequence[HistoryLine]:
+        """The last lines of an app, or of all, the newest first; only what was added since is read again.
 
         Raises:
             StateError: the file may not be read.
         """
         with self._reading:  # each request has a thread of its own
             self._read_on()
-            return list(self._lines) if app is None else [line for line in self._lines if line.app == app]
+            wanted = (raw for of, raw in reversed(self._lines) if app in (None, of))
+            raws = list(itertools.islice(wanted, limit))
+        return [records.parse(raw, HistoryLine) for raw in raws]
 
     def _read_on(self) -> None:
         """Add what was appended since, as far as it is whole: a line that is being written comes next time."""
@@ -88,7 +103,7 @@ class StateReader:
         self._read_to += len(whole)
         for line in whole.splitlines():
             with contextlib.suppress(ValueError):  # torn or foreign; `doctor` names it
-                self._lines.append(records.parse(line, HistoryLine))
+                self._lines.append((sys.intern(records.parse(line, HistoryLine).app), line))
 
     def runs(self) -> Sequence[Run]:
         """Reports of test runs, the newest first."""
@@ -159,7 +174,7 @@ def _run_stamps(folder: Path) -> list[Hashable]:
         return []
 
 
-def _stamp(path: Path) -> Hashable:
+def _stamp(path: Path) -> Stamp | None:
     try:
         found = path.stat()
     except OSError:

@@ -1,13 +1,17 @@
 """The pages, as a browser without scripts gets them from a real process."""
 
+import html
 import json
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reconciler.demo.host import free_port
+from reconciler.web.app import listen
 from tests.web.site import Site, copy_state
 
 
@@ -58,6 +62,18 @@ def test_nothing_of_a_page_comes_from_elsewhere(path: str, site: Site) -> None:
 def test_what_is_not_there_is_told_as_a_page(path: str, site: Site) -> None:
     answer = site.get(path)
     assert (answer.status_code, "<h1>Not found</h1>" in answer.text) == (404, True)
+
+
+def test_every_link_leads_to_a_page(site: Site) -> None:
+    ways, seen = ["/"], dict[str, int]()
+    while ways:
+        path = ways.pop().partition("#")[0]
+        if path not in seen:
+            answer = site.get(path or "/")
+            seen[path] = answer.status_code
+            ways += [html.unescape(found) for found in re.findall(r'<a [^>]*href="(/[^"]*)"', answer.text)]
+    assert {path: status for path, status in seen.items() if status != 200} == {}
+    assert {"/apps/canon", "/runs/cano-56eadd", "/sweeps"} <= set(seen)
 
 
 @pytest.mark.parametrize(
@@ -118,3 +134,9 @@ def test_a_file_that_is_torn_is_told_and_the_page_lives_on(empty: Site) -> None:
     assert empty.get("/api/v1/apps").headers["content-type"] == "application/problem+json"
     path.unlink()
     assert empty.get("/").status_code == 200
+
+
+def test_an_answer_is_sent_at_once() -> None:
+    """Else the kernel keeps its second part for 40 ms; asyncio asks it not to where the socket is named as TCP."""
+    with listen(f"127.0.0.1:{free_port()}") as listener:
+        assert listener.proto == socket.IPPROTO_TCP

@@ -1,15 +1,29 @@
 // Puts a fresh page in place of the old one when something has changed, unless somebody is at a form of it.
 "use strict";
 let events = null;
+const isBusy = () =>
+  document.querySelector("details.act[open]") !== null || document.activeElement.matches("input, select");
+// What has the focus, found again by its words: whoever goes by the keyboard keeps the place.
+const name = (one) => one.tagName + (one.getAttribute("aria-label") ?? one.textContent);
 const refresh = async () => {
-  if (document.querySelector("details.act[open]") || document.activeElement.matches("input, select")) return;
+  if (isBusy()) return;
   const answer = await fetch(location.href, { headers: { accept: "text/html" } });
   if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  if (isBusy()) return; // somebody has begun meanwhile
   const open = [...document.querySelectorAll("details[open] > summary")].map((one) => one.textContent);
-  document.querySelector("main").replaceWith(page.querySelector("main"));
+  const old = document.querySelector("main");
+  const focused = old.contains(document.activeElement) ? name(document.activeElement) : null;
+  const shifted = new Map([...old.querySelectorAll(".scroll")].map((one) => [name(one), one.scrollLeft]));
+  const main = page.querySelector("main");
+  old.replaceWith(main);
   for (const one of document.querySelectorAll("details > summary"))
     if (open.includes(one.textContent)) one.parentElement.open = true;
+  for (const one of main.querySelectorAll(".scroll")) one.scrollLeft = shifted.get(name(one)) ?? 0;
+  if (focused !== null)
+    [...main.querySelectorAll("a, button, summary, [tabindex]")]
+      .find((one) => name(one) === focused)
+      ?.focus({ preventScroll: true });
 };
 // A browser has six connections to a host, and keeps those of pages that it may go back to: only what is looked at has one.
 const stop = () => {
