@@ -51,7 +51,7 @@ lint: $(STAMP)
 	$(VENV)/bin/ruff format --check .
 
 types: $(STAMP)
-	$(VENV)/bin/mypy reconciler tests
+	$(VENV)/bin/mypy reconciler tests bench
 
 contracts: $(STAMP)
 	$(VENV)/bin/lint-imports

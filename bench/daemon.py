@@ -151,7 +151,6 @@ def soak(passes: int = 10_000) -> None:
     with tempfile.TemporaryDirectory() as made, engine_host(Path(made) / "host", "embedded") as host:
         host.release(V1)
         with daemon_app.daemon(host.home / "etc" / "config.yaml", host.state) as daemon:
-            daemon._problems = {}
             host.program.build().ports.recipes.fetch(host.recipe.url)
             sys.stdout.flush()
             quiet = os.dup(1)

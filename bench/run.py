@@ -94,7 +94,7 @@ def _series(
         target.unlink()
         ours.append(timed(lambda: store.create(manifest, [volume], before_exchange=lambda: None)))
         backs.append(timed(lambda: store.restore(AppName("bench"), [volume], f"o{number}")))  # noqa: B023 - likewise
-        store.forget_aside([volume])
+        store.forget_aside(AppName("bench"), [volume])
     return ours, tars, backs
 
 
@@ -208,7 +208,7 @@ def undeploy() -> None:
             engine.undeploy(stack)
             until(gone)
             ours.append(time.monotonic() - began)
-            host.program.containers.remove_dead(engine.holders(stack, volumes))
+            host.program.containers.remove_dead(host.program.containers.holders(stack, volumes))
             host.program.reconcile()
             began = time.monotonic()
             subprocess.run(["docker", "stack", "rm", stack], check=True, capture_output=True)

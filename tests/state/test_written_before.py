@@ -50,7 +50,7 @@ LATER = {
     "manifest.json": {"killed"},
     "history.jsonl": {"found_data", "log"},
     "run.json": {"requests"},
-    "seed-canon.json": {"id", "reason", "until", "version"},
+    "seed-canon.json": {"forge", "id", "reason", "until", "version"},
 }
 """What records have got since then."""
 FILES = [(path, kind) for pattern, kind in KINDS for path in sorted(ROOT.glob(pattern))]
