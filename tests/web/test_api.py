@@ -13,6 +13,7 @@ import pytest
 from reconciler.web.access import Role
 from reconciler.web.reading import StateReader
 from tests.waiting import until
+from tests.web import api_doc
 from tests.web.site import Site, copy_state
 
 
@@ -214,3 +215,10 @@ def test_a_token_is_shown_once_with_the_line_that_lets_it_in(tmp_path: Path) -> 
     for words, says in ((("Forge",), "is no name"), (("forge", "--role", "root"), "it is one of read, ci, operate")):
         ran = subprocess.run(site.argv("web-token", *words), capture_output=True, text=True, timeout=60)
         assert (ran.returncode, says in ran.stderr) == (2, True)
+
+
+@pytest.mark.repository
+def test_the_document_of_the_api_is_made_of_its_description() -> None:
+    text = api_doc.DOCUMENT.read_text()
+    assert "`POST /api/v1/requests`" in text
+    assert api_doc.rewritten(text) == text, "python -m tests.web.api_doc"
