@@ -76,8 +76,11 @@ def host_at_fault() -> "Iterator[None]":
 
     try:
         yield
-    except (ActError, ObserveError) as exc:
+    except ObserveError as exc:
         common.stop(common.HOST, f"error: {exc}")
+    except ActError as exc:
+        # Without the mark it is about what was asked for: a tag that moved, a canonical that is another's.
+        common.stop(common.HOST if exc.host_fault else common.FAILED, f"error: {exc}")
 
 
 def open_environment() -> "tuple[App, RunEnvironment]":
