@@ -327,7 +327,7 @@ def test_metadata_that_is_wrong_names_file_line_and_key(small: EngineHost) -> No
 def test_a_run_that_would_not_fit_is_refused_with_the_figures(small: EngineHost) -> None:
     small.set(runs={"domain_suffix": f"t{small.mark}.test", "min_free": 1 << 60})
     ran = small.program.command("cold", small.name)
-    assert ran.returncode == 1
+    assert ran.returncode == 3  # of the host, not of the recipe
     assert f"no room for a run: {1 << 40} MiB needed" in ran.stderr and "MiB free" in ran.stderr
     assert not list((small.state / "runs").glob("*/run.json"))
 
