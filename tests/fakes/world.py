@@ -221,6 +221,8 @@ class FakeEngine:
 
     def remove_dead(self, holders: Sequence[Holder]) -> None:
         self._called("remove_dead")
+        gone = {holder.id for holder in holders if holder.state in ("exited", "dead")}
+        self.strangers = tuple(holder for holder in self.strangers if holder.id not in gone)
 
     def writers(self) -> bool:
         """A task may be writing to a volume right now."""

@@ -1,6 +1,8 @@
 """Changes that were interrupted."""
 
+from reconciler.model.journal import Step
 from reconciler.model.memory import Suspension
+from reconciler.ports.node import Holder
 from tests.engine.live.scenes import crash_at
 from tests.fakes.world import Behaviour, Host
 
@@ -15,6 +17,16 @@ def test_a_failed_way_back_is_still_called_that_after_a_crash(host: Host) -> Non
     crash_at(host, "record:before")
     assert host.result() == f"rollback-failed:{V2}->{V1}"
     assert host.history()[-1].result == f"rollback-failed:{V2}->{V1}"
+
+
+def test_a_dead_container_that_came_late_stops_no_way_back(host: Host) -> None:
+    """Of a task that was given up meanwhile, or left by an engine that was killed: it is ours."""
+    host.release(V2, Behaviour(schema=2, fails="after"))
+    crash_at(host, f"{Step.BACK_RESTORE}:before")
+    host.engine.strangers = (Holder(id="late", state="exited", owned=False, of_stack=True, name="late"),)
+    assert host.result() == f"rolled-back:{V2}->{V1}"
+    assert host.engine.schema() == "1"
+    assert host.engine.violations == []
 
 
 def test_a_change_that_was_only_opened_is_gated_anew(host: Host) -> None:

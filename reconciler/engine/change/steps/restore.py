@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
-from reconciler.engine.change.steps.quiesce import blocking
+from reconciler.engine.change.steps.quiesce import quiesce
 from reconciler.engine.context import DONE, StepContext, StepResult
 from reconciler.model.errors import ActError, StateError
+from reconciler.model.journal import Failure
 
 
 def restore(
@@ -24,10 +25,11 @@ def restore(
         if manifest is None or manifest.id != wanted:
             found = manifest.id if manifest else "none"
             return at.fail("the snapshot to restore is not there", f"wanted {wanted}, found {found}")
-        # Quiescing was a step of its own, and after a crash between the two a container may be back (I4).
-        holders = blocking(ports.node.containers.holders(at.stack, names))
-        if holders:
-            return at.fail("a container holds the volumes", holders[0].name, host=True)
+        # Quiescing was a step of its own, and after a crash between the two a container may be back (I4): a dead one
+        # of ours, which nobody else removes, must not keep the data away for ever.
+        quiet = quiesce(at, names)
+        if isinstance(quiet, Failure):
+            return quiet
         archived = [volume.volume for volume in manifest.volumes]
         volumes = dict(ports.engine.observe_volumes(sorted({*archived, *names})))
         # A volume that was removed meanwhile, by hand or by a prune, comes back as part of the snapshot.
