@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import functools
+import importlib
 import os
 import random
 import shutil
@@ -13,6 +14,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -32,6 +34,13 @@ def missing(what: str) -> None:
     if IN_CI:
         pytest.fail(f"CI=true, but {what}")
     pytest.skip(what)
+
+
+def need_module(name: str) -> Any:
+    """A library of the tests alone: without it a module is skipped by name, and in CI that is a failure."""
+    if IN_CI:
+        return importlib.import_module(name)
+    return pytest.importorskip(name, reason=f"the library {name} of the tests is not installed")
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in this hook, too, and would be first

@@ -6,7 +6,6 @@ A recipe is untrusted data: explicit refspecs, a deadline, no hooks, no submodul
 import contextlib
 import re
 import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -25,8 +24,6 @@ from reconciler.state import files
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _MAX_RECIPE_BYTES = 16 << 20
 _FRESH_S = 0.5
-_AGAIN_AFTER_S = 0.2
-_TRIES = 3
 _REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _Stamp = tuple[int, ...]
 
@@ -105,24 +102,17 @@ class GitRecipes(Recipes):
         if not (mirror / "HEAD").exists():
             files.make_folder(mirror)
             self._ok(self._git(url, "init", "--quiet", "--bare"), f"{url}: cannot make a mirror")
-        try:
-            self._fetch_once(url)
-        except RecipeError:
-            self._fetch_again(url)
-        self._checked.pop(url, None)  # afterwards: a pass beside us may have looked while the fetch ran
-
-    def _fetch_again(self, url: str) -> None:
-        # Imported here, because it brings asyncio: a fetch that succeeds at once starts sooner without it.
+        # Imported here: a command that fetches nothing starts sooner without it.
         from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
-        time.sleep(_AGAIN_AFTER_S)
         again = Retrying(
             retry=retry_if_exception_type(RecipeError),
-            stop=stop_after_attempt(_TRIES - 1),
-            wait=wait_exponential(multiplier=_AGAIN_AFTER_S, max=2),
+            stop=stop_after_attempt(2),
+            wait=wait_exponential(multiplier=0.2, max=2),
             reraise=True,
         )
         again(self._fetch_once, url)
+        self._checked.pop(url, None)  # afterwards: a pass beside us may have looked while the fetch ran
 
     def _fetch_once(self, url: str) -> None:
         # Explicit refspecs, so that no server can write other refs. `--prune` makes withdrawn tags go here

@@ -25,12 +25,9 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """How a run is waited for, and what is kept of it. `wait_s`: for a place; `requests`: ids of who asked."""
+class Keeps:
+    """Who gets what of a run. `junit`, `artefacts`: copies, None: none; `requests`: ids of who asked."""
 
-    wait_s: float
-    no_fetch: bool
-    json: bool
     junit: Path | None
     artefacts: Path | None
     requests: tuple[str, ...]
@@ -40,31 +37,35 @@ def plan_and_run(
     recipe: str,
     ask: "Callable[[AppSpec], RunRequest]",
     run: "Callable[[RunEnvironment, RunPlan], Run]",
-    wanted: Wanted,
+    keeps: Keeps,
+    *,
+    wait_s: float,
+    no_fetch: bool,
+    json: bool,
 ) -> None:
-    """Plan once, then queue and run; ends with what came of it."""
+    """Plan once, then queue for up to `wait_s` seconds and run; ends with what came of it."""
     from dataclasses import replace
 
     from reconciler.cli import run_output
     from reconciler.engine.testrun import plan as testrun_plan
 
     with common.errors(), host_at_fault():
-        run_output.check_targets(wanted.junit, wanted.artefacts)
+        run_output.check_targets(keeps.junit, keeps.artefacts)
         built, environment = open_environment()
         spec = environment.enrolled(recipe)
-        fetch(built, spec.recipe.url, no_fetch=wanted.no_fetch)
+        fetch(built, spec.recipe.url, no_fetch=no_fetch)
         with run_output.following(built.runs.folder) as follower:
             begun = follower.begin if run_output.is_wanted() else lambda _run: None
-            request = replace(ask(spec), requests=wanted.requests, begun=begun)
+            request = replace(ask(spec), requests=keeps.requests, begun=begun)
             plan = testrun_plan.plan_run(environment, request)
-            done = patiently(built, wanted.wait_s, lambda: run(environment, plan))
+            done = patiently(built, wait_s, lambda: run(environment, plan))
     folder, lost = built.runs.folder / done.run, ""
     try:
-        run_output.hand_over(folder, wanted.junit, wanted.artefacts)
+        run_output.hand_over(folder, keeps.junit, keeps.artefacts)
     except OSError as exc:
         lost = f"error: what was asked for of {done.run} cannot be written: {exc}; it is in {folder}"
         typer.echo(lost, err=True)
-    tell(done, folder, json=wanted.json)
+    tell(done, folder, json=json)
     if lost:
         raise typer.Exit(common.HOST)
 

@@ -56,15 +56,9 @@ def cold(
             spec=spec, ref=ref, base=base, stages=_stages(stages), keep_on_failure=keep, actor=common.actor()
         )
 
-    wanted = running.Wanted(
-        wait_s=float("inf") if wait_for_slot else wait,
-        no_fetch=no_fetch,
-        json=json,
-        junit=junit,
-        artefacts=artefacts,
-        requests=tuple(request or ()),
-    )
-    running.plan_and_run(recipe, ask, runs.run, wanted)
+    patience_s = float("inf") if wait_for_slot else wait
+    keeps = running.Keeps(junit=junit, artefacts=artefacts, requests=tuple(request or ()))
+    running.plan_and_run(recipe, ask, runs.run, keeps, wait_s=patience_s, no_fetch=no_fetch, json=json)
 
 
 def quick(
@@ -89,15 +83,9 @@ def quick(
     def ask(spec: "AppSpec") -> "RunRequest":
         return testrun_plan.RunRequest(spec=spec, mode=RunMode.QUICK, ref=ref, actor=common.actor())
 
-    wanted = running.Wanted(
-        wait_s=float("inf") if wait_for_slot else wait,
-        no_fetch=no_fetch,
-        json=json,
-        junit=junit,
-        artefacts=artefacts,
-        requests=tuple(request or ()),
-    )
-    running.plan_and_run(recipe, ask, runs.run, wanted)
+    patience_s = float("inf") if wait_for_slot else wait
+    keeps = running.Keeps(junit=junit, artefacts=artefacts, requests=tuple(request or ()))
+    running.plan_and_run(recipe, ask, runs.run, keeps, wait_s=patience_s, no_fetch=no_fetch, json=json)
 
 
 def _stages(text: str) -> "tuple[Stage, ...] | None":

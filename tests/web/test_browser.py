@@ -1,4 +1,5 @@
 """The page in a real browser, by mouse and by keyboard, on a desk and on a phone, bright and dark."""
+# ruff: noqa: E402 - what is imported below needs the library that is asked for first
 
 import json
 from collections.abc import Iterator
@@ -6,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("selenium")
+from tests.conftest import need_module
+
+need_module("selenium")
 
 from reconciler.web.access import Role
 from tests.daemon.scenes import asked, deployed

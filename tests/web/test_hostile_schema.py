@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from reconciler.web.access import Role
+from tests.conftest import need_module
 from tests.web.site import Site, copy_state
 
-schemathesis = pytest.importorskip("schemathesis")
+schemathesis = need_module("schemathesis")
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 EXAMPLES = 40
 """Per operation and phase."""
