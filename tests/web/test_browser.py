@@ -20,6 +20,8 @@ from tests.web.site import Site, copy_state
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 MAJOR = "2.0.0+6.0.0"
+NEW = "seen-just-now"
+"""A status that the page has nowhere before."""
 TYPES_MEANWHILE = """
 const real = window.fetch;
 window.fetch = async (...all) => {
@@ -144,8 +146,8 @@ def test_the_keyboard_is_enough_and_keeps_its_place(recorded: Site, browser: Per
     log_in(browser, recorded)
     browser.visit("/apps/notes")
     browser.tab_to("Suspend")
-    publish(recorded, "failed")
-    browser.reads("failed")  # the page was put in place of the old one
+    publish(recorded, NEW)
+    browser.reads(NEW)  # the page was put in place of the old one
     assert browser.focused() == "Suspend"
     browser.press("\ue007")  # Enter
     assert browser.find("//details[@open]/summary[normalize-space()='Suspend']")
@@ -155,10 +157,20 @@ def test_what_somebody_types_is_not_taken_away(recorded: Site, browser: Person) 
     log_in(browser, recorded)
     browser.visit("/apps/notes")
     browser.driver.execute_script(TYPES_MEANWHILE)
-    publish(recorded, "failed")
+    publish(recorded, NEW)
     until(lambda: browser.driver.execute_script("return window.settled"), SECONDS, "the page has asked for itself")
     kept = "return document.querySelector('details.act[open] [name=reason]')?.value"
     assert browser.driver.execute_script(kept) == "begun"
+
+
+def test_what_changed_before_the_page_listens_is_shown_too(recorded: Site, browser: Person) -> None:
+    """Between the answer and the stream, and while a stream was away."""
+    log_in(browser, recorded)
+    browser.visit("/apps/notes")
+    browser.driver.execute_script("stop()")
+    publish(recorded, NEW)
+    browser.driver.execute_script("start()")
+    browser.reads(NEW)
 
 
 def publish(site: Site, status: str) -> None:

@@ -1,6 +1,7 @@
 // Puts a fresh page in place of the old one when something has changed, unless somebody is at a form of it.
 "use strict";
 let events = null;
+let shown = document.querySelector("main").innerHTML; // as it came, whatever was opened or typed since
 const isBusy = () =>
   document.querySelector("details.act[open]") !== null || document.activeElement.matches("input, select");
 // What has the focus, found again by its words: whoever goes by the keyboard keeps the place.
@@ -11,6 +12,9 @@ const refresh = async () => {
   if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   if (isBusy()) return; // somebody has begun meanwhile
+  const came = page.querySelector("main").innerHTML;
+  if (came === shown) return; // nothing to put in place, under somebody's click
+  shown = came;
   const open = [...document.querySelectorAll("details[open] > summary")].map((one) => one.textContent);
   const old = document.querySelector("main");
   const focused = old.contains(document.activeElement) ? name(document.activeElement) : null;
@@ -34,6 +38,7 @@ const start = () => {
   if (events || document.hidden || document.querySelector("form.login")) return;
   events = new EventSource("/changes");
   events.addEventListener("changed", refresh);
+  events.addEventListener("open", refresh); // what changed while nobody listened: before, or while it was away
 };
 addEventListener("pagehide", stop);
 addEventListener("pageshow", start);
