@@ -12,7 +12,7 @@ PYTEST := $(VENV)/bin/pytest -n $(JOBS) --dist loadgroup
 # On the newest engine that this machine can have, unless CI_WARM_TEST_DOCKER_HOST names one.
 WITH_ENGINE := $(PY) -m tests.engines newest
 
-.PHONY: demo test test-long test-sandbox test-engines test-packages test-nix lint types contracts schemas lock deb image bench clean check
+.PHONY: demo test test-long test-live test-sandbox test-engines test-packages test-nix lint types contracts schemas lock deb image bench clean check
 
 $(STAMP): pyproject.toml requirements-dev.lock packaging/environment.sh
 	@packaging/environment.sh $(VENV) requirements-dev.lock
@@ -26,6 +26,10 @@ test: $(STAMP)
 
 test-long: $(STAMP)
 	$(WITH_ENGINE) $(PYTEST) -m "long and not live and not suites"
+	$(WITH_ENGINE) $(PYTEST) -m "live and not suites"
+
+# Real Keycloak, PostgreSQL and Traefik, the whole of their stories.
+test-live: $(STAMP)
 	$(WITH_ENGINE) $(PYTEST) -m live
 
 # The package's check phase as Nix would run it (root, mmdebstrap); what is checked is what nix/package.nix says.

@@ -128,6 +128,7 @@ def test_a_major_is_held_and_keycloak_is_not_touched(keycloak: Keycloak) -> None
     assert keycloak.reconcile() == "noop-healthy"
 
 
+@pytest.mark.suites
 def test_killed_scaled_or_removed_it_comes_back_with_its_data(keycloak: Keycloak) -> None:
     app = f"{keycloak.stack}_app"
 
@@ -143,6 +144,7 @@ def test_killed_scaled_or_removed_it_comes_back_with_its_data(keycloak: Keycloak
     assert keycloak.log_in()["preferred_username"] == "alice"
 
 
+@pytest.mark.suites
 def test_a_database_that_is_down_is_no_reason_to_touch_data(keycloak: Keycloak) -> None:
     before = keycloak.planted()
     history = {line.op_id for line in keycloak.site.build().history.lines()}
@@ -159,6 +161,7 @@ def test_a_database_that_is_down_is_no_reason_to_touch_data(keycloak: Keycloak) 
     assert {line.action for line in keycloak.site.build().history.lines() if line.op_id not in history} == {"heal"}
 
 
+@pytest.mark.suites
 def test_a_corrupt_database_is_an_alert_and_the_way_back_is_a_humans_word(keycloak: Keycloak) -> None:
     service = f"{keycloak.stack}_db"
     keycloak.site.inside(service, "sh", "-c", "echo junk >/var/lib/postgresql/data/pgdata/global/pg_control")
@@ -172,6 +175,7 @@ def test_a_corrupt_database_is_an_alert_and_the_way_back_is_a_humans_word(keyclo
     assert keycloak.site.last_good(keycloak.name) == B
 
 
+@pytest.mark.suites
 def test_a_slow_start_is_waited_for_and_a_newer_release_is_taken_after_a_broken_one(keycloak: Keycloak) -> None:
     slow = replaced("entrypoint.sh", "exec /opt/keycloak", "sleep 25\nexec /opt/keycloak")
     keycloak.site.publish("keycloak", SLOW, slow)

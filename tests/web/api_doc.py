@@ -1,6 +1,7 @@
-"""The table of docs/api.md, made of what the API says of itself: `python -m tests.web.api_doc`. Effects: that file."""
+"""A document with the table of what the API says of itself: `python -m tests.web.api_doc FILE`. Effects: that file."""
 
 import re
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,7 @@ from typing import Any
 from reconciler.model.settings import WebSettings
 from reconciler.web import app
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "api.md"
-BEGIN, END = "<!-- made by python -m tests.web.api_doc -->\n", "<!-- end -->\n"
+BEGIN, END = "<!-- made by python -m tests.web.api_doc FILE -->\n", "<!-- end -->\n"
 
 
 def described() -> dict[str, Any]:
@@ -49,4 +49,5 @@ def rewritten(text: str) -> str:
 
 
 if __name__ == "__main__":
-    DOCUMENT.write_text(rewritten(DOCUMENT.read_text()))
+    given = Path(sys.argv[1])
+    given.write_text(rewritten(given.read_text()))
