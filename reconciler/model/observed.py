@@ -76,7 +76,7 @@ class TaskObs:
 
     `at`: since when it is in its state, as the engine says, which stamps old tasks anew when it starts again;
     `created_at` never moves. `slot`: which replica it is one of, or the node of a global service. `grace_s`: seconds
-    from SIGTERM to SIGKILL.
+    from SIGTERM to SIGKILL. `signalled`: it has ended, and its container was sent a signal that was not Swarm's own.
     """
 
     id: str
@@ -92,6 +92,7 @@ class TaskObs:
     slot: str = ""
     created_at: datetime | None = None
     job_iteration: int = 0
+    signalled: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -118,7 +118,7 @@ class SwarmClient:
         """Send a whole spec back; docker-py's own method would drop the fields it does not know."""
         self.write(f"update service {spec['Name']}", _post_service, service_id, version, spec)
 
-    def events(self, *, since: int, until: int, filters: dict[str, list[str]]) -> Iterator[Any]:
+    def events(self, *, since: float, until: float, filters: dict[str, list[str]]) -> Iterator[Any]:
         """Events as they come. Unlike docker-py's own method this one ends when nothing comes for `timeout_s`.
 
         Raises:

@@ -14,6 +14,7 @@ from reconciler.adapters.swarm import logs as swarm_logs
 from reconciler.adapters.swarm import services as swarm_services
 from reconciler.adapters.swarm.client import SwarmClient
 from reconciler.adapters.swarm.containers import Hastener
+from reconciler.adapters.swarm.signals import Signals
 from reconciler.model.base import Json
 from reconciler.model.disturbance import NodeObs
 from reconciler.model.errors import ActError, ObserveError
@@ -34,6 +35,7 @@ class SwarmEngine(Engine, Containers):
     def __init__(self, host: str | None, limits: Limits, *, stray_grace_s: int = parse.DEFAULT_GRACE_S) -> None:
         self.client = SwarmClient(host, limits.call)
         self._hastener = Hastener(self.client)
+        self._signals = Signals(self.client)
         self._host = host
         self._limits = limits
         self._own_id = ""
@@ -59,19 +61,20 @@ class SwarmEngine(Engine, Containers):
 
     @override
     def look(self) -> World:
-        """Six calls, however many apps."""
+        """Six calls, however many apps; one more where tasks have ended."""
         info = self._manager()
         services = self.client.read("services", "services", status=True)
         tasks = self.client.read("tasks", "tasks")
         listed = self.client.read("volumes", "volumes").get("Volumes") or []
         volumes = [parse.volume(raw, local=self.client.is_local) for raw in listed]
-        nodes = self._nodes(info["Swarm"].get("NodeID", ""))
+        node_id = info["Swarm"].get("NodeID", "")
+        nodes = self._nodes(node_id)
         return World(
             at=datetime.now(UTC),
             engine=f"docker {info.get('ServerVersion', '?')}",
-            node_id=info["Swarm"].get("NodeID", ""),
-            stacks=parse.stacks(services, tasks, nodes),
-            volumes={volume.name: replace(volume, node=info["Swarm"].get("NodeID", "")) for volume in volumes},
+            node_id=node_id,
+            stacks=parse.stacks(services, tasks, nodes, self._signals.find(tasks, node_id)),
+            volumes={volume.name: replace(volume, node=node_id) for volume in volumes},
             taken_ports=parse.taken_ports(services, tasks),
             nodes=nodes,
         )
@@ -84,13 +87,14 @@ class SwarmEngine(Engine, Containers):
 
     @override
     def observe_stack(self, stack: StackName) -> StackObs:
-        """Three filtered calls, and three for nodes and networks."""
+        """Three filtered calls, and three for nodes and networks; one more where tasks have ended."""
         label = parse.of_stack(stack)
         services = self.client.read("services", "services", filters=label, status=True)
         tasks = self.client.read("tasks", "tasks", filters=label)
         containers = self.client.read("containers", "containers", all=True, filters=label)
         networks = self.client.read("networks", "networks", filters=label)
-        seen = parse.stacks(services, tasks).get(stack, StackObs())
+        signalled = self._signals.find(tasks, self._node_id())
+        seen = parse.stacks(services, tasks, signalled=signalled).get(stack, StackObs())
         return replace(
             seen,
             containers=tuple(parse.container(raw) for raw in containers),

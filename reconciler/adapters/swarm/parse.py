@@ -133,8 +133,8 @@ def _grace_s(spec: Json) -> int:
     return DEFAULT_GRACE_S if period is None else -(-int(period) // _NS)
 
 
-def task(raw: Json) -> TaskObs:
-    """One `GET /tasks` entry."""
+def task(raw: Json, *, signalled: bool = False) -> TaskObs:
+    """One `GET /tasks` entry. `signalled`: the engine's events say that its container was sent a signal."""
     status = raw["Status"]
     return TaskObs(
         id=raw["ID"],
@@ -150,6 +150,7 @@ def task(raw: Json) -> TaskObs:
         slot=str(raw.get("Slot") or raw.get("NodeID", "")),
         created_at=instant(raw.get("CreatedAt")),
         job_iteration=_iteration(raw),
+        signalled=signalled,
     )
 
 
@@ -218,9 +219,12 @@ def volume(raw: Json, *, local: bool) -> VolumeObs:
 
 
 def stacks(
-    services: Sequence[Json], tasks: Sequence[Json], nodes: tuple[NodeObs, ...] = ()
+    services: Sequence[Json],
+    tasks: Sequence[Json],
+    nodes: tuple[NodeObs, ...] = (),
+    signalled: frozenset[str] = frozenset(),
 ) -> dict[StackName, StackObs]:
-    """Group everything that belongs to a stack."""
+    """Group everything that belongs to a stack. `signalled`: ids of the tasks that `signals.find` gives."""
     found = [service(raw) for raw in services]
     owner = {one.id: one.stack for one in found}
     by_stack: dict[StackName, list[ServiceObs]] = {}
@@ -231,7 +235,7 @@ def stacks(
     for raw in tasks:
         stack = owner.get(raw.get("ServiceID", ""))
         if stack:
-            by_stack_tasks.setdefault(stack, []).append(task(raw))
+            by_stack_tasks.setdefault(stack, []).append(task(raw, signalled=raw["ID"] in signalled))
     return {
         name: StackObs(services=tuple(ones), tasks=tuple(by_stack_tasks.get(name, ())), nodes=nodes)
         for name, ones in by_stack.items()

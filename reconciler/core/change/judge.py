@@ -77,7 +77,8 @@ def weigh(task: TaskObs, why: str, at: datetime, stack: StackObs, *, committed: 
         # The same container could be started when it was committed: a folder, a user or a device has gone since.
         return Fault.HOST
     low = why.lower()
-    signalled = task.exit_code in _SIGNALS or any(f"exit ({code})" in low for code in _SIGNALS)
+    # An app that ends in order when it is asked to has its own exit code, mostly 0.
+    signalled = task.signalled or task.exit_code in _SIGNALS or any(f"exit ({code})" in low for code in _SIGNALS)
     if signalled and not any(text in low for text in _REAPED):
         # Killed from outside: an operator, the kernel, or another program. The task does not say which.
         return Fault.UNKNOWN

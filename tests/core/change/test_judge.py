@@ -24,6 +24,8 @@ ENDS: dict[str, dict[str, Any]] = {
     "exit 1": {"state": "failed", "error": "task: non-zero exit (1)", "exit_code": 1},
     "exit 137": {"state": "failed", "error": "task: non-zero exit (137)", "exit_code": 137},
     "exit 143": {"state": "failed", "error": "task: non-zero exit (143)", "exit_code": 143},
+    "stopped, exit 0": {"state": "complete", "exit_code": 0, "signalled": True},
+    "stopped, exit 1": {"state": "failed", "error": "task: non-zero exit (1)", "exit_code": 1, "signalled": True},
     "out of memory": {"state": "failed", "error": "task: non-zero exit (137): OOMKilled", "exit_code": 137},
     "unhealthy": {
         "state": "failed",
@@ -55,6 +57,8 @@ WHOSE = {
     "exit 1": (A, H, H, H),
     "exit 137": (U, H, H, H),
     "exit 143": (U, H, H, H),
+    "stopped, exit 0": (U, H, H, H),
+    "stopped, exit 1": (U, H, H, H),
     "out of memory": (A, H, H, H),
     "unhealthy": (A, H, H, H),
     "rejected": (A, H, H, H),
