@@ -159,7 +159,8 @@ def _status(json: bool, *, missing_is_fine: bool) -> int:
         )
         for a in report.apps
     ]
-    common.say(f"last pass {report.at:%Y-%m-%d %H:%M:%S} UTC, {report.elapsed_seconds} s, {report.engine}")
+    by = f", by {report.by}" if report.by else ""
+    common.say(f"last pass {report.at:%Y-%m-%d %H:%M:%S} UTC, {report.elapsed_seconds} s, {report.engine}{by}")
     common.print_table(("app", "status", "result", "known-good", "held by", "since (UTC)"), rows)
     return stamp
 

@@ -49,7 +49,8 @@ def _table(report: Mapping[str, Any], state: str) -> str:
     alerts = [_read(f"{folder}/{name}", ALERT) for name in names if name.endswith(".json") and name[0] != "."]
     held = {alert["app"]: alert["first_at"] for alert in alerts if "held-" in alert["reason"]}
     at = f"{datetime.fromisoformat(report['at']):%Y-%m-%d %H:%M:%S}"
-    lines = [f"last pass {at} UTC, {report['elapsed_seconds']} s, {report['engine']}\n"]
+    by = f", by {report['by']}" if report["by"] else ""
+    lines = [f"last pass {at} UTC, {report['elapsed_seconds']} s, {report['engine']}{by}\n"]
     for app in report["apps"]:
         why = ", ".join(hold["reason"] for hold in app["holds"])
         since = held.get(app["app"]) if app["holds"] else None
@@ -101,13 +102,15 @@ def _is_time(value: Any) -> bool:
 
 _TEXT, _MAYBE = (str,), (str, type(None))
 _HOLD = {"reason": _TEXT, "detail": _TEXT, "clears_when": _TEXT}
+_SNAPSHOT = {"id": _TEXT, "version": _TEXT, "created_at": _is_time, "bytes": (int,)}
 APP: Mapping[str, Any] = {
     **dict.fromkeys(("app", "kind", "status", "result"), _TEXT),
     **{"known_good": _MAYBE, "candidate": _MAYBE, "holds": [_HOLD], "evidence": [_TEXT]},
-    **{"fallback": _MAYBE, "at": _is_time},
+    **{"fallback": _MAYBE, "at": _is_time, "known_good_at": lambda value: value is None or _is_time(value)},
+    **{"snapshot": lambda value: value is None or _fits(value, _SNAPSHOT), "node": _TEXT},
 }
 REPORT: Mapping[str, Any] = {
-    **{"schema_version": {1}, "at": _is_time, "elapsed_seconds": (float,), "engine": _TEXT, "apps": [APP]},
+    **{"schema_version": {1}, "at": _is_time, "elapsed_seconds": (float,), "engine": _TEXT, "apps": [APP], "by": _TEXT},
 }
 ALERT: Mapping[str, Any] = {
     **{"schema_version": {1}, "app": _TEXT, "reason": _TEXT, "severity": {"info", "warning", "critical"}},

@@ -111,7 +111,7 @@ def _warn_if_empty(built: "App") -> None:
 def plan(
     apps: AppsArgument = None,
     diff: Annotated[
-        bool, typer.Option("--diff", help="what changes: services, images, ports, names of variables")
+        bool, typer.Option("--diff", help="what changes: services, images, ports, names of variables, notes")
     ] = False,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="save it for reconcile --plan FILE")] = None,
     no_fetch: NoFetch = False,
@@ -171,6 +171,10 @@ def _print(row: "PlanRow", *, diff: bool) -> None:
         common.say(f"  disk needed: {row.disk_bytes / (1 << 20):.1f} MiB")
     for change in row.diff if diff else ():
         common.say(f"  {change}")
+    for version, text in row.notes.items() if diff else ():
+        common.say(f"  release notes of {version}:")
+        for line in text.splitlines():
+            common.say(f"    {line}")
     for hold in row.holds:
         common.say(f"  held-{hold.reason}: {hold.detail}")
         common.say(f"    clears when: {hold.clears_when}")

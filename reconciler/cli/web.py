@@ -1,5 +1,6 @@
 """`web`, `web-token`: the page and the API. Effects: a listening socket; prints a token."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,12 +16,15 @@ def web() -> None:
         from reconciler.web import app
     except ModuleNotFoundError as exc:
         common.stop(common.USAGE, f"error: the page needs {exc.name}: pip install 'ci-warm[web]' (docs/web.md)")
+    from reconciler.adapters import host
     from reconciler.state import specs
 
     with common.errors():
         common.check_config()
         logs.configure(verbose=common.OPTIONS.verbose, service=True)
-        app.serve(common.OPTIONS.state, common.OPTIONS.config, specs.read_settings(common.OPTIONS.config).web)
+        state, settings = common.OPTIONS.state, specs.read_settings(common.OPTIONS.config)
+        watched = [state, *map(Path, settings.disk.paths)]
+        app.serve(state, common.OPTIONS.config, settings.web, lambda: host.usages(watched))
 
 
 def web_token(

@@ -17,6 +17,7 @@ class NodeObs:
     """One node of the Swarm. `started_at`: when its engine started; None: not known, as of every other node's."""
 
     id: str
+    name: str = ""
     started_at: datetime | None = None
     takes_tasks: bool = True
 

@@ -143,6 +143,12 @@ class StackObs:
         return next((service for service in self.services if service.name == name), None)
 
     @property
+    def running_on(self) -> tuple[str, ...]:
+        """Names of the nodes that its tasks run on, or their ids where they have none."""
+        names = {node.id: node.name for node in self.nodes}
+        return tuple(sorted({names.get(t.node_id) or t.node_id for t in self.tasks if t.state == "running"} - {""}))
+
+    @property
     def can_run(self) -> bool:
         """Whether there is a node that takes tasks; while there is none, waiting says nothing of an app."""
         return not self.nodes or any(node.takes_tasks for node in self.nodes)
@@ -205,6 +211,11 @@ class World:
     taken_ports: frozenset[int] | None = frozenset()
     nodes: tuple[NodeObs, ...] = ()
     disturbances: tuple[Disturbance, ...] | None = None
+
+    @property
+    def node_name(self) -> str:
+        """Of the node that was asked; its id where it has no name."""
+        return next((node.name for node in self.nodes if node.id == self.node_id), "") or self.node_id
 
     def stack(self, name: StackName) -> StackObs:
         """The stack's services and tasks; empty if nothing is deployed."""

@@ -88,7 +88,7 @@ class ChangeRow(Record):
 
 
 class PlanLine(Printed):
-    """`plan`: a row per app. `result`: of an action that does nothing."""
+    """`plan`: a row per app. `result`: of an action that does nothing. `notes`: of releases stepped over."""
 
     app: str
     status: str
@@ -103,6 +103,7 @@ class PlanLine(Printed):
     disk_bytes: int
     steps: tuple[str, ...]
     diff: tuple[ChangeRow, ...]
+    notes: dict[str, str]
 
 
 class Explained(Printed):

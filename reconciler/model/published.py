@@ -3,7 +3,18 @@
 from datetime import datetime
 from typing import Literal
 
+from pydantic import Field
+
 from reconciler.model.base import Json, Record
+
+
+class KeptSnapshot(Record):
+    """The one snapshot that is kept of an app's data. `bytes`: its archives on disk."""
+
+    id: str
+    version: str
+    created_at: datetime
+    bytes: int
 
 
 class AppStatus(Record):
@@ -19,6 +30,9 @@ class AppStatus(Record):
     evidence: tuple[str, ...] = ()
     fallback: str | None = None
     at: datetime
+    known_good_at: datetime | None = Field(None, description="since when that version is known-good")
+    snapshot: KeptSnapshot | None = None
+    node: str = Field("", description="names of the nodes that its tasks run on; empty where none does")
 
 
 class StatusReport(Record):
@@ -29,3 +43,4 @@ class StatusReport(Record):
     elapsed_seconds: float
     engine: str
     apps: tuple[AppStatus, ...]
+    by: str = Field("", description="what acted and where: the daemon, or the command of a pass")

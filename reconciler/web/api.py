@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from reconciler.model.alert import Alert
 from reconciler.model.history import HistoryLine
+from reconciler.model.host import Usage
 from reconciler.model.published import AppStatus, StatusReport
 from reconciler.model.request import REQUEST_ID, Asked, Reply, ReplyOutcome
 from reconciler.model.request import Request as Wish
@@ -120,6 +121,12 @@ def list_apps(here: Here, _: CallerOf, q: str = "", state: str = "") -> Sequence
 def read_status(here: Here, _: CallerOf) -> StatusReport:
     """The last pass as a whole."""
     return _status(here)
+
+
+@router.get("/disks")
+def list_disks(here: Here, _: CallerOf) -> Sequence[Usage]:
+    """How full the host's file systems are, in bytes, at this moment."""
+    return here.disks()
 
 
 @router.get("/apps/{app}")

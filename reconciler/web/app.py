@@ -3,7 +3,7 @@
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import uvicorn
@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from reconciler import __version__
 from reconciler.model.errors import StateError, UsageError
+from reconciler.model.host import Usage
 from reconciler.model.settings import WebSettings
 from reconciler.web import api, pages, webhook
 from reconciler.web.access import Access, Caller, read_tokens
@@ -29,10 +30,16 @@ _SOCKET_MODE = 0o660
 _CLIENTS = 256
 
 
-def build(state: Path, config: Path, settings: WebSettings, credentials: str = "") -> FastAPI:
+def build(
+    state: Path,
+    config: Path,
+    settings: WebSettings,
+    credentials: str = "",
+    disks: Callable[[], Sequence[Usage]] = tuple,
+) -> FastAPI:
     """Make the application. `credentials`: a folder of systemd's that has the tokens, '' if there is none.
 
-    `config`: beside which the specs lie.
+    `config`: beside which the specs lie. `disks`: how full the host's file systems are.
 
     Raises:
         SpecError: the file of tokens cannot be used.
@@ -48,6 +55,7 @@ def build(state: Path, config: Path, settings: WebSettings, credentials: str = "
         reader=StateReader(state),
         access=Access(_find_tokens(settings, credentials), settings.hosts),
         wishes=Wishes(state),
+        disks=disks,
         hook=Hook(settings.hook, config, Deliveries(time.monotonic)) if settings.hook is not None else None,
     )
     app.include_router(api.router)
@@ -95,14 +103,14 @@ async def _tell_invalid(request: Request, exc: Exception) -> Response:
     return _answer(request, 422, told[:500])
 
 
-def serve(state: Path, config: Path, settings: WebSettings) -> None:
-    """Serve until asked to stop.
+def serve(state: Path, config: Path, settings: WebSettings, disks: Callable[[], Sequence[Usage]]) -> None:
+    """Serve until asked to stop. `disks`: how full the host's file systems are.
 
     Raises:
         SpecError: the file of tokens cannot be used.
         UsageError: the address is taken, or not ours to use.
     """
-    application = build(state, config, settings, os.environ.get("CREDENTIALS_DIRECTORY", ""))
+    application = build(state, config, settings, os.environ.get("CREDENTIALS_DIRECTORY", ""), disks)
     access: Access = application.state.deployment.access
     listener = listen(settings.listen)
     options = uvicorn.Config(

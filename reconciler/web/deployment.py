@@ -1,10 +1,12 @@
 """What one web process has at hand. Called by API and pages."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fastapi import Request
 
+from reconciler.model.host import Usage
 from reconciler.web.access import Access
 from reconciler.web.reading import StateReader
 from reconciler.web.rendered import Rendered
@@ -16,13 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class Deployment:
-    """`hook`: what a forge may ask for, None: nothing. `streams`: how many follow changes at this moment."""
+    """`hook`: what a forge may ask for, None: nothing. `disks`: how full the host's file systems are now.
+
+    `streams`: how many follow changes at this moment.
+    """
 
     reader: StateReader
     access: Access
     wishes: Wishes
     hook: "Hook | None" = None
     rendered: Rendered = field(default_factory=Rendered)
+    disks: Callable[[], Sequence[Usage]] = tuple
     streams: int = 0
 
 

@@ -3,7 +3,7 @@
 Effects: reads state; leaves requests.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from pydantic import ValidationError
 
+from reconciler.core import pace
 from reconciler.model.published import AppStatus
 from reconciler.model.request import Asked
 from reconciler.model.request import Request as Wish
@@ -35,6 +36,8 @@ _TEMPLATES = Environment(
     auto_reload=False,  # they come with the package
 )
 _TEMPLATES.filters["when"] = lambda at: f"{at.astimezone(UTC):%Y-%m-%d %H:%M}" if at is not None else "-"
+_TEMPLATES.filters["day"] = lambda at: f"{at.astimezone(UTC):%Y-%m-%d}"
+_TEMPLATES.filters["size"] = pace.describe_size
 _FIELDS, _FIELD = 20, 1000
 
 
@@ -72,12 +75,13 @@ def show(request: Request, template: str, status: int = 200, **values: Any) -> R
 def overview(request: Request, q: str = "", state: str = "") -> Response:
     """Every app and canonical, what needs a human first."""
     here = deployment(request)
+    disks = [views.make_disk(disk) for disk in here.disks()]
     stamp = here.reader.overview_stamp()  # before anything is read: what comes in between makes it another one
-    content = here.rendered.find((q, state), stamp, lambda: _render_overview(here, q, state))
+    content = here.rendered.find((q, state, *disks), stamp, lambda: _render_overview(here, q, state, disks))
     return show(request, "overview.html", title="Apps", content=content)
 
 
-def _render_overview(here: Deployment, q: str, state: str) -> Markup:
+def _render_overview(here: Deployment, q: str, state: str, disks: Sequence[str]) -> Markup:
     """What is the same for everybody who may look; the head of the page, which is not, is left out."""
     status = here.reader.status()
     apps = status.apps if status is not None else ()
@@ -88,6 +92,7 @@ def _render_overview(here: Deployment, q: str, state: str) -> Markup:
         "live": [row for row in rows if row.app.kind == "live"],
         "canonicals": [row for row in rows if row.app.kind != "live"],
         "counts": views.count_statuses(apps),
+        "disks": disks,
         "last_sweep": sweeps[0] if sweeps else None,
         "q": q,
         "state": state,

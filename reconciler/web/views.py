@@ -8,6 +8,7 @@ from typing import Any
 
 from reconciler.model.alert import Alert
 from reconciler.model.history import HistoryLine
+from reconciler.model.host import Usage
 from reconciler.model.published import AppStatus
 from reconciler.model.sweep import Sweep, SweepOutcome
 
@@ -88,6 +89,11 @@ def choose(apps: Sequence[AppStatus], part: str, status: str) -> Sequence[AppSta
     """Apps with that part in their name and, unless it is '', just that status."""
     low = part.strip().lower()
     return [app for app in apps if low in app.app and status in ("", app.status)]
+
+
+def make_disk(disk: Usage) -> str:
+    """How full a file system is; no finer than a person needs, so that a page need not be made anew all the time."""
+    return f"{disk.path} {disk.percent} % full"
 
 
 def make_rows(apps: Iterable[AppStatus], alerts: Iterable[Alert]) -> list[Row]:

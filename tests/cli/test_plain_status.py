@@ -18,7 +18,7 @@ from reconciler.cli import common, plain_status
 from reconciler.cli.main import program
 from reconciler.model.alert import Alert, Severity
 from reconciler.model.hold import Hold, HoldReason
-from reconciler.model.published import AppStatus, StatusReport
+from reconciler.model.published import AppStatus, KeptSnapshot, StatusReport
 from reconciler.state import records
 from tests.hosts.program import as_installed
 
@@ -39,6 +39,10 @@ APPS = st.builds(
     evidence=st.lists(TEXT, max_size=2).map(tuple),
     fallback=MAYBE,
     at=TIMES,
+    known_good_at=st.none() | TIMES,
+    snapshot=st.none()
+    | st.builds(KeptSnapshot, id=TEXT, version=TEXT, created_at=TIMES, bytes=st.integers(0, 1 << 60)),
+    node=TEXT,
 )
 REPORTS = st.builds(
     StatusReport,
@@ -46,6 +50,7 @@ REPORTS = st.builds(
     elapsed_seconds=st.floats(0, 1e9).map(lambda seconds: round(seconds, 3)),
     engine=TEXT,
     apps=st.lists(APPS, max_size=3).map(tuple),
+    by=TEXT,
 )
 ALERTS = st.builds(
     lambda app, reason, at, **more: Alert(
@@ -115,7 +120,12 @@ def test_what_is_not_as_the_program_writes_it_is_left_to_the_whole_command_or_sa
     state: Path, data: st.DataObject, report: StatusReport, alert: Alert, words: tuple[str, ...]
 ) -> None:
     documents: list[Any] = [json.loads(records.dump(report)), json.loads(records.dump(alert))]
-    parts = [*documents, *documents[0]["apps"], *(h for app in documents[0]["apps"] for h in app["holds"])]
+    parts = [
+        *documents,
+        *documents[0]["apps"],
+        *(app["snapshot"] for app in documents[0]["apps"] if app["snapshot"]),
+        *(h for app in documents[0]["apps"] for h in app["holds"]),
+    ]
     part = data.draw(st.sampled_from(parts))
     key = data.draw(st.sampled_from(sorted(part)))
     match data.draw(st.sampled_from(["odd", "gone", "last", "more"])):

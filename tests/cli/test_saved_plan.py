@@ -15,7 +15,7 @@ def host(tmp_path: Path) -> Iterator[EngineHost]:
     with engine_host(tmp_path / "host", "embedded") as made:
         made.release(V1)
         made.deploy_first()
-        made.release(V2)
+        made.release(V2, notes="Faster.\nNothing to do.\n")
         yield made
 
 
@@ -29,7 +29,10 @@ def test_a_plan_says_what_changes_and_is_done_as_it_was_saved(host: EngineHost, 
     ran = run(host, "plan", "--diff", "--out", file)
     assert ran.returncode == 20, ran.stderr
     assert "  ~ image app " in ran.stdout and ":5.0.0 -> " in ran.stdout and "~ env app.GREETING" in ran.stdout
+    assert f"  release notes of {V2}:\n    Faster.\n    Nothing to do.\n" in ran.stdout
     assert "~ image" not in run(host, "plan").stdout
+    [line] = json.loads(run(host, "plan", "--json").stdout)
+    assert line["notes"] == {V2: "Faster.\nNothing to do."}
     assert (tmp_path / "plan.json").stat().st_mode & 0o777 == 0o600
     ran = run(host, "reconcile", "--plan", file)
     assert f"upgraded:{V1}->{V2}" in ran.stdout, ran.stderr

@@ -56,13 +56,17 @@ def test_an_operator_goes_back_once_the_way_was_looked_at(host: EngineHost, tmp_
         deployed(host, V2)
         browser = Browser(site)
         browser.log_in(site.tokens[Role.OPERATE])
-        until(lambda: f"<dd>{V2}</dd>" in browser.visit("/apps/notes"), 30, "the page shows that it runs")
+        until(lambda: f"<dd>{V2} since " in browser.visit("/apps/notes"), 30, "the page shows that it runs")
         assert "/apps/notes/rollback" not in browser.page  # not before the way was looked at
         browser.follow("/apps/notes/preflight")
         assert f"Leads to {V1}" in browser.page
         assert "Its data: the snapshot of" in browser.page
         browser.follow("/apps/notes/plan")
         assert "What would change" in browser.page
+        host.release(MAJOR, notes="Read <this> first\n")
+        browser.visit("/apps/notes")
+        browser.follow("/apps/notes/plan")
+        assert f"Release notes of {MAJOR}" in browser.page and "Read &lt;this&gt; first" in browser.page
         # The only copy of its snapshot is gone: the card is red, says so, and offers nothing.
         snapshot = host.state / host.name / "snapshot"
         snapshot.rename(snapshot.with_name("elsewhere"))

@@ -2,15 +2,19 @@
 
 import html
 import json
+import os
 import re
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reconciler.demo.host import free_port
+from reconciler.model.published import AppStatus, KeptSnapshot, StatusReport
+from reconciler.state import records
 from reconciler.web.app import listen
 from tests.web.site import Site, copy_state
 
@@ -115,6 +119,26 @@ def test_what_an_app_says_is_text(empty: Site) -> None:
         page = empty.get(path).text
         assert "alert(1)" in page
         assert "<script>alert" not in page
+
+
+def test_the_overview_says_what_is_kept_since_when_and_where(empty: Site) -> None:
+    at = datetime(2026, 11, 29, 10, tzinfo=UTC)
+    kept = KeptSnapshot(id="s1", version="1.0.0+5.0.0", created_at=at - timedelta(days=1), bytes=5 << 20)
+    row: dict[str, Any] = {"app": "notes", "kind": "live", "status": "in-sync", "result": "noop-healthy", "at": at}
+    notes = AppStatus(**row, known_good="1.0.1+5.0.1", known_good_at=at, snapshot=kept, node="worker-2")
+    report = StatusReport(at=at, elapsed_seconds=0.1, engine="docker 28", apps=(notes,), by="daemon on manager-1")
+    (empty.state / "status.json").write_bytes(records.dump(report))
+    page = empty.get("/").text
+    assert "since 2026-11-29" in page and "5.0 MiB" in page and "of 2026-11-28" in page
+    assert "<td>worker-2</td>" in page and "by daemon on manager-1" in page
+    assert f"{empty.state} " in page and "% full" in page
+    app = empty.get("/apps/notes").text
+    assert "of 1.0.0+5.0.0, 2026-11-28 10:00 UTC, 5.0 MiB" in app and "<dd>worker-2</dd>" in app
+    found = empty.get("/api/v1/apps/notes").json()
+    assert (found["node"], found["snapshot"]["bytes"]) == ("worker-2", 5 << 20)
+    disk = os.statvfs(empty.state)
+    [told] = [one for one in empty.get("/api/v1/disks").json() if one["path"] == str(empty.state)]
+    assert abs(told["free"] - disk.f_bavail * disk.f_frsize) < 1 << 30
 
 
 def test_two_thousand_apps_are_one_page(empty: Site) -> None:

@@ -163,6 +163,7 @@ def node(raw: Json, asked: str, started_at: datetime | None) -> NodeObs:
     """One `GET /nodes` entry. `asked`: id of the node whose engine was asked, which started then."""
     return NodeObs(
         id=raw["ID"],
+        name=(raw.get("Description") or {}).get("Hostname", ""),
         started_at=started_at if raw["ID"] == asked else None,
         takes_tasks=(raw.get("Status") or {}).get("State") == "ready"
         and (raw.get("Spec") or {}).get("Availability") == "active",

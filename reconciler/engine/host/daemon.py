@@ -263,7 +263,7 @@ class Daemon:
             self._ended = clock.monotonic()
         with self._publishing:
             self._reports = {report.status.app: report for report in checked.reports}
-            one_pass.publish(state.ports, checked.reports, checked.engine, checked.elapsed_s, keep=checked.due)
+            one_pass.publish(state.ports, checked.reports, checked, checked.elapsed_s, keep=checked.due)
         self.workers.submit(checked)
         self.passes += 1
         self._telemetry.passed(checked.elapsed_s)

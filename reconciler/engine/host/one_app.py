@@ -85,8 +85,7 @@ def _act(context: Context, planned: "PlannedApp | PlannedCanonical", train: str 
         from reconciler.engine.canonical import reconcile as canonical_reconcile
 
         outcome = canonical_reconcile.act(context, planned)
-        version = planned.canonical.version if planned.canonical else None
-        return report.finish_canonical(context, planned.facts, planned.assessment, outcome, version)
+        return report.finish_canonical(context, planned.facts, planned.assessment, outcome, planned.canonical)
     from reconciler.engine.live import reconcile as live_reconcile
 
     outcome = live_reconcile.act(context, planned, train)

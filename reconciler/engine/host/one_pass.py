@@ -30,13 +30,15 @@ from reconciler.model.settings import Settings
 class Checked:
     """Every app looked at: `reports` of those that need nothing or are held, and what is due for the others.
 
-    `contexts`: of the apps with something due, in `after` order. `engine`: what answered. `problems`: of fetching.
+    `contexts`: of the apps with something due, in `after` order. `engine`: what answered; `by`: who looked, and where.
+    `problems`: of fetching.
     """
 
     contexts: tuple[Context, ...]
     reports: tuple[Report, ...]
     due: Mapping[AppName, Due]
     engine: str
+    by: str
     problems: Mapping[str, str]
     elapsed_s: float
 
@@ -76,13 +78,13 @@ def run(
         # What was done before the stop is published with it; the rest keeps its last entries.
         reports |= {report.status.app: report for report in report_stopped(checked.contexts)}
         spent = ports.clock.monotonic() - began
-        publish(ports, list(reports.values()), checked.engine, spent, keep=names)
+        publish(ports, list(reports.values()), checked, spent, keep=names)
         raise
     found = [reports[spec.name] for spec in chosen]
     others = names - reports.keys()
     if not others:
         undeclared.settle_alerts(ports, specs)
-    publish(ports, found, checked.engine, ports.clock.monotonic() - began, keep=others)
+    publish(ports, found, checked, ports.clock.monotonic() - began, keep=others)
     return found
 
 
@@ -170,6 +172,7 @@ def check_all(
         reports=tuple(reports),
         due=due,
         engine="unknown" if isinstance(world, ObserveError) else world.engine,
+        by=actor if isinstance(world, ObserveError) else f"{actor} on {world.node_name}",
         problems=problems,
         elapsed_s=ports.clock.monotonic() - began,
     )
@@ -202,21 +205,22 @@ def _look(ports: Ports) -> World | ObserveError:
 
 
 def publish(
-    ports: Ports, reports: Sequence[Report], engine: str | None, elapsed_s: float, *, keep: Iterable[str] = ()
+    ports: Ports, reports: Sequence[Report], checked: Checked | None, elapsed_s: float, *, keep: Iterable[str] = ()
 ) -> None:
     """Write `status.json`. `keep`: apps that keep their last entry if none of these reports is about them.
 
-    `engine`: what answered; None: as it was.
+    `checked`: what answered, and who asked; None: as it was.
     """
     entries = {report.status.app: report.status for report in reports}
     wanted = frozenset(keep) - entries.keys()
-    before = ports.store.status() if wanted or engine is None else None
+    before = ports.store.status() if wanted or checked is None else None
     kept = tuple(entry for entry in before.apps if entry.app in wanted) if before else ()
     ports.store.put_status(
         StatusReport(
             at=ports.clock.now(),
             elapsed_seconds=round(elapsed_s, 3),
-            engine=engine or (before.engine if before else "unknown"),
+            engine=checked.engine if checked else before.engine if before else "unknown",
             apps=tuple(sorted((*kept, *entries.values()), key=lambda entry: entry.app)),
+            by=checked.by if checked else before.by if before else "",
         )
     )

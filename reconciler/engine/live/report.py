@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from reconciler.core.change import backoff
 from reconciler.core.conditions import Condition, PassFailed, RecordUnreadable
@@ -12,10 +13,11 @@ from reconciler.engine.live.plan import PlannedApp
 from reconciler.model.action import Outcome
 from reconciler.model.alert import Alert
 from reconciler.model.app import Kind
+from reconciler.model.canonical import Canonical
 from reconciler.model.errors import ReconcilerError, StateError
 from reconciler.model.hold import HoldReason
 from reconciler.model.journal import Journal
-from reconciler.model.published import AppStatus
+from reconciler.model.published import AppStatus, KeptSnapshot
 from reconciler.model.result import Result, ResultKind, held
 from reconciler.model.status import Assessment, Status
 
@@ -47,13 +49,13 @@ def finish(context: Context, planned: PlannedApp, outcome: Outcome) -> Report:
     )
     _align_alerts(context, end)
     fallback = known.fallback.release.version if known and known.fallback else None
-    return _describe(context, end, known.release.version if known else None, fallback)
+    return _describe(context, end, known.release.version if known else None, known.at if known else None, fallback)
 
 
 def finish_canonical(
-    context: Context, facts: AppFacts, assessment: Assessment, outcome: Outcome, version: str | None
+    context: Context, facts: AppFacts, assessment: Assessment, outcome: Outcome, data: Canonical | None
 ) -> Report:
-    """The same for a canonical. `version`: of its known-good data."""
+    """The same for a canonical. `data`: its known-good data."""
     end = standing.PassEnd(
         facts=facts,
         assessment=assessment,
@@ -65,7 +67,7 @@ def finish_canonical(
         open=_list_open(context),
     )
     _align_alerts(context, end)
-    return _describe(context, end, version, None)
+    return _describe(context, end, data.version if data else None, data.ts if data else None, None)
 
 
 def _list_open(context: Context) -> list[Alert]:
@@ -77,9 +79,12 @@ def _find_left(context: Context) -> tuple[str, ...]:
     return context.ports.node.snapshots.standing(told) if told else ()
 
 
-def _describe(context: Context, end: standing.PassEnd, known_good: str | None, fallback: str | None) -> Report:
+def _describe(
+    context: Context, end: standing.PassEnd, known_good: str | None, since: datetime | None, fallback: str | None
+) -> Report:
     facts, outcome = end.facts, end.outcome
     problem = (facts.recipe_problem,) if facts.recipe_problem else ()
+    snapshot, unreadable = _find_snapshot(context)
     status = AppStatus(
         app=context.app,
         kind=context.spec.kind,
@@ -88,11 +93,28 @@ def _describe(context: Context, end: standing.PassEnd, known_good: str | None, f
         known_good=known_good,
         candidate=facts.candidate.text if facts.candidate else None,
         holds=tuple(hold.to_json() for hold in outcome.holds),
-        evidence=(*outcome.evidence, *facts.evidence, *problem),
+        evidence=(*outcome.evidence, *facts.evidence, *problem, *unreadable),
         fallback=fallback,
         at=context.ports.clock.now(),
+        known_good_at=since,
+        snapshot=snapshot,
+        node=", ".join(facts.stack.running_on),
     )
     return Report(outcome=outcome, status=status)
+
+
+def _find_snapshot(context: Context) -> tuple[KeptSnapshot | None, tuple[str, ...]]:
+    """What is kept of the app's data, and why that cannot be told."""
+    if not context.spec.stateful:
+        return None, ()
+    try:
+        found = context.ports.node.snapshots.observe(context.app)
+    except StateError as exc:
+        return None, (str(exc),)
+    if found is None:
+        return None, ()
+    size = sum(volume.archive_bytes for volume in found.volumes)
+    return KeptSnapshot(id=found.id, version=found.version, created_at=found.created_at, bytes=size), ()
 
 
 def _status_after(assessment: Assessment, outcome: Outcome) -> str:

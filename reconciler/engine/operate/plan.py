@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class PlanRow:
     """`result`: of an action that does nothing. `disk_bytes`: room that a snapshot and a way back want.
 
-    `diff`: between the release on record and the one that would be taken. `mark`: what the plan rests on.
+    `diff`: between the release on record and the one that would be taken; `notes`: by version, of what is stepped
+    over. `mark`: what the plan rests on.
     """
 
     app: str
@@ -40,6 +41,7 @@ class PlanRow:
     disk_bytes: int = 0
     steps: tuple[str, ...] = ()
     diff: tuple[Change, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
     mark: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -95,6 +97,7 @@ def _row_of_live(context: Context, planned: PlannedApp) -> PlanRow:
         disk_bytes=int(room.used * context.settings.limits.reserve) if room else 0,
         steps=planned.plan.steps,
         diff=_compare(context, planned),
+        notes=planned.upgrade.notes if planned.upgrade else {},
         mark=plan_mark.mark(context.settings, planned.facts, planned.plan, planned.upgrade),
     )
 

@@ -45,6 +45,7 @@ class FolderSnapshots(Snapshots):
         self._check = check
         self._tell = tell
         self._used: dict[Path, int] = {}
+        self._manifests: dict[AppName, tuple[tuple[int, int, int, int] | None, SnapshotManifest | None]] = {}
 
     def folder(self, app: AppName) -> Path:
         """Where the app's snapshot lies."""
@@ -54,9 +55,15 @@ class FolderSnapshots(Snapshots):
 
     @override
     def observe(self, app: AppName) -> SnapshotManifest | None:
-        found = records.read(self.folder(app) / "manifest.json", SnapshotManifest)
-        if found is not None and found.app != app:
-            raise StateError(str(self.folder(app)), f"belongs to app {found.app!r}")
+        path = self.folder(app) / "manifest.json"
+        # Each pass asks for every app. A snapshot is a new folder each time, so that its inode and time move.
+        stamp = _stamp(path)
+        seen, found = self._manifests.get(app, (None, None))
+        if stamp is None or stamp != seen:
+            found = records.read(path, SnapshotManifest)
+            if found is not None and found.app != app:
+                raise StateError(str(self.folder(app)), f"belongs to app {found.app!r}")
+            self._manifests[app] = (stamp, found)
         return found
 
     @override
@@ -290,3 +297,12 @@ class FolderSnapshots(Snapshots):
         found, used = measure.measure(home, [Path(volume.path) for volume in volumes if volume.path])
         self._used |= used
         return found
+
+
+def _stamp(path: Path) -> tuple[int, int, int, int] | None:
+    """None: it cannot be asked, so that reading it says why."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size

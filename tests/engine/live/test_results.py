@@ -38,6 +38,11 @@ def test_upgrades_and_keeps_the_prior_as_fallback(host: Host) -> None:
     assert good is not None and good.fallback is not None and good.fallback.release.version == V1
     assert host.alerts() == []
     assert host.result() == "noop-healthy"
+    published = host.ports().store.status()
+    assert published is not None and published.by == f"reconcile on {host.engine.look().node_id}"
+    [app] = published.apps
+    assert (app.known_good_at, app.snapshot and app.snapshot.version) == (good.at, V1)
+    assert app.snapshot is not None and app.snapshot.bytes > 0
     calm(host)
 
 
