@@ -21,9 +21,9 @@ def deployed(host: EngineHost, version: str = V1) -> None:
 
 
 @contextmanager
-def asked(home: Path) -> Iterator[EngineHost]:
+def asked(home: Path, engine: str = "embedded") -> Iterator[EngineHost]:
     """A host whose page runs as the user of the tests, so that what they ask for may be decided."""
-    with engine_host(home, "embedded") as made:
+    with engine_host(home, engine) as made:
         made.set(daemon=QUICK, fetch_every="1s", web={"user": pwd.getpwuid(os.getuid()).pw_name})
         made.release(V1)
         yield made

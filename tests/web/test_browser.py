@@ -42,9 +42,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
         yield made
 
 
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[EngineHost]:
-    with asked(tmp_path / "host") as made:
+@pytest.fixture(params=["embedded", pytest.param("swarm", marks=pytest.mark.swarm)])
+def host(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[EngineHost]:
+    with asked(tmp_path / "host", request.param) as made:
         yield made
 
 
@@ -78,7 +78,7 @@ def test_a_person_approves_goes_back_and_suspends(host: EngineHost, browser: Per
         log_in(browser, site)
         browser.reads("held-major")
         browser.judge("apps")
-        browser.follow("notes", "notes")
+        browser.follow(host.name, host.name)
         browser.reads("held-major", "Clears when")
         browser.judge("app-held")
         browser.decide("Approve", reason="read the notes")
@@ -104,7 +104,7 @@ def test_a_person_approves_goes_back_and_suspends(host: EngineHost, browser: Per
         assert (host.observed.known(), people.read_text()) == (V1, "of the first\n")
         browser.decide("Suspend", reason="on holiday")
         browser.answered("suspend: done")
-        browser.reads("on holiday", "ci-warm resume notes")
+        browser.reads("on holiday", f"ci-warm resume {host.name}")
         browser.judge("app-suspended")
         browser.decide("Resume")
         browser.answered("resume: done")
