@@ -52,7 +52,7 @@ def host(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[EngineHost]
 def recorded(tmp_path: Path, browser: Person) -> Iterator[Site]:
     site = Site(home=tmp_path / "web", state=copy_state(tmp_path / "state"), roles=tuple(Role))
     with site.serving():
-        browser.url = site.url
+        browser.begin(site.url)
         yield site
 
 
@@ -67,7 +67,7 @@ def log_in(person: Person, site: Site, role: Role = Role.OPERATE) -> None:
 @pytest.mark.usefixtures("as_root")
 def test_a_person_approves_goes_back_and_suspends(host: EngineHost, browser: Person, tmp_path: Path) -> None:
     site = Site(home=tmp_path / "web", state=host.state, roles=tuple(Role))
-    browser.url = site.url
+    browser.begin(site.url)
     with host.program.daemon(), site.serving():
         deployed(host)
         people = host.observed.data() / "people"
