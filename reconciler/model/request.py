@@ -9,6 +9,7 @@ from pydantic import Field
 from reconciler.model.base import Record
 
 REQUEST_ID = r"[0-9a-f]{32}"
+COMMIT = r"[0-9a-f]{40}([0-9a-f]{24})?"
 
 
 class ForgePlace(Record):
@@ -59,6 +60,9 @@ class Request(Record):
     until: str = Field("", max_length=40, description="of suspend: a time or a duration; '' = until resumed")
     by: str = Field("", max_length=200)
     forge: ForgePlace | None = None
+    head: str = Field(
+        "", pattern=rf"^({COMMIT})?$", description="of test and stop: the commit that the forge saw at ref"
+    )
     id: str = Field("", pattern=rf"^({REQUEST_ID})?$")
 
 

@@ -17,6 +17,7 @@ from fastapi import APIRouter, HTTPException, Request
 from pydantic import BaseModel
 
 from reconciler.core.testrun import hook, trigger
+from reconciler.model.base import Json
 from reconciler.model.errors import ReconcilerError, StateError
 from reconciler.model.request import Asked
 from reconciler.model.request import Request as Wish
@@ -141,7 +142,8 @@ def _ask(here: Deployment, forge: Hook, said: hook.Said) -> Heard:
     # The rest of a long comment is of no use, and may be anything.
     comment = trigger.WORD if mode is RunMode.COLD else f"{trigger.WORD} --quick"
     by = f"{said.user} (forge)"[:_SHORT]
-    asked = here.wishes.leave(Wish(action=Asked.TEST, app=app, ref=said.ref, comment=comment, by=by, forge=said.place))
+    about: Json = {"ref": said.ref, "head": said.head, "forge": said.place}
+    asked = here.wishes.leave(Wish(**about, action=Asked.TEST, app=app, comment=comment, by=by))
     log.info("hook", app=app, ref=said.ref, mode=str(mode), by=said.user, request=asked)
     return Heard(id=asked, detail=f"a {mode} test of {app} at {said.ref} is asked for")
 
@@ -149,7 +151,9 @@ def _ask(here: Deployment, forge: Hook, said: hook.Said) -> Heard:
 def _stop(here: Deployment, forge: Hook, said: hook.Said, why: str) -> Heard:
     """Whoever may push may make a test of what was there before pointless."""
     app = _find_app(forge, said)
-    asked = here.wishes.leave(Wish(action=Asked.STOP, app=app, ref=said.ref, by=f"{why} (forge)"[:_SHORT]))
+    # A push says what it brought: forges deliver late and in no order, and a test of that head is still wanted.
+    head = said.head if said.comment is None else ""
+    asked = here.wishes.leave(Wish(action=Asked.STOP, app=app, ref=said.ref, head=head, by=f"{why} (forge)"[:_SHORT]))
     log.info("hook_stop", app=app, ref=said.ref, by=why, request=asked)
     return Heard(id=asked, detail=f"tests of {app} at {said.ref} are to be stopped")
 

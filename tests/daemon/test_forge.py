@@ -115,6 +115,34 @@ def test_what_waits_survives_the_daemon_and_is_stopped_by_a_push(host: EngineHos
     assert [one["state"] for one in server.statuses][-1] == "error"
 
 
+def test_a_push_that_is_told_late_stops_no_test_of_its_own_head(host: EngineHost, server: FakeForge) -> None:
+    """A real Gitea told of the push after it told of the comment that came after the push."""
+    commit(host, {"ci/slow.sh": SLOW})
+    host.release(V2, SCHEMA="2")
+    host.write_spec(tests={"checks": [{"name": "slow", "run": ["ci/slow.sh"]}]})
+    old, new = "a" * 40, "b" * 40
+    with host.program.daemon():
+        ask(host, "test", ref=V2, comment="!testme", forge=PLACE, head=old)
+        until(lambda: "**running**" in last(server), 60, "it runs")
+        ask(host, "stop", ref=V2, head=old)
+        until(lambda: "are of the head that was pushed" in host.program.daemon_log.read_text(), 30, "it is judged")
+        assert [path for path in waiting(host) if json.loads(path.read_text())["stopped"]] == []
+        # The next push, told after somebody asked for what it brought: the old test ends, the new one begins.
+        ask(host, "test", ref=V2, comment="!testme", forge={**PLACE, "number": 13}, head=new)
+        until(lambda: len(waiting(host)) == 2, 30, "both wait")
+        ask(host, "stop", ref=V2, head=new)
+        until(lambda: "**stopped**" in last(server), 60, "the old one is stopped")
+        until(
+            lambda: len(server.comments) == 2 and "**running**" in [*server.comments.values()][-1][-1],
+            60,
+            "the new one runs",
+        )
+        [kept] = waiting(host)
+        assert json.loads(kept.read_text())["head"] == new
+        ask(host, "stop", ref=V2)
+        until(lambda: not waiting(host), 60, "a word without a head stops all")
+
+
 def test_who_is_refused_is_told_why(host: EngineHost, server: FakeForge) -> None:
     with host.program.daemon():
         ask(host, "tell", reason="only `!testme` | <b>known</b> @anna", forge=PLACE)

@@ -39,8 +39,12 @@ class Forge:
         self.server.api("anna", "POST", f"{REPOSITORY}/hooks", hook)
         self.push("HEAD:refs/heads/main", "--tags")
         self.change("first")
+        until(lambda: self.branches() >= {"main", "change"}, 60, "Gitea knows what was pushed")
         pull = {"title": "a change", "head": "change", "base": "main"}
         self.number = self.server.api("anna", "POST", f"{REPOSITORY}/pulls", pull)["number"]
+
+    def branches(self) -> set[str]:
+        return {one["name"] for one in self.server.api("anna", "GET", f"{REPOSITORY}/branches") or ()}
 
     def push(self, *words: str) -> None:
         url = f"http://anna:{gitea.PASSWORD}@127.0.0.1:{self.server.port}/anna/notes.git"
@@ -107,6 +111,7 @@ def forge(program: Path, tmp_path: Path) -> Iterator[Forge]:
 def test_a_comment_is_answered_and_a_status_gates(forge: Forge) -> None:
     head = forge.change("second")
     with forge.host.program.daemon():
+        until((forge.host.state / "requests").is_dir, 30, "the daemon takes requests")
         forge.say("anna", "!testme\nplease")
         until(lambda: any("**green**" in one for one in forge.answers()), 120, "the comment says that it is green")
         until(lambda: forge.statuses(head)[-1:] == [("ci-warm/cold", "success")], 30, "the status gates")
@@ -135,6 +140,7 @@ def test_a_push_and_a_word_stop_a_test(forge: Forge) -> None:
     head = forge.change("slow")
     forge.host.write_spec(tests={"checks": [{"name": "slow", "run": ["ci/slow.sh"]}]})
     with forge.host.program.daemon():
+        until((forge.host.state / "requests").is_dir, 30, "the daemon takes requests")
         for ends in ("word", "push"):
             before = len(forge.answers())
             forge.say("anna", "!testme")

@@ -91,6 +91,19 @@ def test_a_comment_asks_for_a_test_of_its_head(body: str, wanted: str, site: Sit
     assert answer.json()["id"] == request["id"]
 
 
+def test_what_a_forge_saw_at_the_head_goes_with_the_request(site: Site) -> None:
+    """A push that is told late must be known from one that came later."""
+    sha = "0123456789abcdef" * 2 + "01234567"
+    pull = {"number": 12, "head": {"sha": sha}}
+    assert deliver(site, comment(pull_request=pull)).status_code == 202
+    pushed = {"action": "synchronized", "pull_request": pull, **{k: comment()[k] for k in ("repository", "sender")}}
+    assert deliver(site, pushed, x_forgejo_event="pull_request").status_code == 202
+    assert deliver(site, comment("!testme --stop", pull_request=pull)).status_code == 202
+    assert deliver(site, comment(pull_request={"head": {"sha": "../x"}})).status_code == 202
+    found = {(request["action"], request["head"]) for request in left(site)}
+    assert found == {("test", sha), ("stop", sha), ("stop", ""), ("test", "")}
+
+
 def test_the_other_forges_are_understood(site: Site) -> None:
     none = {"x_forgejo_event": "", "x_forgejo_delivery": "", "x_forgejo_signature": ""}
     for event, signature, prefix in (

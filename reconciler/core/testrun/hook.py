@@ -6,24 +6,27 @@ GitHub `synchronize`. Nothing else of the documents is looked at.
 """
 
 import hmac
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from reconciler.model.app import AppSpec, Kind
-from reconciler.model.request import ForgePlace
+from reconciler.model.request import COMMIT, ForgePlace
 
 COMMENT, PUSH = "issue_comment", "pull_request"
 EVENTS = (COMMENT, PUSH)
 _PUSHED = ("synchronized", "synchronize")
 _SHORT = 200
+_COMMIT = re.compile(COMMIT)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
     """A new comment on a pull request, or a push to it. `urls`: of its repository; `ref`: its head.
 
-    `comment` None: a push. `place` None: the repository has a name that no forge gives.
+    `comment` None: a push. `place` None: the repository has a name that no forge gives. `head`: the commit that the
+    forge saw at its head then, '' if it does not say.
     """
 
     user: str
@@ -31,6 +34,7 @@ class Said:
     urls: tuple[str, ...]
     ref: str
     place: ForgePlace | None
+    head: str = ""
 
 
 def is_signed(body: bytes, secret: bytes, signature: str) -> bool:
@@ -52,14 +56,22 @@ def read(event: str, document: object) -> Said | None:
             return None
         pull = _object(document, "pull_request")
         user = _text(_object(document, "sender"), "login", "sender.login")
-        return _said(document, pull.get("number"), "pull_request.number", user, None)
+        return replace(_said(document, pull.get("number"), "pull_request.number", user, None), head=_find_head(pull))
     if document.get("action") != "created":
         return None
     issue, comment = _object(document, "issue"), _object(document, "comment")
     if not (document.get("is_pull") or issue.get("pull_request")):
         return None
     user = _text(_object(comment, "user"), "login", "comment.user.login")
-    return _said(document, issue.get("number"), "issue.number", user, _text(comment, "body", "comment.body", None))
+    said = _said(document, issue.get("number"), "issue.number", user, _text(comment, "body", "comment.body", None))
+    return replace(said, head=_find_head(document.get("pull_request")))
+
+
+def _find_head(pull: object) -> str:
+    """Not every forge says it with a comment; what is tested comes from git all the same."""
+    head = pull.get("head") if isinstance(pull, Mapping) else None
+    sha = head.get("sha") if isinstance(head, Mapping) else None
+    return sha if isinstance(sha, str) and _COMMIT.fullmatch(sha) else ""
 
 
 def _said(document: Mapping[object, object], number: object, key: str, user: str, comment: str | None) -> Said:

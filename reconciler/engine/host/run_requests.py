@@ -54,13 +54,21 @@ def _put(request: Request, mode: RunMode, asked: AskedTests, now: datetime, why:
     """Put it on record, if anybody waits for it: nobody learns what came of one without an id."""
     if request.id and request.app is not None:
         about = {"id": request.id, "app": request.app, "mode": mode, "ref": request.ref, "by": request.by}
-        asked.put(AskedTest.model_validate({**about, "at": now, "forge": request.forge, "why": why}))
+        more = {"at": now, "forge": request.forge, "head": request.head, "why": why}
+        asked.put(AskedTest.model_validate({**about, **more}))
 
 
 def _stop(request: Request, spec: AppSpec, starter: RunStarter, asked: AskedTests) -> str:
+    meant = [one for one in asked.list() if (one.app, one.ref) == (spec.name, request.ref) and not one.why]
+    # Asked for at the very head that this push brought, of which the forge told later than of the comment.
+    wanted = [one for one in meant if request.head and one.head == request.head and not one.stopped]
+    if wanted and len(wanted) == len(meant):
+        return f"the tests of {spec.name} at {request.ref} are of the head that was pushed"
     # On record first: a run that ends because of this must not be begun again.
-    for one in asked.list():
-        if (one.app, one.ref) == (spec.name, request.ref) and not one.why:
+    for one in meant:
+        if one not in wanted:
             asked.put(one.model_copy(update={"stopped": True}))
     count = starter.stop_test(spec.app, request.ref)
+    for one in wanted:
+        starter.test(spec.app, str(one.mode), one.ref, one.id)
     return f"{count} tests of {spec.name} at {request.ref or 'the latest release'} are stopped"
