@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -100,7 +101,9 @@ MODE = console
                 *("--password", PASSWORD, "--must-change-password=false", *(["--admin"] if name == "anna" else [])),
             )
             words = ("admin", "user", "generate-access-token", "--username", name, "--scopes", "all", "--raw")
-            self.tokens[name] = self.run(*words).split()[-1]
+            found = re.search(r"\b[0-9a-f]{40}\b", self.run(*words))  # among lines of its log
+            assert found is not None
+            self.tokens[name] = found[0]
 
     def api(self, user: str, method: str, path: str, body: Any = None) -> Any:
         answer = requests.request(

@@ -150,4 +150,4 @@ def test_a_push_and_a_word_stop_a_test(forge: Forge) -> None:
             else:
                 forge.change("newer")
             until(lambda: "**stopped**" in forge.answers()[-1], 90, f"stopped by a {ends}")
-        assert forge.statuses(head)[-1] == ("ci-warm/cold", "error")
+        until(lambda: forge.statuses(head)[-1] == ("ci-warm/cold", "error"), 30, "the status says so, too")
