@@ -12,6 +12,8 @@ from reconciler.model.base import Json
 
 _FILTERS = {"type": ["container"], "event": ["kill", "health_status"]}
 _ENDED = ("complete", "failed")
+_SLACK_S = 2.0
+"""From the last signal to the end of the task, beyond the grace that the container has."""
 
 
 class Signals:
@@ -27,26 +29,32 @@ class Signals:
         Raises:
             ObserveError: the engine did not tell.
         """
-        ended = {raw["ID"]: _container_id(raw) for raw in tasks if _has_ended(raw) and raw.get("NodeID") == node_id}
-        new = {container for container in ended.values() if container not in self._known}
+        ended = [raw for raw in tasks if _has_ended(raw) and raw.get("NodeID") == node_id]
+        new = [raw for raw in ended if _container_id(raw) not in self._known]
         if new:
+            seen = {_container_id(raw): parse.task(raw) for raw in new}
             # By the engine's own clock: one that lies in its future would keep the stream open until then.
-            until = max(parse.instant(raw["Status"].get("Timestamp")) for raw in tasks if raw["ID"] in ended)
-            signalled = self._ask(until.timestamp())
-            self._known |= {container: container in signalled for container in new}
-        return frozenset(task for task, container in ended.items() if self._known[container])
+            last = self._ask(max(task.at for task in seen.values()).timestamp())
+            for container, task in seen.items():
+                # One that was told to read its settings anew (SIGHUP) an hour ago has ended by itself all the same.
+                since = task.at.timestamp() - task.grace_s - _SLACK_S
+                self._known[container] = last.get(container, 0.0) >= since
+        return frozenset(raw["ID"] for raw in ended if self._known[_container_id(raw)])
 
-    def _ask(self, until: float) -> set[str]:
-        signalled, unhealthy = set(), set()
+    def _ask(self, until: float) -> dict[str, float]:
+        """When the last signal was sent to each container, those left out that Swarm stops as they are unhealthy."""
+        signalled: dict[str, float] = {}
+        unhealthy = set()
         for event in self._client.events(since=1, until=until, filters=_FILTERS):
             container = (event.get("Actor") or {}).get("ID", "")
             action = event.get("Action", "")
             if action == "kill":
-                signalled.add(container)
+                signalled[container] = float(event.get("timeNano") or 0) / 1e9
             elif action.endswith("unhealthy"):
                 unhealthy.add(container)
-        # Swarm stops what is unhealthy by the same signal.
-        return signalled - unhealthy
+            else:
+                unhealthy.discard(container)
+        return {container: at for container, at in signalled.items() if container not in unhealthy}
 
 
 def _has_ended(raw: Json) -> bool:
