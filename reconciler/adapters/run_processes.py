@@ -15,9 +15,9 @@ from typing_extensions import override
 
 from reconciler import logs
 from reconciler.adapters import program
-from reconciler.adapters.run_queue import RunQueue, Words, ref_of
+from reconciler.adapters.run_queue import RunQueue, Words, is_meant
 from reconciler.model.ids import AppName
-from reconciler.model.testrun import Run, RunMode
+from reconciler.model.testrun import Run
 from reconciler.ports.run_starter import LostRun, RunStarter
 
 log = logs.Log()
@@ -28,16 +28,19 @@ _MOST = 64
 _SIDE_BY_SIDE, _OF_ONE_APP = 16, 4
 """Processes of them, which queue for a place of `runs.max_tests`; few of one app, so that none keeps others out."""
 _NAMED = 16
-_TESTS = frozenset(str(mode) for mode in RunMode)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Child:
-    """One run under way. `since`: when it was started; its report, if it writes one, is not older."""
+    """One run under way. `since`: when it was started; its report, if it writes one, is not older.
+
+    `requests`: ids of those who asked.
+    """
 
     app: AppName
     process: "subprocess.Popen[bytes]"
     since: datetime
+    requests: tuple[str, ...] = ()
 
 
 class RunProcesses(RunStarter):
@@ -60,8 +63,8 @@ class RunProcesses(RunStarter):
         return words in self._children or self._add(words, app, "")
 
     @override
-    def test(self, app: AppName, mode: str, ref: str | None, request: str = "") -> bool:
-        words = (mode, app, *(("--ref", ref) if ref else ()))
+    def test(self, app: AppName, mode: str, ref: str | None, request: str = "", at: str = "") -> bool:
+        words = (mode, app, *(("--ref", ref) if ref else ()), *(("--at", at) if at else ()))
         self._note_ended()
         return self._add(words, app, request)
 
@@ -88,20 +91,19 @@ class RunProcesses(RunStarter):
             )
         except OSError as exc:
             # A request was taken out of its folder for this: without a word it would be lost in silence.
-            self._lose(app, f"{' '.join(argv)} cannot be started: {exc.strerror}")
+            self._lose(app, f"{' '.join(argv)} cannot be started: {exc.strerror}", requests)
             return False
-        self._children[words] = _Child(app=app, process=process, since=since)
+        self._children[words] = _Child(app=app, process=process, since=since, requests=tuple(requests))
         log.info("run_started", words=words)
         return True
 
     @override
-    def stop_test(self, app: AppName, ref: str | None) -> int:
+    def stop_test(self, app: AppName, ref: str | None, spare: str = "") -> int:
         self._note_ended()
-        tests = [words for words, child in self._children.items() if child.app == app and words[0] in _TESTS]
-        meant = [words for words in tests if ref_of(words) == ref]
+        meant = [words for words, child in self._children.items() if child.app == app and is_meant(words, ref, spare)]
         for words in meant:
             self._children[words].process.send_signal(signal.SIGTERM)
-        return len(meant) + self._queue.drop(app, ref)
+        return len(meant) + self._queue.drop(app, ref, spare)
 
     @override
     def collect_lost(self) -> Sequence[LostRun]:
@@ -118,16 +120,17 @@ class RunProcesses(RunStarter):
                 # 0 without a report: a canonical that was warm when its turn came.
                 if code != 0 and not self._has_report(child):
                     command = " ".join([*self._base, *words])
-                    self._lose(child.app, f"{command} ended with {code} and no report; the journal has its words")
+                    why = f"{command} ended with {code} and no report; the journal has its words"
+                    self._lose(child.app, why, child.requests)
         # After the loop above, which may just have made room for it.
         self._begin_next()
 
     def _has_report(self, child: _Child) -> bool:
         return any(run.app == child.app and run.started_at >= child.since for run in self._reports())
 
-    def _lose(self, app: AppName, why: str) -> None:
+    def _lose(self, app: AppName, why: str, requests: Sequence[str]) -> None:
         log.warning("run_lost", app=app, why=why)
-        self._lost.append(LostRun(app=app, why=why))
+        self._lost.append(LostRun(app=app, why=why, requests=tuple(requests)))
 
     @override
     def stop(self) -> None:

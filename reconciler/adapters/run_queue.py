@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from reconciler.model.ids import AppName
+from reconciler.model.testrun import RunMode
 
+_TESTS = frozenset(str(mode) for mode in RunMode)
 Words = tuple[str, ...]
 """Of the command line, without what differs between two who ask for the same."""
 
@@ -45,14 +47,17 @@ class RunQueue:
         app, requests = self._waiting.pop(words)
         return words, app, requests
 
-    def drop(self, app: AppName, ref: str | None) -> int:
-        """Forget tests of an app's ref; how many."""
-        gone = [words for words, (of, _) in self._waiting.items() if of == app and ref_of(words) == ref]
+    def drop(self, app: AppName, ref: str | None, spare: str) -> int:
+        """Forget tests of an app's ref, but for those at the commit to `spare`; how many."""
+        gone = [words for words, (of, _) in self._waiting.items() if of == app and is_meant(words, ref, spare)]
         for words in gone:
             del self._waiting[words]
         return len(gone)
 
 
-def ref_of(words: Words) -> str | None:
-    """The ref that a test's words name; None: the latest release."""
-    return words[words.index("--ref") + 1] if "--ref" in words else None
+def is_meant(words: Words, ref: str | None, spare: str) -> bool:
+    """Say whether these are a test's words that name that ref (None: the latest release), and not what to `spare`."""
+    if words[0] not in _TESTS:
+        return False
+    named = dict(zip(words[2::2], words[3::2], strict=True))  # after mode and app
+    return named.get("--ref") == ref and (not spare or named.get("--at") != spare)

@@ -57,7 +57,8 @@ def plan_and_run(
         with run_output.following(built.runs.folder) as follower:
             begun = follower.begin if run_output.is_wanted() else lambda _run: None
             request = replace(ask(spec), requests=keeps.requests, begun=begun)
-            plan = testrun_plan.plan_run(environment, request)
+            with telling_who_asked(keeps.requests):
+                plan = testrun_plan.plan_run(environment, request)
             done = patiently(built, wait_s, lambda: run(environment, plan))
     folder, lost = built.runs.folder / done.run, ""
     try:
@@ -82,6 +83,20 @@ def host_at_fault() -> "Iterator[None]":
     except ActError as exc:
         # Without the mark it is about what was asked for: a tag that moved, a canonical that is another's.
         common.stop(common.HOST if exc.host_fault else common.FAILED, f"error: {exc}")
+
+
+@contextmanager
+def telling_who_asked(requests: tuple[str, ...]) -> "Iterator[None]":
+    """What is refused before it begins leaves no report, so whoever asked is told why in another way."""
+    from reconciler.model.errors import ActError, RecipeError, UsageError
+    from reconciler.state.asked_tests import AskedTests
+
+    try:
+        yield
+    except (UsageError, RecipeError, ActError) as exc:
+        for request in requests:
+            AskedTests(common.OPTIONS.state / "asked").refuse(request, str(exc))
+        raise
 
 
 def open_environment() -> "tuple[App, RunEnvironment]":

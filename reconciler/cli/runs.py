@@ -21,6 +21,7 @@ RecipeArgument = Annotated[
     str, typer.Argument(metavar="RECIPE", help="name of the canonical", autocompletion=names.recipes)
 ]
 RefOption = Annotated[str | None, typer.Option("--ref", help="tag, branch, commit or refs/...; default latest")]
+AtOption = Annotated[str, typer.Option("--at", metavar="COMMIT", help="refuse if --ref leads to another commit")]
 NoFetch = Annotated[bool, typer.Option("--no-fetch", help="let the local mirror decide")]
 SlotFlag = Annotated[bool, typer.Option("--wait-for-slot", help="wait as long as it takes for a place")]
 JunitOption = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="write the result as JUnit XML")]
@@ -33,6 +34,7 @@ RequestOption = Annotated[list[str] | None, typer.Option("--request", hidden=Tru
 def cold(
     recipe: RecipeArgument,
     ref: RefOption = None,
+    at: AtOption = "",
     base: Annotated[str | None, typer.Option("--base", help="what the upgrade starts from")] = None,
     stages: Annotated[str, typer.Option("--stages", help="comma-separated; default all")] = "",
     keep: Annotated[bool, typer.Option("--keep-on-failure", help="leave a red run up to look at")] = False,
@@ -53,7 +55,13 @@ def cold(
 
     def ask(spec: "AppSpec") -> "RunRequest":
         return testrun_plan.RunRequest(
-            spec=spec, ref=ref, base=base, stages=_stages(stages), keep_on_failure=keep, actor=common.actor()
+            spec=spec,
+            ref=ref,
+            at=_commit(at),
+            base=base,
+            stages=_stages(stages),
+            keep_on_failure=keep,
+            actor=common.actor(),
         )
 
     patience_s = float("inf") if wait_for_slot else wait
@@ -64,6 +72,7 @@ def cold(
 def quick(
     recipe: RecipeArgument,
     ref: RefOption = None,
+    at: AtOption = "",
     no_fetch: NoFetch = False,
     wait: WaitFlag = 0.0,
     wait_for_slot: SlotFlag = False,
@@ -81,11 +90,21 @@ def quick(
     from reconciler.model.testrun import RunMode
 
     def ask(spec: "AppSpec") -> "RunRequest":
-        return testrun_plan.RunRequest(spec=spec, mode=RunMode.QUICK, ref=ref, actor=common.actor())
+        return testrun_plan.RunRequest(spec=spec, mode=RunMode.QUICK, ref=ref, at=_commit(at), actor=common.actor())
 
     patience_s = float("inf") if wait_for_slot else wait
     keeps = running.Keeps(junit=junit, artefacts=artefacts, requests=tuple(request or ()))
     running.plan_and_run(recipe, ask, runs.run, keeps, wait_s=patience_s, no_fetch=no_fetch, json=json)
+
+
+def _commit(text: str) -> str:
+    import re
+
+    from reconciler.model.errors import UsageError
+
+    if text and not re.fullmatch(r"[0-9a-f]{7,64}", text):
+        raise UsageError(f"--at {text}: a commit is 7 to 64 digits of 0-9a-f")
+    return text
 
 
 def _stages(text: str) -> "tuple[Stage, ...] | None":

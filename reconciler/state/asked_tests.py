@@ -10,6 +10,7 @@ from reconciler.model.errors import StateError
 from reconciler.model.request import REQUEST_ID
 from reconciler.state import files, records
 
+_WHY = 500
 _MOST = 200
 """More are not kept: whoever asks for that many does not wait for each."""
 
@@ -25,9 +26,18 @@ class AskedTests:
         files.make_folder(self._folder)
         files.write_atomic(self._path(asked.id), records.dump(asked))
 
+    def refuse(self, request: str, why: str) -> None:
+        """Say why nothing is tested, if anybody waits for that request; OSError if it cannot be written.
+
+        The test's own process says it, in a file beside the record, which is the daemon's alone to write.
+        """
+        if re.fullmatch(REQUEST_ID, request) and self._path(request).exists():
+            files.write_atomic(self._why(request), why[:_WHY].encode(errors="replace"))
+
     def drop(self, asked: AskedTest) -> None:
         """It needs nothing more."""
         self._path(asked.id).unlink(missing_ok=True)
+        self._why(asked.id).unlink(missing_ok=True)
 
     def list(self) -> Sequence[AskedTest]:
         """All of them, the oldest first; one that cannot be read is left out, and stays for people to look at."""
@@ -39,12 +49,21 @@ class AskedTests:
                 with contextlib.suppress(StateError):
                     asked = records.read(self._folder / name, AskedTest)
                     if asked is not None:
-                        found.append(asked)
+                        found.append(self._with_why(asked))
         return sorted(found, key=lambda asked: asked.at)
 
     def is_full(self) -> bool:
         """Say whether no more are kept."""
         return self._folder.is_dir() and len(files.list_folder(self._folder, ".json")) >= _MOST
+
+    def _with_why(self, asked: AskedTest) -> AskedTest:
+        try:
+            return asked.model_copy(update={"why": self._why(asked.id).read_text(errors="replace")})
+        except OSError:
+            return asked
+
+    def _why(self, request: str) -> Path:
+        return self._folder / f"{request}.why"
 
     def _path(self, request: str) -> Path:
         return self._folder / f"{request}.json"

@@ -115,32 +115,63 @@ def test_what_waits_survives_the_daemon_and_is_stopped_by_a_push(host: EngineHos
     assert [one["state"] for one in server.statuses][-1] == "error"
 
 
+def head(host: EngineHost, text: str) -> str:
+    """A new commit at the branch `change`; its id."""
+    commit(host, {"README.md": text})
+    host.recipe.git("branch", "--force", "change")
+    return host.recipe.git("rev-parse", "change").strip()
+
+
 def test_a_push_that_is_told_late_stops_no_test_of_its_own_head(host: EngineHost, server: FakeForge) -> None:
     """A real Gitea told of the push after it told of the comment that came after the push."""
     commit(host, {"ci/slow.sh": SLOW})
-    host.release(V2, SCHEMA="2")
     host.write_spec(tests={"checks": [{"name": "slow", "run": ["ci/slow.sh"]}]})
-    old, new = "a" * 40, "b" * 40
+    old = head(host, "first")
     with host.program.daemon():
-        ask(host, "test", ref=V2, comment="!testme", forge=PLACE, head=old)
-        until(lambda: "**running**" in last(server), 60, "it runs")
-        ask(host, "stop", ref=V2, head=old)
-        until(lambda: "are of the head that was pushed" in host.program.daemon_log.read_text(), 30, "it is judged")
-        assert [path for path in waiting(host) if json.loads(path.read_text())["stopped"]] == []
-        # The next push, told after somebody asked for what it brought: the old test ends, the new one begins.
-        ask(host, "test", ref=V2, comment="!testme", forge={**PLACE, "number": 13}, head=new)
-        until(lambda: len(waiting(host)) == 2, 30, "both wait")
-        ask(host, "stop", ref=V2, head=new)
-        until(lambda: "**stopped**" in last(server), 60, "the old one is stopped")
+        ask(host, "test", ref="change", comment="!testme", forge=PLACE, head=old)
+        until(lambda: f"**running** at `{old[:12]}`" in last(server), 60, "it runs")
+        ask(host, "stop", ref="change", head=old)
         until(
-            lambda: len(server.comments) == 2 and "**running**" in [*server.comments.values()][-1][-1],
-            60,
-            "the new one runs",
+            lambda: "0 tests of notes at change are stopped" in host.program.daemon_log.read_text(), 30, "it is judged"
         )
-        [kept] = waiting(host)
-        assert json.loads(kept.read_text())["head"] == new
-        ask(host, "stop", ref=V2)
+        assert [path for path in waiting(host) if json.loads(path.read_text())["stopped"]] == []
+        # The next push, told after somebody asked for what it brought: the old test ends, the new one goes on.
+        new = head(host, "second")
+        ask(host, "test", ref="change", comment="!testme", forge={**PLACE, "number": 13}, head=new)
+        until(lambda: len(server.comments) == 2, 60, "both are told")
+        ask(host, "stop", ref="change", head=new)
+        until(lambda: "**stopped**" in last(server), 60, "the old one is stopped")
+        until(lambda: f"**running** at `{new[:12]}`" in [*server.comments.values()][-1][-1], 60, "the new one runs")
+        ask(host, "stop", ref="change")
         until(lambda: not waiting(host), 60, "a word without a head stops all")
+    assert [alert.reason for alert in host.observed.alerts()] == []
+
+
+@pytest.mark.parametrize("how", ["no such ref", "another head"])
+def test_what_cannot_be_tested_is_told_and_is_no_fault_of_the_host(
+    how: str, host: EngineHost, server: FakeForge
+) -> None:
+    old = head(host, "first")
+    new = head(host, "second")
+    about = {"ref": "refs/pull/99/head"} if how == "no such ref" else {"ref": "change", "head": old}
+    with host.program.daemon():
+        ask(host, "test", comment="!testme", forge=PLACE, **about)
+        until(lambda: "**not tested**" in last(server), 60, "the comment says why")
+        until(lambda: not waiting(host), 20, "nothing is waited for any more")
+    wanted = "refs/pull/99/head" if how == "no such ref" else f"change is at {new[:12]}, not at {old[:12]}"
+    assert wanted in last(server)
+    assert list((host.state / "asked").iterdir()) == []
+    assert (host.observed.alerts(), server.statuses) == ([], [])
+
+
+def test_a_run_of_another_commit_is_refused_before_it_begins(host: EngineHost) -> None:
+    old, new = head(host, "first"), head(host, "second")
+    ran = host.program.command("cold", host.name, "--ref", "change", "--at", old)
+    assert (ran.returncode, f"change is at {new[:12]}, not at {old[:12]}" in ran.stderr) == (2, True)
+    ran = host.program.command("quick", host.name, "--at", "HEAD")
+    assert (ran.returncode, "--at HEAD: a commit is" in ran.stderr) == (2, True)
+    ran = host.program.command("quick", host.name, "--ref", "change", "--at", new[:8])
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_who_is_refused_is_told_why(host: EngineHost, server: FakeForge) -> None:

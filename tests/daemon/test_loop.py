@@ -75,7 +75,7 @@ class Nothing:
     failures = 0
     counted = 0
 
-    def stop_test(self, app: AppName, ref: str | None) -> int:
+    def stop_test(self, app: AppName, ref: str | None, spare: str = "") -> int:
         return 0
 
     def collect_lost(self) -> Sequence[LostRun]:
@@ -104,7 +104,7 @@ class Nothing:
     def seed(self, app: AppName) -> bool:
         return False
 
-    def test(self, app: AppName, mode: str, ref: str | None, request: str = "") -> bool:
+    def test(self, app: AppName, mode: str, ref: str | None, request: str = "", at: str = "") -> bool:
         return False
 
     def begin(self, errand: Errand, done: Callable[[ErrandEnd], None]) -> bool:

@@ -17,6 +17,7 @@ from reconciler.cli.main import program
 from reconciler.web.access import Role
 from tests.daemon.scenes import QUICK
 from tests.hosts.engine_host import V1, EngineHost, engine_host
+from tests.waiting import until
 from tests.web.site import Site
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples" / "ci"
@@ -42,6 +43,7 @@ def ask(site: Site, role: Role, *words: str) -> "subprocess.CompletedProcess[str
 def test_a_pipeline_without_root_ends_as_its_test_ended(host: EngineHost, tmp_path: Path) -> None:
     site = Site(home=tmp_path / "web", state=host.state, roles=tuple(Role))
     with host.program.daemon(), site.serving():
+        until((host.state / "requests").is_dir, 60, "the daemon takes requests")
         green = ask(site, Role.CI, host.name, V1)
         assert green.returncode == 0, (green.stdout, green.stderr)
         assert re.search(r"^install  passed +\d", green.stdout, re.M)

@@ -207,7 +207,7 @@ class Daemon:
             self._guarded("reload", self._reload)
         if REQUEST in reasons:
             self._guarded("requests", self._grant)
-        self._guarded("runs", lambda: housekeeping.tell_lost(self.state, self._starter.collect_lost()))
+        self._guarded("runs", self._tell_lost)
         if DISK in reasons:
             self._guarded("disk", lambda: self._keep_house(self.state))
         if reasons - {DISK}:
@@ -242,6 +242,10 @@ class Daemon:
         finally:
             notifier.ready(self._idle_text())
         log.info("reloaded", apps=len(self.state.specs), problems=len(self.state.problems))
+
+    def _tell_lost(self) -> None:
+        lost = forge_answers.tell_askers(self._waiting, self._starter.collect_lost())
+        housekeeping.tell_lost(self.state, lost)
 
     def _grant(self) -> None:
         """Take requests, and look at what they changed or are about."""

@@ -16,7 +16,7 @@ from reconciler.model.request import ForgePlace
 from reconciler.model.testrun import Run, RunResult
 from reconciler.ports.clock import Clock
 from reconciler.ports.forge import Forge
-from reconciler.ports.run_starter import RunStarter
+from reconciler.ports.run_starter import LostRun, RunStarter
 from reconciler.state.asked_tests import AskedTests
 from reconciler.state.runs import RunStore
 
@@ -44,7 +44,7 @@ def begin_again(waiting: Waiting, starter: RunStarter, declared: Sequence[str]) 
         wanted = one.app in declared and not (one.why or one.stopped)
         if wanted and not goes_on and not forge_answer.is_over(one, run):
             log.info("test_asked_again", app=one.app, ref=one.ref, request=one.id)
-            starter.test(AppName(one.app), str(one.mode), one.ref, one.id)
+            starter.test(AppName(one.app), str(one.mode), one.ref, one.id, one.head)
 
 
 def tell(waiting: Waiting, forge: Forge | None, page: str, clock: Clock) -> None:
@@ -64,6 +64,23 @@ def tell(waiting: Waiting, forge: Forge | None, page: str, clock: Clock) -> None
         age_s = (clock.now() - one.at).total_seconds()
         if forge_answer.is_over(told, run) or (run is None and age_s > _FORGOTTEN_S):
             waiting.asked.drop(told)
+
+
+def tell_askers(waiting: Waiting, lost: Sequence[LostRun]) -> Sequence[LostRun]:
+    """Tell who asked for a test that ended without a report; gives those that the people of the host must look at.
+
+    A test that was refused, and said why, or one that nobody wants any more, is no fault of the host's.
+    """
+    asked = {one.id: one for one in waiting.asked.list()} if lost else {}
+    faults = []
+    for found in lost:
+        askers = [asked[request] for request in found.requests if request in asked]
+        for one in askers:
+            if not (one.why or one.stopped):
+                waiting.asked.refuse(one.id, found.why)
+        if not askers or not all(one.why or one.stopped for one in askers):
+            faults.append(found)
+    return faults
 
 
 def find_run(runs: Sequence[Run], request: str) -> Run | None:

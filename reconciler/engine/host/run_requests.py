@@ -44,7 +44,7 @@ def _test(request: Request, spec: AppSpec, starter: RunStarter, asked: AskedTest
     if asked.is_full():
         return ReplyOutcome.BUSY, _TOO_MANY
     _put(request, mode, asked, now)  # before it begins: a daemon that dies in between begins it again
-    if not starter.test(spec.app, str(mode), request.ref, request.id):
+    if not starter.test(spec.app, str(mode), request.ref, request.id, request.head):
         _put(request, mode, asked, now, why=_TOO_MANY)
         return ReplyOutcome.BUSY, _TOO_MANY
     return ReplyOutcome.DONE, f"a {mode} run of {spec.name} is begun as soon as there is room"
@@ -59,16 +59,11 @@ def _put(request: Request, mode: RunMode, asked: AskedTests, now: datetime, why:
 
 
 def _stop(request: Request, spec: AppSpec, starter: RunStarter, asked: AskedTests) -> str:
-    meant = [one for one in asked.list() if (one.app, one.ref) == (spec.name, request.ref) and not one.why]
-    # Asked for at the very head that this push brought, of which the forge told later than of the comment.
-    wanted = [one for one in meant if request.head and one.head == request.head and not one.stopped]
-    if wanted and len(wanted) == len(meant):
-        return f"the tests of {spec.name} at {request.ref} are of the head that was pushed"
     # On record first: a run that ends because of this must not be begun again.
-    for one in meant:
-        if one not in wanted:
+    for one in asked.list():
+        # A test of the very head that a push brought is wanted still: the forge told of the push late.
+        is_spared = bool(request.head) and one.head == request.head
+        if (one.app, one.ref) == (spec.name, request.ref) and not one.why and not is_spared:
             asked.put(one.model_copy(update={"stopped": True}))
-    count = starter.stop_test(spec.app, request.ref)
-    for one in wanted:
-        starter.test(spec.app, str(one.mode), one.ref, one.id)
+    count = starter.stop_test(spec.app, request.ref, request.head)
     return f"{count} tests of {spec.name} at {request.ref or 'the latest release'} are stopped"

@@ -21,12 +21,14 @@ from reconciler.model.tests import METADATA, Stage, TestSpec
 class RunRequest:
     """What is asked for. `ref` None: the latest release; `base`, `stages` None: as the metadata says.
 
+    `at`: the commit that the head must be, or how it begins, or nothing is tested; '' any.
     `requests`: ids of those who asked; `begun`: is told the report as soon as it is on record.
     """
 
     spec: AppSpec
     mode: RunMode = RunMode.COLD
     ref: str | None = None
+    at: str = ""
     base: str | None = None
     stages: Sequence[Stage] | None = None
     keep_on_failure: bool = False
@@ -95,7 +97,7 @@ def plan_run(environment: RunEnvironment, request: RunRequest) -> RunPlan:
     """Plan a run.
 
     Raises:
-        UsageError: the ref or the base is unknown, or the stages make no sense.
+        UsageError: the ref or the base is unknown, or is another commit by now, or the stages make no sense.
         RecipeError: the recipe was never fetched.
         ActError: the release's tag was moved.
     """
@@ -107,6 +109,9 @@ def plan_run(environment: RunEnvironment, request: RunRequest) -> RunPlan:
         raise UsageError(str(exc)) from exc
     if head is None:
         raise UsageError(f"{spec.name}: no annotated tag of the recipe matches track {spec.recipe.track}")
+    if not head.commit.startswith(request.at):
+        moved = f"is at {head.commit[:12]}, not at {request.at[:12]} that is to be tested"
+        raise UsageError(f"{request.ref or 'the latest release'} {moved}")
     # Before anything of the commit is read: a tag that was moved may carry anything.
     _check_tag(environment, spec, head)
     files = environment.ports.recipes.files(spec.recipe.url, head.commit)

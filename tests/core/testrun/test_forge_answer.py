@@ -111,7 +111,20 @@ def test_apps_take_turns_and_one_head_waits_once() -> None:
         order.append((found[0][1:], list(found[2])))
     assert order == [(("a", "--ref", "0"), ["0", "again"]), (("b",), []), (("a", "--ref", "1"), ["1"])]
     assert not queue.add(("cold", "a", "--ref", "9"), a, "", [*running, ("x",), ("y",)])
-    assert queue.drop(a, "2") == 1 and queue.drop(a, "2") == 0
+    assert queue.drop(a, "2", "") == 1 and queue.drop(a, "2", "") == 0
     del running[("cold", "a", "--ref", "0")]
     found = queue.take(running)
     assert found is not None and found[0] == ("cold", "a", "--ref", "3")
+
+
+def test_a_test_of_the_commit_that_a_push_brought_is_spared() -> None:
+    queue, a = RunQueue(most=6, side_by_side=3, of_one_app=2), AppName("a")
+    for words in (
+        ("quick", "a", "--ref", "r", "--at", "new"),
+        ("quick", "a", "--ref", "r", "--at", "old"),
+        ("cold", "a"),
+    ):
+        assert queue.add(words, a, "", [])
+    assert queue.add(("canonical", "seed", "a", "--if-cold"), a, "", [])
+    assert (queue.drop(a, "r", "new"), queue.drop(a, None, "new"), queue.drop(a, "r", "")) == (1, 1, 1)
+    assert queue.take({}) == (("canonical", "seed", "a", "--if-cold"), a, [])
