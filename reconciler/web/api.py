@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import hmac
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
@@ -24,7 +24,7 @@ from reconciler.model.request import REQUEST_ID, Asked, Reply, ReplyOutcome
 from reconciler.model.request import Request as Wish
 from reconciler.model.sweep import Sweep
 from reconciler.model.testrun import Run, RunResult
-from reconciler.web import views
+from reconciler.web import downloads, views
 from reconciler.web.access import Caller
 from reconciler.web.deployment import Deployment, deployment
 from reconciler.web.wishes import MAY
@@ -63,6 +63,12 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 }
 _TEXT: dict[int | str, dict[str, Any]] = {
     200: {"description": "The log.", "content": {"text/plain; charset=utf-8": {"schema": {"type": "string"}}}}
+}
+_FILE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The file.",
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
 }
 router = APIRouter(prefix="/api/v1", route_class=TaggedRoute, responses=_ERRORS)
 _STREAMS = 32
@@ -171,6 +177,19 @@ def read_log(run: str, stage: str, here: Here, _: CallerOf) -> Response:
     """The end of a stage's log, at most 1 MiB."""
     text = _found(here.reader.log(run, stage), f"run {run} has no log of {stage}")
     return Response(text, media_type="text/plain; charset=utf-8")
+
+
+@router.get("/runs/{run}/artefacts")
+def list_artefacts(run: str, here: Here, _: CallerOf) -> Mapping[str, int]:
+    """Files that the run's checks have left, by path, with their size in bytes; at most 500."""
+    _found(here.reader.run(run), f"no run {run}")
+    return here.reader.artefacts(run)
+
+
+@router.get("/runs/{run}/artefacts/{path:path}", response_class=Response, responses=_FILE)
+def read_artefact(run: str, path: str, here: Here, _: CallerOf) -> Response:
+    """One of them."""
+    return downloads.make_download(_found(here.reader.artefact(run, path), f"run {run} has no artefact {path}"), path)
 
 
 @router.get("/sweeps")

@@ -3,6 +3,7 @@
 Effects: reads state; leaves requests.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import resources
@@ -19,7 +20,7 @@ from reconciler.core import pace
 from reconciler.model.published import AppStatus
 from reconciler.model.request import Asked
 from reconciler.model.request import Request as Wish
-from reconciler.web import api, views
+from reconciler.web import api, downloads, views
 from reconciler.web.access import Session
 from reconciler.web.deployment import Deployment, deployment
 from reconciler.web.wishes import MAY, is_request
@@ -37,6 +38,8 @@ _TEMPLATES = Environment(
 )
 _TEMPLATES.filters["when"] = lambda at: f"{at.astimezone(UTC):%Y-%m-%d %H:%M}" if at is not None else "-"
 _TEMPLATES.filters["day"] = lambda at: f"{at.astimezone(UTC):%Y-%m-%d}"
+_TEMPLATES.filters["ticked"] = views.mark_code
+_TEMPLATES.globals["cures"] = json.loads((resources.files("reconciler.web") / "static" / "cures.json").read_text())
 _TEMPLATES.filters["size"] = pace.describe_size
 _FIELDS, _FIELD = 20, 1000
 
@@ -151,7 +154,21 @@ def run(request: Request, name: str) -> Response:
     found = here.reader.run(name)
     if found is None:
         raise HTTPException(404, f"no run {name}")
-    return show(request, "run.html", title=name, run=found, logs=here.reader.logs(name), apps=_name_apps(here))
+    more: dict[str, Any] = {
+        "logs": here.reader.logs(name),
+        "artefacts": here.reader.artefacts(name),
+        "apps": _name_apps(here),
+    }
+    return show(request, "run.html", title=name, run=found, **more)
+
+
+@private.get("/runs/{name}/artefacts/{path:path}")
+def artefact(request: Request, name: str, path: str) -> Response:
+    """A file that a run's checks left."""
+    found = deployment(request).reader.artefact(name, path)
+    if found is None:
+        raise HTTPException(404, f"run {name} has no artefact {path}")
+    return downloads.make_download(found, path)
 
 
 @private.get("/runs/{name}/logs/{stage}")

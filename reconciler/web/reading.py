@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from reconciler.core.testrun import spec as run_names
 from reconciler.model.alert import Alert
@@ -31,6 +31,7 @@ T = TypeVar("T")
 LOG_BYTES = 1 << 20
 """The end of a log that is shown."""
 _NEWEST_RUNS = 200
+_MOST_ARTEFACTS = 500
 _GRAIN_NS = 100_000_000
 """Files that change twice within a tick of the kernel (10 ms at most) may bear the same time."""
 Stamp = tuple[int, int, int]
@@ -138,6 +139,44 @@ class StateReader:
                 return stream.read(LOG_BYTES).decode(errors="replace")
         except OSError:
             return None
+
+    def artefacts(self, name: str) -> Mapping[str, int]:
+        """Path below the run's artefacts -> size in bytes: plain files, not links, which may point anywhere."""
+        folder = self.root / "runs" / name / "artefacts"
+        if not run_names.is_run(name) or not folder.is_dir():
+            return {}
+        found: dict[str, int] = {}
+        for parent, folders, names in os.walk(folder):
+            folders.sort()
+            for one in sorted(names):
+                path = Path(parent) / one
+                with contextlib.suppress(OSError):  # an old run may be pruned at any moment
+                    size = path.lstat()
+                    if stat.S_ISREG(size.st_mode):
+                        found[str(path.relative_to(folder))] = size.st_size
+                if len(found) >= _MOST_ARTEFACTS:
+                    return found
+        return found
+
+    def artefact(self, name: str, path: str) -> BinaryIO | None:
+        """One of those, open to be read; None: there is none, or it is not for us to read."""
+        if path not in self.artefacts(name):
+            return None
+        # Folder by folder, so that none of them is a link by now: they are a recipe's.
+        held = None
+        try:
+            held = os.open(self.root / "runs" / name / "artefacts", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            *folders, last = path.split("/")
+            for folder in folders:
+                below = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=held)
+                os.close(held)
+                held = below
+            return os.fdopen(os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=held), "rb")
+        except OSError:
+            return None
+        finally:
+            if held is not None:
+                os.close(held)
 
     def sweeps(self) -> Sequence[Sweep]:
         """The nights, the newest first; one that cannot be read is left out, and `doctor` names it."""

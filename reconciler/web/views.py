@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from markupsafe import Markup
+
 from reconciler.model.alert import Alert
 from reconciler.model.history import HistoryLine
 from reconciler.model.host import Usage
@@ -89,6 +91,12 @@ def choose(apps: Sequence[AppStatus], part: str, status: str) -> Sequence[AppSta
     """Apps with that part in their name and, unless it is '', just that status."""
     low = part.strip().lower()
     return [app for app in apps if low in app.app and status in ("", app.status)]
+
+
+def mark_code(text: str) -> Markup:
+    """Text with `code` in it, as the documents write it."""
+    parts = text.split("`")
+    return Markup("").join(Markup("<code>{}</code>").format(part) if at % 2 else part for at, part in enumerate(parts))
 
 
 def make_disk(disk: Usage) -> str:

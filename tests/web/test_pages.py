@@ -16,6 +16,7 @@ from reconciler.demo.host import free_port
 from reconciler.model.published import AppStatus, KeptSnapshot, StatusReport
 from reconciler.state import records
 from reconciler.web.app import listen
+from tests.web import cures
 from tests.web.site import Site, copy_state
 
 
@@ -139,6 +140,51 @@ def test_the_overview_says_what_is_kept_since_when_and_where(empty: Site) -> Non
     disk = os.statvfs(empty.state)
     [told] = [one for one in empty.get("/api/v1/disks").json() if one["path"] == str(empty.state)]
     assert abs(told["free"] - disk.f_bavail * disk.f_frsize) < 1 << 30
+
+
+def test_what_a_check_left_is_kept_and_never_shown(tmp_path: Path) -> None:
+    made = Site(home=tmp_path / "etc", state=copy_state(tmp_path / "state"))
+    folder = made.state / "runs" / "cano-56eadd" / "artefacts"
+    (folder / "shots").mkdir(parents=True)
+    (folder / "shots" / 'a "b" ü.html').write_text("<script>alert(1)</script>")
+    (tmp_path / "secret").write_text("what nobody sees")
+    (folder / "link").symlink_to(tmp_path / "secret")
+    (folder / "out").symlink_to(tmp_path)
+    os.mkfifo(folder / "pipe")
+    with made.serving():
+        page = made.get("/runs/cano-56eadd").text
+        [way] = re.findall(r'href="(/runs/cano-56eadd/artefacts/[^"]*)"', page)
+        answer = made.get(html.unescape(way))
+        assert (answer.status_code, answer.text) == (200, "<script>alert(1)</script>")
+        assert answer.headers["content-type"] == "application/octet-stream"
+        assert answer.headers["content-disposition"].startswith('attachment; filename="a__b___.html"; ')
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert made.get("/api/v1/runs/cano-56eadd/artefacts").json() == {'shots/a "b" ü.html': 25}
+        hidden = (
+            "link",
+            "pipe",
+            "out/secret",
+            "../run.json",
+            "%2e%2e/run.json",
+            "shots",
+            "",
+            "shots/",
+            "/etc/passwd",
+            "no",
+        )
+        for path in hidden:
+            for base in ("/runs", "/api/v1/runs"):
+                answer = made.get(f"{base}/cano-56eadd/artefacts/{path}")
+                assert answer.status_code in (404, 307, 422) and "nobody sees" not in answer.text, path
+        assert made.get("/api/v1/runs/cano-000000/artefacts").status_code == 404
+
+
+@pytest.mark.repository
+def test_the_page_says_what_to_do_about_each_alert(site: Site) -> None:
+    document = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text()
+    assert cures.MADE.read_text() == cures.write(document), "python -m tests.web.cures FILE"
+    assert len(cures.read(document)) > 40
+    assert "<strong>What to do</strong> the evidence says which" in site.get("/alerts").text
 
 
 def test_two_thousand_apps_are_one_page(empty: Site) -> None:
