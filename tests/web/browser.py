@@ -22,6 +22,7 @@ from selenium.common.exceptions import (
     ElementNotInteractableException,
     NoSuchElementException,
     StaleElementReferenceException,
+    WebDriverException,
 )
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
@@ -116,7 +117,7 @@ class Person:
 
     def find(self, xpath: str) -> list[WebElement]:
         """What the page has of it now."""
-        return self.driver.find_elements(By.XPATH, xpath)
+        return self.again(lambda: self.driver.find_elements(By.XPATH, xpath), f"{xpath} can be looked for")
 
     def click(self, xpath: str) -> None:
         """Click on it, as soon as it can be."""
@@ -147,7 +148,8 @@ class Person:
             if found.get_attribute("open") is None:
                 found.find_element(By.TAG_NAME, "summary").click()
             return found.get_attribute("open") is not None
-        except _REPLACED:
+        except WebDriverException as exc:
+            _need_replaced(exc)
             return False
 
     def answered(self, *words: str) -> None:
@@ -184,7 +186,8 @@ class Person:
         def tried() -> tuple[T] | None:
             try:
                 return (act(),)
-            except _REPLACED:
+            except WebDriverException as exc:
+                _need_replaced(exc)
                 return None
 
         done: tuple[T] = until(tried, SECONDS, what)
@@ -225,10 +228,17 @@ class Person:
         return path
 
 
+def _need_replaced(exc: WebDriverException) -> None:
+    """Raise what says anything else than that the page was replaced while it was looked at."""
+    if not isinstance(exc, _REPLACED) and "does not belong to the document" not in str(exc):
+        raise exc
+
+
 def _is_gone(element: WebElement) -> bool:
     try:
         return not element.is_enabled()
-    except StaleElementReferenceException:
+    except WebDriverException as exc:
+        _need_replaced(exc)
         return True
 
 
