@@ -94,6 +94,8 @@ def telling_who_asked(requests: tuple[str, ...]) -> "Iterator[None]":
     try:
         yield
     except (UsageError, RecipeError, ActError) as exc:
+        if isinstance(exc, ActError) and exc.host_fault:
+            raise  # which is for the people of the host
         for request in requests:
             AskedTests(common.OPTIONS.state / "asked").refuse(request, str(exc))
         raise

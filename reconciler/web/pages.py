@@ -39,7 +39,9 @@ _TEMPLATES = Environment(
 _TEMPLATES.filters["when"] = lambda at: f"{at.astimezone(UTC):%Y-%m-%d %H:%M}" if at is not None else "-"
 _TEMPLATES.filters["day"] = lambda at: f"{at.astimezone(UTC):%Y-%m-%d}"
 _TEMPLATES.filters["ticked"] = views.mark_code
-_TEMPLATES.globals["cures"] = json.loads((resources.files("reconciler.web") / "static" / "cures.json").read_text())
+_TEMPLATES.globals["cures"] = json.loads(
+    (resources.files("reconciler.web") / "static" / "cures.json").read_text("utf-8")
+)
 _TEMPLATES.filters["size"] = pace.describe_size
 _FIELDS, _FIELD = 20, 1000
 

@@ -31,7 +31,7 @@ T = TypeVar("T")
 LOG_BYTES = 1 << 20
 """The end of a log that is shown."""
 _NEWEST_RUNS = 200
-_MOST_ARTEFACTS = 500
+_MOST_ARTEFACTS, _MOST_SEEN, _DEEPEST = 500, 10_000, 8
 _GRAIN_NS = 100_000_000
 """Files that change twice within a tick of the kernel (10 ms at most) may bear the same time."""
 Stamp = tuple[int, int, int]
@@ -141,22 +141,29 @@ class StateReader:
             return None
 
     def artefacts(self, name: str) -> Mapping[str, int]:
-        """Path below the run's artefacts -> size in bytes: plain files, not links, which may point anywhere."""
+        """Path below the run's artefacts -> size in bytes: plain files, not links, which may point anywhere.
+
+        Left out is what no page can name: names that are no text, and what lies very deep; a recipe made the tree.
+        """
         folder = self.root / "runs" / name / "artefacts"
         if not run_names.is_run(name) or not folder.is_dir():
             return {}
         found: dict[str, int] = {}
+        seen = 0
         for parent, folders, names in os.walk(folder):
-            folders.sort()
+            below = Path(parent).relative_to(folder)
+            # Without those below it, `walk` calls itself no deeper.
+            folders[:] = sorted(folders) if len(below.parts) < _DEEPEST else []
             for one in sorted(names):
-                path = Path(parent) / one
-                with contextlib.suppress(OSError):  # an old run may be pruned at any moment
-                    size = path.lstat()
+                with contextlib.suppress(OSError, UnicodeEncodeError):  # pruned at this moment; no text
+                    (below / one).as_posix().encode()
+                    size = (folder / below / one).lstat()
                     if stat.S_ISREG(size.st_mode):
-                        found[str(path.relative_to(folder))] = size.st_size
-                if len(found) >= _MOST_ARTEFACTS:
-                    return found
-        return found
+                        found[(below / one).as_posix()] = size.st_size
+            seen += len(names) + len(folders)
+            if len(found) >= _MOST_ARTEFACTS or seen > _MOST_SEEN:
+                break
+        return dict(itertools.islice(found.items(), _MOST_ARTEFACTS))
 
     def artefact(self, name: str, path: str) -> BinaryIO | None:
         """One of those, open to be read; None: there is none, or it is not for us to read."""

@@ -4,6 +4,7 @@ import os
 import pwd
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,9 @@ class Forge:
         """What ci-warm has written, as it stands now."""
         found = self.server.api("anna", "GET", f"{REPOSITORY}/issues/{self.number}/comments")
         return [one["body"] for one in found if one["user"]["login"] == "ci"]
+
+    def has_more_than(self, count: int) -> bool:
+        return len(self.answers()) > count
 
     def statuses(self, sha: str) -> list[tuple[str, str]]:
         """Context and state, the newest last."""
@@ -143,7 +147,7 @@ def test_a_push_and_a_word_stop_a_test(forge: Forge) -> None:
         for ends in ("word", "push"):
             before = len(forge.answers())
             forge.say("anna", "!testme")
-            until(lambda: len(forge.answers()) > before, 60, "it is told")  # noqa: B023
+            until(partial(forge.has_more_than, before), 60, "it is told")
             until(lambda: "**running**" in forge.answers()[-1], 60, "it runs")
             if ends == "word":
                 forge.say("anna", "!testme --stop")

@@ -18,7 +18,7 @@ def read(document: str) -> dict[str, str]:
         cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
         if len(cells) == 3 and cells[0].startswith("`"):
             for reason in re.findall(r"`([a-z-]+)`", cells[0]):
-                found[reason] = cells[2].replace(r"\|", "|")
+                found[reason] = re.sub(r" \(\[.*?\]\(.*?\)\)|\[(.*?)\]\(.*?\)", r"\1", cells[2].replace(r"\|", "|"))
     return found
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from reconciler.demo.host import free_port
 from reconciler.model.published import AppStatus, KeptSnapshot, StatusReport
-from reconciler.state import records
+from reconciler.state import records, removal
 from reconciler.web.app import listen
 from tests.web import cures
 from tests.web.site import Site, copy_state
@@ -151,6 +151,14 @@ def test_what_a_check_left_is_kept_and_never_shown(tmp_path: Path) -> None:
     (folder / "link").symlink_to(tmp_path / "secret")
     (folder / "out").symlink_to(tmp_path)
     os.mkfifo(folder / "pipe")
+    (folder / os.fsdecode(b"no text \xff")).write_text("x")
+    below = os.open(folder, os.O_RDONLY)
+    for _ in range(1500):  # deeper than Python calls itself, and than a path may be long
+        os.mkdir("deep", dir_fd=below)
+        deeper = os.open("deep", os.O_RDONLY, dir_fd=below)
+        os.close(below)
+        below = deeper
+    os.close(below)
     with made.serving():
         page = made.get("/runs/cano-56eadd").text
         [way] = re.findall(r'href="(/runs/cano-56eadd/artefacts/[^"]*)"', page)
@@ -159,6 +167,7 @@ def test_what_a_check_left_is_kept_and_never_shown(tmp_path: Path) -> None:
         assert answer.headers["content-type"] == "application/octet-stream"
         assert answer.headers["content-disposition"].startswith('attachment; filename="a__b___.html"; ')
         assert answer.headers["x-content-type-options"] == "nosniff"
+        assert made.get(html.unescape(way).replace("/runs", "/api/v1/runs", 1)).text == answer.text
         assert made.get("/api/v1/runs/cano-56eadd/artefacts").json() == {'shots/a "b" ü.html': 25}
         hidden = (
             "link",
@@ -177,6 +186,7 @@ def test_what_a_check_left_is_kept_and_never_shown(tmp_path: Path) -> None:
                 answer = made.get(f"{base}/cano-56eadd/artefacts/{path}")
                 assert answer.status_code in (404, 307, 422) and "nobody sees" not in answer.text, path
         assert made.get("/api/v1/runs/cano-000000/artefacts").status_code == 404
+    assert removal.try_to_remove(folder) is None, "which pytest cannot, as it calls itself for each folder"
 
 
 @pytest.mark.repository

@@ -23,6 +23,7 @@ from reconciler.state.runs import RunStore
 log = logs.Log()
 _GIVEN_UP_S = 86400.0
 """A forge that did not answer for so long is not told any more."""
+_LOST = "it ended without a report, and the host's operator has an alert of it"
 _FORGOTTEN_S = 2 * 86400.0
 """A test that did not begin for so long never will: its app is gone, or nobody takes it up."""
 
@@ -77,7 +78,8 @@ def tell_askers(waiting: Waiting, lost: Sequence[LostRun]) -> Sequence[LostRun]:
         askers = [asked[request] for request in found.requests if request in asked]
         for one in askers:
             if not (one.why or one.stopped):
-                waiting.asked.refuse(one.id, found.why)
+                # The command line and its paths are the host's own, and a forge is read by everybody.
+                waiting.asked.refuse(one.id, _LOST)
         if not askers or not all(one.why or one.stopped for one in askers):
             faults.append(found)
     return faults
