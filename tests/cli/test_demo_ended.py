@@ -8,20 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import command_lines
 from tests.waiting import until
 
 
 def supervisors(folder: Path) -> list[int]:
     """Processes of the embedded engine in the demo's folder, and what they run."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes()
-        except OSError:
-            continue
-        if str(folder).encode() in words and b"supervisor" in words:
-            found.append(int(path.parent.name))
-    return found
+    return [pid for pid, words in command_lines() if str(folder).encode() in words and b"supervisor" in words]
 
 
 @pytest.fixture

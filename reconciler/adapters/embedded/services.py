@@ -1,7 +1,7 @@
 """Services of the embedded engine: a folder each, with its supervisor. Effects: files, supervisor processes.
 
 Called by `engine`. What is wanted lies in `service.json`, what runs in `tasks.json`; a supervisor that lives holds its
-lock.
+lock, and with its programs, which outlive it by a moment where it was killed, another one.
 """
 
 import fcntl
@@ -100,17 +100,18 @@ class ServiceFolders:
     def _await_gone(self, folder: Path, tasks: Container[str] = ()) -> set[int]:
         """Gives the exit codes of these tasks."""
         grace = read(folder / "service.json").get("grace", 10.0)
-        _await(lambda: not is_alive(folder), grace + _START_S, f"service {folder.name} does not stop")
+        gone = f"service {folder.name} does not stop"
+        _await(lambda: not is_alive(folder) and not has_programs(folder), grace + _START_S, gone)
         codes = {task["code"] for task in _list_tasks(folder) if task["id"] in tasks}
         removal.remove_tree(folder)
         return codes
 
     def holders(self, stack: StackName, volumes: Sequence[str]) -> tuple[Holder, ...]:
-        """A dead supervisor's children are dead too."""
+        """A dead supervisor's programs are dying, and hold what they hold until they have."""
         found = []
         for folder in self.folders():
             spec = read(folder / "service.json")
-            for task in read(folder / "tasks.json").get("tasks", []) if is_alive(folder) else []:
+            for task in read(folder / "tasks.json").get("tasks", []) if has_programs(folder) else []:
                 ours = folder.parent.name == stack
                 if task["alive"] and (ours or set(task["volumes"]) & set(volumes)):
                     owned = task["desired"] == "running" and not spec.get("removed")
@@ -149,8 +150,17 @@ def read(path: Path) -> Json:
 
 def is_alive(folder: Path) -> bool:
     """Say whether the service's supervisor holds its lock."""
+    return _is_held(folder / "supervisor.lock")
+
+
+def has_programs(folder: Path) -> bool:
+    """Say whether the service's supervisor is up, or a program of one that was."""
+    return _is_held(folder / "programs.lock")
+
+
+def _is_held(lock: Path) -> bool:
     try:
-        fd = os.open(folder / "supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, files.PRIVATE_FILE)
+        fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, files.PRIVATE_FILE)
     except FileNotFoundError:
         return False
     try:

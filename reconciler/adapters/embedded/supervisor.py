@@ -2,8 +2,9 @@
 
 A program of its own with the standard library alone, so that it starts in milliseconds and outlives the process that
 started it; in one file, because out of an archive it is started as text (`program.script`). It reads `service.json`,
-keeps the wanted number of tasks up and publishes `tasks.json`. Its children die with it (parent-death signal), so a
-dead supervisor never leaves a writer behind.
+keeps the wanted number of tasks up and publishes `tasks.json`. Its children die with it (parent-death signal), but not
+in the same moment: they hold the lock `programs.lock` as it does, and the next supervisor waits for it, so that there
+never are two writers.
 """
 
 import contextlib
@@ -42,8 +43,9 @@ def write(path: Path, value: object) -> None:
 class Task:
     """One run of the service's program."""
 
-    def __init__(self, spec: Json, slot: int, folder: Path) -> None:
+    def __init__(self, spec: Json, slot: int, folder: Path, programs: int) -> None:
         self.spec = spec
+        self.programs = programs
         self.slot = slot
         self.id = os.urandom(8).hex()
         self.state, self.desired, self.health = "preparing", "running", ""
@@ -83,6 +85,7 @@ class Task:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                pass_fds=(self.programs,),
                 preexec_fn=die_with_parent,
             )
         except OSError as exc:
@@ -197,6 +200,8 @@ class Service:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.programs = os.open(folder / "programs.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.alone = False
         self.spec: Json = {}
         self.seen = (0, 0)
         self.tasks: list[Task] = []
@@ -223,6 +228,14 @@ class Service:
     def live(self, slot: int) -> list[Task]:
         """Tasks of that slot that have not ended."""
         return [task for task in self.tasks if task.slot == slot and task.state not in ENDED]
+
+    def is_alone(self) -> bool:
+        """Say whether no program of a supervisor before this one is left; this one's hold the lock from then on."""
+        if not self.alone:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(self.programs, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self.alone = True
+        return self.alone
 
     def step(self) -> None:
         """Look at everything once and do what is missing."""
@@ -257,7 +270,7 @@ class Service:
         self.retry_at.pop(slot, None)
         if ended:
             last[-1].desired = "shutdown"
-        task = Task(self.spec, slot, self.folder)
+        task = Task(self.spec, slot, self.folder, self.programs)
         self.tasks.append(task)
         task.start()
 
@@ -291,7 +304,8 @@ class Service:
     def run(self) -> None:
         """Serve until removed or orphaned, then stop every task."""
         while self.reload() and not is_orphaned():
-            self.step()
+            if self.is_alone():
+                self.step()
             self.publish()
             time.sleep(POLL_S)
         for task in self.tasks:

@@ -23,9 +23,18 @@ from reconciler.engine.operate import explain, plan
 from reconciler.engine.operate.plan import PlanRow
 from reconciler.model.base import Json
 from tests.hosts.engine_host import HEALTH, EngineHost
+from tests.processes import supervisors
 from tests.waiting import until
 
-QUICK: dict[str, Any] = {"min_healthy": "60ms", "successes": 1, "deadline": "4s", "progress": "4s", "timeout": "1s"}
+PATIENCE = int(os.environ.get("CI_WARM_TEST_EMBEDDED_PATIENCE", "1"))
+"""How many times longer each deadline is, where many walks share the cores."""
+QUICK: dict[str, Any] = {
+    "min_healthy": "60ms",
+    "successes": 1,
+    "deadline": f"{4 * PATIENCE}s",
+    "progress": f"{4 * PATIENCE}s",
+    "timeout": f"{PATIENCE}s",
+}
 _ENGINE = "engine"
 """Its folder lies in the state root, and is not what an operator saves and puts back."""
 
@@ -50,6 +59,7 @@ class EmbeddedWalk:
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
         self.engine = EmbeddedEngine(self.host.state / _ENGINE)
+        self.stack = self.host.stack
         self.publish()
         self.look()
         assert self.trail[-1].startswith("deployed:"), self.story()
@@ -83,7 +93,7 @@ class EmbeddedWalk:
         return f"seed {self.seed}: {' / '.join(self.trail)}"
 
     def folders(self) -> list[Path]:
-        return list(self.engine.services.folders(self.host.stack))
+        return list(self.engine.services.folders(self.stack))
 
     def read(self) -> str:
         return self.people.read_text() if self.people.exists() else ""
@@ -157,10 +167,10 @@ class EmbeddedWalk:
         version = self.publish("late")
         self.look()
         if self.folders() and self.host.observed.known() == version:
-            until(lambda: self._count_failed() >= PERSISTS, 30, "it failed again and again")
+            until(lambda: self._count_failed() >= PERSISTS, 30 * PATIENCE, "it failed again and again")
 
     def _count_failed(self) -> int:
-        tasks = self.engine.observe_stack(self.host.stack).tasks
+        tasks = self.engine.observe_stack(self.stack).tasks
         return sum(task.state == "failed" for task in tasks)
 
     def step_killed_by_hand(self) -> None:
@@ -174,7 +184,7 @@ class EmbeddedWalk:
     def _kill(self, folder: Path, task: Json, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(task["pid"], number)
-        until(lambda: not self._is_alive(folder, task["id"]), 10, "it ended")
+        until(lambda: not self._is_alive(folder, task["id"]), 10 * PATIENCE, "it ended")
 
     @staticmethod
     def _is_alive(folder: Path, task_id: str) -> bool:
@@ -184,7 +194,7 @@ class EmbeddedWalk:
     def step_scaled_by_hand(self) -> None:
         for folder in self.folders():
             spec = services.read(folder / "service.json")
-            self.engine.services.put(self.host.stack, folder.name, spec | {"replicas": 0})
+            self.engine.services.put(self.stack, folder.name, spec | {"replicas": 0})
 
     def step_removed_by_hand(self) -> None:
         self.engine.services.remove(self.folders())
@@ -196,14 +206,12 @@ class EmbeddedWalk:
             self._kill_supervisor(folder)
             if self.random.random() < 0.5:
                 self.look()
-            self.engine.services.put(self.host.stack, folder.name, spec)
+            self.engine.services.put(self.stack, folder.name, spec)
 
     def _kill_supervisor(self, folder: Path) -> None:
-        wanted = f"supervisor.py\0{folder}\0".encode()
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            if path.exists() and path.read_bytes().endswith(wanted):
-                os.kill(int(path.parent.name), signal.SIGKILL)
-        until(lambda: not services.is_alive(folder), 10, "its supervisor is gone")
+        for pid in supervisors(folder):
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: not services.is_alive(folder), 10 * PATIENCE, "its supervisor is gone")
 
     def step_spec_edited(self) -> None:
         self.env = {"N": str(len(self.trail))}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.live.embedded_walk import QUICK, EmbeddedWalk
+from tests.engine.live.embedded_walk import PATIENCE, QUICK, EmbeddedWalk
 from tests.hosts.engine_host import engine_host
 
 STEPS = int(os.environ.get("CI_WARM_TEST_EMBEDDED_STEPS", "6"))
@@ -15,7 +15,7 @@ WALKS = int(os.environ.get("CI_WARM_TEST_EMBEDDED_WALKS", "1"))
 """How many walks; their seeds follow each other."""
 
 
-@pytest.mark.timeout(120 + 20 * STEPS)
+@pytest.mark.timeout((120 + 20 * STEPS) * PATIENCE)
 @pytest.mark.parametrize("seed", range(SEED, SEED + WALKS))
 def test_a_walk_on_the_embedded_engine(tmp_path: Path, seed: int) -> None:
     extra = {"upgrade": {"bake": "10m"}}
