@@ -27,6 +27,7 @@ from reconciler.engine.host import housekeeping, side_work
 from reconciler.engine.host.daemon import Daemon, Surroundings
 from reconciler.engine.host.desired import Desired, DesiredState
 from reconciler.engine.host.forge_answers import Waiting
+from reconciler.engine.host.memberships import Doors
 from reconciler.engine.host.watchdog import Watchdog
 from reconciler.engine.testrun import realms, teardown
 from reconciler.model.app import AppSpec
@@ -39,7 +40,7 @@ from reconciler.state import files, specs
 from reconciler.state.alerts import AlertStore
 from reconciler.state.asked_tests import AskedTests
 from reconciler.state.history import HistoryFile
-from reconciler.state.requests import RequestQueue
+from reconciler.state.requests import RequestQueue, RequestSender
 
 _LATE_PASSES = 5
 log = logs.Log()
@@ -157,7 +158,7 @@ def daemon(config: Path, state: Path) -> Iterator[Daemon]:
             side_works=(
                 side_work.drills(),
                 side_work.relay(lambda now: _relay(now, alerts)),
-                side_work.forge(waiting, ForgeApi),
+                side_work.forge(waiting, _doors(requests, gid), ForgeApi),
             ),
         )
         made = Daemon(
@@ -170,6 +171,10 @@ def daemon(config: Path, state: Path) -> Iterator[Daemon]:
             yield made
     finally:
         held.release()
+
+
+def _doors(requests: RequestQueue, gid: int | None) -> Doors:
+    return Doors(unproven=requests.unproven, sender=RequestSender(requests.folder, gid), replies=requests.replies)
 
 
 def _keep_house(operator: OperatorFiles, now: Desired, figures: Figures, state: Path) -> None:

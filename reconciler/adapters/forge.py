@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import requests
 from typing_extensions import override
@@ -44,7 +45,30 @@ class ForgeApi(Forge):
         link = {"target_url": status.link} if status.link else {}
         self._ask("POST", f"/repos/{place.repository}/statuses/{status.commit}", body | link)
 
-    def _ask(self, method: str, path: str, body: dict[str, str], *, may_be_gone: bool = False) -> Any:
+    @override
+    def is_member(self, team: str, login: str) -> bool:
+        organisation, _, name = (quote(part, safe="") for part in team.partition("/"))
+        user = quote(login, safe="")
+        if self._settings.kind == "github":
+            found = self._ask("GET", f"/orgs/{organisation}/teams/{name}/memberships/{user}", may_be_gone=True)
+            return isinstance(found, dict) and found.get("state") == "active"
+        return any(
+            self._ask("GET", f"/teams/{number}/members/{user}", may_be_gone=True) is not None
+            for number in self._find_teams(team)
+        )
+
+    def _find_teams(self, team: str) -> list[int]:
+        """The numbers of teams of exactly that name; a search finds parts of names, too."""
+        organisation, _, name = team.partition("/")
+        path = f"/orgs/{quote(organisation, safe='')}/teams/search?q={quote(name, safe='')}&limit=50"
+        found = self._ask("GET", path, may_be_gone=True) or {}
+        rows = found.get("data") if isinstance(found, dict) else None
+        if not isinstance(rows, list):
+            raise ObserveError(f"{self._settings.url}: the answer to a search for teams has no data")
+        exact = [row for row in rows if isinstance(row, dict) and str(row.get("name")).lower() == name.lower()]
+        return [row["id"] for row in exact if isinstance(row.get("id"), int)]
+
+    def _ask(self, method: str, path: str, body: dict[str, str] | None = None, *, may_be_gone: bool = False) -> Any:
         """The document of the answer; None: what was asked about is gone."""
         try:
             token = Path(self._settings.token).read_text().strip()

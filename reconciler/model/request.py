@@ -9,6 +9,8 @@ from pydantic import Field
 from reconciler.model.base import Record
 
 REQUEST_ID = r"[0-9a-f]{32}"
+TEAM = r"^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_. -]{1,100}$"
+"""A team of a forge: its organisation, and its name there."""
 COMMIT = r"[0-9a-f]{40}([0-9a-f]{24})?"
 
 
@@ -60,6 +62,7 @@ class Request(Record):
     until: str = Field("", max_length=40, description="of suspend: a time or a duration; '' = until resumed")
     by: str = Field("", max_length=200)
     forge: ForgePlace | None = None
+    member: str = Field("", max_length=200, description="login that may ask only if the forge finds it in a team")
     head: str = Field(
         "", pattern=rf"^({COMMIT})?$", description="of test and stop: the commit that the forge saw at ref"
     )

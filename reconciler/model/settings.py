@@ -1,10 +1,11 @@
 """The daemon's own settings: `/etc/ci-warm/config.yaml`. Pure. Each default has its unit and reason here."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from reconciler.model.base import Seconds, Strict
+from reconciler.model.request import TEAM
 
 _SUFFIX = r"^([a-z0-9]([a-z0-9.-]{0,200}[a-z0-9])?)?$"
 NOTE_PATTERNS = (
@@ -78,6 +79,9 @@ class HookSettings(Strict):
 
     secret: str = Field(pattern=r"^/.+$", description="file with the secret that the forge signs with")
     users: tuple[str, ...] = Field((), description="logins whose comments may ask for tests")
+    teams: tuple[Annotated[str, Field(pattern=TEAM)], ...] = Field(
+        (), description="ORGANISATION/TEAM of the forge whose members may, too; the forge is asked"
+    )
 
 
 class ForgeSettings(Strict):
@@ -179,3 +183,9 @@ class Settings(Strict):
     web: WebSettings = WebSettings()
     forge: ForgeSettings | None = None
     keycloak: KeycloakSettings | None = Field(None, description="where test runs get their realms")
+
+    @model_validator(mode="after")
+    def _can_ask_for_teams(self) -> "Settings":
+        if self.web.hook is not None and self.web.hook.teams and self.forge is None:
+            raise ValueError("web.hook.teams: who is in a team is asked of the forge, and there is no `forge`")
+        return self

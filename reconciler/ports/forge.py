@@ -12,5 +12,8 @@ class Forge(Protocol):
     def comment(self, place: ForgePlace, text: str, known: int | None) -> int:
         """Write a comment, or edit the one that is known; gives its id. One that was deleted is written anew."""
 
+    def is_member(self, team: str, login: str) -> bool:
+        """Say whether that login is in a team, `ORGANISATION/TEAM`."""
+
     def set_status(self, place: ForgePlace, status: CommitStatus) -> None:
         """Set the status of a commit, in a context of its own."""

@@ -18,6 +18,7 @@ from reconciler.model.errors import StateError
 from reconciler.model.ids import AppName
 from reconciler.model.request import REQUEST_ID, Asked, Reply, Request
 from reconciler.state import files, records
+from reconciler.state.unproven import UnprovenRequests
 
 SHARED_DIR = 0o3770
 """Set-gid, so that what is put there is the group's; sticky, so that nobody takes, keeps or renames another's."""
@@ -46,6 +47,7 @@ class RequestQueue:
         self.folder = folder
         self.rejected = folder.parent / "requests.rejected"
         self.replies = Replies(folder.parent / "replies", gid)
+        self.unproven = UnprovenRequests(folder.parent / "unproven")
         self._gid = gid
 
     def prepare(self) -> None:
@@ -144,7 +146,7 @@ class Replies:
 
 
 class RequestSender:
-    """Leaves requests of our own: one per canonical; the daemon takes it up."""
+    """Leaves requests for the daemon to take up: our own, one per canonical, and those that were let through."""
 
     def __init__(self, folder: Path, gid: int | None) -> None:
         self._queue = RequestQueue(folder, gid)
@@ -155,6 +157,11 @@ class RequestSender:
         request = Request(action=Asked.SEED, app=app, by="ci-warm")
         # One name per app: asking twice before the daemon looks is one request.
         files.write_atomic(self._queue.folder / f"seed-{app}.json", records.dump(request))
+
+    def leave(self, request: Request) -> None:
+        """Leave what somebody else asked for, with its id; OSError if it cannot be left."""
+        self._queue.prepare()
+        files.write_atomic(self._queue.folder / f"{secrets.token_hex(16)}.json", records.dump(request))
 
 
 def _read(path: Path) -> tuple[bytes, os.stat_result]:

@@ -134,7 +134,7 @@ def _ask(here: Deployment, forge: Hook, said: hook.Said) -> Heard:
     mode, stops = trigger.parse(said.comment), trigger.is_stop(said.comment)
     if mode is None and not stops:
         return Heard(detail="the comment asks for nothing")
-    if said.user not in forge.settings.users:
+    if not _may_ask(forge, said):
         raise _refuse(403, f"{said.user} may not ask for tests: web.hook.users", said.user)
     if mode is None:
         return _stop(here, forge, said, said.user)
@@ -142,7 +142,7 @@ def _ask(here: Deployment, forge: Hook, said: hook.Said) -> Heard:
     # The rest of a long comment is of no use, and may be anything.
     comment = trigger.WORD if mode is RunMode.COLD else f"{trigger.WORD} --quick"
     by = f"{said.user} (forge)"[:_SHORT]
-    about: Json = {"ref": said.ref, "head": said.head, "forge": said.place}
+    about: Json = {"ref": said.ref, "head": said.head, "forge": said.place, "member": _must_be_member(forge, said)}
     asked = here.wishes.leave(Wish(**about, action=Asked.TEST, app=app, comment=comment, by=by))
     log.info("hook", app=app, ref=said.ref, mode=str(mode), by=said.user, request=asked)
     return Heard(id=asked, detail=f"a {mode} test of {app} at {said.ref} is asked for")
@@ -152,17 +152,29 @@ def _stop(here: Deployment, forge: Hook, said: hook.Said, why: str) -> Heard:
     """Whoever may push may make a test of what was there before pointless."""
     app = _find_app(forge, said)
     # A push says what it brought: forges deliver late and in no order, and a test of that head is still wanted.
-    head = said.head if said.comment is None else ""
-    asked = here.wishes.leave(Wish(action=Asked.STOP, app=app, ref=said.ref, head=head, by=f"{why} (forge)"[:_SHORT]))
+    head, member = (said.head, "") if said.comment is None else ("", _must_be_member(forge, said))
+    about: Json = {"ref": said.ref, "head": head, "member": member}
+    asked = here.wishes.leave(Wish(**about, action=Asked.STOP, app=app, by=f"{why} (forge)"[:_SHORT]))
     log.info("hook_stop", app=app, ref=said.ref, by=why, request=asked)
     return Heard(id=asked, detail=f"tests of {app} at {said.ref} are to be stopped")
 
 
 def _tell(here: Deployment, forge: Hook, said: hook.Said, text: str) -> None:
     """Answer whoever may ask where they asked; others learn it from the forge's list of deliveries alone."""
-    if said.user in forge.settings.users and said.place is not None:
+    if _may_ask(forge, said) and said.place is not None:
         app = _find_app(forge, said)
-        here.wishes.leave(Wish(action=Asked.TELL, app=app, ref=said.ref, reason=text, by=said.user, forge=said.place))
+        about: Json = {"ref": said.ref, "forge": said.place, "member": _must_be_member(forge, said)}
+        here.wishes.leave(Wish(**about, action=Asked.TELL, app=app, reason=text, by=said.user))
+
+
+def _may_ask(forge: Hook, said: hook.Said) -> bool:
+    """Whoever is in a team may, and that is for the daemon to ask: this process has no token of the forge."""
+    return said.user in forge.settings.users or bool(forge.settings.teams)
+
+
+def _must_be_member(forge: Hook, said: hook.Said) -> str:
+    """The login that has to be found in a team; '': it may ask by its name."""
+    return "" if said.user in forge.settings.users else said.user
 
 
 def _find_app(forge: Hook, said: hook.Said) -> str:

@@ -40,12 +40,13 @@ def host(tmp_path: Path, server: FakeForge) -> Iterator[EngineHost]:
         made.observed.check()
 
 
-def ask(host: EngineHost, action: str, **fields: Any) -> str:
-    """What the page's process leaves for a comment on a pull request."""
+def ask(host: EngineHost, action: str, *, uid: int = -1, **fields: Any) -> str:
+    """What the page's process leaves for a comment on a pull request. `uid`: of another, -1: ours."""
     until((host.state / "requests").is_dir, 30, "the daemon takes requests")
     name = secrets.token_hex(16)
     document = {"schema_version": 1, "action": action, "app": host.name, "id": name, "by": "anna (forge)", **fields}
     (host.state / "requests" / f".{name}").write_text(json.dumps(document))
+    os.chown(host.state / "requests" / f".{name}", uid, -1)
     (host.state / "requests" / f".{name}").rename(host.state / "requests" / f"{name}.json")
     return name
 
@@ -70,6 +71,35 @@ def test_one_comment_goes_along_with_the_run_and_a_status_gates(host: EngineHost
     assert {(one["context"], one["sha"]) for one in server.statuses} == {("ci-warm/cold", server.statuses[0]["sha"])}
     assert [one["state"] for one in server.statuses][-1] == "success"
     assert len({json.dumps(one) for one in server.statuses}) == len(server.statuses), "the same is told once"
+
+
+def test_who_is_in_a_team_may_ask_and_nobody_else(host: EngineHost, server: FakeForge) -> None:
+    web = json.loads(host.program.config.read_text())["web"]
+    host.set(web=web | {"hook": {"secret": "/nowhere", "teams": ["recipes/crew"]}})
+    server.teams = {"crew-of-old": ["eve"], "crew": ["bob"]}
+    server.away = True
+    with host.program.daemon():
+        asked = [ask(host, "test", ref=V1, comment="!testme", forge=PLACE, member=who) for who in ("bob", "eve")]
+        until(lambda: len(list((host.state / "unproven").glob("*.json"))) == 2, 30, "both wait for the forge")
+    server.away = False
+    with host.program.daemon():  # what waits survives the daemon
+        until(lambda: "**green**" in last(server), 60, "bob's is tested")
+        replies = host.state / "replies"
+        until(lambda: all((replies / f"{name}.json").exists() for name in asked), 30, "both are told")
+    said = [json.loads((replies / f"{name}.json").read_text()) for name in asked]
+    assert [one["outcome"] for one in said] == ["done", "refused"]
+    assert said[1]["text"] == "eve is in none of the teams that may ask: recipes/crew"
+    assert len(server.comments) == 1
+    assert list((host.state / "unproven").iterdir()) == []
+
+
+def test_without_teams_a_member_is_nobody(host: EngineHost, server: FakeForge) -> None:
+    with host.program.daemon():
+        name = ask(host, "test", ref=V1, comment="!testme", forge=PLACE, member="bob")
+        reply = host.state / "replies" / f"{name}.json"
+        until(reply.exists, 30, "it is told")
+    assert json.loads(reply.read_text())["outcome"] == "refused"
+    assert server.comments == {}
 
 
 def test_a_quick_run_gates_nothing(host: EngineHost, server: FakeForge) -> None:
@@ -184,10 +214,10 @@ def test_who_is_refused_is_told_why(host: EngineHost, server: FakeForge) -> None
 
 @pytest.mark.usefixtures("as_root")
 def test_only_the_page_says_where_the_forge_is_written_to(host: EngineHost, server: FakeForge) -> None:
-    host.set(web={"user": "nobody"})
+    other = pwd.getpwnam("nobody").pw_uid
     with host.program.daemon():
-        ask(host, "tell", reason="a word of mine", forge=PLACE)
-        ask(host, "test", ref=V1, comment="!testme", forge=PLACE)
+        ask(host, "tell", reason="a word of mine", forge=PLACE, uid=other)
+        ask(host, "test", ref=V1, comment="!testme", forge=PLACE, uid=other)
         until(lambda: any("cold-green" in line for line in host.observed.history()[1:]), 60, "it was tested")
         until(lambda: not waiting(host), 20, "nothing is waited for any more")
     assert (server.comments, server.statuses, server.refused) == ({}, [], 0)

@@ -20,6 +20,7 @@ from tests.web.site import Site
 
 pytestmark = [pytest.mark.long, pytest.mark.live, pytest.mark.suites, pytest.mark.timeout(3600)]
 REPOSITORY = "/repos/anna/notes"
+TEAMS = ("testers", "old testers", "watchers")
 SECRET = "a secret of the forge"
 
 
@@ -96,7 +97,7 @@ def forge(program: Path, tmp_path: Path) -> Iterator[Forge]:
         token.write_text(server.tokens["ci"])
         secret.write_text(SECRET)
         page = Site(home=host.home / "etc", state=host.state)
-        hook = {"secret": str(secret), "users": ["anna"]}
+        hook = {"secret": str(secret), "users": ["anna"], "teams": ["crew/testers"]}
         web = {"listen": f"127.0.0.1:{page.port}", "user": pwd.getpwuid(os.getuid()).pw_name, "hook": hook}
         told = {"url": server.url, "token": str(token), "kind": "gitea", "page": "https://ci.example.net"}
         host.set(daemon=QUICK, fetch_every="1s", web=web, forge=told)
@@ -155,3 +156,23 @@ def test_a_push_and_a_word_stop_a_test(forge: Forge) -> None:
                 forge.change("newer")
             until(lambda: "**stopped**" in forge.answers()[-1], 90, f"stopped by a {ends}")
         until(lambda: forge.statuses(head)[-1] == ("ci-warm/cold", "error"), 30, "the status says so, too")
+
+
+def test_who_is_in_a_team_may_ask(forge: Forge) -> None:
+    api = forge.server.api
+    api("anna", "POST", "/orgs", {"username": "crew"})
+    units = {"units": ["repo.code"], "permission": "read"}
+    made = {name: api("anna", "POST", "/orgs/crew/teams", {"name": name, **units})["id"] for name in TEAMS}
+    with forge.host.program.daemon():
+        until((forge.host.state / "requests").is_dir, 30, "the daemon takes requests")
+        api("anna", "PUT", f"/teams/{made['watchers']}/members/ci")  # whom the daemon asks as
+        api("anna", "PUT", f"/teams/{made['testers']}/members/ci")
+        api("anna", "PUT", f"/teams/{made['old testers']}/members/bob")
+        forge.say("bob", "!testme --quick")
+        until(
+            lambda: "is in none of the teams" in forge.host.program.daemon_log.read_text(), 60, "bob is in no such team"
+        )
+        api("anna", "PUT", f"/teams/{made['testers']}/members/bob")
+        forge.say("bob", "!testme --quick")
+        until(lambda: any("**green**" in one for one in forge.answers()), 120, "bob's is tested")
+        assert len(forge.answers()) == 1

@@ -53,7 +53,7 @@ LATER = {
     "run.json": {"requests"},
     "status.json": {"by", "known_good_at", "node", "snapshot"},
     "2026-11-25.json": {"known_good_at", "node", "snapshot"},
-    "seed-canon.json": {"forge", "head", "id", "reason", "until", "version"},
+    "seed-canon.json": {"forge", "head", "id", "member", "reason", "until", "version"},
 }
 """What records have got since then."""
 FILES = [(path, kind) for pattern, kind in KINDS for path in sorted(ROOT.glob(pattern))]

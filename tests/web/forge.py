@@ -12,16 +12,22 @@ from typing import Any
 TOKEN = "a-token-of-the-forge"
 _NEW = re.compile(r"/api/v1/repos/recipes/notes/issues/(\d+)/comments")
 _EDIT = re.compile(r"/api/v1/repos/recipes/notes/issues/comments/(\d+)")
+_SEARCH = re.compile(r"/api/v1/orgs/recipes/teams/search\?q=([a-z]+)&limit=50")
+_MEMBER = re.compile(r"/api/v1/teams/(\d+)/members/([a-z]+)")
 _STATUS = re.compile(r"/api/v1/repos/recipes/notes/statuses/([0-9a-f]{40})")
 
 
 @dataclass
 class FakeForge:
-    """`comments`: by id, every text that each had; `statuses`: in their order; `away`: answers with 502."""
+    """`comments`: by id, every text that each had; `statuses`: in their order; `teams`: logins by team.
+
+    `away`: answers with 502.
+    """
 
     url: str = ""
     comments: dict[int, list[str]] = field(default_factory=dict)
     statuses: list[dict[str, Any]] = field(default_factory=list)
+    teams: dict[str, list[str]] = field(default_factory=dict)
     refused: int = 0
     away: bool = False
 
@@ -38,6 +44,12 @@ class FakeForge:
         if method == "POST" and (found := _STATUS.fullmatch(path)):
             self.statuses.append({**body, "sha": found[1]})
             return 201, {"id": len(self.statuses)}
+        if method == "GET" and (found := _SEARCH.fullmatch(path)):
+            names = enumerate(name for name in self.teams if found[1] in name)
+            return 200, {"ok": True, "data": [{"id": number, "name": name} for number, name in names]}
+        if method == "GET" and (found := _MEMBER.fullmatch(path)):
+            is_in = found[2] in list(self.teams.values())[int(found[1])]
+            return (200, {"login": found[2]}) if is_in else (404, {"message": "not found"})
         return 404, {"message": path}
 
 
@@ -48,7 +60,7 @@ def forge() -> Iterator[FakeForge]:
 
     class Handler(BaseHTTPRequestHandler):
         def _answer(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            body = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))) or "null")
             if self.headers["authorization"] != f"token {TOKEN}":
                 made.refused += 1
                 code, document = 401, {"message": "token is required"}
@@ -62,7 +74,7 @@ def forge() -> Iterator[FakeForge]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_POST = do_PATCH = _answer  # noqa: N815 - the names that the server calls
+        do_GET = do_POST = do_PATCH = _answer  # noqa: N815 - the names that the server calls
 
         def log_message(self, *_: object) -> None: ...
 

@@ -25,7 +25,10 @@ SECONDS = 20
 
 @dataclass
 class Site:
-    """One web process. `tokens`: role -> token, {}: none are set, and the page is read-only."""
+    """One web process. `tokens`: role -> token, {}: none are set, and the page is read-only.
+
+    `more`: settings of the page; `settings`: of the host.
+    """
 
     home: Path
     state: Path
@@ -34,6 +37,7 @@ class Site:
     port: int = field(default_factory=free_port)
     tokens: dict[Role, str] = field(default_factory=dict)
     more: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -51,7 +55,7 @@ class Site:
             path.chmod(0o600)
             web["tokens"] = str(path)
         config = self.home / "config.yaml"
-        config.write_text(json.dumps({"web": web}))
+        config.write_text(json.dumps({"web": web, **self.settings}))
         return config
 
     def argv(self, *words: str) -> list[str]:

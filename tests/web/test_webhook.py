@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,23 @@ def test_who_may_ask_and_misspells_it_is_told_where_they_asked(site: Site) -> No
     [request] = left(site)
     assert (request["action"], request["forge"]) == ("tell", {"repository": "recipes/notes", "number": 12})
     assert "`!testme --quick`" in request["reason"]
+
+
+@pytest.mark.parametrize(("body", "action"), [("!testme", "test"), ("!testme --stop", "stop"), ("!testme -x", "tell")])
+def test_with_teams_the_daemon_asks_who_may(body: str, action: str, site: Site, tmp_path: Path) -> None:
+    """This process has no token of the forge."""
+    hook = site.more["hook"]
+    other = Site(home=tmp_path / "etc", state=site.state, more={"hook": hook | {"teams": ["recipes/crew"]}})
+    other.settings = {"forge": {"url": "https://git.example.org", "token": str(tmp_path / "token")}}
+    shutil.copytree(site.home / "apps", other.home / "apps")
+    eve = comment(comment={"id": next(_count), "body": body, "user": {"login": "eve"}})
+    with other.serving():
+        assert deliver(other, eve).status_code == (422 if action == "tell" else 202)
+        assert deliver(other, comment(body)).status_code == (422 if action == "tell" else 202)
+    assert [(one["action"], one["member"]) for one in sorted(left(site), key=lambda one: one["member"])] == [
+        (action, ""),
+        (action, "eve"),
+    ]
 
 
 def push(action: str) -> dict[str, Any]:

@@ -87,6 +87,7 @@ class Daemon:
             errands=around.errands,
             replies=around.requests.replies,
             asked=around.waiting.asked,
+            unproven=around.requests.unproven,
         )
         self._waiting = around.waiting
         self._keep_house = keep_house

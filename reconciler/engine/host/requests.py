@@ -6,6 +6,7 @@ A request is never an order: what is not declared, not a canonical or not unders
 and dropped.
 """
 
+import os
 import pwd
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from reconciler.ports.errands import Errands
 from reconciler.ports.run_starter import RunStarter
 from reconciler.state.asked_tests import AskedTests
 from reconciler.state.requests import Replies, Taken
+from reconciler.state.unproven import UnprovenRequests
 
 log = logs.Log()
 
@@ -50,6 +52,7 @@ class Helpers:
     errands: Errands
     replies: Replies
     asked: AskedTests
+    unproven: UnprovenRequests
 
 
 def answer(taken: Sequence[Taken], state: Desired, helpers: Helpers) -> Answered:
@@ -102,10 +105,12 @@ def _grant(taken: Taken, named: Sequence[AppSpec], state: Desired, helpers: Help
         return ReplyOutcome.REFUSED, f"{request.action} needs an app"
     user = _name_user(taken.uid)
     if request.action in run_requests.ACTIONS:
-        if user != state.settings.web.user:
-            # Where the forge's token writes is not for the whole group to say.
-            request = request.model_copy(update={"forge": None})
-        return run_requests.grant(request, named[0], helpers.starter, helpers.asked, state.ports.clock.now())
+        is_known = taken.uid == os.geteuid() or user == state.settings.web.user
+        # Where the forge's token writes is not for the whole group to say.
+        heard = request if is_known else request.model_copy(update={"forge": None})
+        if request.member:
+            return _ask_forge(heard, state, helpers)
+        return run_requests.grant(heard, named[0], helpers.starter, helpers.asked, state.ports.clock.now())
     if user != state.settings.web.user:
         # The whole group may ask for a look or a test; what a human decides comes through the process that checks who.
         return ReplyOutcome.REFUSED, f"{request.action} is not for {user}; use the command, or the page"
@@ -124,6 +129,16 @@ def _grant(taken: Taken, named: Sequence[AppSpec], state: Desired, helpers: Help
         return ReplyOutcome.BUSY, str(exc)
     except ReconcilerError as exc:
         return ReplyOutcome.REFUSED, str(exc)
+
+
+def _ask_forge(request: Request, state: Desired, helpers: Helpers) -> run_requests.Answer | None:
+    """Keep it until the forge has said whether who asks is in a team."""
+    hook = state.settings.web.hook
+    if hook is None or not hook.teams or state.settings.forge is None:
+        return ReplyOutcome.REFUSED, f"{request.member} is not in web.hook.users, and no teams are named"
+    if not request.id or not helpers.unproven.put(request):
+        return ReplyOutcome.BUSY, "too many wait for the forge already"
+    return None
 
 
 def _name_user(uid: int | None) -> str:

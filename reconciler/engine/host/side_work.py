@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from reconciler import logs
-from reconciler.engine.host import forge_answers, restore_drill
+from reconciler.engine.host import forge_answers, memberships, restore_drill
 from reconciler.engine.host.desired import Desired
 from reconciler.engine.host.forge_answers import Waiting
+from reconciler.engine.host.memberships import Doors
 from reconciler.model.settings import ForgeSettings, Settings
 from reconciler.ports.forge import Forge
 
@@ -36,13 +37,15 @@ def relay(tell: Callable[[Desired], None]) -> SideWork:
     return SideWork(name="relay", every=lambda settings: settings.relay.every, do=tell)
 
 
-def forge(waiting: Waiting, connect: Callable[[ForgeSettings], Forge]) -> SideWork:
-    """Tests to those who asked for them on a forge; without one only what has ended is forgotten."""
+def forge(waiting: Waiting, doors: Doors, connect: Callable[[ForgeSettings], Forge]) -> SideWork:
+    """Tests to those who asked for them on a forge, and who may ask; without one only what has ended is forgotten."""
 
     def tell(state: Desired) -> None:
-        settings = state.settings.forge
+        settings, hook, clock = state.settings.forge, state.settings.web.hook, state.ports.clock
         page = settings.page if settings is not None else ""
-        forge_answers.tell(waiting, connect(settings) if settings is not None else None, page, state.ports.clock)
+        asked = connect(settings) if settings is not None else None
+        memberships.prove(doors, asked, hook.teams if hook is not None else (), clock)
+        forge_answers.tell(waiting, asked, page, clock)
 
     return SideWork(name="forge", every=lambda _: _FORGE_S, do=tell)
 

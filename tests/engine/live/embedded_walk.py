@@ -43,7 +43,7 @@ _ENGINE = "engine"
 class EmbeddedWalk:
     """`good`: versions that never fail by themselves; `killed`: how often a hand killed each since its commit.
 
-    `fetched`: how many releases there were when the recipe was last fetched.
+    `fetched`: how many releases there were when the recipe was last fetched; `mistyped`: the spec is so now.
     """
 
     host: EngineHost
@@ -55,6 +55,7 @@ class EmbeddedWalk:
     trail: list[str] = field(default_factory=list)
     env: dict[str, str] = field(default_factory=dict)
     fetched: int = 0
+    mistyped: bool = False
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -124,11 +125,14 @@ class EmbeddedWalk:
         result = self.host.program.reconcile()
         self.trail.append(result)
         kind, _, about = result.partition(":")
+        is_mistyped = False
         if kind.startswith(("rolled-back", "rollback-failed")):
-            blamed = about.partition("->")[0]
-            due = blamed not in self.good or self.killed[blamed] >= PERSISTS
+            blamed, _, back = about.partition("->")
+            # To itself: not the release, but what the operator mistyped for it.
+            is_mistyped = self.mistyped and blamed == back
+            due = blamed not in self.good or self.killed[blamed] >= PERSISTS or is_mistyped
             assert due, f"a good release was taken back: {self.story()}"
-        elif self.trail[1:]:
+        if self.trail[1:] and (is_mistyped or not kind.startswith(("rolled-back", "rollback-failed"))):
             assert self.read().startswith(people), f"what people wrote is gone: {self.story()}"
         if kind.startswith("held-"):
             assert self.state() == before, f"a hold changed something: {self.story()}"
@@ -218,9 +222,11 @@ class EmbeddedWalk:
         self.host.write_spec(env=self.env)
 
     def step_typing_error(self) -> None:
+        self.mistyped = True
         self.host.write_spec(env=self.env, health={**HEALTH, **QUICK, "port": self.host.port, "path": "/typo"})
         self.look()
         self.host.write_spec(env=self.env)
+        self.mistyped = False
 
     def step_saved(self) -> None:
         self.save()
