@@ -33,6 +33,10 @@ _TYPEFLAG = {
     tree.FOLDER: b"5",
     tree.FIFO: b"6",
 }
+_NO_NAMES, _NO_DEVICE, _PADDING = bytes(64), b"0000000\0" * 2, bytes(167)
+_CONSTANT = sum(b"ustar\x0000") + 8 * ord(" ")
+"""What every block adds to its checksum, in whose place blanks are counted."""
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 _MAX_OCTAL7 = 0o7777777
 _MAX_OCTAL11 = 0o77777777777
 
@@ -124,8 +128,7 @@ class _Writer:
             if entry.type == tree.FOLDER:
                 entry.flags = inode_flags.read_at(visit.folder, visit.name)
             self._put(header(entry, 0))
-        line = json.dumps(entry.to_json(), separators=(",", ":"))
-        self._index.write(line.encode() + b"\n")
+        self._index.write(_encode(entry.to_json()).encode() + b"\n")
         self._entries += 1
         self._reach(self._at)
 
@@ -254,14 +257,14 @@ def header(entry: Entry, stored: int, *, sparse: bool = False) -> bytes:
         records.append((b"path", name))
     if len(link) > 100 or not link.isascii():
         records.append((b"linkpath", link))
-    for key, value, limit in (
-        (b"uid", entry.uid, _MAX_OCTAL7),
-        (b"gid", entry.gid, _MAX_OCTAL7),
-        (b"size", stored, _MAX_OCTAL11),
-    ):
-        if value > limit:
-            records.append((key, b"%d" % value))
-    records += [(b"SCHILY.xattr." + os.fsencode(key), base64.b64decode(value)) for key, value in entry.xattrs.items()]
+    if entry.uid > _MAX_OCTAL7:
+        records.append((b"uid", b"%d" % entry.uid))
+    if entry.gid > _MAX_OCTAL7:
+        records.append((b"gid", b"%d" % entry.gid))
+    if stored > _MAX_OCTAL11:
+        records.append((b"size", b"%d" % stored))
+    for key, value in entry.xattrs.items():
+        records.append((b"SCHILY.xattr." + os.fsencode(key), base64.b64decode(value)))
     body = b"".join(_record(key, value) for key, value in records)
     extended = _block(b"./PaxHeaders/" + name[-80:], entry, len(body), b"x") + body + bytes(-len(body) % 512)
     return extended + _block(name, entry, stored, _TYPEFLAG[entry.type], link)
@@ -276,19 +279,24 @@ def _record(key: bytes, value: bytes) -> bytes:
 
 
 def _block(name: bytes, entry: Entry, size: int, flag: bytes, link: bytes = b"") -> bytes:
-    major, minor = entry.device
-    block = b"%b%07o\0%07o\0%07o\0%011o\0%011o\0        %b%bustar\00000%b%07o\0%07o\0" % (
-        name[:100].ljust(100, b"\0"),
+    name, link = name[:100], link[:100]
+    numbers = b"%07o\0%07o\0%07o\0%011o\0%011o\0" % (
         entry.mode,
         entry.uid if entry.uid <= _MAX_OCTAL7 else 0,
         entry.gid if entry.gid <= _MAX_OCTAL7 else 0,
         size if size <= _MAX_OCTAL11 else 0,
         max(0, entry.mtime_ns // 10**9) & _MAX_OCTAL11,
-        flag,
-        link[:100].ljust(100, b"\0"),
-        bytes(64),
-        major,
-        minor,
     )
-    block = block.ljust(512, b"\0")
-    return block[:148] + b"%06o\0 " % sum(block) + block[156:]
+    device = b"%07o\0%07o\0" % entry.device if entry.device != (0, 0) else _NO_DEVICE
+    # Of what is not zero alone: a block is mostly zeros, and there are two for each of many small files.
+    total = sum(name) + sum(numbers) + sum(flag) + sum(link) + sum(device) + _CONSTANT
+    return b"%b%b%06o\0 %b%bustar\00000%b%b%b" % (
+        name.ljust(100, b"\0"),
+        numbers,
+        total,
+        flag,
+        link.ljust(100, b"\0"),
+        _NO_NAMES,
+        device,
+        _PADDING,
+    )

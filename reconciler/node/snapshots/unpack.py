@@ -246,9 +246,11 @@ def compare(
         if have.type == tree.FILE:
             is_kept = have.path in kept
             have.digest = want.digest if is_kept else _digest(visit, want, reach)
-        unlike = [name for name, a, b in zip(tree.SAME, have.same(), want.same(), strict=True) if a != b]
-        if unlike:
-            yield f"{want.path}: differs in {', '.join(unlike)}"
+        found, wanted = have.same(), want.same()
+        if found == wanted:
+            continue
+        unlike = [name for name, a, b in zip(tree.SAME, found, wanted, strict=True) if a != b]
+        yield f"{want.path}: differs in {', '.join(unlike)}"
         if "path" in unlike:
             return  # from here on everything is shifted
 
