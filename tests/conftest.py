@@ -1,8 +1,6 @@
 """What tests need from the machine: found or started here; what is missing skips by name, and fails with CI=true."""
 
 import contextlib
-import ctypes
-import functools
 import importlib
 import os
 import random
@@ -20,13 +18,13 @@ import pytest
 import structlog
 
 from reconciler.adapters.embedded import owner
+from reconciler.adapters.process import ends_with_us
 from reconciler.demo.host import free_port
 from tests.waiting import until
 
 IN_CI = os.environ.get("CI") == "true"
 NAMED_ENGINE = "CI_WARM_TEST_DOCKER_HOST"
 """Names the engine that all tests share; without it, they start the machine's own."""
-_PR_SET_PDEATHSIG = 1
 
 
 def missing(what: str) -> None:
@@ -160,7 +158,7 @@ def _end_with_us() -> Callable[[], object] | None:
     """
     if threading.current_thread() is not threading.main_thread():
         return None
-    return functools.partial(ctypes.CDLL(None).prctl, _PR_SET_PDEATHSIG, signal.SIGTERM)
+    return ends_with_us(signal.SIGTERM)
 
 
 def clear_folder(folder: Path) -> None:

@@ -84,7 +84,7 @@ class CommandChecks(Checks):
                 cwd=job.folder,
                 env={**kept, **who.environment, **job.environment, MARK: mark},
                 start_new_session=True,
-                preexec_fn=process.die_with_parent,
+                preexec_fn=process.ends_with_us(),
                 user=who.user,
                 group=who.group,
                 extra_groups=who.extra_groups,

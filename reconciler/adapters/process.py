@@ -5,7 +5,7 @@ import ctypes
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,7 +76,7 @@ def run(  # noqa: PLR0913 - what a program has
             cwd=cwd,
             # A group of its own, so that a deadline can kill the program with all that it started.
             start_new_session=True,
-            preexec_fn=None if brief else die_with_parent,
+            preexec_fn=None if brief else ends_with_us(),
             umask=umask,
         )
     except OSError as exc:
@@ -99,9 +99,16 @@ def run(  # noqa: PLR0913 - what a program has
     return Ran(code=child.returncode, output=redactor.mask(text) if redactor else text, raw=out)
 
 
-def die_with_parent() -> None:
-    """Runs in the child: a deploy must not go on when the one who journals it is gone."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def ends_with_us(number: signal.Signals = signal.SIGKILL) -> Callable[[], None]:
+    """For a child to call before it becomes its program: a deploy must not go on when who journals it is gone."""
+    parent = os.getpid()
+
+    def ends() -> None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, number)
+        if os.getppid() != parent:  # killed between the fork and the line above, it sends no signal any more
+            os.kill(os.getpid(), number)
+
+    return ends
 
 
 def adopt_orphans() -> None:

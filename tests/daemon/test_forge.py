@@ -183,7 +183,7 @@ def test_what_cannot_be_tested_is_told_and_is_no_fault_of_the_host(
 ) -> None:
     old = head(host, "first")
     new = head(host, "second")
-    about = {"ref": "refs/pull/99/head"} if how == "no such ref" else {"ref": "change", "head": old}
+    about: dict[str, Any] = {"ref": "refs/pull/99/head"} if how == "no such ref" else {"ref": "change", "head": old}
     with host.program.daemon():
         ask(host, "test", comment="!testme", forge=PLACE, **about)
         until(lambda: "**not tested**" in last(server), 60, "the comment says why")

@@ -13,7 +13,7 @@ from typing import Any
 
 from reconciler import app as composition
 from reconciler.adapters.clock import SystemClock
-from reconciler.adapters.process import die_with_parent
+from reconciler.adapters.process import ends_with_us
 from reconciler.engine.host import one_pass
 from reconciler.engine.testrun import cold, quick
 from reconciler.engine.testrun import plan as testrun_plan
@@ -121,7 +121,7 @@ class Program:
             stdout=log,
             stderr=log,
             env=os.environ | environment,
-            preexec_fn=die_with_parent,  # tests that are killed leave no daemon behind
+            preexec_fn=ends_with_us(),  # tests that are killed leave no daemon behind
         )
         try:
             yield process

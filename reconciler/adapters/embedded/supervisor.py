@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ class Task:
                 stderr=log,
                 start_new_session=True,
                 pass_fds=(self.programs,),
-                preexec_fn=die_with_parent,
+                preexec_fn=ends_with_us(),
             )
         except OSError as exc:
             self.move("rejected", f"starting task failed: {exc}")
@@ -147,7 +148,7 @@ class Task:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
-                    preexec_fn=die_with_parent,
+                    preexec_fn=ends_with_us(),
                 )
                 self.check_until = now + health["timeout"]
             return
@@ -190,9 +191,16 @@ class Task:
         }
 
 
-def die_with_parent() -> None:
-    """Make the child end when its supervisor does."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def ends_with_us() -> Callable[[], None]:
+    """For a child to call before it becomes its program: it ends when its supervisor does."""
+    parent = os.getpid()
+
+    def ends() -> None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # killed between the fork and the line above, it sends no signal any more
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return ends
 
 
 class Service:
