@@ -16,6 +16,7 @@ from tests.runs.scenes import commit
 from tests.waiting import until
 from tests.web.forge import TOKEN, FakeForge, forge
 
+pytestmark = pytest.mark.timeout(300)
 PLACE = {"repository": "recipes/notes", "number": 12}
 SLOW = "#!/bin/sh\nexec sleep 300\n"
 
@@ -139,7 +140,7 @@ def test_what_waits_survives_the_daemon_and_is_stopped_by_a_push(host: EngineHos
     with host.program.daemon():
         until(lambda: "interrupted" not in last(server) and "**running**" in last(server), 60, "it runs again")
         ask(host, "stop", ref=V2)
-        until(lambda: "**stopped**" in last(server), 60, "the comment says that it was stopped")
+        until(lambda: "**stopped**" in last(server), 120, "the comment says that it was stopped")
         until(lambda: not waiting(host), 20, "nothing is waited for any more")
     assert len(server.comments) == 1
     assert [one["state"] for one in server.statuses][-1] == "error"
@@ -170,10 +171,10 @@ def test_a_push_that_is_told_late_stops_no_test_of_its_own_head(host: EngineHost
         ask(host, "test", ref="change", comment="!testme", forge={**PLACE, "number": 13}, head=new)
         until(lambda: len(server.comments) == 2, 60, "both are told")
         ask(host, "stop", ref="change", head=new)
-        until(lambda: "**stopped**" in last(server), 60, "the old one is stopped")
+        until(lambda: "**stopped**" in last(server), 120, "the old one is stopped")
         until(lambda: f"**running** at `{new[:12]}`" in [*server.comments.values()][-1][-1], 60, "the new one runs")
         ask(host, "stop", ref="change")
-        until(lambda: not waiting(host), 60, "a word without a head stops all")
+        until(lambda: not waiting(host), 120, "a word without a head stops all")
     assert [alert.reason for alert in host.observed.alerts()] == []
 
 

@@ -64,7 +64,7 @@ def test_an_operator_goes_back_once_the_way_was_looked_at(host: EngineHost, tmp_
         browser.follow("/apps/notes/plan")
         assert "What would change" in browser.page
         host.release(MAJOR, notes="Read <this> first\n")
-        browser.visit("/apps/notes")
+        until(lambda: MAJOR in browser.visit("/apps/notes"), 30, "the daemon has fetched it")
         browser.follow("/apps/notes/plan")
         assert f"Release notes of {MAJOR}" in browser.page and "Read &lt;this&gt; first" in browser.page
         # The only copy of its snapshot is gone: the card is red, says so, and offers nothing.
