@@ -9,7 +9,7 @@ from pydantic import Field
 from reconciler.model.base import Record
 
 REQUEST_ID = r"[0-9a-f]{32}"
-TEAM = r"^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_. -]{1,100}$"
+TEAM = r"^[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}$"
 """A team of a forge: its organisation, and its name there."""
 COMMIT = r"[0-9a-f]{40}([0-9a-f]{24})?"
 

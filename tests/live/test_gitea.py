@@ -20,7 +20,7 @@ from tests.web.site import Site
 
 pytestmark = [pytest.mark.long, pytest.mark.live, pytest.mark.suites, pytest.mark.timeout(3600)]
 REPOSITORY = "/repos/anna/notes"
-TEAMS = ("testers", "old testers", "watchers")
+TEAMS = ("testers", "old-testers", "watchers")
 SECRET = "a secret of the forge"
 
 
@@ -167,7 +167,7 @@ def test_who_is_in_a_team_may_ask(forge: Forge) -> None:
         until((forge.host.state / "requests").is_dir, 30, "the daemon takes requests")
         api("anna", "PUT", f"/teams/{made['watchers']}/members/ci")  # whom the daemon asks as
         api("anna", "PUT", f"/teams/{made['testers']}/members/ci")
-        api("anna", "PUT", f"/teams/{made['old testers']}/members/bob")
+        api("anna", "PUT", f"/teams/{made['old-testers']}/members/bob")
         forge.say("bob", "!testme --quick")
         until(
             lambda: "is in none of the teams" in forge.host.program.daemon_log.read_text(), 60, "bob is in no such team"
