@@ -16,8 +16,10 @@ def web() -> None:
         from reconciler.web import app
     except ModuleNotFoundError as exc:
         common.stop(common.USAGE, f"error: the page needs {exc.name}: pip install 'ci-warm[web]' (docs/web.md)")
-    from reconciler.adapters import host
+    from reconciler.adapters import allocator, host
     from reconciler.state import specs
+
+    allocator.keep_little()  # before the first thread
 
     with common.errors():
         common.check_config()
