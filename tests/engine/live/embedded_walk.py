@@ -9,19 +9,25 @@ import os
 import random
 import shutil
 import signal
+import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import override
+
 from reconciler.adapters.embedded import services
 from reconciler.adapters.embedded.engine import EmbeddedEngine
+from reconciler.adapters.git import GitRecipes
+from reconciler.app import App
 from reconciler.core.change.judge import PERSISTS
 from reconciler.engine.context import Context
-from reconciler.engine.host import fetch
+from reconciler.engine.host import fetch, one_pass
 from reconciler.engine.operate import explain, plan
 from reconciler.engine.operate.plan import PlanRow
 from reconciler.model.base import Json
+from reconciler.model.settings import GitSettings
 from tests.hosts.engine_host import HEALTH, EngineHost
 from tests.processes import supervisors
 from tests.waiting import until
@@ -39,11 +45,26 @@ _ENGINE = "engine"
 """Its folder lies in the state root, and is not what an operator saves and puts back."""
 
 
+class _OneMirror(GitRecipes):
+    """Kept from pass to pass, as the daemon keeps it, and fetched when there is something new.
+
+    Otherwise two thirds of a walk of a thousand steps would be git's.
+    """
+
+    is_due = True
+
+    @override
+    def fetch(self, url: str) -> None:
+        if self.is_due:
+            super().fetch(url)
+            self.is_due = False
+
+
 @dataclass
 class EmbeddedWalk:
     """`good`: versions that never fail by themselves; `killed`: how often a hand killed each since its commit.
 
-    `fetched`: how many releases there were when the recipe was last fetched; `mistyped`: the spec is so now.
+    `mistyped`: the spec is so now.
     """
 
     host: EngineHost
@@ -54,13 +75,13 @@ class EmbeddedWalk:
     killed: Counter[str] = field(default_factory=Counter)
     trail: list[str] = field(default_factory=list)
     env: dict[str, str] = field(default_factory=dict)
-    fetched: int = 0
     mistyped: bool = False
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
         self.engine = EmbeddedEngine(self.host.state / _ENGINE)
         self.stack = self.host.stack
+        self.mirror = self.make_mirror()
         self.publish()
         self.look()
         assert self.trail[-1].startswith("deployed:"), self.story()
@@ -80,12 +101,24 @@ class EmbeddedWalk:
             self.look()
         self.host.observed.check()
 
+    def make_mirror(self) -> _OneMirror:
+        """As the program makes its own: on what lies in the state root now."""
+        made = self.host.program.build().ports.recipes
+        assert isinstance(made, GitRecipes)
+        return _OneMirror(made.root, GitSettings(allow_file=True), time.monotonic)
+
+    def build(self) -> App:
+        """The program as a fresh process would build it, but for the mirror."""
+        built = self.host.program.build()
+        return replace(built, ports=replace(built.ports, recipes=self.mirror))
+
     def publish(self, fails: str = "") -> str:
         version = f"1.0.{self.number}+5.0.{self.number}"
         self.number += 1
         self.schema += self.random.random() < 0.5
         env = {"SCHEMA": str(self.schema), "TERM_CODE": self.random.choice(["0", "143"]), "LATE_S": "0.6"}
         self.host.release(version, **env, **({"FAIL": fails} if fails else {}))
+        self.mirror.is_due = True
         if not fails:
             self.good.add(version)
         return version
@@ -109,12 +142,10 @@ class EmbeddedWalk:
 
     def ask(self) -> tuple[PlanRow, str]:
         """What `plan` and `explain` say now."""
-        built = self.host.program.build()
+        built = self.build()
         spec = built.specs[0]
         context = Context(ports=built.ports, settings=built.settings, spec=spec, actor="test")
-        # A walk of a thousand steps would be git's for two thirds of its time.
-        moved, self.fetched = self.fetched != self.number, self.number
-        problem = fetch.fetch_all(built.ports, [spec.recipe.url]).get(spec.recipe.url) if moved else None
+        problem = fetch.fetch_all(built.ports, [spec.recipe.url]).get(spec.recipe.url)
         return plan.plan(context, built.ports.engine.look(), problem), explain.explain(context, problem).status
 
     def look(self) -> None:
@@ -122,7 +153,8 @@ class EmbeddedWalk:
         people = self.read() if self.trail else ""
         before, tasks = self.state(), self.tasks()
         planned, explained = self.ask()
-        result = self.host.program.reconcile()
+        built = self.build()
+        result = str(one_pass.run(built.ports, built.settings, built.specs)[0].outcome.result)
         self.trail.append(result)
         kind, _, about = result.partition(":")
         is_mistyped = False
@@ -232,11 +264,11 @@ class EmbeddedWalk:
         self.save()
 
     def step_state_put_back(self) -> None:
-        self.fetched = -1  # the mirrors are of that day, too
         for path in self.host.state.iterdir():
             if path.name != _ENGINE:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         shutil.copytree(self.host.home / "saved", self.host.state, symlinks=True, dirs_exist_ok=True)
+        self.mirror = self.make_mirror()  # which is of that day, too
 
 
 STEPS = [name.removeprefix("step_") for name in vars(EmbeddedWalk) if name.startswith("step_")]
