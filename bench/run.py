@@ -6,7 +6,6 @@
 import os
 import random
 import resource
-import secrets
 import statistics
 import subprocess
 import sys
@@ -16,21 +15,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler import app as composition
 from reconciler.adapters.swarm.engine import SwarmEngine
-from reconciler.core.release import render
-from reconciler.demo import recipes
-from reconciler.demo.recipes import Recipe, Version
 from reconciler.engine.host import one_pass
-from reconciler.model.app import AppSpec
 from reconciler.model.ids import AppName
-from reconciler.model.memory import Memory, TagSeen
 from reconciler.model.observed import VolumeObs
-from reconciler.model.release import KnownGood, Release
-from reconciler.model.settings import GitSettings, Settings
 from reconciler.model.snapshot import SnapshotManifest
 from reconciler.node.snapshots.store import FolderSnapshots
 from tests.hosts.engine_host import V1, V2, engine_host
+from tests.hosts.idle_apps import idle_apps, service_versions
 from tests.waiting import until
 
 REPEATS = 3
@@ -108,87 +100,22 @@ def program() -> None:
 
 def passes(count: int = 1000) -> None:
     """A pass over converged apps: 0-replica services, so that looking and judging is what is measured, not probes."""
-    mark = secrets.token_hex(3)
-    with tempfile.TemporaryDirectory() as made:
-        home = Path(made)
-        recipe = Recipe(home / "recipe", stateful=False)
-        image = f"bench-{mark}/app:5.0.0"
-        recipes.swarm_image(image, {})
-        commit = recipe.release(Version(tag=V1, image=image))
-        specs = tuple(
-            AppSpec.model_validate(
-                {
-                    "name": f"b{mark}-{n}",
-                    "recipe": {"url": recipe.url},
-                    "domain": f"b{mark}-{n}.test",
-                    "stateful": False,
-                }
-            )
-            for n in range(count)
-        )
-        settings = Settings(git=GitSettings(allow_file=True), fetch_every=3600)
-        app = composition.assemble(settings, specs, home / "state")
+    with tempfile.TemporaryDirectory() as made, idle_apps(Path(made), count) as app:
         engine = app.ports.engine
         assert isinstance(engine, SwarmEngine)
-        try:
-            _create(engine, specs, image)
-            _known(app, commit)
-            one_pass.run(app.ports, settings, specs)
-            versions = _versions(engine, mark)
+        one_pass.run(app.ports, app.settings, app.specs)
+        versions = service_versions(app)
+        took = []
+        for _ in range(REPEATS):
             engine.client.calls = 0
-            took = []
-            for _ in range(REPEATS):
-                engine.client.calls = 0
-                took.append(timed(lambda: one_pass.run(app.ports, settings, specs)))
-            calls = engine.client.calls
-            results = {str(report.outcome.result) for report in one_pass.run(app.ports, settings, specs)}
-            say(f"pass over {count} converged apps", f"{statistics.median(took) * 1000:.0f} ms", "goal 300 ms")
-            say("  Engine calls in it", str(calls), "goal 4")
-            say("  results, service versions moved", f"{results}, {versions != _versions(engine, mark)}", "none")
-            rss = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() >> 20
-            say(f"  memory of the process after it ({count} apps)", f"{rss} MiB", "")
-        finally:
-            for raw in engine.client.read("services", "services", filters={"label": f"bench={mark}"}):
-                engine.client.write("remove", "remove_service", raw["ID"])
-            engine.client.write("remove image", "remove_image", image, force=True)
-
-
-def _create(engine: SwarmEngine, specs: tuple[AppSpec, ...], image: str) -> None:
-    for spec in specs:
-        mark = spec.name[1:7]
-        labels = {"com.docker.stack.namespace": str(spec.stack_name), "bench": mark, render.LABEL_BUNDLE: "b" * 64}
-        engine.client.write(
-            "create service",
-            "create_service",
-            {"ContainerSpec": {"Image": image}},
-            name=f"{spec.stack_name}_app",
-            labels=labels,
-            mode={"Replicated": {"Replicas": 0}},
-        )
-
-
-def _known(app: composition.App, commit: str) -> None:
-    world = app.ports.engine.look()
-    now = datetime.now(UTC)
-    for spec in app.specs:
-        services = {s.name: s.spec_fingerprint for s in world.stack(spec.stack_name).services}
-        release = Release(version=V1, commit=commit, bundle="b" * 64)
-        app.store.put_known_good(
-            KnownGood(
-                app=spec.name,
-                stack=spec.stack_name,
-                release=release,
-                services=services,
-                at=now,
-                desired=render.desired_digest(spec, {}),
-            )
-        )
-        app.store.put_memory(Memory(app=spec.name, tags={V1: TagSeen(commit=commit, first_seen=now)}))
-
-
-def _versions(engine: SwarmEngine, mark: str) -> list[int]:
-    found = engine.client.read("services", "services", filters={"label": f"bench={mark}"})
-    return sorted(raw["Version"]["Index"] for raw in found)
+            took.append(timed(lambda: one_pass.run(app.ports, app.settings, app.specs)))
+        calls = engine.client.calls
+        results = {str(report.outcome.result) for report in one_pass.run(app.ports, app.settings, app.specs)}
+        say(f"pass over {count} converged apps", f"{statistics.median(took) * 1000:.0f} ms", "goal 300 ms")
+        say("  Engine calls in it", str(calls), "goal 4")
+        say("  results, service versions moved", f"{results}, {versions != service_versions(app)}", "none")
+        rss = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() >> 20
+        say(f"  memory of the process after it ({count} apps)", f"{rss} MiB", "")
 
 
 def undeploy() -> None:

@@ -289,7 +289,7 @@ def _block(name: bytes, entry: Entry, size: int, flag: bytes, link: bytes = b"")
     )
     device = b"%07o\0%07o\0" % entry.device if entry.device != (0, 0) else _NO_DEVICE
     # Of what is not zero alone: a block is mostly zeros, and there are two for each of many small files.
-    total = sum(name) + sum(numbers) + sum(flag) + sum(link) + sum(device) + _CONSTANT
+    total = sum(b"%b%b%b%b%b" % (name, numbers, flag, link, device)) + _CONSTANT
     return b"%b%b%06o\0 %b%bustar\00000%b%b%b" % (
         name.ljust(100, b"\0"),
         numbers,

@@ -39,6 +39,8 @@ _TYPES = {
 SAME = ("path", "type", "mode", "uid", "gid", "mtime_ns", "size", "target", "device", "xattrs", "digest")
 """What of an entry must be equal after a restore; of flags what the file system takes, see `unpack`."""
 _NUMBERS = attrgetter("mode", "uid", "gid", "mtime_ns", "size", "offset", "flags")
+_OPTIONAL = ("size", "target", "xattrs", "digest", "flags")
+_OPTIONALS = attrgetter(*_OPTIONAL)
 _TEXTS = attrgetter("path", "type", "target", "digest")
 _SAME = attrgetter(*SAME)
 _WRITES = "a process still writes to the volume"
@@ -86,9 +88,7 @@ class Entry:
             "gid": self.gid,
             "mtime_ns": self.mtime_ns,
         }
-        for name in ("size", "target", "xattrs", "digest", "flags"):
-            if value := getattr(self, name):
-                found[name] = value
+        found |= {name: value for name, value in zip(_OPTIONAL, _OPTIONALS(self), strict=True) if value}
         if self.offset >= 0:
             found["offset"] = self.offset
         if self.device != (0, 0):
