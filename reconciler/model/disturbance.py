@@ -3,7 +3,8 @@
 Observed by the engine adapters and while watching; kept in `disturbances.json` by `state.disturbances`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -14,12 +15,17 @@ from reconciler.model.base import Record
 
 @dataclass(frozen=True, kw_only=True)
 class NodeObs:
-    """One node of the Swarm. `started_at`: when its engine started; None: not known, as of every other node's."""
+    """One node of the Swarm. `started_at`: when its engine started; None: not known, as of every other node's.
+
+    `attributes`: by the name that placement constraints have for them (`node.role`, `node.labels.X`, ...); {}: the
+    engine tells none.
+    """
 
     id: str
     name: str = ""
     started_at: datetime | None = None
     takes_tasks: bool = True
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 class Disturbance(Record):

@@ -26,6 +26,7 @@ class HoldReason(StrEnum):
     STATE = "state"
     RECIPE = "recipe"
     DATA_NEWER = "data-newer"
+    ELSEWHERE = "elsewhere"
     TRAIN_STOPPED = "train-stopped"
 
 

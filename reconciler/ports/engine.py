@@ -91,8 +91,11 @@ class Engine(Protocol):
             ActError: the tool cannot be run or hangs.
         """
 
-    def deploy(self, bundle: Bundle, workdir: Path) -> Deployed:
-        """Send the bundle to the engine; returns when it is accepted or refused."""
+    def deploy(self, bundle: Bundle, workdir: Path, *, stays: bool = False) -> Deployed:
+        """Send the bundle to the engine; returns when it is accepted or refused.
+
+        `stays`: what has volumes is kept on the node of this engine, where there are several.
+        """
 
     def observe_volumes(self, names: Sequence[str]) -> Mapping[str, VolumeObs]:
         """The volumes that exist among `names`."""

@@ -101,10 +101,10 @@ def machine(version: str, *shared: Path) -> Iterator[Machine]:
     if os.geteuid() != 0:
         missing("a machine of its own needs root")
     made = Machine(version=version, shared=shared)
-    subprocess.run(["ip", "netns", "add", made.space], check=True)
+    run("ip", "netns", "add", made.space)
     before = os.environ.get("DOCKER_HOST")
     try:
-        subprocess.run(["ip", "-n", made.space, "link", "set", "lo", "up"], check=True)
+        run("ip", "-n", made.space, "link", "set", "lo", "up")
         made.start()
         made.docker("swarm", "init", "--advertise-addr", "127.0.0.1")
         os.environ["DOCKER_HOST"] = made.host
@@ -115,12 +115,17 @@ def machine(version: str, *shared: Path) -> Iterator[Machine]:
         else:
             os.environ["DOCKER_HOST"] = before
         made.stack.close()
-        _end_orphans(made.folder)
-        subprocess.run(["ip", "netns", "del", made.space], check=False)
+        end_orphans(made.folder)
+        run("ip", "netns", "del", made.space, check=False)
         clear_folder(made.folder)
 
 
-def _end_orphans(folder: Path) -> None:
+def run(*argv: str, check: bool = True) -> None:
+    """A command of the machine's own."""
+    subprocess.run(argv, check=check)
+
+
+def end_orphans(folder: Path) -> None:
     """End the containers that a killed engine left and the next one did not take up again, with their shims."""
     pattern = f"containerd-shim.* -address {folder}/"
     shims = subprocess.run(["pgrep", "-f", pattern], capture_output=True, text=True).stdout.split()

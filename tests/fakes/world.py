@@ -243,7 +243,7 @@ class FakeEngine:
         self._called("check_document")
         return self.refuses
 
-    def deploy(self, bundle: Bundle, workdir: Path) -> Deployed:
+    def deploy(self, bundle: Bundle, workdir: Path, *, stays: bool = False) -> Deployed:
         self._called("deploy", changes=True)
         if self.lingering:
             self.violations.append("I5: deployed while an old container still runs")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from reconciler.adapters import process
 from reconciler.core import redact
-from reconciler.core.release import compose, interpolate
+from reconciler.core.release import compose, interpolate, placement
 from reconciler.core.release.render import add_labels
 from reconciler.model.errors import ActError
 from reconciler.model.release import Bundle
@@ -21,13 +21,15 @@ from reconciler.ports.engine import Deployed
 from reconciler.state import files
 
 
-def deploy(bundle: Bundle, workdir: Path, *, host: str | None, timeout_s: float) -> Deployed:
-    """Hand the bundle to the engine.
+def deploy(bundle: Bundle, workdir: Path, *, host: str | None, timeout_s: float, node_id: str = "") -> Deployed:
+    """Hand the bundle to the engine. `node_id`: where what has volumes is kept; '': wherever Swarm puts it.
 
     Raises:
         ActError: the CLI cannot be run or hangs.
     """
     doc = add_labels(bundle)
+    if node_id:
+        doc = placement.pin(doc, node_id)
     # Below our own work folder and not /tmp: configs and secrets of the release lie there for a moment.
     with tempfile.TemporaryDirectory(dir=workdir, prefix=f"{bundle.app}-") as made:
         folder = Path(made)

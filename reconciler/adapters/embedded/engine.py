@@ -77,7 +77,7 @@ class EmbeddedEngine(Engine, Containers):
         return None
 
     @override
-    def deploy(self, bundle: Bundle, workdir: Path) -> Deployed:
+    def deploy(self, bundle: Bundle, workdir: Path, *, stays: bool = False) -> Deployed:
         doc = add_labels(bundle)
         try:
             wanted = translate.services(bundle, doc, self.root, self.images)

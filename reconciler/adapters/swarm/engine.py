@@ -173,7 +173,7 @@ class SwarmEngine(Engine, Containers):
         return self._checker.check(doc)
 
     @override
-    def deploy(self, bundle: Bundle, workdir: Path) -> Deployed:
+    def deploy(self, bundle: Bundle, workdir: Path, *, stays: bool = False) -> Deployed:
         """The CLI keeps an image that was edited by hand, so that is set straight first."""
         for raw in swarm_services.services(self.client, StackName(bundle.stack)):
             spec = raw["Spec"]
@@ -185,7 +185,14 @@ class SwarmEngine(Engine, Containers):
             if wanted is not None and asked == wanted and content.get("Image") != wanted:
                 content["Image"] = wanted
                 self.client.update_service(raw["ID"], raw["Version"]["Index"], spec)
-        return stack_deploy.deploy(bundle, workdir, host=self._host, timeout_s=max(60.0, self._limits.call * 8))
+        several = stays and len(self.client.read("nodes", "nodes")) > 1
+        return stack_deploy.deploy(
+            bundle,
+            workdir,
+            host=self._host,
+            timeout_s=max(60.0, self._limits.call * 8),
+            node_id=self._node_id() if several else "",
+        )
 
     @override
     def observe_volumes(self, names: Sequence[str]) -> Mapping[str, VolumeObs]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from reconciler.adapters.swarm import told
+from reconciler.core.release import placement
 from reconciler.core.release.digest import digest
 from reconciler.core.release.render import LABEL_SCALED
 from reconciler.model.base import Json
@@ -100,8 +101,20 @@ def service(raw: Json) -> ServiceObs:
         restart_condition=(template.get("RestartPolicy") or {}).get("Condition", "any"),
         host_ports=_host_ports(spec.get("EndpointSpec")),
         job_iteration=_iteration(raw.get("JobStatus")),
-        told={k: v for k, v in told.fields(spec).items() if k != "replicas" or not _is_scheduled(labels)},
+        told=_told(spec, labels),
     )
+
+
+def _told(spec: Json, labels: Mapping[str, str]) -> dict[str, object]:
+    """What is compared with what was sent: without what a scheduler decides, and without our own constraint."""
+    found = told.fields(spec)
+    if _is_scheduled(labels):
+        found.pop("replicas", None)
+    constraints = found.get("constraints")
+    if isinstance(constraints, list):
+        ours = placement.constraint(labels.get(placement.LABEL_NODE, ""))
+        found["constraints"] = [text for text in constraints if text != ours]
+    return found
 
 
 def _host_ports(endpoint: Json | None) -> frozenset[int]:
@@ -167,7 +180,24 @@ def node(raw: Json, asked: str, started_at: datetime | None) -> NodeObs:
         started_at=started_at if raw["ID"] == asked else None,
         takes_tasks=(raw.get("Status") or {}).get("State") == "ready"
         and (raw.get("Spec") or {}).get("Availability") == "active",
+        attributes=_attributes(raw),
     )
+
+
+def _attributes(raw: Json) -> dict[str, str]:
+    spec, description = raw.get("Spec") or {}, raw.get("Description") or {}
+    platform = description.get("Platform") or {}
+    found = {
+        "node.id": raw["ID"],
+        "node.hostname": description.get("Hostname"),
+        "node.role": spec.get("Role"),
+        "node.platform.os": platform.get("OS"),
+        "node.platform.arch": platform.get("Architecture"),
+    }
+    engine = (description.get("Engine") or {}).get("Labels") or {}
+    found |= {f"node.labels.{key}": value for key, value in (spec.get("Labels") or {}).items()}
+    found |= {f"engine.labels.{key}": value for key, value in engine.items()}
+    return {key: str(value) for key, value in found.items() if value is not None}
 
 
 def engine_start(networks: Sequence[Json]) -> datetime | None:

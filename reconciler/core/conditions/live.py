@@ -46,6 +46,7 @@ _CLEARS: Mapping[str, str] = {
     "held-stack-changed": "the spec names the stack of the data again",
     "held-data-newer": "the release that wrote the data, or a newer one, runs again, or older data was put back"
     " (docs/operate.md, newer data)",
+    "held-elsewhere": "its tasks run on the node of ci-warm again (docs/operate.md, several nodes)",
 }
 """What ends a condition, by the first word of the result line."""
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from reconciler.core.change import disturbances, lost_tasks
 from reconciler.core.live import drift, wellness
-from reconciler.core.release import versions
+from reconciler.core.release import placement, versions
 from reconciler.core.release.facts import AppFacts
 from reconciler.model.settling import Fault
 from reconciler.model.status import Assessment, Status
@@ -37,6 +37,8 @@ def assess(facts: AppFacts, now: datetime) -> Assessment:
             evidence=(f"version by label: {facts.running}", f"probe: {detail}"),
         )
     drifted = drift.find_drift(facts.known, facts.stack)
+    if not drifted and facts.here and facts.spec.stateful:
+        drifted = placement.find_loose(facts.stack, facts.here)
     if drifted:
         return Assessment(status=Status.DRIFTED, reason=drifted[0], evidence=drifted)
     lost = lost_tasks.free(facts.stack, facts.taken_ports)

@@ -23,6 +23,9 @@ def choose_action(facts: AppFacts, assessment: Assessment, now: datetime) -> Act
     Raises nothing; a situation that was not foreseen is `Nothing` with its own result line.
     """
     known, candidate = facts.known, facts.candidate
+    if facts.away and facts.journal is None:
+        version = facts.running or (known.release.version if known is not None else "")
+        return Nothing(result=held(HoldReason.ELSEWHERE, version), ok=False, evidence=facts.away)
     match assessment.status:
         case Status.INTERRUPTED if facts.journal is not None:
             return Resume(op_id=OpId(facts.journal.op_id))
@@ -119,6 +122,8 @@ def list_options(facts: AppFacts, assessment: Assessment, first: Action) -> tupl
     approved, are the way out of a known-good that no longer answers.
     """
     known, candidate = facts.known, facts.candidate
+    if facts.away:
+        return ()  # nor may new settings be what moves it
     if known is None:
         return (first,) if is_gated(first) else ()
     version = known.release.version

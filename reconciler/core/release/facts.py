@@ -6,7 +6,7 @@ Read by `live.assess`, `live.plan`, `live.gate` and the canonicals; filled by `e
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from reconciler.core.release import versions
+from reconciler.core.release import placement, versions
 from reconciler.model.app import AppSpec
 from reconciler.model.data_stamp import DataStamp
 from reconciler.model.journal import Journal
@@ -34,7 +34,7 @@ class AppFacts:
     `answer` None: not probed, or nothing to probe. `committed_answer`: to the health settings that known-good was
     committed with, asked only where the spec's differ and were not answered. `recipe_problem`: tags could not be read
     or fetched, as text. `stamps`: of the app's volumes that exist, which release wrote them. `taken_ports`: as in
-    `World`; None: not known.
+    `World`; None: not known. `here`: id of the node whose volumes are looked after, '' where the Swarm has one node.
     """
 
     spec: AppSpec
@@ -52,6 +52,12 @@ class AppFacts:
     stamps: Mapping[str, DataStamp] = field(default_factory=dict)
     recipe_problem: str | None = None
     taken_ports: frozenset[int] | None = None
+    here: str = ""
+
+    @property
+    def away(self) -> tuple[str, ...]:
+        """Services of an app with data that run where its volumes are not looked after; nothing may be done to it."""
+        return placement.find_away(self.stack, self.here) if self.here and self.spec.stateful else ()
 
     @property
     def candidate(self) -> versions.Version | None:

@@ -151,7 +151,7 @@ def _bring_up(context: Context, at: StepContext, journal: Journal, release: Rele
         case Step.DEPLOY | Step.BACK_DEPLOY:
             # Before it is started: from then on it may write.
             _stamp(context, journal, list(bundle.volumes.values()), release)
-            return deploy(at, bundle, lambda found: _note(context, journal, found))
+            return deploy(at, bundle, lambda found: _note(context, journal, found), stays=journal.stateful)
         case Step.SETTLE | Step.BACK_SETTLE:
             return settle(at, bundle, judge.health, before)
         case _:

@@ -29,7 +29,7 @@ def deploy(context: Context, bundle: Bundle) -> Failure | None:
     context.ports.store.put_bundle(bundle)
     judge, noted = _judge(context, bundle), [_NOTHING]
     return (
-        _run(context, bundle, Step.DEPLOY, lambda at: deploy_step.deploy(at, bundle, noted.append))
+        _run(context, bundle, Step.DEPLOY, lambda at: deploy_step.deploy(at, bundle, noted.append, stays=True))
         or _run(context, bundle, Step.SETTLE, lambda at: settle_step.settle(at, bundle, judge.health, noted[-1]))
         or _run(context, bundle, Step.VERIFY, lambda at: verify_step.verify(at, bundle, judge, noted[-1]))
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from reconciler.core.change import data_version
 from reconciler.core.live.upgrade_facts import UpgradeFacts
-from reconciler.core.release import networks, versions
+from reconciler.core.release import networks, placement, versions
 from reconciler.core.release.facts import AppFacts
 from reconciler.core.release.render import missing_volumes
 from reconciler.engine.change.steps.quiesce import blocking
@@ -198,7 +198,14 @@ def _find_missing(context: Context, facts: AppFacts, rendered: Rendered) -> list
         *missing_externals(context, rendered),
         *_find_missing_prior(context, facts),
         *_find_strangers(context, rendered),
+        *_find_contradictions(facts, rendered),
     ]
+
+
+def _find_contradictions(facts: AppFacts, rendered: Rendered) -> list[str]:
+    """What forbids an app with data to run where its volumes are looked after."""
+    here = next((node for node in facts.stack.nodes if node.id == facts.here), None)
+    return list(placement.find_contradictions(rendered.doc, here)) if here is not None and facts.spec.stateful else []
 
 
 def _find_strangers(context: Context, rendered: Rendered) -> list[str]:

@@ -37,7 +37,7 @@ def rollback(
         target = known.fallback.release.version
         if to is not None and to != target:
             raise UsageError(_explain_other(context, to, target, known.release.version))
-        problems = find_way_back_problems(context, known, facts.stamps)
+        problems = [*facts.away, *find_way_back_problems(context, known, facts.stamps)]
         if problems:
             raise ActError(f"refused, nothing touched: {'; '.join(problems)}")
         with_data = " and its data" if known.fallback.snapshot else ""

@@ -58,6 +58,7 @@ def collect_facts(context: Context, world: World, fetch_problem: str | None, *, 
         running=running,
         recipe_problem=problem or overlay_problem or versions.explain_no_match(tags, policy),
         taken_ports=world.taken_ports,
+        here=world.node_id if len(world.nodes) > 1 else "",
         stamps=_read_stamps(context, world),
         neighbours=tuple(_look_at_neighbour(context, world, name) for name in spec.after),
     )

@@ -15,8 +15,8 @@ _POLL_S = 0.1
 _PORTS_S = 10.0
 
 
-def deploy(at: StepContext, bundle: Bundle, note: Callable[[Before], None]) -> StepResult:
-    """Deploy a release by its pinned images, which needs no network.
+def deploy(at: StepContext, bundle: Bundle, note: Callable[[Before], None], *, stays: bool) -> StepResult:
+    """Deploy a release by its pinned images, which needs no network. `stays`: where its volumes are.
 
     What stands before is noted for settling, `note` having it before the effect: a resumed settle must know it. Before
     a resumed run the same release may stand already; then its own tasks are not old.
@@ -37,7 +37,7 @@ def deploy(at: StepContext, bundle: Bundle, note: Callable[[Before], None]) -> S
     note(before)
     ports.effect("deploy:marked")
     try:
-        said = ports.engine.deploy(bundle, ports.workdir)
+        said = ports.engine.deploy(bundle, ports.workdir, stays=stays)
     except ActError as exc:
         return at.fail(str(exc), host=exc.host_fault)
     # 0 proves nothing, which is why settling follows; but a failure here is one, and it says more than

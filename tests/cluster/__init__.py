@@ -1,0 +1,1 @@
+"""Tests on a Swarm of several nodes: engines of our own, joined."""
