@@ -24,6 +24,8 @@ from reconciler.state import files
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _MAX_RECIPE_BYTES = 16 << 20
 _FRESH_S = 0.5
+_FETCH = ("fetch", "--quiet", "--no-tags", "--prune", "--no-recurse-submodules", "--no-write-fetch-head")
+_LOCKED = "cannot lock ref"
 _REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _Stamp = tuple[int, ...]
 
@@ -117,19 +119,10 @@ class GitRecipes(Recipes):
     def _fetch_once(self, url: str) -> None:
         # Explicit refspecs, so that no server can write other refs. `--prune` makes withdrawn tags go here
         # too; `--atomic` leaves the old state whole if the fetch dies half way.
-        ran = self._git(
-            url,
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--prune",
-            "--no-recurse-submodules",
-            "--no-write-fetch-head",
-            "--atomic",
-            "--",
-            url,
-            *_REFSPECS,
-        )
+        ran = self._git(url, *_FETCH, "--atomic", "--", url, *_REFSPECS)
+        if ran.code != 0 and _LOCKED in ran.output:
+            # A branch `a` that became `a/b` cannot be made while the old one is there, which one step does not see.
+            ran = self._git(url, *_FETCH, "--", url, *_REFSPECS)
         self._ok(ran, f"{Redactor().mask(url)}: fetch failed, the last known state stays")
 
     def _ok(self, ran: process.Ran, what: str) -> process.Ran:
@@ -250,7 +243,7 @@ def parse_tags(listing: str) -> Tags:
     """Read `for-each-ref` output: annotated tags with their peeled commits, and the lightweight ones by name."""
     annotated: dict[str, str] = {}
     lightweight: list[str] = []
-    for line in listing.splitlines():
+    for line in listing.split("\n"):  # a name may hold what ends a line elsewhere
         kind, _, rest = line.partition(" ")
         fields = line.split(" ")
         name = fields[-1]

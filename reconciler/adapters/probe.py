@@ -80,7 +80,8 @@ class SystemProber(Prober):
         except (OSError, http.client.HTTPException, ValueError) as exc:
             if time.monotonic() >= deadline:
                 return ProbeAnswer(ok=False, code=0, detail=f"no complete answer within {probe.timeout_s:g} s")
-            return ProbeAnswer(ok=False, code=0, detail=f"{type(exc).__name__}: {str(exc)[:200]}")
+            fault = Fault.HOST if isinstance(exc, OSError) and exc.errno in _OURS else Fault.APP
+            return ProbeAnswer(ok=False, code=0, detail=f"{type(exc).__name__}: {str(exc)[:200]}", fault=fault)
         finally:
             if timer is not None:
                 timer.cancel()

@@ -14,6 +14,8 @@ from reconciler.model.health import HealthSpec
 from reconciler.model.ids import AppName, StackName, is_name, stack_for
 from reconciler.model.tests import TestSpec
 
+_TRACK = re.compile(r"\d{1,9}(\.\d{1,9})?\.x|\d{1,9}\.\d{1,9}\.\d{1,9}[0-9A-Za-z.+_-]{0,200}")
+
 
 class Kind(StrEnum):
     """What ci-warm keeps of an app."""
@@ -44,7 +46,7 @@ class RecipeSpec(Strict):
     @field_validator("track")
     @classmethod
     def _track(cls, value: str) -> str:
-        if value != "latest" and not re.fullmatch(r"\d+(\.\d+)?\.x|\d+\.\d+\.\d+[0-9A-Za-z.+_-]*", value):
+        if value != "latest" and not _TRACK.fullmatch(value):
             raise ValueError("must be 'latest', an exact version like '10.7.1+26.6.2' or a range like '10.x'")
         return value
 
@@ -124,7 +126,7 @@ class Window(Strict):
             raise ValueError(f"{text!r} is not a window; write it like '02:00-05:00 Europe/Berlin'")
         try:
             ZoneInfo(found[5])
-        except (ZoneInfoNotFoundError, ValueError) as exc:
+        except (ZoneInfoNotFoundError, ValueError, OSError) as exc:  # OSError: a folder of zones, as `Europe`
             raise ValueError(f"no time zone {found[5]!r}") from exc
         start, end = int(found[1]) * 60 + int(found[2]), int(found[3]) * 60 + int(found[4])
         if start == end:
@@ -142,6 +144,15 @@ Allowance = Literal[
     "foreign-objects",
     "foreign-platform",
 ]
+
+
+RESERVED = frozenset(
+    (
+        *("alerts", "asked", "engine", "green", "locks", "recipes", "replies", "requests", "runs", "sweeps"),
+        *("unproven", "work"),
+    )
+)
+"""What lies beside the apps' folders."""
 
 
 class AppSpec(Strict):
@@ -169,6 +180,8 @@ class AppSpec(Strict):
     def _name(cls, value: str) -> str:
         if not is_name(value):
             raise ValueError("must match [a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?")
+        if value in RESERVED:
+            raise ValueError(f"{value} is the name of a folder of ours in the state root")
         return value
 
     @field_validator("domain")

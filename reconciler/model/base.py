@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_MOST_S = 100 * 365 * 86400.0
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -30,13 +31,20 @@ def parse_duration(value: object) -> object:
     if isinstance(value, bool):
         raise ValueError("a duration is text like '10s', '5m' or '2h'")
     if isinstance(value, int | float):
-        return float(value)
+        return _bounded(float(value))
     if not isinstance(value, str):
         return value
     found = _DURATION.fullmatch(value.strip())
     if found is None:
         raise ValueError(f"{value!r} is not a duration; write it like '10s', '5m' or '2h'")
-    return float(found[1]) * _UNIT_S[found[2]]
+    return _bounded(float(found[1]) * _UNIT_S[found[2]])
+
+
+def _bounded(seconds: float) -> float:
+    """One that no clock can be moved by is a slip of the finger."""
+    if not seconds <= _MOST_S:
+        raise ValueError("is longer than 100 years")
+    return seconds
 
 
 Seconds = Annotated[float, BeforeValidator(parse_duration)]

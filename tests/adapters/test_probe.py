@@ -1,6 +1,7 @@
 """The health probe against servers that drip, lie, redirect, hang up or hold a bad certificate."""
 
 import contextlib
+import errno
 import socket
 import ssl
 import subprocess
@@ -228,3 +229,12 @@ def test_what_cannot_be_started_is_not_the_apps_fault(tmp_path: Path) -> None:
 def test_a_certificate_file_that_is_gone_is_not_the_apps_fault(tmp_path: Path) -> None:
     answer, _ = ask(1, scheme="https", ca_file=str(tmp_path / "gone.pem"))
     assert (answer.ok, answer.fault) == (False, Fault.UNKNOWN)
+
+
+def test_what_this_process_lacks_is_no_fault_of_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(socket, "create_connection", refuses)
+    answer, _ = ask(free_port())
+    assert (answer.ok, answer.fault) == (False, Fault.HOST)

@@ -102,3 +102,29 @@ def test_what_it_says_of_the_unit_is_in_the_unit() -> None:
     unit = (resources.files("reconciler") / "units" / "ci-warm.service").read_text().splitlines()
     assert {"ProtectHome=yes", "PrivateTmp=yes"} <= set(unit)
     assert spec_doubts.HIDDEN == ("/home", "/root", "/run/user", "/tmp", "/var/tmp")
+
+
+BAD = {
+    "a zone that is a folder": ("upgrade: {window: '02:00-05:00 Europe'}", "no time zone 'Europe'"),
+    "a duration beyond every clock": ("upgrade: {bake: 99999999999d}", "longer than 100 years"),
+    "a number of hundreds of digits": (f"health: {{deadline: {'9' * 330}}}", "health.deadline"),
+    "a track of thousands of digits": (f"recipe: {{url: 'https://x.test/a', track: {'9' * 5000}.x}}", "track"),
+}
+
+
+@pytest.mark.parametrize(("line", "says"), BAD.values(), ids=BAD)
+def test_what_no_clock_and_no_number_can_be_is_refused_with_its_key(line: str, says: str, program: Program) -> None:
+    recipe = "" if line.startswith("recipe") else "recipe: {url: 'https://x.test/a'}\n"
+    write(program, a=f"name: a\n{recipe}domain: a.example.org\nstateful: true\n{line}\n")
+    ran = program.command("validate")
+    assert ran.returncode == 2, ran.stdout + ran.stderr
+    assert says in ran.stdout + ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("name", ["requests", "alerts", "runs", "sweeps", "recipes"])
+def test_an_app_is_not_called_as_a_folder_of_ours(name: str, program: Program) -> None:
+    text = f"name: {name}\nrecipe: {{url: 'https://x.test/a'}}\ndomain: a.example.org\nstateful: true\n"
+    write(program, **{name: text})
+    ran = program.command("validate")
+    assert ran.returncode == 2 and f"{name} is the name of a folder of ours" in ran.stdout + ran.stderr

@@ -6,6 +6,7 @@ from reconciler.core.change import disturbances, lost_tasks
 from reconciler.core.live import drift, wellness
 from reconciler.core.release import placement, versions
 from reconciler.core.release.facts import AppFacts
+from reconciler.model.release import KnownGood
 from reconciler.model.settling import Fault
 from reconciler.model.status import Assessment, Status
 
@@ -28,14 +29,10 @@ def assess(facts: AppFacts, now: datetime) -> Assessment:
             reason="services run that no record of ours knows",
             evidence=(f"version by label: {facts.running or 'none'}", f"probe: {detail}"),
         )
+    foreign = _find_foreign(facts, facts.known, detail)
+    if foreign is not None:
+        return foreign
     # Drift before health: an app that was edited by hand may well be ill because of it.
-    if facts.runs_another:
-        # Not drift: a hand that deployed it may have let it migrate the data that known-good would be put on.
-        return Assessment(
-            status=Status.UNMANAGED,
-            reason=f"{facts.running} runs, known-good is {facts.known.release.version}",
-            evidence=(f"version by label: {facts.running}", f"probe: {detail}"),
-        )
     drifted = drift.find_drift(facts.known, facts.stack)
     if not drifted and facts.here and facts.spec.stateful:
         drifted = placement.find_loose(facts.stack, facts.here)
@@ -56,6 +53,20 @@ def assess(facts: AppFacts, now: datetime) -> Assessment:
         reason = f"{_name_move(facts)}: {wanted} is wanted"
         return Assessment(status=Status.OUT_OF_SYNC, reason=reason, evidence=remarks)
     return Assessment(status=Status.IN_SYNC, reason=f"{facts.known.release.version} runs and answers", evidence=remarks)
+
+
+def _find_foreign(facts: AppFacts, known: KnownGood, detail: str) -> Assessment | None:
+    """What runs and is not what is on record. No drift: a hand may have had it change the data of known-good."""
+    if facts.runs_another:
+        reason = f"{facts.running} runs, known-good is {known.release.version}"
+        evidence: tuple[str, ...] = (f"version by label: {facts.running}",)
+    else:
+        # By its label it may be the release on record all the same.
+        evidence = drift.find_foreign_images(known, facts.stack) if facts.spec.stateful else ()
+        reason = next(iter(evidence), "")
+    if not reason:
+        return None
+    return Assessment(status=Status.UNMANAGED, reason=reason, evidence=(*evidence, f"probe: {detail}"))
 
 
 def _name_move(facts: AppFacts) -> str:
@@ -103,6 +114,9 @@ def _find_whose_silence(facts: AppFacts, now: datetime) -> tuple[Fault, str]:
             return answer.fault, f"that could not be asked: {answer.detail}"
     if disturbances.find(facts.stack, now, "") is not None:
         return Fault.HOST, "the engine or a node was disturbed just now"
+    halted = [service.name for service in facts.stack.services if wellness.is_halted(service)]
+    if halted:
+        return Fault.UNKNOWN, f"service {', '.join(halted)} was scaled to 0, which the spec leaves to others"
     restless = wellness.find_restless_neighbour(facts, now)
     if restless is not None:
         return Fault.UNKNOWN, f"app {restless}, which it comes after, is not at rest"

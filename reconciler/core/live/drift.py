@@ -7,6 +7,16 @@ from reconciler.model.observed import StackObs
 from reconciler.model.release import KnownGood
 
 
+def find_foreign_images(known: KnownGood, stack: StackObs) -> tuple[str, ...]:
+    """Services that run another image than known-good's: whoever put it there may have had it change the data."""
+    wanted = known.release.images
+    return tuple(
+        f"service {service.name} runs {service.image}, known-good has {wanted[service.name]}"
+        for service in stack.services
+        if service.image and wanted.get(service.name) not in (None, service.image)
+    )
+
+
 def find_drift(known: KnownGood, stack: StackObs) -> tuple[str, ...]:
     """Every difference between the services as settled and as they stand; empty = none.
 

@@ -6,8 +6,8 @@ Called by `core.live.plan`. A hold means: nothing is touched.
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from reconciler.core.change import backoff, data_version
-from reconciler.core.live import pause, window
+from reconciler.core.change import backoff
+from reconciler.core.live import data_holds, pause, window
 from reconciler.core.live.upgrade_facts import UpgradeFacts
 from reconciler.core.release import notes, versions
 from reconciler.core.release.facts import AppFacts
@@ -25,7 +25,7 @@ def decide(facts: AppFacts, candidate: UpgradeFacts, patterns: Sequence[str], no
         # No approval opens these: a release that changed under its name is not the one that was approved.
         *_tag(memory, candidate),
         *_signature(candidate),
-        *_data(facts, candidate),
+        *data_holds.find(facts, candidate, approved=approved),
         *(() if approved else _risky(facts, candidate, patterns)),
         *_unclear(facts, candidate, approved=approved),
         *_recipe(spec, candidate),
@@ -69,20 +69,6 @@ def _signature(candidate: UpgradeFacts) -> Iterator[Hold]:
         )
 
 
-def _data(facts: AppFacts, candidate: UpgradeFacts) -> Iterator[Hold]:
-    """No release is started on data of a newer one; an approval brings back the older data, if there is any."""
-    stateful, name = facts.spec.stateful, facts.spec.name
-    newer = data_version.find_newer(facts.stamps.values(), candidate.version, stateful=stateful)
-    origin = facts.origin
-    if not newer and not (stateful and origin and data_version.is_newer(origin, candidate.version)):
-        return
-    detail = data_version.describe(newer, candidate.version) if newer else f"{origin} is newer and wrote the data"
-    ways = ["a release that is not older"]
-    if facts.known is not None and data_version.may_go_back(facts.known, candidate.version):
-        ways.append(f"ci-warm approve {name} {candidate.version} --reason ... goes back with its snapshot")
-    yield Hold(reason=HoldReason.DATA_NEWER, detail=f"a downgrade: {detail}", clears_when="; or ".join(ways))
-
-
 def _risky(facts: AppFacts, candidate: UpgradeFacts, patterns: Sequence[str]) -> Iterator[Hold]:
     spec = facts.spec
     origin, target = _pair(facts, candidate)
@@ -109,7 +95,10 @@ def _risky(facts: AppFacts, candidate: UpgradeFacts, patterns: Sequence[str]) ->
 
 def _unclear(facts: AppFacts, candidate: UpgradeFacts, *, approved: bool) -> Iterator[Hold]:
     origin, target = _pair(facts, candidate)
-    if origin and target and versions.classify(origin, target).app_unclear and not approved:
+    if not origin or not target or approved:
+        return
+    bump = versions.classify(origin, target)
+    if bump.app_unclear:
         yield Hold(
             reason=HoldReason.APP_VERSION_UNCLEAR,
             detail=f"app versions {origin.app} and {target.app} cannot be compared, so a major may hide there",
@@ -238,7 +227,8 @@ def _quarantine(facts: AppFacts, candidate: UpgradeFacts) -> Iterator[Hold]:
             yield Hold(
                 reason=HoldReason.QUARANTINED,
                 detail=f"{entry.version} failed here on {entry.at:%Y-%m-%d %H:%M} UTC: {entry.reason}",
-                clears_when=f"a newer release, a changed spec, or ci-warm retry {memory.app}",
+                clears_when="a newer release, or another env, domain, overlay or secret in the spec; after anything"
+                f" else was mended, health settings among it: ci-warm retry {memory.app}",
             )
 
 

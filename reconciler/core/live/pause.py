@@ -5,7 +5,7 @@ Called by the gate, and by the plan of what the gate does not guard.
 
 from datetime import datetime
 
-from reconciler.model.action import Action, Deploy, Heal
+from reconciler.model.action import Action, Deploy, Heal, RollBack
 from reconciler.model.hold import Hold, HoldReason
 from reconciler.model.memory import Memory, PauseScope
 
@@ -24,8 +24,8 @@ def find_hold(memory: Memory, now: datetime) -> Hold | None:
 
 
 def find_hold_of_care(memory: Memory, action: Action, now: datetime) -> Hold | None:
-    """The same for known-good that would be brought up or healed: only where the operator asked for that."""
-    brings_back = isinstance(action, Heal) or (isinstance(action, Deploy) and action.known_good)
+    """The same for known-good that would be brought up, healed or gone back from: only where the operator said so."""
+    brings_back = isinstance(action, Heal | RollBack) or (isinstance(action, Deploy) and action.known_good)
     pause = memory.suspension
     if not brings_back or pause is None or pause.scope is PauseScope.RELEASES:
         return None

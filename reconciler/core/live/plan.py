@@ -28,7 +28,7 @@ def choose_action(facts: AppFacts, assessment: Assessment, now: datetime) -> Act
         return Nothing(result=held(HoldReason.ELSEWHERE, version), ok=False, evidence=facts.away)
     match assessment.status:
         case Status.INTERRUPTED if facts.journal is not None:
-            return Resume(op_id=OpId(facts.journal.op_id))
+            return _refuse_old_journal(facts, facts.journal) or Resume(op_id=OpId(facts.journal.op_id))
         case Status.ABSENT if known is not None:
             return _refuse_newer_data(facts, known) or Deploy(target=known.release.version, known_good=True)
         case Status.ABSENT if candidate is not None:
@@ -69,6 +69,21 @@ def _refuse_newer_data(facts: AppFacts, known: KnownGood) -> Nothing | None:
     return Nothing(result=held(HoldReason.DATA_NEWER, version), ok=False, evidence=(text,))
 
 
+def _refuse_old_journal(facts: AppFacts, journal: Journal) -> Nothing | None:
+    """A change is not gone on with on data that a release wrote which is newer than both of its own.
+
+    It was over long ago: its journal came back with a copy of the records, or with an app that was renamed back.
+    """
+    own = [journal.target.version, *([journal.origin.version] if journal.origin else [])]
+    newer = tuple(facts.stamps.values())
+    for version in own:
+        newer = data_version.find_newer(newer, version, stateful=journal.stateful)
+    if not newer:
+        return None
+    text = f"a change to {journal.target.version} is on record as under way: {data_version.describe(newer, own[0])}"
+    return Nothing(result=held(HoldReason.DATA_NEWER, own[0]), ok=False, evidence=(text,))
+
+
 def _choose_upgrade(facts: AppFacts, known: KnownGood) -> Action:
     """The wanted release; an older one that a human approved is gone back to, with the data that belongs to it."""
     version = known.release.version
@@ -83,7 +98,8 @@ def _choose_upgrade(facts: AppFacts, known: KnownGood) -> Action:
 def _choose_unmanaged(facts: AppFacts, assessment: Assessment) -> Action:
     """Adopt what answers; an older release that does not, as a way back without data leaves it, goes forward again."""
     if facts.running is None or versions.parse(facts.running) is None:
-        return Nothing(result=Result(kind=ResultKind.UNMANAGED, about="unknown-version"), ok=False)
+        nothing = Nothing(result=Result(kind=ResultKind.UNMANAGED, about="unknown-version"), ok=False)
+        return (_refuse_newer_data(facts, facts.known) if facts.known is not None else None) or nothing
     if facts.answer is not None and not facts.answer.ok:
         known = facts.known
         if known is not None and data_version.is_newer(known.release.version, facts.running):

@@ -4,6 +4,7 @@ A loop that is up for twenty seconds looks well to most passes, and an app that 
 some. Neither may be judged by what one look shows.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ from datetime import datetime, timedelta
 from reconciler.core.change import jobs, judge
 from reconciler.core.change.jobs import Roles
 from reconciler.core.release.facts import AppFacts
+from reconciler.core.release.render import LABEL_SCALED
 from reconciler.model.observed import ServiceMode, ServiceObs, StackObs, TaskObs
 from reconciler.model.settling import Fault
 
@@ -180,6 +182,12 @@ def find_restless_neighbour(facts: AppFacts, now: datetime) -> str | None:
     return None
 
 
+def is_halted(service: ServiceObs) -> bool:
+    """Say whether somebody scaled it to nothing whose replicas are not ours to judge (`drift.ignore`)."""
+    is_left = service.labels.get(LABEL_SCALED) == "true" and service.mode is ServiceMode.REPLICATED
+    return is_left and service.replicas == 0
+
+
 def _is_restless(stack: StackObs, facts: AppFacts, now: datetime) -> bool:
     def runs(service: ServiceObs) -> int:
         tasks = stack.tasks_of(service)
@@ -195,12 +203,16 @@ def _is_restless(stack: StackObs, facts: AppFacts, now: datetime) -> bool:
 
 
 def find_longest_run_s(facts: AppFacts, now: datetime) -> float:
-    """Seconds that any task of the main service has lived since the commit, as far as the engine remembers."""
-    service = facts.stack.service(facts.spec.health.service)
-    if service is None or facts.known is None:
-        return 0.0
+    """Seconds that any task of the main service may have lived since the commit.
+
+    The engine remembers a few tasks of each: what came before the oldest of them may have been one that ran all that
+    time. Of a service that is not there nothing is known at all.
+    """
+    service, known = facts.stack.service(facts.spec.health.service), facts.known
+    if service is None or known is None:
+        return math.inf
     own = judge.own_tasks(service, facts.stack)
     ends = [(task, now if task.state == "running" else judge.end_of(task, own)) for task in own]
-    return max(
-        ((end - task.created_at).total_seconds() for task, end in ends if task.created_at is not None), default=0.0
-    )
+    lived = [(end - task.created_at).total_seconds() for task, end in ends if task.created_at is not None]
+    oldest = min((task.created_at for task in own if task.created_at is not None), default=now)
+    return max([*lived, (oldest - known.at).total_seconds()])

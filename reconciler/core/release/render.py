@@ -128,9 +128,9 @@ def render(spec: AppSpec, content: RecipeContent, env: Mapping[str, str], parse:
         volumes=names,
         external_volumes=external,
         volume_options=options,
-        secrets=_external(doc, "secrets"),
-        networks=tuple(_external(doc, "networks").values()),
-        configs=tuple(_external(doc, "configs").values()),
+        secrets=list_external(doc, "secrets"),
+        networks=tuple(list_external(doc, "networks").values()),
+        configs=tuple(list_external(doc, "configs").values()),
         policy=(*compose.policy(doc), *foreign),
         places=places,
     )
@@ -179,7 +179,7 @@ def _identity(content: str, body: Json) -> str:
     return digest([content, more] if more else content)[8:16]
 
 
-def _external(doc: Mapping[str, object], section: str) -> dict[str, str]:
+def list_external(doc: Mapping[str, object], section: str) -> dict[str, str]:
     """Key -> engine name of what the document expects to find on the engine."""
     found = {}
     for key, body in compose.section(doc, section).items():
@@ -223,7 +223,7 @@ def bundle(
         # A silent rollback would report success on the old version: pause instead, and we decide.
         if not str(deploy.get("mode", "")).endswith("-job"):  # jobs may not have an update config
             shorter = {} if monitor_s is None else {"monitor": f"{monitor_s * 1000:.0f}ms"}
-            order = _order(service, deploy)
+            order = _order(service, deploy, stateful=spec.stateful)
             deploy["update_config"] = (
                 shorter | (deploy.get("update_config") or {}) | order | {"failure_action": "pause"}
             )
@@ -249,11 +249,12 @@ def bundle(
     return Bundle(id=digest(fields), **fields)
 
 
-def _order(service: Json, deploy: Json) -> dict[str, str]:
-    """Stop first where the new task needs a port of the node that the old one has: it would wait for it in vain."""
+def _order(service: Json, deploy: Json, *, stateful: bool) -> dict[str, str]:
+    """Stop first where the new task needs what the old one has: a port of the node, or the data, alone (I5)."""
     starts_first = (deploy.get("update_config") or {}).get("order") == "start-first"
     takes_port = any(isinstance(p, Mapping) and p.get("mode") == "host" for p in service.get("ports") or ())
-    return {"order": "stop-first"} if starts_first and takes_port else {}
+    writes = stateful and any(mount.kind == "volume" and mount.source for mount in compose.list_mounts(service))
+    return {"order": "stop-first"} if starts_first and (takes_port or writes) else {}
 
 
 def is_intact(found: Bundle) -> bool:

@@ -72,11 +72,15 @@ def app_major(app: str) -> int | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Bump:
-    """What changes between two versions. `app_unclear`: the app part changed and cannot be compared."""
+    """What changes between two versions. `app_unclear`: the app part changed and cannot be compared.
+
+    `app_back`: it can, and goes back: an older program on what the newer one wrote.
+    """
 
     recipe_major: bool
     app_major: bool
     app_unclear: bool
+    app_back: bool
 
 
 def classify(origin: Version, target: Version) -> Bump:
@@ -87,6 +91,7 @@ def classify(origin: Version, target: Version) -> Bump:
         recipe_major=origin.recipe.major != target.recipe.major,
         app_major=changed and before is not None and after is not None and before != after,
         app_unclear=changed and (before is None or after is None),
+        app_back=changed and before is not None and after is not None and natural(target.app) < natural(origin.app),
     )
 
 

@@ -145,8 +145,17 @@ def _read_notes(context: Context, facts: AppFacts, version: str, commit: str) ->
     if before is None or after is None or not commit:
         return {}
     try:
-        over = versions.stepped_over(facts.tags.annotated, before, after)
-        return dict(context.ports.recipes.notes(context.spec.recipe.url, commit, over))
+        # Withdrawn or lightweight, a tag that was stepped over may have notes all the same.
+        over = versions.stepped_over(
+            {*facts.tags.annotated, *facts.tags.lightweight, *facts.memory.tags}, before, after
+        )
+        found = dict(context.ports.recipes.notes(context.spec.recipe.url, commit, over))
+        for step in over:
+            # A maintainer may keep the notes of one release alone: they stand where that release is.
+            own = facts.tags.annotated.get(step, commit)
+            if step not in found and own != commit:
+                found |= context.ports.recipes.notes(context.spec.recipe.url, own, [step])
+        return found
     except RecipeError:
         return {}  # the recipe cannot be read at all, which `problem` says and holds
 

@@ -6,7 +6,7 @@ from reconciler.core.change import data_version, room
 from reconciler.core.change.room import Fit
 from reconciler.engine.context import Context
 from reconciler.engine.release import images
-from reconciler.engine.release.needs import find_signature_problem
+from reconciler.engine.release.needs import find_missing_of, find_signature_problem
 from reconciler.model.data_stamp import DataStamp
 from reconciler.model.errors import ActError, RecipeError, StateError
 from reconciler.model.release import KnownGood, Release
@@ -30,6 +30,7 @@ def find_way_back_problems(
     ]
     problems += _find_refusals_of(context, known.fallback.release)
     problems += _find_unsigned(context, known.fallback.release)
+    problems += _find_missing_of(context, known.fallback.release)
     if known.fallback.snapshot is None:
         back = known.fallback.release.version
         newer = data_version.find_newer((stamps or {}).values(), back, stateful=context.spec.stateful)
@@ -44,6 +45,15 @@ def find_way_back_problems(
     problems += context.ports.node.snapshots.verify(context.app)
     fit = find_fit(context, known)
     return [*problems, *([fit.problem] if fit is not None and fit.problem else [])]
+
+
+def _find_missing_of(context: Context, release: Release) -> list[str]:
+    """What it was deployed with and is gone since: found before the newer release is taken down."""
+    try:
+        bundle = context.ports.store.bundle(context.app, release.bundle)
+    except StateError:
+        return []  # told with what Docker would refuse
+    return find_missing_of(context, bundle)
 
 
 def _find_unsigned(context: Context, release: Release) -> list[str]:

@@ -9,6 +9,7 @@ from reconciler.engine.operate import app_lock
 from reconciler.engine.release.facts import collect_facts
 from reconciler.model.action import Outcome
 from reconciler.model.errors import ActError, UsageError
+from reconciler.model.memory import PauseScope
 
 
 def rollback(
@@ -32,6 +33,9 @@ def rollback(
         # decides.
         if facts.journal is not None:
             raise UsageError(f"{app} has a change under way; ci-warm reconcile {app} finishes it first")
+        paused = facts.memory.suspension
+        if paused is not None and paused.scope is PauseScope.DOWN:
+            raise UsageError(f"{app} was undeployed by {paused.actor}; ci-warm resume {app} brings it up first")
         if known is None or known.fallback is None:
             raise UsageError(f"{app} has nothing to roll back to; see ci-warm preflight {app}")
         target = known.fallback.release.version

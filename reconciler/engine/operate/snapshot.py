@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
+from reconciler.core.change import data_version
 from reconciler.engine.change.stamp import stamp
 from reconciler.engine.change.steps.quiesce import blocking
 from reconciler.engine.change.steps.snapshot import drop_fallback
 from reconciler.engine.context import Context
 from reconciler.engine.operate import app_lock
+from reconciler.engine.release.facts import collect_facts
 from reconciler.model.app import Kind
 from reconciler.model.errors import ActError, UsageError
 from reconciler.model.release import KnownGood
@@ -27,6 +29,7 @@ def create(context: Context, *, wait_s: float = 0.0) -> SnapshotManifest:
         bundle = ports.store.bundle(context.app, known.release.bundle)
         volumes = ports.engine.observe_volumes(list(bundle.volumes.values()))
         _refuse_if_in_use(context, list(volumes))
+        _refuse_if_newer(context, known)
         now = ports.clock.now()
         name = f"{now:%Y%m%dT%H%M%SZ}-{context.app}-manual"
         manifest = SnapshotManifest(
@@ -46,6 +49,14 @@ def create(context: Context, *, wait_s: float = 0.0) -> SnapshotManifest:
             [volumes[key] for key in sorted(volumes)],
             before_exchange=lambda: drop_fallback(ports, context.app),
         )
+
+
+def _refuse_if_newer(context: Context, known: KnownGood) -> None:
+    """A snapshot says which version its data is of: under an older one's name it would bring the newer data to it."""
+    facts = collect_facts(context, context.ports.engine.look(), None, remember=False)
+    newer = data_version.find_newer(facts.stamps.values(), known.release.version, stateful=True)
+    if newer:
+        raise ActError(f"no snapshot: {data_version.describe(newer, known.release.version)}")
 
 
 def restore(context: Context, confirm: Callable[[str], bool], *, wait_s: float = 0.0) -> SnapshotManifest | None:

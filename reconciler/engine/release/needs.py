@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from reconciler.core.release import data_places, refusals
+from reconciler.core.release import data_places, refusals, render
 from reconciler.engine.context import Context
 from reconciler.model.recipe import Refusal, Rendered
 from reconciler.model.release import Bundle
+from reconciler.ports.engine import NamedKind
 
 
 def missing_externals(context: Context, rendered: Rendered | None) -> list[str]:
@@ -27,6 +28,26 @@ def missing_externals(context: Context, rendered: Rendered | None) -> list[str]:
             continue
         if secret_key(spec.stack_name, {k: s.version for k, s in spec.secrets.items()}, name) is None:
             found.append(f"secret {name} is neither on the engine nor under 'secrets' in the spec ({key})")
+    return found
+
+
+def find_missing_of(context: Context, bundle: Bundle) -> list[str]:
+    """External things that a rendered release expects and are not there; its secrets were made when it was taken.
+
+    Raises:
+        ObserveError: the engine could not be asked.
+    """
+    engine = context.ports.engine
+    here = engine.observe_volumes(bundle.external_volumes)
+    found = [f"external volume {name} does not exist" for name in bundle.external_volumes if name not in here]
+    named: tuple[tuple[NamedKind, Iterable[str]], ...] = (
+        ("network", render.list_external(bundle.doc, "networks").values()),
+        ("config", render.list_external(bundle.doc, "configs").values()),
+        ("secret", bundle.secrets.values()),
+    )
+    for kind, names in named:
+        there = engine.observe_named(kind, sorted(names))
+        found += [f"{kind} {name} does not exist" for name in sorted(names) if name not in there]
     return found
 
 

@@ -34,6 +34,9 @@ def nothing(kind: ResultKind, about: str = "", *, ok: bool = False) -> Nothing:
 
 
 LATE = "never well since its commit, and no pass came within its bake watch"
+FELL = stack(service(), task(state="failed", at=NOW - timedelta(seconds=110), created_at=NOW - timedelta(seconds=120)))
+FORGOTTEN = stack(service(), task(state="failed", at=NOW, created_at=NOW - timedelta(seconds=1)))
+"""The engine remembers a few tasks: one before them may have run all the time."""
 STOOD = stack(service(), task(created_at=NOW - timedelta(seconds=120)))
 
 
@@ -78,7 +81,18 @@ NEXT = [
     pytest.param(
         S.FAILED, {**committed(120), "stack": STOOD}, nothing(ResultKind.UNHEALTHY, V1), id="ill after a whole bake"
     ),
-    pytest.param(S.FAILED, committed(120), go_back(LATE), id="never well since its commit, and nobody looked in time"),
+    pytest.param(
+        S.FAILED, {**committed(121), "stack": FELL}, go_back(LATE), id="never well since its commit, and nobody looked"
+    ),
+    pytest.param(
+        S.FAILED,
+        {**committed(600), "stack": FORGOTTEN},
+        nothing(ResultKind.UNHEALTHY, V1),
+        id="perhaps well for minutes since its commit, which the engine has forgotten",
+    ),
+    pytest.param(
+        S.FAILED, committed(121), nothing(ResultKind.UNHEALTHY, V1), id="health names a service that is not there"
+    ),
     pytest.param(
         S.FAILED,
         {"spec": BAKE, "known": committed(120)["known"].model_copy(update={"baked": True})},

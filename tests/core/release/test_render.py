@@ -54,7 +54,7 @@ def test_everything_a_deploy_needs_is_in_the_bundle() -> None:
     app = made.doc["services"]["app"]
     assert app["environment"] == {"GREETING": "hello", "URL": "https://notes.example.test"}
     assert app["image"] == PINS["registry.test/app:1.0"]
-    assert app["deploy"]["update_config"] == {"failure_action": "pause", "order": "start-first"}
+    assert app["deploy"]["update_config"] == {"failure_action": "pause", "order": "stop-first"}, "no two writers"
     assert app["deploy"]["labels"]["ci-warm.version"] == "1.0.0+5.0.0"
     assert app["deploy"]["labels"]["coop-cloud.notes_example_test.version"] == "1.0.0+5.0.0"
     assert made.volumes == {"data": "notes_example_test_data", "db": "notes_example_test_db"}
@@ -71,6 +71,16 @@ def test_a_port_of_the_node_is_given_up_before_the_new_task_wants_it(mode: str, 
         " deploy: {update_config: {order: start-first}}}}"
     )
     one, found = rendered({**FILES, "compose.yml": text.encode()})
+    made = render.bundle(one, found, {"x": "x@sha256:" + "1" * 64})
+    assert made.doc["services"]["app"]["deploy"]["update_config"]["order"] == order
+
+
+@pytest.mark.parametrize(("stateful", "order"), [(True, "stop-first"), (False, "start-first")])
+def test_what_writes_to_a_volume_ends_before_the_next_one_begins(stateful: bool, order: str) -> None:
+    """Also where a deploy updates it in place, as a heal does (I5)."""
+    text = "services: {app: {image: x, volumes: ['data:/d'], deploy: {update_config: {order: start-first}}}}"
+    one, found = rendered({**FILES, "compose.yml": f"{text}\nvolumes: {{data: {{}}}}\n".encode()})
+    one = one.model_copy(update={"stateful": stateful})
     made = render.bundle(one, found, {"x": "x@sha256:" + "1" * 64})
     assert made.doc["services"]["app"]["deploy"]["update_config"]["order"] == order
 

@@ -1,5 +1,6 @@
 """What plan and explain say of a world is what the next pass does in it: a property over random worlds."""
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,8 @@ def drift(host: Host) -> None:
 
 
 def lose_volumes(host: Host) -> None:
+    for volume in host.engine.volumes.values():
+        shutil.rmtree(Path(volume.path).parent)
     host.engine.volumes.clear()
 
 
