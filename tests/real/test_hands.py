@@ -80,6 +80,28 @@ def test_a_way_back_whose_secret_is_gone_is_refused_before_anything_is_touched(h
     docker("secret", "create", f"{host.stack}_key_v1", "-", stdin="x" * 20)  # `clear` takes it away with the stack
 
 
+def test_a_paused_container_makes_no_release_guilty(host: EngineHost) -> None:
+    """Within its bake watch, in which a release that does not answer goes back."""
+    host.set(limits={"steady_probe": "1s"})
+    host.write_spec(upgrade={"bake": "10m"})
+    host.release(V1)
+    host.deploy_first()
+    host.release(V2, SCHEMA="2")
+    assert host.program.reconcile() == f"upgraded:{V1}->{V2}"
+    users = host.observed.data() / "users"
+    users.write_text("a minute of work\n")
+    container = docker("ps", "-q", "--filter", f"label=com.docker.stack.namespace={host.stack}")
+    docker("pause", container)
+    try:
+        assert host.program.reconcile() == f"unhealthy:{V2}"
+        [alert] = host.observed.alerts()
+        assert "paused" in " ".join(alert.evidence)
+    finally:
+        docker("unpause", container)
+    assert host.program.reconcile() == "noop-healthy"
+    assert users.exists()
+
+
 def test_a_heal_starts_no_second_writer(host: EngineHost) -> None:
     """A service without a port of the node, whose recipe starts the new task before the old one ends."""
     made = json.loads(document())
