@@ -224,15 +224,23 @@ def test_edits_by_hand_are_healed(host: EngineHost) -> None:
     docker("service", "scale", "--detach", f"{host.stack}_app=0")
     outcome = host.program.outcome()
     assert str(outcome.result) == f"healed:{V1}", outcome.evidence
-    other = host.image("9.9.9")
-    docker("service", "update", "--detach", "--no-resolve-image", "--image", other, f"{host.stack}_app")
-    outcome = host.program.outcome()
-    assert str(outcome.result) == f"healed:{V1}", outcome.evidence
     docker("service", "rm", f"{host.stack}_app")
     assert host.program.reconcile() == f"deployed:{V1}"
     assert host.program.reconcile() == "noop-healthy"
     assert (host.observed.answer(), host.observed.notes()) == ("5.0.0", before)
     host.observed.check()
+
+
+def test_an_image_that_a_hand_put_into_an_app_without_data_is_healed(tmp_path: Path, swarm: str) -> None:
+    """With data it may have changed it, and is left alone: test_hands."""
+    with engine_host(tmp_path / "stateless", "swarm", stateful=False) as host:
+        host.release(V1)
+        host.deploy_first()
+        other = host.image("9.9.9")
+        docker("service", "update", "--detach", "--no-resolve-image", "--image", other, f"{host.stack}_app")
+        outcome = host.program.outcome()
+        assert str(outcome.result) == f"healed:{V1}", outcome.evidence
+        assert host.observed.answer() == "5.0.0"
 
 
 def test_a_lost_volume_is_a_hold_and_not_an_empty_app(host: EngineHost) -> None:
