@@ -145,10 +145,8 @@ def _read_notes(context: Context, facts: AppFacts, version: str, commit: str) ->
     if before is None or after is None or not commit:
         return {}
     try:
-        # Withdrawn or lightweight, a tag that was stepped over may have notes all the same.
-        over = versions.stepped_over(
-            {*facts.tags.annotated, *facts.tags.lightweight, *facts.memory.tags}, before, after
-        )
+        # A lightweight tag is no release, and may have notes all the same; a withdrawn one is not stepped over.
+        over = versions.stepped_over({*facts.tags.annotated, *facts.tags.lightweight}, before, after)
         found = dict(context.ports.recipes.notes(context.spec.recipe.url, commit, over))
         for step in over:
             # A maintainer may keep the notes of one release alone: they stand where that release is.
