@@ -136,6 +136,14 @@ def test_notes_of_a_lightweight_tag_count(host: EngineHost) -> None:
     assert host.program.reconcile() == f"held-manual-migration:{V1}->{V3}"
 
 
+def test_notes_of_a_release_that_was_withdrawn_hold_nothing(host: EngineHost) -> None:
+    host.release(V2, notes="Manual migration: run the script by hand")
+    assert host.program.reconcile() == f"held-manual-migration:{V1}->{V2}"
+    host.recipe.git("tag", "--delete", V2)
+    host.release(V3)
+    assert host.program.reconcile() == f"upgraded:{V1}->{V3}"
+
+
 def test_an_app_that_was_taken_down_is_not_rolled_back_behind_its_suspension(host: EngineHost) -> None:
     host.release(V2, SCHEMA="2")
     assert host.program.reconcile() == f"upgraded:{V1}->{V2}"
