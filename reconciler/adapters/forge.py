@@ -61,7 +61,9 @@ class ForgeApi(Forge):
         """The numbers of teams of exactly that name; a search finds parts of names, too."""
         organisation, _, name = team.partition("/")
         path = f"/orgs/{quote(organisation, safe='')}/teams/search?q={quote(name, safe='')}&limit=50"
-        found = self._ask("GET", path, may_be_gone=True) or {}
+        found = self._ask("GET", path, may_be_gone=True)
+        if found is None:
+            return []  # there is no such organisation, or the token's user may not see it
         rows = found.get("data") if isinstance(found, dict) else None
         if not isinstance(rows, list):
             raise ObserveError(f"{self._settings.url}: the answer to a search for teams has no data")

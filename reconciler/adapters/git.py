@@ -25,7 +25,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _MAX_RECIPE_BYTES = 16 << 20
 _FRESH_S = 0.5
 _FETCH = ("fetch", "--quiet", "--no-tags", "--prune", "--no-recurse-submodules", "--no-write-fetch-head")
-_LOCKED = "cannot lock ref"
+_BLOCKED = "; cannot create"
 _REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _Stamp = tuple[int, ...]
 
@@ -120,7 +120,7 @@ class GitRecipes(Recipes):
         # Explicit refspecs, so that no server can write other refs. `--prune` makes withdrawn tags go here
         # too; `--atomic` leaves the old state whole if the fetch dies half way.
         ran = self._git(url, *_FETCH, "--atomic", "--", url, *_REFSPECS)
-        if ran.code != 0 and _LOCKED in ran.output:
+        if ran.code != 0 and _BLOCKED in ran.output:
             # A branch `a` that became `a/b` cannot be made while the old one is there, which one step does not see.
             ran = self._git(url, *_FETCH, "--", url, *_REFSPECS)
         self._ok(ran, f"{Redactor().mask(url)}: fetch failed, the last known state stays")

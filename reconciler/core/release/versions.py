@@ -83,6 +83,15 @@ class Bump:
     app_back: bool
 
 
+def _numbers(app: str) -> tuple[int, ...]:
+    """The numbers that an app version begins with: `5.1.0-rc1` is no later than `5.1.0`, nor an earlier one."""
+    found = re.match(r"\D*(\d+(?:\.\d+)*)", app)
+    parts = [int(part) for part in found[1].split(".")] if found else []
+    while parts and not parts[-1]:
+        parts.pop()
+    return tuple(parts)
+
+
 def classify(origin: Version, target: Version) -> Bump:
     """Compare the majors of both parts."""
     before, after = app_major(origin.app), app_major(target.app)
@@ -91,7 +100,7 @@ def classify(origin: Version, target: Version) -> Bump:
         recipe_major=origin.recipe.major != target.recipe.major,
         app_major=changed and before is not None and after is not None and before != after,
         app_unclear=changed and (before is None or after is None),
-        app_back=changed and before is not None and after is not None and natural(target.app) < natural(origin.app),
+        app_back=changed and before is not None and after is not None and _numbers(target.app) < _numbers(origin.app),
     )
 
 
