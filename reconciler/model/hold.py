@@ -10,6 +10,7 @@ class HoldReason(StrEnum):
     MAJOR = "major"
     MANUAL_MIGRATION = "manual-migration"
     COOLDOWN = "cooldown"
+    WATCHED = "watched"
     UNTESTED = "untested"
     WINDOW = "window"
     SUSPENDED = "suspended"

@@ -47,9 +47,13 @@ def test_an_approval_that_will_not_help_says_so(host: EngineHost) -> None:
     ran = run(host, "approve", "notes", V2, "--reason", "try")
     assert ran.returncode == 0 and "in quarantine" in ran.stderr
     ran = run(host, "approve", "notes", V1, "--reason", "back")
+    assert "changed settings of it alone" in ran.stderr
+    host.release("0.9.0+4.9.0")
+    assert host.program.reconcile() == f"held-quarantined:{V1}->{V2}"
+    ran = run(host, "approve", "notes", "0.9.0+4.9.0", "--reason", "back")
     assert "not newer than" in ran.stderr
     explained = json.loads(run(host, "explain", "notes", "--json").stdout)
-    assert explained["approved"] == [V2, V1]
+    assert explained["approved"] == [V2, V1, "0.9.0+4.9.0"]
 
 
 def test_a_rollback_by_hand_is_not_told_as_a_failure_to_verify(host: EngineHost) -> None:

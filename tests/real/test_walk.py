@@ -98,9 +98,14 @@ class RealWalk:
         return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=60).stdout
 
     def step_release_good(self) -> None:
+        self.host.end_watch()
+        self.publish()
+
+    def step_release_in_watch(self) -> None:
         self.publish()
 
     def step_release_bad(self) -> None:
+        self.host.end_watch()
         self.publish(self.random.choice(["before", "after"]))
 
     def step_kill(self) -> None:

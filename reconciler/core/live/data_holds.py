@@ -4,6 +4,7 @@ No older program is started on what a newer one wrote, and nothing migrates data
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from reconciler.core.change import data_version
 from reconciler.core.live.upgrade_facts import UpgradeFacts
@@ -12,12 +13,14 @@ from reconciler.core.release.facts import AppFacts
 from reconciler.model.hold import Hold, HoldReason
 
 
-def find(facts: AppFacts, candidate: UpgradeFacts, *, approved: bool) -> Iterator[Hold]:
+def find(facts: AppFacts, candidate: UpgradeFacts, now: datetime, *, approved: bool) -> Iterator[Hold]:
     """Every such hold; an approval opens what a human can know better."""
     yield from _downgrade(facts, candidate)
     if not approved and candidate.changes_release:
         yield from _given_up(facts, candidate)
         yield from _older_app(facts, candidate)
+    if not approved:
+        yield from _watched(facts, candidate, now)
 
 
 def _downgrade(facts: AppFacts, candidate: UpgradeFacts) -> Iterator[Hold]:
@@ -59,6 +62,22 @@ def _older_app(facts: AppFacts, candidate: UpgradeFacts) -> Iterator[Hold]:
             detail=f"the app goes back from {origin.app} to {target.app}, on data that {origin.app} wrote",
             clears_when=f"a release with a newer app; or {_approve(facts, candidate)}, if the older can read that data",
         )
+
+
+def _watched(facts: AppFacts, candidate: UpgradeFacts, now: datetime) -> Iterator[Hold]:
+    """While a release may still be taken back, nothing puts its own snapshot in the place of the one that leads back."""
+    known, bake_s = facts.known, facts.spec.upgrade.bake
+    if known is None or known.fallback is None or known.fallback.snapshot is None or not known.is_watched(bake_s, now):
+        return
+    back, version = known.fallback.release.version, known.release.version
+    if back == version and not candidate.changes_release:
+        return  # settings after settings: the release was well before the first of them
+    ends = f"{known.ends_watch(bake_s):%Y-%m-%d %H:%M:%S} UTC"
+    yield Hold(
+        reason=HoldReason.WATCHED,
+        detail=f"{version} may still be taken back, until {ends}, and the way back to {back} and its data would go",
+        clears_when=f"{ends}; or {_approve(facts, candidate)}, if {version} is well",
+    )
 
 
 def _approve(facts: AppFacts, candidate: UpgradeFacts) -> str:

@@ -25,7 +25,7 @@ def decide(facts: AppFacts, candidate: UpgradeFacts, patterns: Sequence[str], no
         # No approval opens these: a release that changed under its name is not the one that was approved.
         *_tag(memory, candidate),
         *_signature(candidate),
-        *data_holds.find(facts, candidate, approved=approved),
+        *data_holds.find(facts, candidate, now, approved=approved),
         *(() if approved else _risky(facts, candidate, patterns)),
         *_unclear(facts, candidate, approved=approved),
         *_recipe(spec, candidate),

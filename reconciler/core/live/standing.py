@@ -24,6 +24,7 @@ from reconciler.model.status import Assessment, Status
 QUIET = frozenset(
     {
         HoldReason.COOLDOWN,
+        HoldReason.WATCHED,
         HoldReason.WINDOW,
         HoldReason.SUSPENDED,
         HoldReason.TRAIN_STOPPED,

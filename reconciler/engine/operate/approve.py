@@ -62,7 +62,9 @@ def _find_doubts(context: Context, version: str, memory: Memory) -> tuple[str, .
     found = []
     known = context.ports.store.known_good(context.app)
     have, wanted = versions.parse(known.release.version) if known else None, versions.parse(version)
-    if have is not None and wanted is not None and not have < wanted:
+    if have is not None and have == wanted:
+        found.append(f"{version} runs; what waits for this are changed settings of it alone")
+    elif have is not None and wanted is not None and not have < wanted:
         found.append(f"{version} is not newer than {have.text}, which runs; versions never go backwards by themselves")
     if any(entry.version == version for entry in memory.quarantine):
         retry = f"ci-warm retry {context.app}"

@@ -1,6 +1,7 @@
 """The gate: one row per situation, and all reasons at once."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,8 +13,9 @@ from reconciler.model.hold import Hold
 from reconciler.model.hold import HoldReason as R
 from reconciler.model.memory import Approval, HostFaults, Memory, Quarantine, Suspension
 from reconciler.model.recipe import ImageLookup, Refusal, Rendered
+from reconciler.model.release import Fallback
 from reconciler.model.settings import NOTE_PATTERNS
-from tests.builders import NOW, facts, known, memory, spec
+from tests.builders import NOW, facts, known, memory, release, spec
 
 COMMIT = "c" * 40
 GOOD = ImageLookup(reference="r/app:1", exists=True, local=True, pinned="r/app:1@sha256:" + "1" * 64, digest="d1")
@@ -210,3 +212,34 @@ def test_holds_outside_the_window(window: str, held: bool) -> None:
 def test_changed_settings_alone_are_no_major_and_need_no_notes() -> None:
     one = candidate(version="1.0.0+5.0.0", changes_release=False, notes={"1.0.0+5.0.0": "breaking change"})
     assert R.MAJOR not in reasons(one, memory({"1.0.0+5.0.0": COMMIT}))
+
+
+BACK = Fallback(release=release("0.9.0+4.9.0"), snapshot="s" * 64)
+ITSELF = Fallback(release=release("1.0.0+5.0.0"), snapshot="s" * 64)
+
+
+@pytest.mark.parametrize(
+    ("back", "changes_release", "after_s", "expected"),
+    [
+        (BACK, True, 100, [R.WATCHED]),
+        (BACK, False, 100, [R.WATCHED]),
+        (ITSELF, True, 100, [R.WATCHED]),
+        (ITSELF, False, 100, []),  # settings after settings
+        (BACK, True, 130, []),
+        (BACK.model_copy(update={"snapshot": None}), True, 100, []),
+        (None, True, 100, []),
+    ],
+)
+def test_what_may_be_taken_back_keeps_its_way_back(
+    back: Fallback | None, changes_release: bool, after_s: float, expected: Sequence[R]
+) -> None:
+    """The snapshot of the next release would take the place of the one that leads back."""
+    one = candidate(changes_release=changes_release, **({} if changes_release else {"version": "1.0.0+5.0.0"}))
+    committed = known(fallback=back, bake_until=NOW + timedelta(seconds=120))
+    app = facts(spec=spec(), memory=memory({one.version: COMMIT}), known=committed, desired="d")
+    at = NOW + timedelta(seconds=after_s)
+    assert [hold.reason for hold in gate.decide(app, one, NOTE_PATTERNS, at)] == expected
+    opened = app.memory.model_copy(
+        update={"approvals": (Approval(version=one.version, reason="seen", actor="op", at=NOW),)}
+    )
+    assert gate.decide(replace(app, memory=opened), one, NOTE_PATTERNS, at) == ()

@@ -251,6 +251,8 @@ def test_an_alert_is_over_only_when_the_pass_saw_that_it_is(alert: Alert, seen: 
     assert standing.still_stands(alert, seen) is stands
 
 
+SILENT = (H.COOLDOWN, H.WATCHED, H.WINDOW, H.SUSPENDED, H.TRAIN_STOPPED, H.QUARANTINED, H.UNTESTED)
+"""Holds that end by themselves, were asked for, or have an alert of their own."""
 FOUND = [
     pytest.param(end(), [], id="all is well"),
     pytest.param(end(outcome=UPGRADED), [], id="a change that went well"),
@@ -293,14 +295,14 @@ FOUND = [
     ),
     *(
         pytest.param(end(upgrade=gate(), outcome=outcome(K.HELD, reason)), [], id=f"quiet: {reason}")
-        for reason in (H.COOLDOWN, H.WINDOW, H.SUSPENDED, H.TRAIN_STOPPED, H.QUARANTINED, H.UNTESTED)
+        for reason in SILENT
     ),
     *(
         pytest.param(
             end(upgrade=gate(), outcome=outcome(K.HELD, reason)), [f"notes|held-{reason}|{V2}"], id=f"loud: {reason}"
         )
         for reason in H
-        if reason not in (H.COOLDOWN, H.WINDOW, H.SUSPENDED, H.TRAIN_STOPPED, H.QUARANTINED, H.UNTESTED)
+        if reason not in SILENT
     ),
     pytest.param(end(recipe_problem="away"), ["notes|recipe|"], id="the recipe cannot be read"),
     pytest.param(

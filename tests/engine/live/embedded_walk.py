@@ -193,13 +193,19 @@ class EmbeddedWalk:
         shutil.copytree(self.host.state, saved, symlinks=True, ignore=shutil.ignore_patterns(_ENGINE))
 
     def step_release_good(self) -> None:
+        self.host.end_watch()
+        self.publish()
+
+    def step_release_in_watch(self) -> None:
         self.publish()
 
     def step_release_bad(self) -> None:
+        self.host.end_watch()
         self.publish(self.random.choice(["before", "after", "unhealthy"]))
 
     def step_release_late_bad(self) -> None:
         """It settles and answers, and then fails again and again."""
+        self.host.end_watch()
         version = self.publish("late")
         self.look()
         if self.folders() and self.host.observed.known() == version:
@@ -259,6 +265,9 @@ class EmbeddedWalk:
         self.look()
         self.host.write_spec(env=self.env)
         self.mistyped = False
+
+    def step_watch_over(self) -> None:
+        self.host.end_watch()
 
     def step_saved(self) -> None:
         self.save()

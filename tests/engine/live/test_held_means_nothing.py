@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from reconciler.engine.operate import plan
 from reconciler.model.app import SecretSpec
 from reconciler.model.errors import ActError
 from reconciler.model.hold import Hold, HoldReason
+from reconciler.model.release import Fallback
 from tests.engine.live.scenes import V1, V2
 from tests.fakes.world import Behaviour, Host, pin
 
@@ -108,11 +110,21 @@ def only_major(host: Host) -> None:
     with_secret(host, MAJOR)
 
 
+def in_its_watch(host: Host) -> None:
+    store = host.ports().store
+    known = store.known_good(host.specs[0].name)
+    assert known is not None
+    back = Fallback(release=known.release.model_copy(update={"version": "0.9.0+4.9.0"}), snapshot="s" * 64)
+    later = host.clock.now() + timedelta(minutes=5)
+    store.put_known_good(known.model_copy(update={"fallback": back, "bake_until": later, "baked": False}))
+
+
 R = HoldReason
 SCENES: dict[str, tuple[Callable[[Host], object], HoldReason]] = {
     "major": (only_major, R.MAJOR),
     "suspended": (lambda host: set_upgrade(host, suspend=True), R.SUSPENDED),
     "cooldown": (lambda host: set_upgrade(host, cooldown=1e6), R.COOLDOWN),
+    "watched": (in_its_watch, R.WATCHED),
     "window": (lambda host: set_upgrade(host, window="03:00-03:01 UTC"), R.WINDOW),
     "untested": (lambda host: set_upgrade(host, after_green=True), R.UNTESTED),
     "room": (no_room, R.PREFLIGHT),

@@ -160,3 +160,30 @@ def test_a_branch_that_became_a_folder_of_branches_is_fetched(host: EngineHost) 
     host.recipe.git("branch", "feature/login")
     host.release(V2, SCHEMA="2")
     assert host.program.reconcile() == f"upgraded:{V1}->{V2}"
+
+
+def test_what_may_be_taken_back_keeps_its_way_back(tmp_path: Path) -> None:
+    """A newer release and other settings wait for the end of the watch, whose snapshot they would replace."""
+    with engine_host(tmp_path / "host", "embedded", health=QUICK, extra={"upgrade": {"bake": "10m"}}) as host:
+        host.release(V1)
+        host.deploy_first()
+        before = host.observed.notes()
+        host.release(V2, SCHEMA="2", FAIL="late", LATE_S="1")
+        assert host.program.reconcile() == f"upgraded:{V1}->{V2}"
+        host.release(V3, SCHEMA="2")
+        host.write_spec(env={"N": "1"})
+        assert host.program.reconcile() == f"held-watched:{V2}->{V3}"
+        until(lambda: host.program.reconcile() == f"rolled-back:{V2}->{V1}", 40, "it failed again and again")
+        assert host.observed.notes() == before and "5.0.0" in host.observed.answer()
+        assert host.program.reconcile() == f"upgraded:{V1}->{V3}"
+        host.release("1.0.3+5.0.3", SCHEMA="2")
+        assert host.program.reconcile() == f"held-watched:{V3}->1.0.3+5.0.3"
+        ran = host.program.command("approve", "notes", "1.0.3+5.0.3", "--reason", "V3 is well")
+        assert ran.returncode == 0, ran.stderr
+        assert host.program.reconcile() == f"upgraded:{V3}->1.0.3+5.0.3"
+        host.write_spec(env={"N": "2"})
+        assert host.program.reconcile() == "held-watched:1.0.3+5.0.3->1.0.3+5.0.3"
+        host.end_watch()
+        assert host.program.reconcile() == "reconfigured:1.0.3+5.0.3"
+        host.write_spec(env={"N": "3"})
+        assert host.program.reconcile() == "reconfigured:1.0.3+5.0.3", "settings after settings"
