@@ -40,7 +40,8 @@ class SystemProber(Prober):
             return ProbeAnswer(ok=False, code=0, detail=f"{address}: {exc}", fault=Fault.UNKNOWN)
         except OSError as exc:
             fault = Fault.HOST if exc.errno in _OURS else Fault.APP
-            return ProbeAnswer(ok=False, code=0, detail=f"{address}:{port}: {exc.strerror or exc}", fault=fault)
+            detail = f"{address}:{port}: {exc.strerror or exc}"
+            return ProbeAnswer(ok=False, code=0, detail=detail, fault=fault, unreached=(address, port))
         return ProbeAnswer(ok=True, code=0, detail=f"{address}:{port} takes connections")
 
     @override
@@ -78,10 +79,13 @@ class SystemProber(Prober):
         except ssl.SSLCertVerificationError as exc:
             return ProbeAnswer(ok=False, code=0, detail=f"TLS certificate refused: {exc.verify_message}")
         except (OSError, http.client.HTTPException, ValueError) as exc:
+            unreached = None if line else (probe.address, probe.port)
             if time.monotonic() >= deadline:
-                return ProbeAnswer(ok=False, code=0, detail=f"no complete answer within {probe.timeout_s:g} s")
+                detail = f"no complete answer within {probe.timeout_s:g} s"
+                return ProbeAnswer(ok=False, code=0, detail=detail, unreached=unreached)
             fault = Fault.HOST if isinstance(exc, OSError) and exc.errno in _OURS else Fault.APP
-            return ProbeAnswer(ok=False, code=0, detail=f"{type(exc).__name__}: {str(exc)[:200]}", fault=fault)
+            detail = f"{type(exc).__name__}: {str(exc)[:200]}"
+            return ProbeAnswer(ok=False, code=0, detail=detail, fault=fault, unreached=unreached)
         finally:
             if timer is not None:
                 timer.cancel()

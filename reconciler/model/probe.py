@@ -33,7 +33,7 @@ class ProbeAnswer:
     """`ok`, or the reason why not; `code` 0 when nothing answered.
 
     `fault`: of a bad answer; not the app's where the question could not be asked. `remarks`: checks that are not
-    required and failed.
+    required and failed. `unreached`: address and port where nothing took the connection.
     """
 
     ok: bool
@@ -41,6 +41,7 @@ class ProbeAnswer:
     detail: str
     fault: Fault = Fault.APP
     remarks: tuple[str, ...] = ()
+    unreached: tuple[str, int] | None = None
 
 
 def describe_end(code: int, output: str) -> str:

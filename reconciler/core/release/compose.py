@@ -21,6 +21,25 @@ def host_ports(doc: Mapping[str, object]) -> frozenset[int]:
     return frozenset(int(port) for port in found if port.isdigit())
 
 
+def published_ports(doc: Mapping[str, object]) -> frozenset[int] | None:
+    """Ports of the host at which the services answer; None: any may be, as one of them is on the host's own network."""
+    found: set[int] = set()
+    for service in services(doc).values():
+        named = service.get("networks") or ()
+        if any(_name_of_network(doc, str(name)) == "host" for name in named):
+            return None
+        for port in service.get("ports") or ():
+            published = port.get("published") if isinstance(port, Mapping) else str(port).rpartition(":")[0]
+            first, _, last = str(published or "").rpartition(":")[2].partition("-")
+            if first.isdigit():
+                found |= set(range(int(first), int(last if last.isdigit() else first) + 1))
+    return frozenset(found)
+
+
+def _name_of_network(doc: Mapping[str, object], key: str) -> str:
+    return str(section(doc, "networks").get(key, {}).get("name") or key)
+
+
 def images(doc: Mapping[str, object]) -> dict[str, str]:
     """Service -> image as asked.
 

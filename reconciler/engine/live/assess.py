@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from reconciler.core import redact
+from reconciler.core.change import silence
 from reconciler.core.live import assess
 from reconciler.core.release.facts import AppFacts
 from reconciler.engine.change.ask import ask
@@ -32,8 +33,10 @@ def probe(context: Context, stack: StackObs, health: HealthSpec, domain: str) ->
     deadline = clock.monotonic() + context.settings.limits.steady_probe
     while True:
         answer = ask(context.ports, context.stack, domain, health, mask)
-        if answer.ok or clock.monotonic() >= deadline:
+        if answer.ok:
             return answer
+        if clock.monotonic() >= deadline:
+            return silence.weigh(answer, doc or _read_document(context))
         clock.wait(_PROBE_PAUSE_S)
 
 

@@ -2,9 +2,13 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
+from typing_extensions import override
 
 from reconciler.adapters.embedded import services
 from reconciler.adapters.embedded.engine import EmbeddedEngine
@@ -20,6 +24,30 @@ def host(tmp_path: Path) -> Iterator[EngineHost]:
         made.release(V1)
         made.deploy_first()
         yield made
+
+
+@contextmanager
+def front(port: int = 0) -> Iterator[ThreadingHTTPServer]:
+    """What all apps of a host are reached through: it answers as long as it is there."""
+    server = ThreadingHTTPServer(("127.0.0.1", port), _Well)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Well(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    @override
+    def log_message(self, format: str, *args: object) -> None: ...
 
 
 def wrote(host: EngineHost) -> Path:
@@ -187,3 +215,43 @@ def test_what_may_be_taken_back_keeps_its_way_back(tmp_path: Path) -> None:
         assert host.program.reconcile() == "reconfigured:1.0.3+5.0.3"
         host.write_spec(env={"N": "3"})
         assert host.program.reconcile() == "reconfigured:1.0.3+5.0.3", "settings after settings"
+
+
+def test_a_front_that_is_away_takes_nothing_back(tmp_path: Path) -> None:
+    """What does not listen is not the app: it publishes no such port. `after` does not name the front."""
+    watched = {"upgrade": {"bake": "10m"}}
+    with engine_host(tmp_path / "host", "embedded", extra=watched) as host:
+        with front() as server:
+            through = {"scheme": "http", **QUICK, "port": server.server_port}
+            host.write_spec(health=through)
+            host.release(V1)
+            host.deploy_first()
+            host.release(V2, SCHEMA="2")
+            assert host.program.reconcile() == f"upgraded:{V1}->{V2}"
+            users = wrote(host)
+        for _ in range(2):
+            assert host.program.reconcile() == f"unhealthy:{V2}"
+        assert users.exists() and host.observed.known() == V2
+        [alert] = host.observed.alerts()
+        assert f"nothing of this app listens at port {server.server_port}" in " ".join(alert.evidence)
+
+
+def test_a_front_that_goes_while_a_release_is_tried_is_not_its_fault(tmp_path: Path) -> None:
+    with engine_host(tmp_path / "host", "embedded") as host, front() as server:
+        through = {"scheme": "http", **QUICK, "port": server.server_port, "deadline": "1s"}
+        host.write_spec(health=through)
+        host.release(V1)
+        host.deploy_first()
+        host.release(V2, SCHEMA="2")
+
+        def effect(name: str) -> None:
+            if name == "settle:before":
+                server.shutdown()
+                server.server_close()
+
+        assert host.program.reconcile(effect) == "unknown"
+        told = host.program.command("explain", "notes").stdout
+        assert "interrupted" in told and "verify" in told, told
+        with front(server.server_port):
+            assert host.program.reconcile() == f"upgraded:{V1}->{V2}", "it is gone on with"
+        assert "5.0.1" in host.observed.answer()

@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 from reconciler.core import redact
+from reconciler.core.change import silence
 from reconciler.engine.change.ask import ask
 from reconciler.engine.change.looks import POLL_S, Looks
 from reconciler.engine.change.steps import settle
 from reconciler.engine.context import Before, Done, Judge, StepContext, StepResult
+from reconciler.model.errors import ObserveError
 from reconciler.model.probe import ProbeAnswer
 from reconciler.model.release import Bundle
 from reconciler.model.settling import Failed, Fault, Settled
@@ -16,7 +18,8 @@ def verify(at: StepContext, bundle: Bundle, judge: Judge, before: Before) -> Ste
     """Ask until `successes` good answers in a row came while the same tasks ran; a failing task ends it at once.
 
     Raises:
-        ObserveError: the engine has not answered, or no node took tasks, until the deadline: the journal stays.
+        ObserveError: the engine has not answered, no node took tasks, or what stands before the app took no
+            connection, until the deadline: the journal stays.
     """
     clock, domain, health = at.ports.clock, judge.domain, judge.health
     # The tasks have been up for long enough when settling ended; here only their identity counts.
@@ -43,7 +46,7 @@ def verify(at: StepContext, bundle: Bundle, judge: Judge, before: Before) -> Ste
             # The checks once, with the last answer: some are dear.
             last = good + 1 >= health.successes
             asked = health if last else health.model_copy(update={"checks": ()})
-            answer = ask(at.ports, at.stack, domain, asked, mask)
+            answer = silence.weigh(ask(at.ports, at.stack, domain, asked, mask), bundle.doc)
             good, remarks = good + 1 if answer.ok else 0, answer.remarks
             if not answer.ok:
                 bad, fault = answer, answer.fault if fault is Fault.APP else fault
@@ -53,6 +56,8 @@ def verify(at: StepContext, bundle: Bundle, judge: Judge, before: Before) -> Ste
                 return Done(updates={"remarks": remarks})
             continue  # checks take long, and may do harm: what carries the app is looked at once more
         if looks.answered_s - began > health.deadline:
+            if silence.is_before_the_app(bad):
+                raise ObserveError(f"not healthy within {health.deadline:g} s: {bad.detail}")
             return at.fail_by(
                 fault,
                 f"not healthy within {health.deadline:g} s: {bad.detail}",
