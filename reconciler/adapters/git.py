@@ -1,38 +1,26 @@
-"""Recipes as bare git mirrors. Effects: git processes, folders below `recipes/`.
-
-A recipe is untrusted data: explicit refspecs, a deadline, no hooks, no submodules, no shell, and operands after `--`.
-"""
+"""Recipes read from their bare git mirrors. Effects: git processes; a fetch changes the mirror."""
 
 import contextlib
 import re
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from typing_extensions import override
 
 from reconciler.adapters import process, signatures
+from reconciler.adapters.git_mirror import Mirrors, must
 from reconciler.core.redact import Redactor
 from reconciler.core.release.notes import NOTE_PLACES
-from reconciler.model.errors import ActError, RecipeError
-from reconciler.model.ids import is_tag, mirror_name
+from reconciler.model.errors import RecipeError
+from reconciler.model.ids import is_tag
 from reconciler.model.recipe import Tags
 from reconciler.model.settings import GitSettings
 from reconciler.ports.recipes import Recipes
-from reconciler.state import files
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _MAX_RECIPE_BYTES = 16 << 20
 _FRESH_S = 0.5
-_FETCH = ("fetch", "--quiet", "--no-tags", "--prune", "--no-recurse-submodules", "--no-write-fetch-head")
-_BLOCKED = "; cannot create"
-_REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _Stamp = tuple[int, ...]
-
-
-def _refuses() -> str:
-    """A program that knows no password, wherever this system keeps it; '' stands for none at all."""
-    return shutil.which("false") or ""
 
 
 class GitRecipes(Recipes):
@@ -40,52 +28,15 @@ class GitRecipes(Recipes):
 
     def __init__(self, root: Path, settings: GitSettings, monotonic: Callable[[], float]) -> None:
         self.root = root
-        self._settings = settings
+        self._mirrors = Mirrors(root, settings)
         self._monotonic = monotonic
         self._tags: dict[str, tuple[_Stamp, Tags]] = {}
         self._checked: dict[str, float] = {}
         self._trees: dict[tuple[str, str], Mapping[str, bytes]] = {}
 
-    def _mirror(self, url: str) -> Path:
-        return self.root / mirror_name(url)
-
-    def _git(self, url: str, *args: str, more: Mapping[str, str] | None = None, brief: bool = False) -> process.Ran:
-        allow = "always" if self._settings.allow_file else "never"
-        # Given on every call and not in the mirror's config: a config file in the mirror could be changed,
-        # and these hold whatever git's own defaults are. A recipe is untrusted: `ext` runs commands, `file`
-        # reads this host, hooks and submodules run or fetch what the recipe says.
-        options = (
-            "-c",
-            f"protocol.file.allow={allow}",
-            "-c",
-            "protocol.ext.allow=never",
-            "-c",
-            "core.hooksPath=/dev/null",
-            "-c",
-            "submodule.recurse=false",
-            "-c",
-            "fetch.fsckObjects=true",
-            "-c",
-            "gc.auto=0",
-            # Which is what it would look at: a process per fetch for nothing.
-            "-c",
-            "maintenance.auto=false",
-            "-c",
-            "safe.directory=*",
-        )
-        # A repository that asks for a password must fail at once: there is no terminal to answer, and the
-        # fetch would hang to its deadline.
-        env = {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1", "GIT_ASKPASS": _refuses()}
-        try:
-            return process.run(
-                ["git", "--git-dir", str(self._mirror(url)), *options, *args],
-                timeout_s=self._settings.timeout,
-                env=env | dict(more or {}),
-                redactor=Redactor(),
-                brief=brief,
-            )
-        except ActError as exc:
-            raise _name_repository(url, args[0], exc) from exc
+    def _must_exist(self, url: str) -> None:
+        if not self._mirrors.exists(url):
+            raise RecipeError(f"{Redactor().mask(url)}: has never been fetched")
 
     def git(self, url: str, *args: str) -> process.Ran:
         """Ask git something about a recipe's mirror.
@@ -93,61 +44,30 @@ class GitRecipes(Recipes):
         Raises:
             RecipeError: there is no mirror yet, or git did not end in time.
         """
-        mirror = self._mirror(url)
-        if not (mirror / "HEAD").exists():
-            raise RecipeError(f"{Redactor().mask(url)}: has never been fetched")
-        return self._git(url, *args)
+        self._must_exist(url)
+        return self._mirrors.run(url, *args)
 
     @override
     def fetch(self, url: str) -> None:
-        mirror = self._mirror(url)
-        if not (mirror / "HEAD").exists():
-            files.make_folder(mirror)
-            self._ok(self._git(url, "init", "--quiet", "--bare"), f"{url}: cannot make a mirror")
-        # Imported here: a command that fetches nothing starts sooner without it.
-        from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
-
-        again = Retrying(
-            retry=retry_if_exception_type(RecipeError),
-            stop=stop_after_attempt(2),
-            wait=wait_exponential(multiplier=0.2, max=2),
-            reraise=True,
-        )
-        again(self._fetch_once, url)
+        self._mirrors.fetch(url)
         self._checked.pop(url, None)  # afterwards: a pass beside us may have looked while the fetch ran
-
-    def _fetch_once(self, url: str) -> None:
-        # Explicit refspecs, so that no server can write other refs. `--prune` makes withdrawn tags go here
-        # too; `--atomic` leaves the old state whole if the fetch dies half way.
-        ran = self._git(url, *_FETCH, "--atomic", "--", url, *_REFSPECS)
-        if ran.code != 0 and _BLOCKED in ran.output:
-            # A branch `a` that became `a/b` cannot be made while the old one is there, which one step does not see.
-            ran = self._git(url, *_FETCH, "--", url, *_REFSPECS)
-        self._ok(ran, f"{Redactor().mask(url)}: fetch failed, the last known state stays")
-
-    def _ok(self, ran: process.Ran, what: str) -> process.Ran:
-        if ran.code != 0:
-            raise RecipeError(f"{what}: {ran.output[-600:]}")
-        return ran
 
     @override
     def tags(self, url: str) -> Tags:
         """Cached by the mirror's ref files, so a quiet pass starts no process."""
-        mirror = self._mirror(url)
-        if not (mirror / "HEAD").exists():
-            raise RecipeError(f"{Redactor().mask(url)}: has never been fetched")
+        self._must_exist(url)
         cached, now = self._tags.get(url), self._monotonic()
         if cached is not None and now - self._checked.get(url, -_FRESH_S) < _FRESH_S:
             return cached[1]  # many apps of one pass share a recipe
         # Before the listing: a tag that arrives while git lists moves the stamp, and the next call lists
         # again.
-        stamp = _stamp(mirror)
+        stamp = _stamp(self._mirrors.path(url))
         self._checked[url] = now
         if cached is not None and cached[0] == stamp:
             return cached[1]
         form = "%(objecttype) %(objectname) %(*objecttype) %(*objectname) %(refname:strip=2)"
-        ran = self._ok(
-            self._git(url, "for-each-ref", f"--format={form}", "refs/tags", brief=True), "tags cannot be listed"
+        ran = must(
+            self._mirrors.run(url, "for-each-ref", f"--format={form}", "refs/tags", brief=True), "tags cannot be listed"
         )
         tags = parse_tags(ran.raw.decode("utf-8", "replace"))
         self._tags[url] = (stamp, tags)
@@ -163,8 +83,8 @@ class GitRecipes(Recipes):
         cached = self._trees.get((url, commit))
         if cached is not None:
             return cached
-        listing = self._ok(
-            self._git(url, "ls-tree", "-r", "-z", "-l", commit, brief=True), f"commit {commit[:12]} is gone"
+        listing = must(
+            self._mirrors.run(url, "ls-tree", "-r", "-z", "-l", commit, brief=True), f"commit {commit[:12]} is gone"
         ).raw
         wanted: dict[str, str] = {}
         total = 0
@@ -204,21 +124,14 @@ class GitRecipes(Recipes):
         return {path: contents[blob] for path, blob in wanted.items()}
 
     def _cat(self, url: str, ids: Sequence[str]) -> bytes:
-        try:
-            ran = process.run(
-                ["git", "--git-dir", str(self._mirror(url)), "-c", "safe.directory=*", "cat-file", "--batch"],
-                timeout_s=self._settings.timeout,
-                stdin="".join(f"{blob}\n" for blob in ids).encode(),
-                brief=True,
-            )
-        except ActError as exc:
-            raise _name_repository(url, "cat-file", exc) from exc
-        return self._ok(ran, "recipe files cannot be read").raw
+        given = "".join(f"{blob}\n" for blob in ids).encode()
+        ran = self._mirrors.run(url, "cat-file", "--batch", stdin=given, brief=True)
+        return must(ran, "recipe files cannot be read").raw
 
     @override
     def find_signature_problem(self, url: str, commit: str, signers: Path, tag: str = "") -> str:
         def ask(env: Mapping[str, str], *args: str) -> process.Ran:
-            return self._git(url, *args, more=env)
+            return self._mirrors.run(url, *args, more=env)
 
         return signatures.find_problem(ask, commit, signers, tag)
 
@@ -232,11 +145,6 @@ class GitRecipes(Recipes):
             if texts:
                 found[version] = "\n".join(text.decode("utf-8", "replace").strip() for text in texts)
         return found
-
-
-def _name_repository(url: str, command: str, exc: ActError) -> RecipeError:
-    """Of which of many recipes it is, and what git was at."""
-    return RecipeError(f"{Redactor().mask(url)}: {str(exc).replace('git --git-dir ', f'git {command} ')}")
 
 
 def parse_tags(listing: str) -> Tags:

@@ -1,10 +1,12 @@
 """Bad specs, recipes and compose files: one clear error each, all of them at once, nothing executed."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from reconciler.adapters import process
 from reconciler.adapters.git import GitRecipes, parse_tags
 from reconciler.demo.recipes import Recipe, Version
 from reconciler.model.app import Kind
@@ -220,6 +222,76 @@ def test_a_failed_fetch_keeps_the_last_known_state(recipe: Recipe, mirrors: GitR
     with pytest.raises(RecipeError, match="the last known state stays"):
         mirrors.fetch(recipe.url)
     assert "1.0.0+5.0.0" in mirrors.tags(recipe.url).annotated
+
+
+def empty_a_tag(mirror: Path) -> None:
+    (mirror / "refs" / "tags" / "1.0.0+5.0.0").write_text("")
+
+
+def empty_the_config(mirror: Path) -> None:
+    (mirror / "config").write_text("")
+
+
+def empty_the_objects(mirror: Path) -> None:
+    for path in (mirror / "objects").glob("??/*"):
+        path.unlink()
+        path.write_bytes(b"")
+
+
+def empty_the_head(mirror: Path) -> None:
+    (mirror / "HEAD").write_text("")
+
+
+def mix_up_packed_refs(mirror: Path) -> None:
+    (mirror / "packed-refs").write_text("half a line")
+
+
+def lose_a_packed_object(mirror: Path) -> None:
+    for path in (mirror / "objects").glob("??/*"):
+        path.unlink()
+
+
+TORN = (empty_a_tag, empty_the_config, empty_the_head, empty_the_objects, mix_up_packed_refs, lose_a_packed_object)
+
+
+@pytest.mark.parametrize("tear", TORN, ids=lambda tear: tear.__name__)
+def test_a_mirror_that_a_power_cut_tore_is_made_anew(
+    tear: Callable[[Path], None], recipe: Recipe, mirrors: GitRecipes
+) -> None:
+    mirrors.fetch(recipe.url)
+    [mirror] = mirrors.root.iterdir()
+    tear(mirror)
+    recipe.release(Version(tag="1.0.1+5.0.1", image="x:2"))
+    mirrors.fetch(recipe.url)
+    tags = mirrors.tags(recipe.url).annotated
+    assert set(tags) == {"1.0.0+5.0.0", "1.0.1+5.0.1"}
+    assert all(mirrors.files(recipe.url, commit)["compose.yml"] for commit in tags.values())
+    assert [path.name for path in mirrors.root.iterdir()] == [mirror.name]
+
+
+def test_a_torn_mirror_stays_while_its_repository_is_away(recipe: Recipe, mirrors: GitRecipes, tmp_path: Path) -> None:
+    """What of it can be read may still be wanted."""
+    mirrors.fetch(recipe.url)
+    [mirror] = mirrors.root.iterdir()
+    recipe.git("branch", "other")
+    mirrors.fetch(recipe.url)
+    (mirror / "refs" / "heads" / "other").write_text("")
+    recipe.folder.rename(tmp_path / "away")
+    with pytest.raises(RecipeError, match="the last known state stays"):
+        mirrors.fetch(recipe.url)
+    assert "1.0.0+5.0.0" in mirrors.tags(recipe.url).annotated
+    assert [path.name for path in mirrors.root.iterdir()] == [mirror.name]
+
+
+def test_a_repository_with_sha256_digests_is_fetched(tmp_path: Path, mirrors: GitRecipes) -> None:
+    folder = tmp_path / "new"
+    process.run(["git", "init", "--quiet", "--object-format=sha256", str(folder)], timeout_s=30)
+    recipe = Recipe(folder, stateful=True)
+    recipe.release(Version(tag="1.0.0+5.0.0", image="x:1"))
+    for _ in range(2):
+        mirrors.fetch(recipe.url)
+    commit = mirrors.tags(recipe.url).annotated["1.0.0+5.0.0"]
+    assert len(commit) == 64 and mirrors.files(recipe.url, commit)["compose.yml"]
 
 
 def test_moved_and_vanished_tags_are_seen_as_they_are(recipe: Recipe, mirrors: GitRecipes) -> None:

@@ -118,3 +118,18 @@ def test_a_heal_starts_no_second_writer(host: EngineHost) -> None:
     (host.observed.data() / "OVERLAP").unlink(missing_ok=True)
     assert host.program.reconcile() == f"healed:{V1}"
     assert not (host.observed.data() / "OVERLAP").exists(), "two writers at once"
+
+
+@pytest.mark.parametrize("mode", ["global", "replicated"])
+def test_a_release_that_fits_no_node_is_not_quarantined(mode: str, host: EngineHost) -> None:
+    """A label was forgotten on the node: nothing is wrong with the release."""
+    host.set(limits={"pending": "2s"})
+    host.release(V1)
+    host.deploy_first()
+    made = json.loads(document())
+    made["services"]["app"]["deploy"] |= {"mode": mode, "placement": {"constraints": ["node.labels.disk==fast"]}}
+    host.release(V2, compose=json.dumps(made), SCHEMA="2")
+    assert host.program.reconcile() == f"rolled-back:{V2}->{V1}"
+    memory = json.loads((host.state / host.name / "memory.json").read_text())
+    assert memory["quarantine"] == [] and memory["host_faults"]["count"] == 1
+    assert "5.0.0" in answer(host)

@@ -84,6 +84,11 @@ def count_wanted(service: ServiceObs, own: Sequence[TaskObs], roles: Roles) -> i
     return max(service.desired, coming + (ended if roles.may_end(service) else 0), 1)
 
 
+def fits_nowhere(service: ServiceObs) -> bool:
+    """Say whether the engine wants no task of one that runs on every node that fits; of another it would say so."""
+    return service.mode in _GLOBAL and service.desired == 0
+
+
 def is_at_work(service: ServiceObs, own: Sequence[TaskObs], roles: Roles) -> bool:
     """Say whether this is a job that runs at this moment: it has not stopped moving, whatever else is seen of it."""
     return roles.is_job(service) and any(task.state == "running" for task in own)

@@ -215,7 +215,13 @@ def _stuck(state: Progress, want: Expected, stack: StackObs, at: float) -> tuple
     waiting = {}
     for name in want.services:
         service = stack.service(name)
-        for task in judge.own_tasks(service, stack) if service else ():
+        own = judge.own_tasks(service, stack) if service else ()
+        if service is not None and not own and jobs.fits_nowhere(service):
+            waiting[name] = state.waiting_since.get(name, at)
+            if at - waiting[name] > want.pending_s:
+                reason = f"service {name}: no node that it may run on for more than {want.pending_s:g} s"
+                return state, Failed(reason=reason, evidence=("it runs on every node that fits",), fault=Fault.HOST)
+        for task in own:
             if task.state in ("pending", "new") and task.desired_state in (RUNNING, "ready"):
                 waiting[task.id] = state.waiting_since.get(task.id, at)
                 limit = want.pending_s if task.state == "pending" else want.new_s

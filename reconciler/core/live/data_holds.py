@@ -65,7 +65,7 @@ def _older_app(facts: AppFacts, candidate: UpgradeFacts) -> Iterator[Hold]:
 
 
 def _watched(facts: AppFacts, candidate: UpgradeFacts, now: datetime) -> Iterator[Hold]:
-    """While a release may still be taken back, nothing puts its own snapshot in the place of the one that leads back."""
+    """While a release may be taken back, none puts its own snapshot in the place of the one that leads back."""
     known, bake_s = facts.known, facts.spec.upgrade.bake
     if known is None or known.fallback is None or known.fallback.snapshot is None or not known.is_watched(bake_s, now):
         return

@@ -186,6 +186,15 @@ def test_tasks_that_wait_for_the_host_are_a_host_fault(state: str, limit: float)
     assert "no suitable node" in verdict.evidence[0]
 
 
+def test_a_global_service_that_fits_no_node_is_a_host_fault() -> None:
+    nowhere = stack(service(mode=EVERYWHERE, replicas=0, desired=0))
+    assert isinstance(run([(0.1, nowhere), (10, nowhere)]), Moving)
+    verdict = run([(0.1, nowhere), (10.2, nowhere)])
+    assert isinstance(verdict, Failed) and verdict.fault is Fault.HOST
+    somewhere = stack(service(mode=EVERYWHERE, replicas=0, desired=1))
+    assert isinstance(run([(0.1, somewhere), (10.2, somewhere)]), Moving)
+
+
 def test_a_service_among_others_may_crash_until_the_one_it_needs_is_up() -> None:
     want = replace(WANT, services={"app": IMAGE, "db": IMAGE}, max_restarts=2)
     crashed = [task("failed", id=f"f{n}", error="no db yet") for n in range(2)]

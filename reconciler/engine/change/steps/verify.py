@@ -56,11 +56,14 @@ def verify(at: StepContext, bundle: Bundle, judge: Judge, before: Before) -> Ste
                 return Done(updates={"remarks": remarks})
             continue  # checks take long, and may do harm: what carries the app is looked at once more
         if looks.answered_s - began > health.deadline:
-            if silence.is_before_the_app(bad):
-                raise ObserveError(f"not healthy within {health.deadline:g} s: {bad.detail}")
-            return at.fail_by(
-                fault,
-                f"not healthy within {health.deadline:g} s: {bad.detail}",
-                f"{health.scheme}://{domain}{health.path} at {health.address}:{health.probe_port}",
-            )
+            return _give_up(at, judge, bad, fault)
         clock.wait(health.interval if good else max(health.interval, POLL_S))
+
+
+def _give_up(at: StepContext, judge: Judge, bad: ProbeAnswer, fault: Fault) -> StepResult:
+    health = judge.health
+    reason = f"not healthy within {health.deadline:g} s: {bad.detail}"
+    if silence.is_before_the_app(bad):
+        raise ObserveError(reason)
+    where = f"{health.scheme}://{judge.domain}{health.path} at {health.address}:{health.probe_port}"
+    return at.fail_by(fault, reason, where)
