@@ -18,7 +18,7 @@ class NodeObs:
     """One node of the Swarm. `started_at`: when its engine started; None: not known, as of every other node's.
 
     `attributes`: by the name that placement constraints have for them (`node.role`, `node.labels.X`, ...); {}: the
-    engine tells none.
+    engine tells none. `plugins`: drivers that it has, as (`Log`, `Volume` or `Network`, name).
     """
 
     id: str
@@ -26,6 +26,7 @@ class NodeObs:
     started_at: datetime | None = None
     takes_tasks: bool = True
     attributes: Mapping[str, str] = field(default_factory=dict)
+    plugins: frozenset[tuple[str, str]] = frozenset()
 
 
 class Disturbance(Record):

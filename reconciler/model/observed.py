@@ -249,3 +249,35 @@ class Inventory:
     """Every image of an engine at one moment."""
 
     images: tuple[StoredImage, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherNetwork:
+    """A network that is not of the stack. `scope`: `swarm`, or `local`: of one engine. `is_mesh`: the Swarm's own."""
+
+    name: str
+    scope: str
+    subnets: tuple[str, ...] = ()
+    is_mesh: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherPort:
+    """A port that a service of another stack publishes. `mode`: `host` or `ingress`."""
+
+    number: int
+    protocol: str
+    mode: str
+    service: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Others:
+    """What is on the engine beside a stack, which a release of it may meet.
+
+    `owners`: (`volume`, `secret` or `config`, name) -> the other stack whose label it bears.
+    """
+
+    networks: tuple[OtherNetwork, ...] = ()
+    ports: tuple[OtherPort, ...] = ()
+    owners: Mapping[tuple[str, str], str] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from reconciler.model.ids import AppName, RunName, StackName
-from reconciler.model.observed import ImageObs, Inventory, StackObs, VolumeObs, World
+from reconciler.model.observed import ImageObs, Inventory, Others, StackObs, VolumeObs, World
 from reconciler.model.release import Bundle
 
 NamedKind = Literal["secret", "network", "config"]
@@ -118,6 +118,9 @@ class Engine(Protocol):
 
     def observe_named(self, kind: NamedKind, names: Sequence[str]) -> frozenset[str]:
         """The secrets, networks or configs that exist among `names`."""
+
+    def observe_others(self, stack: StackName) -> Others:
+        """What is on the engine that is not this stack's, where a release of it may meet it; a few calls."""
 
     def create_secret(self, app: AppName, stack: StackName, name: str, value: bytes) -> None:
         """Create a secret labelled as the app's and the stack's."""

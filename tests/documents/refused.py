@@ -54,6 +54,12 @@ SHAPES = [
 ]
 """Refused by the loader of the deploy tool."""
 
+
+def _publishing(port: int, **more: Any) -> dict[str, Any]:
+    service: dict[str, Any] = document(ports=[{"target": 80, "published": port, **more}])["services"]["app"]
+    return service
+
+
 _CONFIGS = {"configs": {"a": {"external": True}, "b": {"external": True}}}
 LATER = [
     _rule(
@@ -144,6 +150,25 @@ LATER = [
         ".ports",
         "duplicate published ports",
         ports=[{"target": 80, "published": 45678}, {"target": 81, "published": 45678}],
+    ),
+    Refused(
+        "one port of two services",
+        document() | {"services": {name: _publishing(45679) for name in ("app", "other")}},
+        "services.other.ports",
+        "port '45679' is already in use by service",
+    ),
+    Refused(
+        "one port of the mesh and of a node",
+        document() | {"services": {"app": _publishing(45680), "other": _publishing(45680, mode="host")}},
+        "services.other.ports",
+        "port '45680' is already in use by service",
+    ),
+    _rule(
+        "one target of two volumes",
+        ".volumes",
+        "duplicate mount point: /data",
+        {"volumes": {"one": {}, "two": {}}},
+        volumes=["one:/data", {"type": "volume", "source": "two", "target": "/data"}],
     ),
     _rule(
         "replicas of a global service",

@@ -16,7 +16,10 @@ from tests.engines.machine import machine
 SUITE = (
     "tests/contract",
     "tests/runs",
-    *(f"tests/real/test_{name}.py" for name in ("checks", "data_places", "host_ports", "jobs", "refusals", "registry")),
+    *(
+        f"tests/real/test_{name}.py"
+        for name in ("checks", "collisions", "data_places", "host_ports", "jobs", "refusals", "registry")
+    ),
     *(f"tests/real/test_{name}.py" for name in ("sent", "services", "transactions")),
 )
 """What is not about one engine: tests that start engines of their own name the versions themselves."""

@@ -28,6 +28,7 @@ from reconciler.model.observed import (
     ImageObs,
     Inventory,
     NetworkObs,
+    Others,
     ServiceMode,
     ServiceObs,
     StackObs,
@@ -125,6 +126,7 @@ class FakeEngine:
     fault: Callable[[str, str], None] = lambda _call, _when: None
     counter: int = 0
     nodes: tuple[NodeObs, ...] = ()
+    others: Others = field(default_factory=Others)
     words: dict[str, str] = field(default_factory=dict)
     refuses: tuple[str, ...] | None = None
     networks: dict[str, NetworkObs] = field(default_factory=dict)
@@ -371,6 +373,10 @@ class FakeEngine:
     def observe_named(self, kind: NamedKind, names: Sequence[str]) -> frozenset[str]:
         self._called("observe_named")
         return frozenset(name for name in names if kind != "secret" or name in self.secrets)
+
+    def observe_others(self, stack: StackName) -> Others:
+        self._called("observe_others")
+        return self.others
 
     def create_secret(self, app: AppName, stack: StackName, name: str, value: bytes) -> None:
         self._called("create_secret", changes=True)

@@ -15,7 +15,7 @@ from reconciler.core.redact import Redactor
 from reconciler.core.release.render import add_labels
 from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.ids import AppName, RunName, StackName
-from reconciler.model.observed import ImageObs, Inventory, StackObs, VolumeObs, World
+from reconciler.model.observed import ImageObs, Inventory, Others, StackObs, VolumeObs, World
 from reconciler.model.release import Bundle
 from reconciler.ports.engine import Deployed, Engine, NamedKind, Pulled, unheard
 from reconciler.ports.node import Containers, Executed, Holder
@@ -215,6 +215,11 @@ class EmbeddedEngine(Engine, Containers):
         if kind == "network":
             return frozenset(names)
         return frozenset(name for name in names if kind == "secret" and (self.root / "secrets" / name).exists())
+
+    @override
+    def observe_others(self, stack: StackName) -> Others:
+        """Nothing of another stack is ever met here: ports are the operating system's."""
+        return Others()
 
     @override
     def create_secret(self, app: AppName, stack: StackName, name: str, value: bytes) -> None:

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from reconciler.adapters.deploy import check as stack_check
 from reconciler.adapters.deploy import stack as stack_deploy
-from reconciler.adapters.swarm import execute, images, inventory, parse, stacks
+from reconciler.adapters.swarm import execute, images, inventory, others, parse, stacks
 from reconciler.adapters.swarm import logs as swarm_logs
 from reconciler.adapters.swarm import services as swarm_services
 from reconciler.adapters.swarm.client import SwarmClient
@@ -19,7 +19,7 @@ from reconciler.model.base import Json
 from reconciler.model.disturbance import NodeObs
 from reconciler.model.errors import ActError, ObserveError
 from reconciler.model.ids import AppName, RunName, StackName
-from reconciler.model.observed import ImageObs, Inventory, StackObs, VolumeObs, World
+from reconciler.model.observed import ImageObs, Inventory, Others, StackObs, VolumeObs, World
 from reconciler.model.release import Bundle
 from reconciler.model.settings import Limits
 from reconciler.ports.engine import Deployed, Engine, NamedKind, Pulled, unheard
@@ -250,6 +250,10 @@ class SwarmEngine(Engine, Containers):
             return frozenset()
         found = self.client.read(f"{kind}s", f"{kind}s")
         return frozenset(raw["Name"] if kind == "network" else raw["Spec"]["Name"] for raw in found) & frozenset(names)
+
+    @override
+    def observe_others(self, stack: StackName) -> Others:
+        return others.observe(self.client, stack)
 
     @override
     def create_secret(self, app: AppName, stack: StackName, name: str, value: bytes) -> None:

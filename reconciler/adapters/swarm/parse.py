@@ -181,7 +181,14 @@ def node(raw: Json, asked: str, started_at: datetime | None) -> NodeObs:
         takes_tasks=(raw.get("Status") or {}).get("State") == "ready"
         and (raw.get("Spec") or {}).get("Availability") == "active",
         attributes=_attributes(raw),
+        plugins=frozenset(
+            (plugin.get("Type", ""), plugin.get("Name", "")) for plugin in _engine(raw).get("Plugins") or ()
+        ),
     )
+
+
+def _engine(raw: Json) -> Json:
+    return (raw.get("Description") or {}).get("Engine") or {}
 
 
 def _attributes(raw: Json) -> dict[str, str]:
@@ -194,7 +201,7 @@ def _attributes(raw: Json) -> dict[str, str]:
         "node.platform.os": platform.get("OS"),
         "node.platform.arch": platform.get("Architecture"),
     }
-    engine = (description.get("Engine") or {}).get("Labels") or {}
+    engine = _engine(raw).get("Labels") or {}
     found |= {f"node.labels.{key}": value for key, value in (spec.get("Labels") or {}).items()}
     found |= {f"engine.labels.{key}": value for key, value in engine.items()}
     return {key: str(value) for key, value in found.items() if value is not None}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import ip_address
 
-from reconciler.core.release import compose
+from reconciler.core.release import published
 from reconciler.model.probe import ProbeAnswer
 from reconciler.model.settling import Fault
 
@@ -17,8 +17,8 @@ def weigh(answer: ProbeAnswer, doc: Mapping[str, object]) -> ProbeAnswer:
     if answer.ok or answer.unreached is None or answer.fault is not Fault.APP or not doc:
         return answer
     address, port = answer.unreached
-    published = compose.published_ports(doc)
-    if published is None or port in published or not _is_loopback(address):
+    answering = published.answering_ports(doc)
+    if answering is None or port in answering or not _is_loopback(address):
         return answer
     detail = f"{answer.detail}; nothing of this app listens at port {port}: what stands before it is away"
     return replace(answer, fault=Fault.UNKNOWN, detail=detail)

@@ -190,6 +190,12 @@ def _preflight(candidate: UpgradeFacts) -> Iterator[Hold]:
             clears_when="the release gives it another name, or nothing else uses it; a network is made anew where the"
             " app is taken down for its upgrades (stateful: true)",
         )
+    for what in candidate.taken:
+        yield Hold(
+            reason=HoldReason.PREFLIGHT,
+            detail=what,
+            clears_when="what has it gives it up, or an overlay in the spec names another",
+        )
     if candidate.foreign:
         yield hold_foreign(candidate.foreign)
     for what in candidate.missing:

@@ -18,7 +18,8 @@ class UpgradeFacts:
     it would mount and that exist, though nothing is known-good; `leftover`: those that no record says who wrote.
     `refusals`: what Docker would not take of it; `fixed`: what exists in another shape and would stay so. `unkept`:
     places of a stateful app whose data no snapshot would hold. `unsigned`: what is wrong with its signature, where the
-    spec names signers. `foreign`: its images that are made for another platform.
+    spec names signers. `foreign`: its images that are made for another platform. `taken`: names, ports and addresses of
+    it that others have; `strangers`: its objects that another stack made.
     """
 
     version: str
@@ -36,6 +37,8 @@ class UpgradeFacts:
     foreign: Sequence[str] = ()
     refusals: Sequence[Refusal] = ()
     fixed: Sequence[str] = ()
+    taken: Sequence[str] = ()
+    strangers: Sequence[tuple[str, str]] = ()
     prior_healthy: bool = True
     prior_detail: str = ""
     changes_release: bool = True
@@ -45,4 +48,4 @@ class UpgradeFacts:
     @property
     def policy(self) -> Sequence[tuple[str, str]]:
         """What the recipe wants that the policy guards, as `(allowance, place)`."""
-        return self.rendered.policy if self.rendered else ()
+        return (*self.rendered.policy, *self.strangers) if self.rendered else ()

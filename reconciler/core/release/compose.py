@@ -14,32 +14,6 @@ class ComposeError(ValueError):
     """A compose document that cannot be used; the text names the place."""
 
 
-def host_ports(doc: Mapping[str, object]) -> frozenset[int]:
-    """Ports of the node itself that the services publish; only the long form can ask for them."""
-    items = [item for service in services(doc).values() for item in service.get("ports") or ()]
-    found = (str(i.get("published")) for i in items if isinstance(i, Mapping) and i.get("mode") == "host")
-    return frozenset(int(port) for port in found if port.isdigit())
-
-
-def published_ports(doc: Mapping[str, object]) -> frozenset[int] | None:
-    """Ports of the host at which the services answer; None: any may be, as one of them is on the host's own network."""
-    found: set[int] = set()
-    for service in services(doc).values():
-        named = service.get("networks") or ()
-        if any(_name_of_network(doc, str(name)) == "host" for name in named):
-            return None
-        for port in service.get("ports") or ():
-            published = port.get("published") if isinstance(port, Mapping) else str(port).rpartition(":")[0]
-            first, _, last = str(published or "").rpartition(":")[2].partition("-")
-            if first.isdigit():
-                found |= set(range(int(first), int(last if last.isdigit() else first) + 1))
-    return frozenset(found)
-
-
-def _name_of_network(doc: Mapping[str, object], key: str) -> str:
-    return str(section(doc, "networks").get(key, {}).get("name") or key)
-
-
 def images(doc: Mapping[str, object]) -> dict[str, str]:
     """Service -> image as asked.
 
@@ -154,12 +128,8 @@ def volume_names(doc: Mapping[str, object], stack: str) -> tuple[dict[str, str],
         if key not in declared:
             raise ComposeError(f"services.{service}.volumes: volume {key!r} is not declared under 'volumes'")
         body = declared[key]
-        outside = body.get("external")
-        given = _given_name(body)
-        # The rule of `docker stack deploy`: a name that the document gives, and the key of an external one,
-        # stand as they are.
-        names[key] = str(given) if given else (key if outside else f"{stack}_{key}")
-        if outside:
+        names[key] = engine_name(key, body, stack)
+        if body.get("external"):
             external.append(names[key])
         if body.get("driver", "local") != "local" or body.get("driver_opts"):
             options[key] = f"driver {body.get('driver', 'local')} with options {sorted(body.get('driver_opts') or {})}"
@@ -178,7 +148,7 @@ def policy(doc: Mapping[str, object]) -> list[tuple[str, str]]:
             found.append(("host-mounts", f"volumes.{name}.driver_opts"))
     for name, network in sorted(section(doc, "networks").items()):
         # `external: {name: host}` brings the host's own network under any key.
-        if network.get("external") and (_given_name(network) or name) == "host":
+        if network.get("external") and engine_name(name, network, "") == "host":
             found.append(("host-network", f"networks.{name}"))
     return found
 
@@ -208,10 +178,14 @@ def _is_harmless(options: object) -> bool:
     return isinstance(options, Mapping) and str(options.get("type", "tmpfs")) in _HARMLESS_TYPES
 
 
-def _given_name(body: Json) -> object:
-    """The engine's own name of a volume, network, secret or config, in both forms that compose has had."""
+def engine_name(key: str, body: Json, stack: str) -> str:
+    """The engine's own name of a volume, network, secret or config, in both forms that compose has had.
+
+    By the rule of `docker stack deploy` a name that is given, and the key of what is external, stand as they are.
+    """
     outside = body.get("external")
-    return body.get("name") or (outside.get("name") if isinstance(outside, Mapping) else None)
+    given = body.get("name") or (outside.get("name") if isinstance(outside, Mapping) else None)
+    return str(given or (key if outside else f"{stack}_{key}"))
 
 
 def foreign(doc: Mapping[str, object], stack: str) -> list[tuple[str, str]]:
@@ -219,9 +193,7 @@ def foreign(doc: Mapping[str, object], stack: str) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for kind in ("volumes", "secrets", "configs"):
         for key, body in sorted(section(doc, kind).items()):
-            outside = body.get("external")
-            given = _given_name(body)
-            name = str(given or (key if outside else f"{stack}_{key}"))
+            name = engine_name(key, body, stack)
             # By the name on the engine, whatever the key is: a volume that is called like another app's is
             # that app's data.
             if not name.startswith(f"{stack}_"):

@@ -6,11 +6,12 @@ asked to create one. Each rule was refused by a real engine (`tests/real/test_re
 
 import base64
 import ipaddress
+import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
-from reconciler.core.release import compose
+from reconciler.core.release import compose, published
 from reconciler.model.base import Json
 
 Problem = tuple[str, str]
@@ -47,6 +48,7 @@ def find_problems(doc: Mapping[str, object], stack: str, files: Mapping[str, str
         yield from _check_ports(f"{where}.ports", service, deploy)
         for index, text in enumerate((deploy.get("placement") or {}).get("constraints") or ()):
             yield from _check_constraint(f"{where}.deploy.placement.constraints.{index}", str(text))
+    yield from _check_ports_between(doc)
     for section, most in _MOST_BYTES.items():
         for key, body in compose.section(doc, section).items():
             yield from _check_file(f"{section}.{key}", body, files, most)
@@ -120,7 +122,21 @@ def _check_scope(where: str, declared: Mapping[str, Json], service: Json) -> Ite
             )
 
 
+def _check_targets(where: str, service: Json) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for mount in compose.list_mounts(service):
+        target = posixpath.normpath(mount.target) if mount.target else ""
+        if not target.startswith("/"):
+            yield where, f"invalid mount target, must be an absolute path: {mount.target}"
+        elif target == "/":
+            yield where, "invalid specification: destination can't be '/'"
+        elif target in seen:
+            yield where, f"duplicate mount point: {target}"
+        seen.add(target)
+
+
 def _check_mounts(where: str, service: Json) -> Iterator[Problem]:
+    yield from _check_targets(where, service)
     for index, entry in enumerate(service.get("volumes") or ()):
         if not isinstance(entry, Mapping):
             continue
@@ -197,32 +213,26 @@ def _check_restart(where: str, service: Json, deploy: Json) -> Iterator[Problem]
 
 
 def _check_ports(where: str, service: Json, deploy: Json) -> Iterator[Problem]:
-    taken: set[tuple[str, str]] = set()
-    dnsrr = deploy.get("endpoint_mode") == "dnsrr"
-    for entry in _list_ports(service.get("ports") or ()):
-        published, protocol, mode = entry
-        # Host ports are the node's, and Swarm finds out on the node; port 0 lets the engine choose.
-        if mode == "host" or published in ("", "0"):
-            continue
-        if dnsrr:
+    taken: set[tuple[int, str]] = set()
+    for port in published.list_ports(service):
+        if port.mode == "ingress" and deploy.get("endpoint_mode") == "dnsrr":
             yield where, "EndpointSpec: port published with ingress mode can't be used with dnsrr mode"
             return
-        if (published, protocol) in taken:
-            yield where, f"EndpointSpec: duplicate published ports provided: {published}/{protocol}"
-        taken.add((published, protocol))
+        if (port.number, port.protocol) in taken:
+            yield where, f"EndpointSpec: duplicate published ports provided: {port.number}/{port.protocol}"
+        taken.add((port.number, port.protocol))
 
 
-def _list_ports(ports: Sequence[object]) -> Iterator[tuple[str, str, str]]:
-    """(published, protocol, mode) of what can be told for sure; ranges and addresses are left to Docker."""
-    for port in ports:
-        if isinstance(port, Mapping):
-            yield (
-                str(port.get("published") or ""),
-                str(port.get("protocol") or "tcp"),
-                str(port.get("mode") or "ingress"),
-            )
-        elif found := re.fullmatch(r"(\d+):\d+(?:/(\w+))?", str(port)):
-            yield found[1], found[2] or "tcp", "ingress"
+def _check_ports_between(doc: Mapping[str, object]) -> Iterator[Problem]:
+    """Two services of the document at one port, where the Swarm's own mesh is one side; two nodes may have it both."""
+    seen: dict[tuple[int, str], tuple[str, str]] = {}
+    for name, service in compose.services(doc).items():
+        for port in published.list_ports(service):
+            other, mode = seen.setdefault((port.number, port.protocol), (name, port.mode))
+            if other != name and "ingress" in (mode, port.mode):
+                how = "an ingress port" if mode == "ingress" else "a host-published port"
+                says = f"port '{port.number}' is already in use by service '{other}' as {how}"
+                yield f"services.{name}.ports", says
 
 
 def _check_constraint(where: str, text: str) -> Iterator[Problem]:

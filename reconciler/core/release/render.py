@@ -181,13 +181,8 @@ def _identity(content: str, body: Json) -> str:
 
 def list_external(doc: Mapping[str, object], section: str) -> dict[str, str]:
     """Key -> engine name of what the document expects to find on the engine."""
-    found = {}
-    for key, body in compose.section(doc, section).items():
-        outside = body.get("external")
-        if outside:
-            given = body.get("name") or (outside.get("name") if isinstance(outside, Mapping) else None)
-            found[key] = str(given or key)
-    return found
+    section_of = compose.section(doc, section)
+    return {key: compose.engine_name(key, body, "") for key, body in section_of.items() if body.get("external")}
 
 
 def bundle(

@@ -15,6 +15,7 @@ from reconciler.engine.release.needs import (
     find_foreign_images,
     find_refusals,
     find_signature_problem,
+    find_taken,
     find_unkept_data,
     missing_externals,
 )
@@ -43,6 +44,7 @@ def collect_upgrade_facts(context: Context, facts: AppFacts, assessment: Assessm
     leftover = _find_leftover(context, facts, existing)
     refused, tool_problem = _find_refusals(context, facts, rendered)
     images_new = images.lookup_new(context, rendered) if rendered else []
+    taken, strangers = find_taken(context, rendered) if rendered else ((), ())
     return UpgradeFacts(
         version=version,
         commit=commit,
@@ -58,6 +60,8 @@ def collect_upgrade_facts(context: Context, facts: AppFacts, assessment: Assessm
         missing=[*_find_missing(context, facts, rendered), *tool_problem] if rendered else (),
         foreign=find_foreign_images(context, {one.reference: one.pinned for one in images_new if one.local}),
         refusals=refused,
+        taken=taken,
+        strangers=strangers,
         fixed=_find_fixed(context, facts, rendered) if rendered else (),
         # New settings are often the cure of an app that fails; waiting for it to be well first would lock it out.
         prior_healthy=(assessment.status is not Status.FAILED or reconfigures) and not leftover,

@@ -29,11 +29,13 @@ def build_bundle(
         ActError, ObserveError: an image could not be had, or the engine not be asked.
     """
     rendered = release_render.render_release(context, source.version, source.commit, extras)
-    denied = [f"{where} needs {allowed}" for allowed, where in rendered.policy if allowed not in context.spec.allow]
+    taken, strangers = needs.find_taken(context, rendered)
+    wanted = (*rendered.policy, *strangers)
+    denied = [f"{where} needs {allowed}" for allowed, where in wanted if allowed not in context.spec.allow]
     if denied:
         raise RecipeError(f"the policy forbids it: {'; '.join(denied)} (allow: in the spec, if you trust it)")
     # Before any image is pulled: what the operator forgot to make is told in seconds.
-    missing = needs.missing_externals(context, rendered)
+    missing = [*needs.missing_externals(context, rendered), *taken]
     if missing:
         raise RecipeError("; ".join(missing))
     refused = needs.find_refusals(context, rendered)

@@ -1,9 +1,9 @@
 """What a release expects of the engine: what is not there yet, what is refused. Effects: reads; makes secrets."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from reconciler.core.release import data_places, refusals, render
+from reconciler.core.release import collisions, data_places, refusals, render
 from reconciler.engine.context import Context
 from reconciler.model.recipe import Refusal, Rendered
 from reconciler.model.release import Bundle
@@ -61,6 +61,21 @@ def find_refusals(context: Context, rendered: Rendered, modes: Mapping[str, str]
     """
     said = context.ports.engine.check_document(rendered.doc)
     return refusals.find_refusals(rendered, context.stack, said, modes)
+
+
+def find_taken(context: Context, rendered: Rendered) -> tuple[Sequence[str], Sequence[tuple[str, str]]]:
+    """What others on the engine have of what the release wants; and its objects that another stack made.
+
+    Raises:
+        ObserveError: the engine could not be asked.
+    """
+    engine, stack = context.ports.engine, context.stack
+    others = engine.observe_others(stack)
+    taken = [
+        *collisions.find(rendered.doc, stack, others),
+        *collisions.find_missing_plugins(rendered.doc, engine.observe_stack(stack).nodes),
+    ]
+    return taken, list(collisions.find_strangers(rendered.doc, stack, others))
 
 
 def find_unkept_data(context: Context, rendered: Rendered, pinned: Mapping[str, str]) -> tuple[str, ...]:

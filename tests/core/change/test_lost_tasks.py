@@ -7,7 +7,7 @@ import pytest
 from reconciler.adapters.swarm import parse
 from reconciler.core.change import lost_tasks
 from reconciler.core.live import assess
-from reconciler.core.release import compose
+from reconciler.core.release import published
 from reconciler.model.status import Status
 from tests.builders import NOW, facts, known, service, stack, task
 
@@ -89,4 +89,4 @@ def test_only_ports_of_the_node_itself_are_waited_for() -> None:
     long = [{"target": 80, "published": 8080, "mode": "host"}, {"target": 90, "published": "9090", "mode": "host"}]
     other: list[object] = [{"target": 1, "published": 1}, {"target": 2, "mode": "host"}, "8081:81"]
     doc = {"services": {"web": {"ports": long}, "side": {"ports": other}, "quiet": {}}}
-    assert compose.host_ports(doc) == {8080, 9090}
+    assert published.host_ports(doc) == {8080, 9090}

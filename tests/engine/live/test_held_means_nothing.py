@@ -14,6 +14,8 @@ from reconciler.engine.operate import plan
 from reconciler.model.app import SecretSpec
 from reconciler.model.errors import ActError
 from reconciler.model.hold import Hold, HoldReason
+from reconciler.model.ids import AppName
+from reconciler.model.observed import OtherPort, Others
 from reconciler.model.release import Fallback
 from tests.engine.live.scenes import V1, V2
 from tests.fakes.world import Behaviour, Host, pin
@@ -112,11 +114,22 @@ def only_major(host: Host) -> None:
 
 def in_its_watch(host: Host) -> None:
     store = host.ports().store
-    known = store.known_good(host.specs[0].name)
+    known = store.known_good(AppName(host.specs[0].name))
     assert known is not None
     back = Fallback(release=known.release.model_copy(update={"version": "0.9.0+4.9.0"}), snapshot="s" * 64)
     later = host.clock.now() + timedelta(minutes=5)
     store.put_known_good(known.model_copy(update={"fallback": back, "bake_until": later, "baked": False}))
+
+
+def port_taken(host: Host) -> None:
+    doc = json.loads(host.recipes.releases[V2]["compose.yml"])
+    doc["services"]["app"]["ports"] = ["8080:80"]
+    host.recipes.releases[V2]["compose.yml"] = json.dumps(doc).encode()
+    host.engine.others = Others(ports=(OtherPort(number=8080, protocol="tcp", mode="ingress", service="wiki_app"),))
+
+
+def another_stacks_volume(host: Host) -> None:
+    host.engine.others = Others(owners={("volume", "notes_example_test_data"): "notes_example"})
 
 
 R = HoldReason
@@ -137,6 +150,8 @@ SCENES: dict[str, tuple[Callable[[Host], object], HoldReason]] = {
     "a secret is missing": (lambda host: with_secret(host, name="other"), R.PREFLIGHT),
     "quarantined": (failed_before, R.QUARANTINED),
     "a volume goes": (lost_volume, R.VOLUMES_CHANGED),
+    "a port is taken": (port_taken, R.PREFLIGHT),
+    "its volume is another stack's": (another_stacks_volume, R.POLICY),
     "another stack": (in_another_stack, R.STACK_CHANGED),
     "an image for another platform": (foreign_image, R.PREFLIGHT),
     "the app is not well": (lambda host: setattr(host.prober, "broken", True), R.PRIOR_UNHEALTHY),

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from reconciler.core.change import faults
-from reconciler.core.release import compose, networks
+from reconciler.core.release import networks, published
 from reconciler.core.release.render import LABEL_BUNDLE
 from reconciler.engine.context import Before, Done, StepContext, StepResult
 from reconciler.model.errors import ActError
@@ -25,7 +25,7 @@ def deploy(at: StepContext, bundle: Bundle, note: Callable[[Before], None], *, s
     stack = _await_rest(at)
     # Where services stand, Swarm replaces their tasks itself and the ports stay theirs.
     if not stack.services:
-        _await_ports(at, compose.host_ports(bundle.doc))
+        _await_ports(at, published.host_ports(bundle.doc))
         problem = _remove_changed_networks(at, bundle, stack)
         if problem is not None:
             return problem
