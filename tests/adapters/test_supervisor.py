@@ -27,10 +27,18 @@ def kept(tmp_path: Path) -> Iterator[ServiceFolders]:
     made = ServiceFolders(tmp_path / "services")
     made.root.mkdir()
     spec: Json = {
-        "image": "it", "image_file": str(image), "argv": [sys.executable, "-c", OUTLIVES], "env": {}, "health": None,
-        "template": "one", "volumes": ["data"], "replicas": 1, "grace": 1.0, "monitor": 0.0,
+        "image": "it",
+        "image_file": str(image),
+        "argv": [sys.executable, "-c", OUTLIVES],
+        "env": {},
+        "health": None,
+        "template": "one",
+        "volumes": ["data"],
+        "replicas": 1,
+        "grace": 1.0,
+        "monitor": 0.0,
         "restart": {"condition": "any", "delay": 0.0},
-    }  # fmt: skip
+    }
     made.put(STACK, "app", spec)
     until(lambda: (tmp_path / "up").exists(), 20, "its program is up")
     yield made

@@ -96,24 +96,33 @@ class Machine:
 
 
 @contextlib.contextmanager
+def docker_host_is(host: str) -> Iterator[None]:
+    """Every `docker` that is started meanwhile speaks to that engine."""
+    before = os.environ.get("DOCKER_HOST")
+    os.environ["DOCKER_HOST"] = host
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["DOCKER_HOST"]
+        else:
+            os.environ["DOCKER_HOST"] = before
+
+
+@contextlib.contextmanager
 def machine(version: str, *shared: Path) -> Iterator[Machine]:
     """A machine in swarm mode; what tests mount into containers has to be in `shared`."""
     if os.geteuid() != 0:
         missing("a machine of its own needs root")
     made = Machine(version=version, shared=shared)
     run("ip", "netns", "add", made.space)
-    before = os.environ.get("DOCKER_HOST")
     try:
         run("ip", "-n", made.space, "link", "set", "lo", "up")
         made.start()
         made.docker("swarm", "init", "--advertise-addr", "127.0.0.1")
-        os.environ["DOCKER_HOST"] = made.host
-        yield made
+        with docker_host_is(made.host):
+            yield made
     finally:
-        if before is None:
-            os.environ.pop("DOCKER_HOST", None)
-        else:
-            os.environ["DOCKER_HOST"] = before
         made.stack.close()
         end_orphans(made.folder)
         run("ip", "netns", "del", made.space, check=False)

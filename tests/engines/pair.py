@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.conftest import clear_folder, missing
-from tests.engines.machine import Machine, end_orphans, run
+from tests.engines.machine import Machine, docker_host_is, end_orphans, run
 from tests.waiting import until
 
 _MANAGER, _WORKER = "192.0.2.1", "192.0.2.2"
@@ -64,7 +64,6 @@ def pair(version: str, *shared: Path) -> Iterator[Pair]:
         missing("machines of their own need root")
     manager, worker = (Machine(version=version, shared=shared) for _ in range(2))
     made = (manager, worker)
-    before = os.environ.get("DOCKER_HOST")
     try:
         _connect(made)
         for one in made:
@@ -72,13 +71,9 @@ def pair(version: str, *shared: Path) -> Iterator[Pair]:
         manager.docker("swarm", "init", "--advertise-addr", _MANAGER, "--listen-addr", f"{_MANAGER}:2377")
         made_pair = Pair(manager=manager, worker=worker)
         made_pair.join()
-        os.environ["DOCKER_HOST"] = manager.host
-        yield made_pair
+        with docker_host_is(manager.host):
+            yield made_pair
     finally:
-        if before is None:
-            os.environ.pop("DOCKER_HOST", None)
-        else:
-            os.environ["DOCKER_HOST"] = before
         for one in reversed(made):
             one.stack.close()
             end_orphans(one.folder)

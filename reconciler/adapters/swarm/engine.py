@@ -15,6 +15,7 @@ from reconciler.adapters.swarm import services as swarm_services
 from reconciler.adapters.swarm.client import SwarmClient
 from reconciler.adapters.swarm.containers import Hastener
 from reconciler.adapters.swarm.signals import Signals
+from reconciler.core.release import placement
 from reconciler.model.base import Json
 from reconciler.model.disturbance import NodeObs
 from reconciler.model.errors import ActError, ObserveError
@@ -185,13 +186,13 @@ class SwarmEngine(Engine, Containers):
             if wanted is not None and asked == wanted and content.get("Image") != wanted:
                 content["Image"] = wanted
                 self.client.update_service(raw["ID"], raw["Version"]["Index"], spec)
-        several = stays and len(self.client.read("nodes", "nodes")) > 1
+        home = placement.choose_home(self._node_id(), self.client.read("nodes", "nodes")) if stays else ""
         return stack_deploy.deploy(
             bundle,
             workdir,
             host=self._host,
             timeout_s=max(60.0, self._limits.call * 8),
-            node_id=self._node_id() if several else "",
+            node_id=home,
         )
 
     @override

@@ -1,10 +1,11 @@
-"""Whose silence it is when nothing takes a connection: the app's, or that of what stands before it. Pure."""
+"""Whose silence it is: the app's, that of what stands before it, or that of whoever paused it. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import ip_address
 
 from reconciler.core.release import published
+from reconciler.model.observed import StackObs
 from reconciler.model.probe import ProbeAnswer
 from reconciler.model.settling import Fault
 
@@ -22,6 +23,14 @@ def weigh(answer: ProbeAnswer, doc: Mapping[str, object]) -> ProbeAnswer:
         return answer
     detail = f"{answer.detail}; nothing of this app listens at port {port}: what stands before it is away"
     return replace(answer, fault=Fault.UNKNOWN, detail=detail)
+
+
+def weigh_paused(answer: ProbeAnswer, stack: StackObs) -> ProbeAnswer:
+    """The answer, laid on nobody while containers are paused: a hand did that, or a tool that saves their memory."""
+    count = sum(container.state == "paused" for container in stack.containers)
+    if answer.ok or not count:
+        return answer
+    return replace(answer, fault=Fault.UNKNOWN, detail=f"{answer.detail}; {count} of its containers are paused")
 
 
 def is_before_the_app(answer: ProbeAnswer) -> bool:

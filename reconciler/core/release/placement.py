@@ -4,7 +4,7 @@ Volumes are a node's own. A task that Swarm puts on another node begins with an 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from copy import deepcopy
 
 from reconciler.core.release import compose
@@ -15,6 +15,11 @@ from reconciler.model.observed import NOT_THERE, ServiceObs, StackObs
 LABEL_NODE = "ci-warm.node"
 """Of a service: the node that we keep it on, so that our constraint can be told from the recipe's."""
 _CONSTRAINT = re.compile(r"\s*([\w.-]+)\s*(==|!=)\s*(.*?)\s*")
+
+
+def choose_home(here: str, nodes: Sized) -> str:
+    """The node that data stays on: this engine's, `here`, if there is another one that a task might go to; else ''."""
+    return here if len(nodes) > 1 else ""
 
 
 def pin(doc: Mapping[str, object], node_id: str) -> Json:

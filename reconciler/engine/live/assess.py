@@ -13,7 +13,6 @@ from reconciler.model.health import HealthSpec
 from reconciler.model.observed import ServiceMode, StackObs
 from reconciler.model.probe import ProbeAnswer
 from reconciler.model.release import KnownGood
-from reconciler.model.settling import Fault
 from reconciler.model.status import Assessment, Status
 
 _PROBE_PAUSE_S = 0.5
@@ -54,20 +53,12 @@ def assess_app(context: Context, facts: AppFacts) -> tuple[Assessment, AppFacts]
     answer = probe(context, facts.stack, context.spec.health, context.spec.domain)
     if answer is None:
         return first, facts
-    if not answer.ok and (paused := _find_paused(context)):
-        # A hand, or a tool that saves its memory: it says nothing until it is let go on, whatever release it is.
-        answer = replace(answer, fault=Fault.UNKNOWN, detail=f"{answer.detail}; {paused}")
+    if not answer.ok:
+        answer = silence.weigh_paused(answer, context.ports.engine.observe_stack(context.stack))
     probed = replace(facts, answer=answer)
     if not answer.ok and facts.known is not None:
         probed = replace(probed, committed_answer=_ask_as_committed(context, facts, facts.known))
     return assess.assess(probed, now()), probed
-
-
-def _find_paused(context: Context) -> str:
-    """Containers of the app that somebody has stopped where they stand, in words; '' if there is none."""
-    found = context.ports.engine.observe_stack(context.stack)
-    count = sum(container.state == "paused" for container in found.containers)
-    return f"{count} of its containers are paused" if count else ""
 
 
 def _ask_as_committed(context: Context, facts: AppFacts, known: KnownGood) -> ProbeAnswer | None:

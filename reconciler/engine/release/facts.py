@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from reconciler.core.change import data_version, disturbances
-from reconciler.core.release import render, versions
+from reconciler.core.release import placement, render, versions
 from reconciler.core.release.facts import AppFacts, Neighbour
 from reconciler.engine.context import Context
 from reconciler.engine.ports import Ports
@@ -58,7 +58,7 @@ def collect_facts(context: Context, world: World, fetch_problem: str | None, *, 
         running=running,
         recipe_problem=problem or overlay_problem or versions.explain_no_match(tags, policy),
         taken_ports=world.taken_ports,
-        here=world.node_id if len(world.nodes) > 1 else "",
+        here=placement.choose_home(world.node_id, world.nodes),
         stamps=_read_stamps(context, world),
         neighbours=tuple(_look_at_neighbour(context, world, name) for name in spec.after),
     )
