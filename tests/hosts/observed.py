@@ -57,6 +57,13 @@ class Observed:
                 found += part
         return found.partition(b"\r\n\r\n")[2].decode()
 
+    def heard(self) -> str:
+        """What the app says; '' while it does not answer."""
+        try:
+            return self.answer()
+        except OSError:
+            return ""
+
     def alerts(self) -> list[Alert]:
         """The alerts that are open."""
         return [alert for _, alert in AlertStore(self._state / "alerts").open()]

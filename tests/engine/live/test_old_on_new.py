@@ -57,14 +57,6 @@ def wrote(host: EngineHost) -> Path:
     return users
 
 
-def answer(host: EngineHost) -> str:
-    """What the app says; '' while it does not answer."""
-    try:
-        return host.observed.answer()
-    except OSError:
-        return ""
-
-
 def said(host: EngineHost) -> str:
     """All that the app's programs said since they were deployed."""
     return "".join(path.read_text() for path in (host.state / "engine" / "services").rglob("log"))
@@ -79,7 +71,7 @@ def test_an_image_that_a_hand_put_there_is_not_healed_away(host: EngineHost) -> 
     image = engine.images.pull(newer)
     file = str(engine.images.file(image.pinned))
     engine.services.put(host.stack, "app", {**before, "image": image.pinned, "image_file": file, "template": "by hand"})
-    until(lambda: "5.0.1" in answer(host), 20, "the newer one runs")
+    until(lambda: "5.0.1" in host.observed.heard(), 20, "the newer one runs")
     stands = (folder / "service.json").read_bytes()
     for _ in range(2):
         assert host.program.reconcile().startswith("unmanaged:")
