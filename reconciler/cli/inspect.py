@@ -30,14 +30,16 @@ def explain(
 ) -> None:
     """Say in one screen why an app is as it is and why it does not move on."""
     from reconciler.engine.host import fetch
-    from reconciler.engine.operate import explain as use_case
 
     with common.errors():
         built = common.app()
         context = common.context(built, app, "explain")
         url = context.spec.recipe.url
-        problems = {} if no_fetch else fetch.fetch_all(built.ports, [url])
-        found = use_case.explain(context, problems.get(url))
+        fetched = fetch.begin(built.ports, () if no_fetch else [url])
+        from reconciler.engine.operate import explain as use_case  # while git works
+
+        world = built.ports.engine.look()
+        found = use_case.explain(context, world, fetched().get(url))
     if json:
         from reconciler.model.printed import Explained
 

@@ -142,10 +142,11 @@ def plan(
 
 def _plan_rows(built: "App", chosen: "Sequence[AppSpec]", *, no_fetch: bool) -> "list[PlanRow]":
     from reconciler.engine.host import fetch
-    from reconciler.engine.operate import plan as use_case
 
-    problems = fetch.fetch_all(built.ports, [s.recipe.url for s in chosen]) if _fetches(no_fetch) else {}
-    world = built.ports.engine.look()
+    fetched = fetch.begin(built.ports, [s.recipe.url for s in chosen] if _fetches(no_fetch) else ())
+    from reconciler.engine.operate import plan as use_case  # while git works
+
+    world, problems = built.ports.engine.look(), fetched()
     return [
         use_case.plan(common.context(built, spec.name, "plan"), world, problems.get(spec.recipe.url)) for spec in chosen
     ]

@@ -16,7 +16,12 @@ def main() -> None:
     if not _answer_plainly():
         from reconciler.cli.main import main as run
 
-        run()
+        try:
+            run()
+        finally:
+            # Python would look through all that was imported once more, only to end.
+            gc.disable()
+            gc.freeze()
 
 
 def _answer_plainly() -> bool:

@@ -1,5 +1,7 @@
 """The Engine API through docker-py's low-level client, its errors translated. Effects: HTTP to the engine.
 
+Lists are asked for without it where that can be (`plain`); whatever goes wrong there is asked again, and told, by it.
+
 Reads raise `ObserveError` (UNKNOWN), writes `ActError`. "Not found" is an answer, not an error.
 """
 
@@ -9,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
+from reconciler.adapters.swarm import plain
 from reconciler.model.errors import ActError, ObserveError
 
 OLDEST_API = (1, 41)
@@ -22,6 +25,7 @@ class SwarmClient:
         self.timeout_s = timeout_s
         self._api: Any = None
         self._platform = ""
+        self._plain = plain.find(host, timeout_s, OLDEST_API)
         self.calls = 0
 
     @property
@@ -80,10 +84,19 @@ class SwarmClient:
 
     def find(self, what: str, method: str, /, *args: Any, **kwargs: Any) -> Any:
         """Ask for something that may be absent: None means the engine said it is."""
+        self.calls += 1
+        if self._plain is not None and not args:
+            try:
+                return self._plain.read(method, kwargs)
+            except plain.NoPlainAnswerError:
+                pass
+            except TimeoutError as exc:
+                self._drop()
+                text = f"{what}: the engine does not answer: Read timed out. (read timeout={self.timeout_s:g})"
+                raise ObserveError(text) from exc
         import requests
         from docker.errors import APIError, DockerException
 
-        self.calls += 1
         try:
             return getattr(self.api(), method)(*args, **kwargs)
         except APIError as exc:
@@ -179,6 +192,8 @@ class SwarmClient:
 
     def _drop(self) -> None:
         """Forget the connection, so that the next call negotiates again with whatever engine is there then."""
+        if self._plain is not None:
+            self._plain.forget()
         if self._api is not None:
             self._api.close()
             self._api = None

@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from reconciler.core.canonical import status as canonical_status
-from reconciler.engine.canonical.reconcile import PlannedCanonical
 from reconciler.engine.context import Context
 from reconciler.engine.host.one_app import plan_app
 from reconciler.engine.live.plan import PlannedApp
 from reconciler.model.history import HistoryLine
 from reconciler.model.hold import Hold, HoldReason
+from reconciler.model.observed import World
+
+if TYPE_CHECKING:
+    from reconciler.engine.canonical.reconcile import PlannedCanonical
 
 _NOT_GATE = (HoldReason.STATE, HoldReason.TRAIN_STOPPED)
 _LAST = 3
@@ -37,7 +40,7 @@ class Explanation:
     last: tuple[str, ...]
 
 
-def explain(context: Context, fetch_problem: str | None) -> Explanation:
+def explain(context: Context, world: World, fetch_problem: str | None) -> Explanation:
     """Look at one app and say everything about it that has a bearing on what comes next.
 
     Raises:
@@ -45,10 +48,10 @@ def explain(context: Context, fetch_problem: str | None) -> Explanation:
     """
     ports = context.ports
     # Without the lock, so nothing may be written: a pass may be at work on the app right now.
-    planned = plan_app(context, ports.engine.look(), fetch_problem, remember=False)
+    planned = plan_app(context, world, fetch_problem, remember=False)
     facts, known = planned.facts, planned.facts.known
-    canonical = planned.canonical if isinstance(planned, PlannedCanonical) else None
     live = planned if isinstance(planned, PlannedApp) else None
+    canonical = None if isinstance(planned, PlannedApp) else planned.canonical
     problem = (facts.recipe_problem,) if facts.recipe_problem else ()
     return Explanation(
         app=context.app,
@@ -59,7 +62,7 @@ def explain(context: Context, fetch_problem: str | None) -> Explanation:
         since=known.at if known else canonical.ts if canonical else None,
         fallback=known.fallback.release.version if known and known.fallback else None,
         candidate=facts.candidate.text if facts.candidate else None,
-        next=_next_of_canonical(planned) if isinstance(planned, PlannedCanonical) else _next_of_live(planned),
+        next=_next_of_live(planned) if isinstance(planned, PlannedApp) else _next_of_canonical(planned),
         probe=facts.answer.detail if facts.answer else None,
         holds=live.plan.holds if live else (),
         approved=tuple(a.version for a in facts.memory.approvals if a.used_at is None),
@@ -74,7 +77,9 @@ def _next_of_live(planned: PlannedApp) -> str:
     return type(planned.plan.action).__name__.lower()
 
 
-def _next_of_canonical(planned: PlannedCanonical) -> str:
+def _next_of_canonical(planned: "PlannedCanonical") -> str:
+    from reconciler.core.canonical import status as canonical_status
+
     _, steps = canonical_status.outlook(planned.judged)
     newest, canonical = planned.facts.candidate, planned.canonical
     if steps or newest is None or canonical is None or newest.text == canonical.version:

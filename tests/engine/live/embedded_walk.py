@@ -146,7 +146,9 @@ class EmbeddedWalk:
         spec = built.specs[0]
         context = Context(ports=built.ports, settings=built.settings, spec=spec, actor="test")
         problem = fetch.fetch_all(built.ports, [spec.recipe.url]).get(spec.recipe.url)
-        return plan.plan(context, built.ports.engine.look(), problem), explain.explain(context, problem).status
+        return plan.plan(context, built.ports.engine.look(), problem), explain.explain(
+            context, built.ports.engine.look(), problem
+        ).status
 
     def look(self) -> None:
         """One pass, and all that must hold."""

@@ -103,7 +103,7 @@ def check(host: Host) -> str:
     row = plan.plan(context, host.engine.look(), problem)
     # The same world for all three: asking takes time, in which a task grows old enough to be judged.
     host.clock.seconds = began
-    told = explain.explain(context, problem)
+    told = explain.explain(context, context.ports.engine.look(), problem)
     host.clock.seconds = began
     [report] = host.reconcile()
     outcome = report.outcome

@@ -31,7 +31,7 @@ def test_an_app_that_was_taken_down_stays_down_and_says_who_and_why(host: Host) 
     [hold] = report.status.holds
     assert "undeployed by ops" in hold["detail"] and "a new disk" in hold["detail"]
     assert hold["clears_when"] == "ci-warm resume notes"
-    assert [one.detail for one in explain.explain(context(host), None).holds] == [hold["detail"]]
+    assert [one.detail for one in explain.explain(context(host), host.engine.look(), None).holds] == [hold["detail"]]
     assert [one.reason for one in plan.plan(context(host), host.engine.look(), None).holds] == ["suspended"]
     assert [line.result for line in host.history()] == [f"deployed:{V1}", f"undeployed:{V1}"]
     assert host.doctor() == []

@@ -1,0 +1,46 @@
+"""What is asked of a real engine without docker-py is what docker-py would give."""
+
+import json
+from typing import Any
+
+import pytest
+
+from reconciler.adapters.swarm import plain
+from reconciler.adapters.swarm.client import OLDEST_API, SwarmClient
+from tests.hosts.engine_host import EngineHost
+
+pytestmark = [pytest.mark.swarm, pytest.mark.timeout(120)]
+OF_NOBODY = {"label": "com.docker.stack.namespace=nobody"}
+ASKED: list[tuple[str, dict[str, Any]]] = [
+    ("services", {"status": True}),
+    ("services", {"filters": OF_NOBODY}),
+    ("tasks", {}),
+    ("containers", {"all": True, "filters": OF_NOBODY}),
+    ("containers", {"all": False}),
+    ("volumes", {}),
+    ("networks", {"filters": {"name": ["bridge"], "type": ["builtin"]}}),
+    ("nodes", {}),
+    ("secrets", {}),
+    ("configs", {}),
+    ("version", {}),
+]
+MOVES = {"Status", "UpdatedAt", "Version", "SystemTime"}
+"""What is another from one question to the next."""
+
+
+def still(found: Any) -> Any:
+    if isinstance(found, dict):
+        return {key: still(value) for key, value in found.items() if key not in MOVES}
+    return [still(one) for one in found] if isinstance(found, list) else found
+
+
+@pytest.mark.parametrize(("method", "parameters"), ASKED, ids=[f"{name} {given}" for name, given in ASKED])
+def test_it_gives_what_docker_py_gives(method: str, parameters: dict[str, Any], host: EngineHost, swarm: str) -> None:
+    reads = plain.find(swarm, 10, OLDEST_API)
+    assert reads is not None
+    found = still(reads.read(method, parameters))
+    asked = still(getattr(SwarmClient(swarm, 10).api(), method)(**parameters))
+    order = lambda one: json.dumps(one, sort_keys=True)  # noqa: E731 - the engine has none
+    if isinstance(found, list):
+        found, asked = sorted(found, key=order), sorted(asked, key=order)
+    assert found == asked
