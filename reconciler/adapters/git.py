@@ -1,13 +1,12 @@
 """Recipes read from their bare git mirrors. Effects: git processes; a fetch changes the mirror."""
 
-import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from typing_extensions import override
 
-from reconciler.adapters import process, signatures
+from reconciler.adapters import git_listing, process, signatures
 from reconciler.adapters.git_mirror import Mirrors, must
 from reconciler.core.redact import Redactor
 from reconciler.core.release.notes import NOTE_PLACES
@@ -20,7 +19,7 @@ from reconciler.ports.recipes import Recipes
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _MAX_RECIPE_BYTES = 16 << 20
 _FRESH_S = 0.5
-_Stamp = tuple[int, ...]
+_TAGS = "refs/tags/"
 
 
 class GitRecipes(Recipes):
@@ -30,7 +29,7 @@ class GitRecipes(Recipes):
         self.root = root
         self._mirrors = Mirrors(root, settings)
         self._monotonic = monotonic
-        self._tags: dict[str, tuple[_Stamp, Tags]] = {}
+        self._tags: dict[str, tuple[git_listing.Stamp, Tags]] = {}
         self._checked: dict[str, float] = {}
         self._trees: dict[tuple[str, str], Mapping[str, bytes]] = {}
 
@@ -59,17 +58,11 @@ class GitRecipes(Recipes):
         cached, now = self._tags.get(url), self._monotonic()
         if cached is not None and now - self._checked.get(url, -_FRESH_S) < _FRESH_S:
             return cached[1]  # many apps of one pass share a recipe
-        # Before the listing: a tag that arrives while git lists moves the stamp, and the next call lists
-        # again.
-        stamp = _stamp(self._mirrors.path(url))
+        stamp = git_listing.stamp(self._mirrors.path(url))
         self._checked[url] = now
         if cached is not None and cached[0] == stamp:
             return cached[1]
-        form = "%(objecttype) %(objectname) %(*objecttype) %(*objectname) %(refname:strip=2)"
-        ran = must(
-            self._mirrors.run(url, "for-each-ref", f"--format={form}", "refs/tags", brief=True), "tags cannot be listed"
-        )
-        tags = parse_tags(ran.raw.decode("utf-8", "replace"))
+        tags = parse_tags(self._mirrors.list_tags(url))
         self._tags[url] = (stamp, tags)
         return tags
 
@@ -154,7 +147,7 @@ def parse_tags(listing: str) -> Tags:
     for line in listing.split("\n"):  # a name may hold what ends a line elsewhere
         kind, _, rest = line.partition(" ")
         fields = line.split(" ")
-        name = fields[-1]
+        name = fields[-1].removeprefix(_TAGS) if fields[-1].startswith(_TAGS) else ""
         # A tag's name ends up in file names, result lines and labels.
         if not is_tag(name):
             continue
@@ -165,21 +158,3 @@ def parse_tags(listing: str) -> Tags:
         elif rest:
             lightweight.append(name)
     return Tags(annotated=annotated, lightweight=tuple(sorted(lightweight)))
-
-
-def _stamp(mirror: Path) -> _Stamp:
-    """What changes when refs change: the packed file and the folder of loose tags."""
-    found: list[int] = []
-    for name in ("packed-refs", "refs/tags"):
-        try:
-            stat = (mirror / name).stat()
-        except FileNotFoundError:
-            found += [0, 0, 0]
-            continue
-        found += [stat.st_ino, stat.st_size, stat.st_mtime_ns]
-    # A tag that is moved in place changes its own file only. A fetch beside us makes and removes lock files.
-    newest = 0
-    for child in (mirror / "refs/tags").glob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            newest = max(newest, child.stat().st_mtime_ns if child.suffix != ".lock" else 0)
-    return (*found, newest)

@@ -7,7 +7,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from reconciler.adapters import process
+from reconciler.adapters import git_listing, process
+from reconciler.adapters.git_listing import Listing
 from reconciler.core.redact import Redactor
 from reconciler.model.errors import ActError, RecipeError
 from reconciler.model.ids import mirror_name
@@ -18,6 +19,8 @@ _FETCH = ("fetch", "--quiet", "--no-tags", "--prune", "--no-recurse-submodules",
 _BLOCKED = "; cannot create"
 _REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _SHA256_DIGITS = 64
+_FORM = "%(objecttype) %(objectname) %(*objecttype) %(*objectname) %(refname)"
+"""How refs are listed. An object that is lost fails the listing."""
 
 
 class Mirrors:
@@ -108,6 +111,8 @@ class Mirrors:
         mirror = self.path(url)
         if not self.exists(url):
             self._init(mirror, url)
+        elif self._is_current(mirror, url):
+            return
         # Imported here: a command that fetches nothing starts sooner without it.
         from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
@@ -123,6 +128,42 @@ class Mirrors:
             # Git that did not end in time says nothing of the mirror.
             if isinstance(exc.__cause__, ActError) or not self._make_anew(mirror, url):
                 raise
+
+    def _is_current(self, mirror: Path, url: str) -> bool:
+        """Most fetches bring nothing, and cost twice what it takes to see that."""
+        ran = self._run(mirror, url, "ls-remote", "--quiet", "--refs", "--", url, "refs/heads/*", "refs/tags/*")
+        if ran.code != 0:
+            return False  # the fetch says why
+        there = ran.raw.decode("utf-8", "replace")
+        known = git_listing.read(mirror)
+        if known is not None and known.there == git_listing.digest_of(there):
+            return True
+        # Before the listing: a ref that comes while git lists moves the stamp.
+        stamp = git_listing.stamp_of_all(mirror)
+        here = self._run(mirror, url, "for-each-ref", f"--format={_FORM}", "refs/heads", "refs/tags", brief=True)
+        lines = [line for line in here.raw.decode("utf-8", "replace").split("\n") if line]
+        have = {f"{fields[1]}\t{fields[-1]}" for fields in (line.split(" ") for line in lines)}
+        if here.code != 0 or have != {line for line in there.split("\n") if line}:
+            return False
+        tags = "\n".join(line for line in lines if line.rpartition(" ")[2].startswith("refs/tags/"))
+        git_listing.write(mirror, Listing(stamp=stamp, there=git_listing.digest_of(there), tags=tags))
+        return True
+
+    def list_tags(self, url: str) -> str:
+        """The mirror's tags, a line each: type, id, and both of what it names, then the whole name.
+
+        Raises:
+            RecipeError: git cannot list them.
+        """
+        mirror = self.path(url)
+        known = git_listing.read(mirror)
+        if known is not None:
+            return known.tags
+        stamp = git_listing.stamp_of_all(mirror)
+        ran = must(self.run(url, "for-each-ref", f"--format={_FORM}", "refs/tags", brief=True), "tags cannot be listed")
+        tags = ran.raw.decode("utf-8", "replace")
+        git_listing.write(mirror, Listing(stamp=stamp, there="", tags=tags))
+        return tags
 
     def _init(self, mirror: Path, url: str, *options: str) -> None:
         files.make_folder(mirror)

@@ -1,5 +1,6 @@
 """Bad specs, recipes and compose files: one clear error each, all of them at once, nothing executed."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from reconciler.adapters import process
 from reconciler.adapters.git import GitRecipes, parse_tags
+from reconciler.adapters.git_refs import GitRefs
 from reconciler.demo.recipes import Recipe, Version
 from reconciler.model.app import Kind
 from reconciler.model.errors import RecipeError, SpecError
@@ -320,3 +322,78 @@ def test_a_recipe_never_reads_the_host(recipe: Recipe, mirrors: GitRecipes, tmp_
 @pytest.mark.parametrize("line", ["", "tag", "tag a b", "commit abc  refs", "blob x tag y ../../etc"])
 def test_odd_listings_give_no_tags(line: str) -> None:
     assert parse_tags(line).annotated == {}
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """What git was started for since the last question."""
+    said, real = tmp_path / "said", shutil.which("git")
+    program = tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >>{said}\nexec {real} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+    def take() -> list[str]:
+        text = said.read_text() if said.exists() else ""
+        said.write_text("")
+        words = ("ls-remote", "for-each-ref", "fetch")
+        return [word for line in text.splitlines() for word in words if f" {word} " in line]
+
+    return take
+
+
+def test_a_repository_without_news_is_asked_and_not_fetched(
+    recipe: Recipe, mirrors: GitRecipes, tmp_path: Path, asked: Callable[[], list[str]]
+) -> None:
+    mirrors.fetch(recipe.url)
+    mirrors.fetch(recipe.url)
+    asked()
+    # As a new process does.
+    fresh = GitRecipes(mirrors.root, GitSettings(allow_file=True), lambda: 0.0)
+    fresh.fetch(recipe.url)
+    assert set(fresh.tags(recipe.url).annotated) == {"1.0.0+5.0.0"}
+    assert asked() == ["ls-remote"]
+    for news in (("branch", "work"), ("branch", "--delete", "work"), ("tag", "--delete", "1.0.0+5.0.0")):
+        recipe.git(*news)
+        asked()
+        fresh.fetch(recipe.url)
+        assert "fetch" in asked(), news
+        fresh.fetch(recipe.url)
+        assert asked() == ["ls-remote", "for-each-ref"], news
+    assert fresh.tags(recipe.url).annotated == {}
+
+
+def test_a_branch_that_moves_and_moves_back_is_seen(recipe: Recipe, mirrors: GitRecipes) -> None:
+    """What was the same once is no proof that it is now."""
+    refs = GitRefs(mirrors)
+    first = recipe.git("rev-parse", "HEAD").strip()
+    second = recipe.commit(Version(tag="x", image="x:3"))
+    for commit in (first, second, first, second, first):
+        recipe.git("branch", "--force", "work", commit)
+        for _ in range(2):
+            mirrors.fetch(recipe.url)
+            assert refs.resolve(recipe.url, "work") == commit
+
+
+@pytest.mark.parametrize("left", ["", "1", "1 x y 3", "2 {rest}"])
+def test_a_listing_that_is_torn_or_of_another_form_hides_no_release(
+    left: str, recipe: Recipe, mirrors: GitRecipes
+) -> None:
+    mirrors.fetch(recipe.url)
+    mirrors.fetch(recipe.url)
+    [mirror] = mirrors.root.iterdir()
+    kept = mirror / "ci-warm-listing"
+    whole = kept.read_text()
+    for text in (left.format(rest=whole.partition(" ")[2]), whole[:-20], whole.replace("1.0.0+5.0.0", "1.0.9+5.0.9")):
+        kept.write_text(text)
+        fresh = GitRecipes(mirrors.root, GitSettings(allow_file=True), lambda: 0.0)
+        assert set(fresh.tags(recipe.url).annotated) == {"1.0.0+5.0.0"}
+
+
+def test_a_mirror_that_cannot_be_written_is_read_all_the_same(recipe: Recipe, mirrors: GitRecipes) -> None:
+    mirrors.fetch(recipe.url)
+    [mirror] = mirrors.root.iterdir()
+    (mirror / "ci-warm-listing").mkdir()
+    mirrors.fetch(recipe.url)
+    assert set(mirrors.tags(recipe.url).annotated) == {"1.0.0+5.0.0"}

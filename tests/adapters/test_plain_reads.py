@@ -1,4 +1,4 @@
-"""What is asked of an engine without docker-py: what is no plain answer is left to that, and where it is used at all."""
+"""What is asked of an engine without docker-py: where, and that what is no plain answer is left to that."""
 
 import socket
 import threading
