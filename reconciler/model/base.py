@@ -11,7 +11,10 @@ _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class Strict(BaseModel):
-    """What an operator writes: unknown keys are errors, values never change afterwards."""
+    """What an operator writes: unknown keys are errors, values never change afterwards.
+
+    A default that is one of these is made by `model_construct`, or its validator would be built at every start.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False, defer_build=True)
 
