@@ -54,10 +54,10 @@ class GitRecipes(Recipes):
     @override
     def tags(self, url: str) -> Tags:
         """Cached by the mirror's ref files, so a quiet pass starts no process."""
-        self._must_exist(url)
         cached, now = self._tags.get(url), self._monotonic()
         if cached is not None and now - self._checked.get(url, -_FRESH_S) < _FRESH_S:
             return cached[1]  # many apps of one pass share a recipe
+        self._must_exist(url)
         stamp = git_listing.stamp(self._mirrors.path(url))
         self._checked[url] = now
         if cached is not None and cached[0] == stamp:

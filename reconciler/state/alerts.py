@@ -14,6 +14,7 @@ from reconciler.model.errors import StateError
 from reconciler.state import files, records
 
 RESERVE_BYTES = 1 << 20
+_Key = tuple[int, int, int]
 
 
 class AlertStore:
@@ -25,6 +26,7 @@ class AlertStore:
         self._gid = gid
         self._remind_after = timedelta(seconds=remind_after_s)
         self._cache: dict[Path, tuple[int, list[tuple[Path, Alert]]]] = {}
+        self._files: dict[Path, dict[str, tuple[_Key, Alert]]] = {}
 
     def prepare(self) -> None:
         """Make the folders and a reserve file that is freed when the disk is full and an alert must be written."""
@@ -55,11 +57,11 @@ class AlertStore:
         # An acknowledgement moves the file to seen/ while the condition may still stand. Without this look
         # every pass would open a new alert for what the operator has already seen.
         if not anew and any(
-            _is_standing(old, alert.app) and old.fingerprint == alert.fingerprint for _, old in self.archived()
+            _is_standing(old, alert.app) and old.fingerprint == alert.fingerprint for _, old in self.archived(alert.app)
         ):
             return
-        for path, open_alert in self.open():
-            if (open_alert.app, open_alert.fingerprint) != (alert.app, alert.fingerprint):
+        for path, open_alert in self.open(alert.app):
+            if open_alert.fingerprint != alert.fingerprint:
                 continue
             told, told_at = open_alert.told or open_alert.count, open_alert.told_at or open_alert.last_at
             if self._is_news(open_alert, alert, told_at):
@@ -73,8 +75,8 @@ class AlertStore:
 
     def count_on(self, app: str, fingerprints: Sequence[str], now: datetime) -> None:
         """Note of open alerts that a pass saw to stand still, without a new word to say."""
-        for path, alert in self.open():
-            if alert.app == app and alert.fingerprint in fingerprints:
+        for path, alert in self.open(app):
+            if alert.fingerprint in fingerprints:
                 told = {"told": alert.told or alert.count, "told_at": alert.told_at or alert.last_at}
                 self._write(path, alert.model_copy(update={"count": alert.count + 1, "last_at": now, **told}))
 
@@ -97,11 +99,11 @@ class AlertStore:
 
         `spare`: alerts of this operation are left alone. `reason`: only alerts of this reason are treated.
         """
-        for path, alert in self.open():
+        for path, alert in self.open(app):
             spared = (spare is not None and alert.op_id == spare) or reason not in (None, alert.reason)
-            if alert.app == app and alert.fingerprint not in keep and not spared:
+            if alert.fingerprint not in keep and not spared:
                 self._archive(path, alert, "resolved")
-        for path, alert in self.archived():
+        for path, alert in self.archived(app):
             # An acknowledged condition that is over is marked so: if it comes again, it is news.
             if _is_standing(alert, app) and alert.fingerprint not in keep and reason in (None, alert.reason):
                 self._write(path, alert.model_copy(update={"resolution": f"{alert.resolution}, then resolved"}))
@@ -124,19 +126,19 @@ class AlertStore:
         path.unlink(missing_ok=True)
         files.sync_folder(self.folder)
 
-    def open(self) -> list[tuple[Path, Alert]]:
-        """Open alerts, oldest first; a damaged file is skipped here and named by `doctor`.
+    def open(self, app: str = "") -> list[tuple[Path, Alert]]:
+        """Open alerts, of one app if it is named, oldest first; a damaged file is skipped and named by `doctor`.
 
         Raises:
             StateError: the folder, or a file in it, may not be read by us.
         """
-        return self._list(self.folder)
+        return self._list(self.folder, app)
 
-    def archived(self) -> list[tuple[Path, Alert]]:
+    def archived(self, app: str = "") -> list[tuple[Path, Alert]]:
         """Acknowledged and resolved alerts, oldest first; as `open`."""
-        return self._list(self.seen)
+        return self._list(self.seen, app)
 
-    def _list(self, folder: Path) -> list[tuple[Path, Alert]]:
+    def _list(self, folder: Path, app: str) -> list[tuple[Path, Alert]]:
         """Cached by the folder's own time, which every rename into it moves: a quiet pass asks for each app."""
         try:
             stamp = folder.stat().st_mtime_ns
@@ -148,20 +150,18 @@ class AlertStore:
         # place by hand is seen after the next rename.
         cached = self._cache.get(folder)
         if cached is not None and cached[0] == stamp:
-            return cached[1]
-        found: list[tuple[Path, Alert]] = []
-        for path in (folder / name for name in files.list_folder(folder, ".json")):
-            try:
-                alert = records.read(path, Alert)
-            except StateError as exc:
-                # An alert that only others may read still stands.
-                if isinstance(exc.__cause__, PermissionError):
-                    raise
-                continue
-            if alert is not None:
-                found.append((path, alert))
-        self._cache[folder] = (stamp, found)
-        return found
+            return [one for one in cached[1] if app in ("", one[1].app)]
+        known = self._files.setdefault(folder, {})
+        # Each rename makes the list anew, and one of a thousand has changed: only that one is read, and where one
+        # app is asked for, only those that bear its name are looked at.
+        names = [name for name in files.list_folder(folder, ".json") if not app or f"-{app}-" in name]
+        read = {name: found for name in names if (found := _read(folder / name, known.get(name))) is not None}
+        listed = [(folder / name, alert) for name, (_, alert) in read.items()]
+        if app:
+            known.update(read)
+            return [one for one in listed if one[1].app == app]
+        self._files[folder], self._cache[folder] = read, (stamp, listed)
+        return listed
 
     def _write(self, path: Path, alert: Alert) -> None:
         data = records.dump(alert)
@@ -173,6 +173,25 @@ class AlertStore:
             # This is what the reserve is for; the next start makes another one when there is room.
             (self.folder / ".reserve").unlink(missing_ok=True)
             files.write_atomic(path, data, files.PUBLIC_FILE, self._gid)
+
+
+def _read(path: Path, known: tuple[_Key, Alert] | None) -> tuple[_Key, Alert] | None:
+    """An alert with what tells whether its file is still the same; None: it is gone, or damaged."""
+    try:
+        stat = path.stat()
+    except OSError:
+        stat = None  # reading says why
+    key = (stat.st_ino, stat.st_size, stat.st_mtime_ns) if stat is not None else (0, 0, 0)
+    if known is not None and known[0] == key:
+        return known
+    try:
+        alert = records.read(path, Alert)
+    except StateError as exc:
+        # An alert that only others may read still stands.
+        if isinstance(exc.__cause__, PermissionError):
+            raise
+        return None
+    return None if alert is None else (key, alert)
 
 
 def _is_standing(alert: Alert, app: str) -> bool:

@@ -7,13 +7,15 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import total_ordering
+from functools import lru_cache, total_ordering
 
 from semver import Version as Semver
 
 from reconciler.model.memory import TagSeen
 from reconciler.model.recipe import Tags
 
+_KEPT = 4096
+"""Versions that stay read: a pass asks of a thousand apps for the same few."""
 _CHUNK = re.compile(r"(\d+)")
 _FIRST_INTEGER = re.compile(r"\d+")
 _PRE_RELEASE = re.compile(
@@ -49,6 +51,7 @@ class Version:
         return hash(self._key())
 
 
+@lru_cache(maxsize=_KEPT)
 def parse(text: str) -> Version | None:
     """Read a tag name; None if it is not a recipe version (which is not an error: repositories have other tags)."""
     recipe_text, plus, app = text.partition("+")
@@ -58,6 +61,7 @@ def parse(text: str) -> Version | None:
     return Version(text=text, recipe=Semver.parse(recipe_text), app=app)
 
 
+@lru_cache(maxsize=_KEPT)
 def natural(text: str) -> tuple[tuple[int, int, str], ...]:
     """Order text as people do: digits as numbers, a leading `v` aside, a number before letters."""
     bare = text[1:] if re.match(r"v\d", text) else text

@@ -71,7 +71,7 @@ def finish_canonical(
 
 
 def _list_open(context: Context) -> list[Alert]:
-    return [alert for _, alert in context.ports.alerts.open() if alert.app == context.app]
+    return [alert for _, alert in context.ports.alerts.open(context.app)]
 
 
 def _find_left(context: Context) -> tuple[str, ...]:

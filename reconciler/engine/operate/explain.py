@@ -68,7 +68,7 @@ def explain(context: Context, world: World, fetch_problem: str | None) -> Explan
         approved=tuple(a.version for a in facts.memory.approvals if a.used_at is None),
         clear=_list_clear(live) if live else (),
         evidence=(*planned.assessment.evidence, *facts.evidence, *problem),
-        alerts=tuple(path.name for path, alert in ports.alerts.open() if alert.app == context.app),
+        alerts=tuple(path.name for path, _ in ports.alerts.open(context.app)),
         last=tuple(_describe_end(line) for line in ports.history.lines() if line.app == context.app)[-_LAST:],
     )
 
