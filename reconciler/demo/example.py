@@ -57,7 +57,7 @@ stateful: true # its data goes forward and comes back with its version
 env: {{PUBLISHED_PORT: "{port}"}}
 # An app behind Traefik needs none of scheme and port: https at its domain is what is asked then.
 health: {{scheme: http, port: {port}, path: /health, status: [200], min_healthy: 2s}}
-upgrade: {{bake: 10s}} # a release that fails this soon after it was taken still goes back by itself
+upgrade: {{bake: 0s}} # without this a release is watched for two minutes, and the next one waits for that
 """
 SETTINGS = """
 # The example's recipe is a repository on this host.
