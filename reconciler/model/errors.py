@@ -41,6 +41,10 @@ class ObserveError(ReconcilerError):
     """The world could not be looked at: status UNKNOWN, so nothing is done on it."""
 
 
+class IngressAwayError(ObserveError):
+    """What takes connections for an app is not there, so nothing could be learnt of the app."""
+
+
 class ActError(ReconcilerError):
     """A change could not be made. `host_fault`: the host, not the app, is to blame.
 

@@ -136,6 +136,18 @@ class PassFailed(Condition):
 
 
 @dataclass(frozen=True, kw_only=True)
+class IngressAway(Condition):
+    """A change waits for what takes the app's connections, to learn whether the app answers."""
+
+    REASON: ClassVar[str] = "ingress-away"
+
+    @property
+    def clears_when(self) -> str:
+        """The change is under way still."""
+        return "what takes its connections is up; the change is then gone on with"
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecordUnreadable(Condition):
     """One of our records is torn, newer or foreign."""
 

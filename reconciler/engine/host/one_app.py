@@ -15,7 +15,7 @@ from reconciler.engine.context import Context
 from reconciler.engine.live import plan as live_plan
 from reconciler.engine.live.plan import PlannedApp
 from reconciler.model.app import Kind
-from reconciler.model.errors import ActError, Interrupted, LockBusy, ObserveError, StateError
+from reconciler.model.errors import ActError, IngressAwayError, Interrupted, LockBusy, ObserveError, StateError
 from reconciler.model.observed import World
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ def _run_locked(context: Context, work: Callable[[], R]) -> "R | report.Report":
         return work()
     except StateError as exc:
         return report.report_unreadable(context, exc)
+    except IngressAwayError as exc:
+        return report.report_ingress_away(context, exc)
     except ObserveError as exc:
         return report.report_unknown(context, exc)
     except (ActError, OSError) as exc:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.core.change import backoff
-from reconciler.core.conditions import Condition, PassFailed, RecordUnreadable
+from reconciler.core.conditions import Condition, IngressAway, PassFailed, RecordUnreadable
 from reconciler.core.live import standing
 from reconciler.core.release.facts import AppFacts
 from reconciler.engine.context import Context
@@ -14,7 +14,7 @@ from reconciler.model.action import Outcome
 from reconciler.model.alert import Alert
 from reconciler.model.app import Kind
 from reconciler.model.canonical import Canonical
-from reconciler.model.errors import ReconcilerError, StateError
+from reconciler.model.errors import IngressAwayError, ReconcilerError, StateError
 from reconciler.model.hold import HoldReason
 from reconciler.model.journal import Journal
 from reconciler.model.published import AppStatus, KeptSnapshot
@@ -179,6 +179,12 @@ def report_interrupted(context: Context, journal: Journal) -> Report:
 def report_unknown(context: Context, exc: ReconcilerError) -> Report:
     """The world could not be looked at: nothing is done on it."""
     return _plain(context, Result(kind=ResultKind.UNKNOWN), (str(exc),), ok=False)
+
+
+def report_ingress_away(context: Context, exc: IngressAwayError) -> Report:
+    """The app could not be asked: its change stays under way, and somebody has to see to what stands before it."""
+    _raise(context, IngressAway(app=context.app), [str(exc)])
+    return report_unknown(context, exc)
 
 
 def report_broken(context: Context, exc: Exception) -> Report:

@@ -244,6 +244,9 @@ def test_a_front_that_goes_while_a_release_is_tried_is_not_its_fault(tmp_path: P
         assert host.program.reconcile(effect) == "unknown"
         told = host.program.command("explain", "notes").stdout
         assert "interrupted" in told and "verify" in told, told
+        [alert] = host.observed.alerts()
+        assert alert.reason == "ingress-away" and "what stands before it is away" in alert.evidence[0]
         with front(server.server_port):
             assert host.program.reconcile() == f"upgraded:{V1}->{V2}", "it is gone on with"
+            assert host.observed.alerts() == []
         assert "5.0.1" in host.observed.answer()

@@ -8,7 +8,7 @@ from reconciler.engine.change.ask import ask
 from reconciler.engine.change.looks import POLL_S, Looks
 from reconciler.engine.change.steps import settle
 from reconciler.engine.context import Before, Done, Judge, StepContext, StepResult
-from reconciler.model.errors import ObserveError
+from reconciler.model.errors import IngressAwayError
 from reconciler.model.probe import ProbeAnswer
 from reconciler.model.release import Bundle
 from reconciler.model.settling import Failed, Fault, Settled
@@ -18,8 +18,8 @@ def verify(at: StepContext, bundle: Bundle, judge: Judge, before: Before) -> Ste
     """Ask until `successes` good answers in a row came while the same tasks ran; a failing task ends it at once.
 
     Raises:
-        ObserveError: the engine has not answered, no node took tasks, or what stands before the app took no
-            connection, until the deadline: the journal stays.
+        ObserveError: the engine has not answered, or no node took tasks, until the deadline: the journal stays.
+        IngressAwayError: so it did, and what stands before the app took no connection.
     """
     clock, domain, health = at.ports.clock, judge.domain, judge.health
     # The tasks have been up for long enough when settling ended; here only their identity counts.
@@ -64,6 +64,6 @@ def _give_up(at: StepContext, judge: Judge, bad: ProbeAnswer, fault: Fault) -> S
     health = judge.health
     reason = f"not healthy within {health.deadline:g} s: {bad.detail}"
     if silence.is_before_the_app(bad):
-        raise ObserveError(reason)
+        raise IngressAwayError(reason)
     where = f"{health.scheme}://{judge.domain}{health.path} at {health.address}:{health.probe_port}"
     return at.fail_by(fault, reason, where)
