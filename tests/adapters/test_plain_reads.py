@@ -1,5 +1,6 @@
 """What is asked of an engine without docker-py: where, and that what is no plain answer is left to that."""
 
+import pwd
 import socket
 import threading
 from collections.abc import Iterator
@@ -104,3 +105,15 @@ def test_where_it_is_used(
     assert (plain.find(host, 1, OLDEST_API) is not None) is is_used
     (tmp_path / "config.json").write_text('{"HttpHeaders": {"X-Meta": "y"}}')
     assert plain.find(host, 1, OLDEST_API) is None
+
+
+def test_a_user_without_a_home_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container with a user id that is nobody's."""
+
+    def nobody(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("DOCKER_CONFIG", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    assert plain.find("unix:///run/x.sock", 1, OLDEST_API) is None

@@ -115,12 +115,12 @@ def find(host: str | None, timeout_s: float, oldest: tuple[int, ...]) -> PlainRe
     given = host if host is not None else os.environ.get("DOCKER_HOST") or _DEFAULT
     if not given.startswith("unix:///") or os.environ.get("DOCKER_TLS_VERIFY") or os.environ.get("DOCKER_CERT_PATH"):
         return None
-    folder = os.environ.get("DOCKER_CONFIG") or Path("~/.docker").expanduser()
     try:
+        folder = os.environ.get("DOCKER_CONFIG") or Path("~/.docker").expanduser()
         if b'"HttpHeaders"' in Path(folder, "config.json").read_bytes():
             return None
     except FileNotFoundError:
         pass
-    except OSError:
+    except (OSError, RuntimeError):  # it may not be read, or there is no home: whether it says so is not known
         return None
     return PlainReads(given.removeprefix("unix://"), max(1.0, timeout_s), oldest)
