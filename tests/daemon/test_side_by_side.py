@@ -25,9 +25,10 @@ def host(tmp_path: Path) -> Iterator[EngineHost]:
 
 
 def add_neighbour(host: EngineHost, **changes: Any) -> str:
-    """A second app of the same recipe, pinned to V1; gives its name."""
+    """A second app of the same recipe, pinned to V1; gives its name. One that is there keeps its port."""
     spec = json.loads((host.home / "etc" / "apps" / f"{host.name}.yaml").read_text())
-    port = free_port()
+    file = host.home / "etc" / "apps" / "neighbour.yaml"
+    port = json.loads(file.read_text())["health"]["port"] if file.exists() else free_port()
     spec |= {
         "name": "neighbour",
         "domain": f"n{host.mark}.example.test",
@@ -36,7 +37,7 @@ def add_neighbour(host: EngineHost, **changes: Any) -> str:
         "env": {"PUBLISHED_PORT": str(port)},
         **changes,
     }
-    (host.home / "etc" / "apps" / "neighbour.yaml").write_text(json.dumps(spec))
+    file.write_text(json.dumps(spec))
     return "neighbour"
 
 
