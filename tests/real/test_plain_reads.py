@@ -41,11 +41,11 @@ def still(found: Any) -> Any:
 def test_it_gives_what_docker_py_gives(method: str, parameters: dict[str, Any], host: EngineHost, swarm: str) -> None:
     reads = plain.find(swarm, 10, OLDEST_API)
     assert reads is not None
-    client = SwarmClient(swarm, 10)
+    client, read = SwarmClient(swarm, 10), reads.read
 
     def is_the_same() -> bool:
         asked = getattr(client.api(), method)(**parameters)
-        return still(reads.read(method, parameters)) == still(asked)
+        return still(read(method, parameters)) == still(asked)
 
     # Other tests are at work on this engine: what one moment tells may be another thing a moment later.
     until(is_the_same, 30, "both give the same")
