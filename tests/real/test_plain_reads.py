@@ -45,7 +45,7 @@ def test_it_gives_what_docker_py_gives(method: str, parameters: dict[str, Any], 
 
     def is_the_same() -> bool:
         asked = getattr(client.api(), method)(**parameters)
-        return still(read(method, parameters)) == still(asked)
+        return bool(still(read(method, parameters)) == still(asked))
 
     # Other tests are at work on this engine: what one moment tells may be another thing a moment later.
     until(is_the_same, 30, "both give the same")
