@@ -184,14 +184,14 @@ def test_an_unhealthy_container_is_named_before_the_deadline(host: EngineHost) -
 
 
 def test_an_answer_that_is_wrong_is_rolled_back(host: EngineHost) -> None:
-    host.health["deadline"] = "10s"
+    host.health["deadline"] = "20s"
     host.write_spec()
     host.release(V1)
     host.deploy_first()
     host.release(V2, FAIL="unhealthy", SCHEMA="2")
     outcome = host.program.outcome()
     assert str(outcome.result) == f"rolled-back:{V2}->{V1}"
-    assert "not healthy within 10 s" in outcome.evidence[0]
+    assert "not healthy within 20 s" in outcome.evidence[0]
     assert host.observed.notes() == "first note\nsecond note\n"
     host.observed.check()
 
