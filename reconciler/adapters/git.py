@@ -38,7 +38,7 @@ class GitRecipes(Recipes):
             raise RecipeError(f"{Redactor().mask(url)}: has never been fetched")
 
     def git(self, url: str, *args: str) -> process.Ran:
-        """Ask git something about a recipe's mirror.
+        """Ask git something about a recipe's mirror; what it printed is not masked.
 
         Raises:
             RecipeError: there is no mirror yet, or git did not end in time.
@@ -126,7 +126,7 @@ class GitRecipes(Recipes):
         def ask(env: Mapping[str, str], *args: str) -> process.Ran:
             return self._mirrors.run(url, *args, more=env)
 
-        return signatures.find_problem(ask, commit, signers, tag)
+        return Redactor().mask(signatures.find_problem(ask, commit, signers, tag))
 
     @override
     def notes(self, url: str, commit: str, versions: Sequence[str]) -> Mapping[str, str]:

@@ -46,7 +46,9 @@ class Mirrors:
         stdin: bytes | None = None,
         brief: bool = False,
     ) -> process.Ran:
-        """Git in a recipe's mirror, whatever its exit code. `more`: of the environment.
+        """Git in a recipe's mirror, whatever its exit code; what it printed is whole and not masked.
+
+        `more`: of the environment.
 
         Raises:
             RecipeError: it could not be started, or did not end in time.
@@ -94,7 +96,6 @@ class Mirrors:
                 timeout_s=self._settings.timeout,
                 env=env | dict(more or {}),
                 stdin=stdin,
-                redactor=Redactor(),
                 brief=brief,
             )
         except ActError as exc:
@@ -211,7 +212,7 @@ def must(ran: process.Ran, what: str) -> process.Ran:
         RecipeError: it did not; `what` says what that means.
     """
     if ran.code != 0:
-        raise RecipeError(f"{what}: {ran.output[-600:]}")
+        raise RecipeError(f"{what}: {Redactor().mask(ran.output)[-600:]}")
     return ran
 
 

@@ -78,7 +78,8 @@ class GitRefs(Refs):
         """The only branch is the main one, whatever it is called."""
         ran = self._recipes.git(url, "for-each-ref", "--format=%(refname:strip=2) %(objectname)", "refs/heads")
         if ran.code != 0:
-            raise RecipeError(f"{Redactor().mask(url)}: branches cannot be listed: {ran.output[-300:]}")
+            said = Redactor().mask(f"{url}: branches cannot be listed: {ran.output[-300:]}")
+            raise RecipeError(said)
         pairs = (line.rpartition(" ") for line in ran.raw.decode("utf-8", "replace").splitlines())
         branches = {name: commit for name, _, commit in pairs}
         names = [*(name for name in _MAIN if name in branches), *(list(branches) if len(branches) == 1 else [])]

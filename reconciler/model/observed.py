@@ -275,9 +275,11 @@ class OtherPort:
 class Others:
     """What is on the engine beside a stack, which a release of it may meet.
 
-    `owners`: (`volume`, `secret` or `config`, name) -> the other stack whose label it bears.
+    `owners`: (`volume`, `secret` or `config`, name) -> the other stack whose label it bears. `nodes`: on which it may
+    run.
     """
 
     networks: tuple[OtherNetwork, ...] = ()
     ports: tuple[OtherPort, ...] = ()
     owners: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    nodes: tuple[NodeObs, ...] = ()

@@ -324,6 +324,26 @@ def test_odd_listings_give_no_tags(line: str) -> None:
     assert parse_tags(line).annotated == {}
 
 
+def test_a_recipe_with_large_files_is_read_whole(recipe: Recipe, mirrors: GitRecipes) -> None:
+    """What git prints of it is data, and not words of which the last ones are kept."""
+    files = {f"abra/{number}.sql": f"-- {number}\n" * 40_000 for number in range(4)}
+    recipe.release(Version(tag="1.0.1+5.0.1", image="x:2", files=files))
+    mirrors.fetch(recipe.url)
+    found = mirrors.files(recipe.url, mirrors.tags(recipe.url).annotated["1.0.1+5.0.1"])
+    assert {name: found[name].decode() for name in files} == files
+
+
+def test_no_release_is_lost_among_many_tags(recipe: Recipe, mirrors: GitRecipes) -> None:
+    """The listing of thousands is longer than the words that are kept of a program."""
+    made = recipe.git("rev-parse", "1.0.0+5.0.0").strip()
+    refs = "".join(f"create refs/tags/1.0.{number}+6.0.0 {made}\n" for number in range(3000))
+    process.run(["git", "-C", str(recipe.folder), "update-ref", "--stdin"], timeout_s=60, stdin=refs.encode())
+    for _ in range(2):
+        mirrors.fetch(recipe.url)
+        fresh = GitRecipes(mirrors.root, GitSettings(allow_file=True), lambda: 0.0)
+        assert len(fresh.tags(recipe.url).annotated) == 3001
+
+
 @pytest.fixture
 def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
     """What git was started for since the last question."""

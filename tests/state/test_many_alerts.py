@@ -32,9 +32,9 @@ def read(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     """How many alerts were read since the last question."""
     count, real = [0], records.read
 
-    def counted(*args: object) -> object:
+    def counted(path: Path, model: type[Alert]) -> Alert | None:
         count[0] += 1
-        return real(*args)  # type: ignore[arg-type]
+        return real(path, model)
 
     monkeypatch.setattr(records, "read", counted)
 

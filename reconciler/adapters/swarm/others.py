@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
+from reconciler.adapters.swarm import parse
 from reconciler.adapters.swarm.client import SwarmClient
-from reconciler.adapters.swarm.parse import LABEL_STACK
 from reconciler.model.base import Json
 from reconciler.model.observed import OtherNetwork, OtherPort, Others
 
 
 def observe(client: SwarmClient, stack: str) -> Others:
-    """Five calls, whatever is there.
+    """Six calls, whatever is there.
 
     Raises:
         ObserveError: the engine cannot be asked.
@@ -23,11 +23,12 @@ def observe(client: SwarmClient, stack: str) -> Others:
         networks=tuple(_networks(client.read("networks", "networks"), stack)),
         ports=tuple(_ports(client.read("services", "services"), stack)),
         owners={what: owner for what, owner in owners.items() if owner not in ("", stack)},
+        nodes=tuple(parse.node(raw, "", None) for raw in client.read("nodes", "nodes")),
     )
 
 
 def _owner(labels: Json | None) -> str:
-    return str((labels or {}).get(LABEL_STACK, ""))
+    return str((labels or {}).get(parse.LABEL_STACK, ""))
 
 
 def _networks(raws: Sequence[Json], stack: str) -> Iterator[OtherNetwork]:

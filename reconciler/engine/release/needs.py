@@ -69,11 +69,10 @@ def find_taken(context: Context, rendered: Rendered) -> tuple[Sequence[str], Seq
     Raises:
         ObserveError: the engine could not be asked.
     """
-    engine, stack = context.ports.engine, context.stack
-    others = engine.observe_others(stack)
+    stack, others = context.stack, context.ports.engine.observe_others(context.stack)
     taken = [
         *collisions.find(rendered.doc, stack, others),
-        *collisions.find_missing_plugins(rendered.doc, engine.observe_stack(stack).nodes),
+        *collisions.find_missing_plugins(rendered.doc, others.nodes),
     ]
     return taken, list(collisions.find_strangers(rendered.doc, stack, others))
 

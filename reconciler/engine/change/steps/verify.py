@@ -19,7 +19,7 @@ def verify(at: StepContext, bundle: Bundle, judge: Judge, before: Before) -> Ste
 
     Raises:
         ObserveError: the engine has not answered, or no node took tasks, until the deadline: the journal stays.
-        IngressAwayError: so it did, and what stands before the app took no connection.
+        IngressAwayError: what stands before the app took no connection until the deadline: the journal stays.
     """
     clock, domain, health = at.ports.clock, judge.domain, judge.health
     # The tasks have been up for long enough when settling ended; here only their identity counts.
