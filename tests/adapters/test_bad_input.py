@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.adapters import process
+from reconciler.adapters import git_listing, process
 from reconciler.adapters.git import GitRecipes, parse_tags
 from reconciler.adapters.git_refs import GitRefs
 from reconciler.demo.recipes import Recipe, Version
@@ -394,6 +394,18 @@ def test_a_branch_that_moves_and_moves_back_is_seen(recipe: Recipe, mirrors: Git
         for _ in range(2):
             mirrors.fetch(recipe.url)
             assert refs.resolve(recipe.url, "work") == commit
+
+
+def test_a_listing_of_other_refs_is_not_taken(recipe: Recipe, mirrors: GitRecipes) -> None:
+    """A fetch beside us that moved a branch alone, while we listed."""
+    first = recipe.git("rev-parse", "HEAD").strip()
+    recipe.git("branch", "work/deep")
+    mirrors.fetch(recipe.url)
+    mirrors.fetch(recipe.url)
+    [mirror] = mirrors.root.iterdir()
+    assert git_listing.read(mirror) is not None
+    (mirror / "refs" / "heads" / "work" / "deep").write_text(f"{first}\n")
+    assert git_listing.read(mirror) is None
 
 
 @pytest.mark.parametrize("left", ["", "1", "1 x y 3", "2 {rest}"])

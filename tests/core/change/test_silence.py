@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from reconciler.core.change import silence
+from reconciler.model.observed import ContainerObs
 from reconciler.model.probe import ProbeAnswer
 from reconciler.model.settling import Fault
+from tests.builders import stack
 
 
 def doc(*ports: object, **more: Any) -> dict[str, Any]:
@@ -39,3 +41,15 @@ def test_whose_silence_it_is(release: dict[str, Any], unreached: tuple[str, int]
     found = silence.weigh(ProbeAnswer(ok=False, code=0, detail="refused", unreached=unreached), release)
     assert found.fault is fault
     assert ("nothing of this app listens" in found.detail) == (fault is U) == silence.is_before_the_app(found)
+
+
+def test_what_somebody_paused_is_laid_on_nobody() -> None:
+    bad = ProbeAnswer(ok=False, code=0, detail="no complete answer within 2 s")
+    paused = stack(
+        ContainerObs(id="1", task_id="t", state="paused"), ContainerObs(id="2", task_id="u", state="running")
+    )
+    found = silence.weigh_paused(bad, paused)
+    assert found.fault is U and found.detail.endswith("; 1 of its containers are paused")
+    assert silence.weigh_paused(bad, stack()) == bad
+    good = ProbeAnswer(ok=True, code=200, detail="HTTP 200")
+    assert silence.weigh_paused(good, paused) == good
