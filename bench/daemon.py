@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from bench.run import say
+from bench.saying import say
 from reconciler import app as composition
 from reconciler import daemon_app
 from reconciler.adapters.swarm.engine import SwarmEngine

@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.run import say
+from bench.saying import say
 from reconciler.adapters.swarm.engine import SwarmEngine
 from reconciler.model.history import HistoryLine
 from tests.live import images

@@ -1,6 +1,7 @@
 """Speed, as ratios within one run: `make bench`, or `python -m bench.run NAME...`. Prints one line per figure.
 
-`snapshot` and `program` need nothing; `passes`, `undeploy` and `verdict` need a swarm (root, DOCKER_HOST) and busybox.
+`snapshot`, `window` and `program` need nothing; `passes`, `undeploy` and `verdict` need a swarm (root, DOCKER_HOST) and
+busybox.
 """
 
 import os
@@ -11,10 +12,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.saying import REPEATS, say, timed
+from bench.window import window
 from reconciler.adapters.swarm.engine import SwarmEngine
 from reconciler.engine.host import one_pass
 from reconciler.model.ids import AppName
@@ -24,19 +26,6 @@ from reconciler.node.snapshots.store import FolderSnapshots
 from tests.hosts.engine_host import V1, V2, engine_host
 from tests.hosts.idle_apps import idle_apps, service_versions
 from tests.waiting import until
-
-REPEATS = 3
-
-
-def say(name: str, value: str, goal: str = "") -> None:
-    sys.stdout.write(f"{name:58s} {value:>24s}   {goal}\n")
-    sys.stdout.flush()
-
-
-def timed(call: Callable[[], object]) -> float:
-    began = time.monotonic()
-    call()
-    return time.monotonic() - began
 
 
 def snapshot() -> None:
@@ -182,7 +171,14 @@ def verdict() -> None:
         say("missing image: refused, nothing stopped, whole pass", f"{took:.2f} s")
 
 
-ALL = {"program": program, "snapshot": snapshot, "undeploy": undeploy, "verdict": verdict, "passes": passes}
+ALL = {
+    "program": program,
+    "snapshot": snapshot,
+    "window": window,
+    "undeploy": undeploy,
+    "verdict": verdict,
+    "passes": passes,
+}
 
 if __name__ == "__main__":
     os.umask(0o077)

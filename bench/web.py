@@ -20,7 +20,7 @@ from pathlib import Path
 import requests
 
 from bench.daemon import rss_mib
-from bench.run import say
+from bench.saying import say
 from reconciler.model.history import HistoryLine
 from reconciler.web.access import Role
 from tests.hosts.engine_host import V1, V2

@@ -95,6 +95,9 @@ class UpgradeSpec(Strict):
     require_clean_stop: bool = Field(
         False, description="a release waits for `retry` if the app had to be killed at the end of its grace"
     )
+    copy_ahead: bool = Field(
+        True, description="volumes are copied while the app still runs, so that it is down for less"
+    )
     after_green: bool = Field(False, description="only releases that passed a full cold run on this host")
 
     @field_validator("window")

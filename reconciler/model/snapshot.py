@@ -9,7 +9,10 @@ from reconciler.model.base import Record
 
 
 class ArchivedVolume(Record):
-    """One volume in a snapshot. `index_sha256` seals the entries file, `sha256` the archive."""
+    """One volume in a snapshot. `index_sha256` seals the entries file, `sha256` the archive.
+
+    `sha256` that begins with `blocks:`: of the digests of its blocks (docs/adr/0022).
+    """
 
     volume: str
     driver: str
@@ -21,6 +24,7 @@ class ArchivedVolume(Record):
     entries: int
     data_bytes: int = Field(description="bytes that the files store; holes count nothing")
     empty: bool
+    slack_bytes: int = Field(0, description="bytes of the archive that no entry needs: comments to a tar")
     sockets: tuple[str, ...] = Field((), description="paths of sockets: listed, not archived")
 
 

@@ -14,7 +14,7 @@ from typing import Protocol
 from typing_extensions import override
 
 from reconciler.model.errors import ActError
-from reconciler.node.snapshots import archive, content
+from reconciler.node.snapshots import content, members
 from reconciler.ports.node import BackupFiles
 from reconciler.state import files
 from reconciler.state.descent import FOLDER, Descent
@@ -204,7 +204,7 @@ def _pour(source: int, out: int) -> int:
     size = os.fstat(source).st_size
     extents = content.data_extents(source, size)
     for start, length in extents:
-        archive.copy_range(source, out, start, start, length)
+        members.copy_range(source, out, start, start, length)
     os.ftruncate(out, size)
     return sum(length for _, length in extents)
 

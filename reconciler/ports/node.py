@@ -43,6 +43,19 @@ class Snapshots(Protocol):
         `before_exchange` is called when the new one is whole and the old one is about to go.
         """
 
+    def copy_ahead(
+        self, app: AppName, volumes: Sequence[VolumeObs], *, least: int, rate: int, check: Callable[[], None]
+    ) -> str:
+        """Copy volumes while their app runs, so that `create` has only to copy what changed; touches nothing of theirs.
+
+        `least`: bytes of data from which on it is done; `rate`: bytes a second at most, 0 = any; `check` may raise to
+        give it up. Gives why it was not done, '' if it was: then the next `create` takes what is there, or `drop_ahead`
+        forgets it.
+        """
+
+    def drop_ahead(self, app: AppName) -> None:
+        """Remove what was copied ahead and no snapshot was made of."""
+
     def verify(self, app: AppName) -> tuple[str, ...]:
         """Read everything back; the problems found, none = good."""
 

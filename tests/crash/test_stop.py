@@ -20,6 +20,7 @@ MANY = 60_000
 def host(tmp_path: Path) -> Iterator[EngineHost]:
     """An app with so many files that its snapshot takes seconds."""
     with engine_host(tmp_path / "host", "embedded") as made:
+        made.write_spec(upgrade={"bake": "0s", "copy_ahead": False})
         made.release(V1)
         made.deploy_first()
         folder = made.observed.data() / "many"
@@ -80,6 +81,19 @@ def test_a_second_stop_gives_the_snapshot_up_and_the_next_start_takes_it_anew(ho
     assert not (host.state / host.name / ".snapshot.partial").exists()
     explained = host.program.command("explain", host.name).stdout
     assert "stopped at step snapshot" in explained, explained
+    assert_goes_on(host)
+
+
+def test_a_stop_while_it_is_copied_ahead_leaves_everything_as_it_was(host: EngineHost) -> None:
+    host.write_spec()
+    child = subprocess.Popen(
+        host.program.argv("reconcile"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True
+    )
+    partial = host.state / host.name / ".snapshot.partial"
+    until(lambda: any(partial.glob("*/*.copied")), 30, "the copy begins")
+    os.kill(child.pid, signal.SIGTERM)
+    child.wait(30)
+    assert (journal_step(host), partial.exists(), host.observed.answer()) == ("", False, V1.partition("+")[2])
     assert_goes_on(host)
 
 

@@ -5,6 +5,7 @@ watches the invariants itself: `violations` lists every moment at which data was
 """
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -40,7 +41,7 @@ from reconciler.model.observed import (
 from reconciler.model.probe import Probe, ProbeAnswer
 from reconciler.model.recipe import ImageLookup, Tags
 from reconciler.model.release import Bundle
-from reconciler.model.settings import Settings
+from reconciler.model.settings import Limits, Settings
 from reconciler.model.snapshot import SnapshotManifest
 from reconciler.node.local import LocalNode
 from reconciler.node.snapshots.store import FolderSnapshots
@@ -533,6 +534,10 @@ class GuardedSnapshots(FolderSnapshots):
             self.engine.violations.append("I4: snapshot while a task may write")
         return super().create(manifest, volumes, before_exchange=before_exchange)
 
+    def drop_ahead(self, app: AppName) -> None:
+        if not isinstance(sys.exc_info()[1], Crash):  # a program that is gone removes nothing
+            super().drop_ahead(app)
+
     def restore(
         self,
         app: AppName,
@@ -559,7 +564,7 @@ class Host:
         self.recipes = FakeRecipes()
         self.prober = FakeProber(self.engine)
         self.registry = FakeRegistry(self.engine)
-        self.settings = Settings()
+        self.settings = Settings(limits=Limits(copy_ahead_from=0))
         self.specs: list[AppSpec] = [spec(**spec_changes)]
         self.points: list[str] = []
         self.told: list[Amount] = []

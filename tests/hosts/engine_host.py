@@ -64,7 +64,7 @@ class EngineHost:
         settings = {
             "engine": self.engine,
             "git": {"allow_file": True},
-            "limits": {"steady_probe": "1s", **self.settings},
+            "limits": {"steady_probe": "1s", "copy_ahead_from": 0, **self.settings},
             "runs": {"domain_suffix": f"t{self.mark}.test", "min_free": 0},
         }
         self.program.config.write_text(json.dumps(settings))

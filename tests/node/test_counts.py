@@ -39,10 +39,10 @@ def compare(made: Path) -> None:
 
 
 STEPS: dict[str, tuple[Callable[[Path], None], float, float]] = {
-    "write": (write, 7, 89),  # stat, listxattr, open, ioctl, pread, fstat, close
-    "read back": (read_back, 1, 32),  # pread
+    "write": (write, 7, 92),  # stat, listxattr, open, ioctl, pread, fstat, close
+    "read back": (read_back, 1, 34),  # pread
     "restore": (restore, 7, 52),  # open, copy_file_range, ftruncate, fstat, fchmod, utime, close
-    "compare": (compare, 5, 58),  # stat, listxattr, open, pread, close
+    "compare": (compare, 5, 61),  # stat, listxattr, open, pread, close
 }
 """Step -> calls of the system and of functions for one more small file."""
 

@@ -7,7 +7,7 @@ import pytest
 
 from reconciler.model.errors import ActError
 from reconciler.model.moved import Amount, Moved
-from reconciler.node.snapshots import archive, content
+from reconciler.node.snapshots import blocks, members
 from reconciler.node.snapshots.store import FolderSnapshots
 from reconciler.ports import progress
 from tests.node.test_snapshots import APP, manifest, nothing, volume
@@ -45,7 +45,7 @@ class Heard:
 @pytest.fixture
 def heard(monkeypatch: pytest.MonkeyPatch) -> Heard:
     monkeypatch.setattr(progress, "_EVERY_S", 0.0)
-    monkeypatch.setattr(archive, "COPY", 4 * MIB)  # 64 MiB at once would ask for files of gigabytes here
+    monkeypatch.setattr(members, "COPY", 4 * MIB)  # 64 MiB at once would ask for files of gigabytes here
     return Heard()
 
 
@@ -131,10 +131,10 @@ def test_a_snapshot_that_fails_is_over_and_was_not_done(
     store = FolderSnapshots(tmp_path, tell=heard)
     store.room(APP, [volume(data)])
 
-    def gets_shorter(*_: object) -> str:
+    def gets_shorter(*_: object, **__: object) -> str:
         raise ActError("a file got shorter while it was read")
 
-    monkeypatch.setattr(content, "range_digest", gets_shorter)
+    monkeypatch.setattr(blocks, "digest", gets_shorter)
     with pytest.raises(ActError):
         store.create(manifest(), [volume(data)], before_exchange=nothing)
     last = heard.amounts[-1]

@@ -15,7 +15,7 @@ from reconciler.model.errors import ActError, StateError
 from reconciler.model.ids import AppName
 from reconciler.model.observed import VolumeObs
 from reconciler.model.snapshot import SnapshotManifest
-from reconciler.node.snapshots import archive, content, tree, unpack
+from reconciler.node.snapshots import archive, content, members, tree, unpack
 from reconciler.node.snapshots.store import FolderSnapshots
 from tests.builders import NOW
 
@@ -51,7 +51,7 @@ def entries(root: Path) -> list[tuple[object, ...]]:
     for visit in tree.walk(root):
         if visit.entry.type == tree.FILE:
             fd = os.open(visit.name, os.O_RDONLY, dir_fd=visit.folder)
-            visit.entry.digest = content.content_digest(fd, visit.entry.size, sparse=False)
+            visit.entry.digest = content.range_digest(fd, 0, visit.entry.size)
             os.close(fd)
         found.append(visit.entry.same())
     return found
@@ -279,7 +279,7 @@ def test_a_file_that_changes_meanwhile_fails_the_snapshot(data: Path, tmp_path: 
     (data / "f").write_bytes(b"x" * 200_000)
     visits = list(tree.walk(data))
     del visits
-    original = archive.copy_range
+    original = members.copy_range
 
     def meddle(
         source: int, target: int, source_at: int, target_at: int, length: int, reach: content.Reach = content.unheard
@@ -288,9 +288,9 @@ def test_a_file_that_changes_meanwhile_fails_the_snapshot(data: Path, tmp_path: 
         with (data / "f").open("ab") as file:
             file.write(b"more")
 
-    archive.copy_range = meddle
+    members.copy_range = meddle
     try:
         with pytest.raises(ActError, match="a process still writes"):
             archive.write(data, tmp_path / "a.tar", tmp_path / "a.jsonl")
     finally:
-        archive.copy_range = original
+        members.copy_range = original

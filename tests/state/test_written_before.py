@@ -48,7 +48,7 @@ KINDS: list[tuple[str, type[Record]]] = [
 LATER = {
     "known_good.json": {"bake_until", "baked"},
     "journal.json": {"bake_s", "found_data", "killed", "log", "remarks", "sent", "unseen_stop"},
-    "manifest.json": {"killed"},
+    "manifest.json": {"killed", "slack_bytes"},
     "history.jsonl": {"found_data", "log"},
     "run.json": {"requests"},
     "status.json": {"by", "known_good_at", "node", "snapshot"},

@@ -33,9 +33,9 @@ def estimate_need(volumes: Sequence[ArchivedVolume]) -> Need:
     """
     least = likely = 0
     for volume in volumes:
-        bare = max(0, volume.archive_bytes - volume.entries * _PER_ENTRY)
-        least += min(volume.data_bytes, bare)
-        likely += volume.archive_bytes + volume.entries * _PER_ENTRY
+        stored = volume.archive_bytes - volume.slack_bytes
+        least += min(volume.data_bytes, max(0, stored - volume.entries * _PER_ENTRY))
+        likely += stored + volume.entries * _PER_ENTRY
     return Need(least=least, likely=likely)
 
 

@@ -1,4 +1,4 @@
-"""The harmless part of a change: whatever can fail does so before the app is touched. Effects: engine, records."""
+"""The harmless part of a change: what can fail does so before the app is touched. Effects: engine, records, files."""
 
 from collections.abc import Mapping
 
@@ -12,6 +12,7 @@ from reconciler.engine.release import images
 from reconciler.engine.release.needs import find_foreign_images, find_unkept_data, make_secrets, read_new_secrets
 from reconciler.model.errors import ActError, RecipeError
 from reconciler.model.hold import Hold, HoldReason
+from reconciler.model.journal import Change, Journal
 from reconciler.model.memory import Memory
 from reconciler.model.release import Bundle
 
@@ -75,6 +76,24 @@ def stage_release(context: Context, facts: AppFacts, upgrade: UpgradeFacts) -> B
         reason = HoldReason.HOST if exc.host_fault and not exc.permanent else HoldReason.PREFLIGHT
         return _hold(reason, str(exc), "it works when tried again")
     return bundle
+
+
+def copy_ahead(context: Context, journal: Journal) -> None:
+    """Copy the volumes while the app still runs. That it cannot be done only means that the app is down for longer."""
+    ports, limits = context.ports, context.settings.limits
+    if journal.kind is not Change.UPGRADE or not journal.stateful or not context.spec.upgrade.copy_ahead:
+        return
+    volumes = ports.engine.observe_volumes(journal.volumes)
+    ports.effect("copy-ahead:before")
+    why = ports.node.snapshots.copy_ahead(
+        context.app,
+        [volumes[name] for name in sorted(volumes)],
+        least=limits.copy_ahead_from,
+        rate=limits.copy_ahead_rate,
+        check=lambda: ports.clock.wait(0),  # nothing was begun, so one stop ends it at once
+    )
+    if why:
+        ports.progress(context.app, f"not copied ahead: {why}")
 
 
 def _hold(reason: HoldReason, detail: str, clears_when: str) -> Hold:

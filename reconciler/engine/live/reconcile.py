@@ -17,7 +17,7 @@ from reconciler.engine.context import Context
 from reconciler.engine.live import report
 from reconciler.engine.live.plan import PlannedApp
 from reconciler.engine.live.preflight import collect_upgrade_facts
-from reconciler.engine.live.prepare import stage_release
+from reconciler.engine.live.prepare import copy_ahead, stage_release
 from reconciler.engine.live.way_back import find_way_back_problems
 from reconciler.engine.release import images
 from reconciler.model.action import Adopt, Deploy, Heal, Nothing, Outcome, Resume, RollBack, Upgrade
@@ -111,7 +111,12 @@ def _prepare_and_begin(context: Context, facts: AppFacts, action: Upgrade | Depl
         if prepared.reason is HoldReason.HOST:
             report.count_host_fault(context, prepared.detail)
         return _report_hold(context, facts, (prepared,), action.target)
-    return driver.begin(context, _journal_of_release(context, facts, action, prepared))
+    journal = _journal_of_release(context, facts, action, prepared)
+    copy_ahead(context, journal)
+    try:
+        return driver.begin(context, journal)
+    finally:
+        context.ports.node.snapshots.drop_ahead(context.app)
 
 
 def _journal_of_release(context: Context, facts: AppFacts, action: Upgrade | Deploy, bundle: Bundle) -> Journal:

@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable
 
 from reconciler.model.errors import ActError
+from reconciler.node.snapshots import blocks
+from reconciler.node.snapshots.tree import Entry
 
 BLOCK = 1 << 20
 SPARSE_BLOCK = 64 << 10
@@ -41,18 +43,30 @@ def is_sparse(found: os.stat_result) -> bool:
     return found.st_size >= SPARSE_BLOCK and found.st_blocks * 512 < found.st_size
 
 
-def content_digest(fd: int, size: int, *, sparse: bool, reach: Reach = unheard) -> str:
-    """Give the sha256 of a file's content.
-
-    Sparse files: of (offset, block) of each 64 KiB block that is not all zeros, so that a hole of a terabyte
-    costs nothing and the layout of holes does not matter. `reach` counts bytes of data.
+def digest_like(want: Entry, fd: int, size: int, reach: Reach = unheard) -> str:
+    """The digest of a file that is open, of the kind that an index has for it. `reach` counts bytes of data.
 
     Raises:
         ActError: the file got shorter meanwhile.
     """
-    if sparse:
+    if want.digest.startswith(blocks.MARK):
+        return blocks.digest(fd, size, data_extents(fd, size), reach=reach)
+    if want.extents is not None:
         return sparse_digest(fd, data_extents(fd, size), size, reach=reach)
     return range_digest(fd, 0, size, reach)
+
+
+def digest_inside(entry: Entry, archive: int, reach: Reach = unheard) -> str:
+    """The digest of an entry's body in its archive.
+
+    Raises:
+        ActError: the archive is cut short.
+    """
+    if entry.digest.startswith(blocks.MARK):
+        return blocks.digest(archive, entry.size, entry.extents, base=entry.offset, reach=reach)
+    if entry.extents is not None:
+        return sparse_digest(archive, entry.extents, entry.size, entry.offset, reach)
+    return range_digest(archive, entry.offset, entry.size, reach)
 
 
 def range_digest(fd: int, start: int, size: int, reach: Reach = unheard) -> str:
@@ -68,7 +82,7 @@ def range_digest(fd: int, start: int, size: int, reach: Reach = unheard) -> str:
     while start < end:
         count = os.preadv(fd, [buffer[: min(len(buffer), end - start)]], start)
         if count == 0:
-            raise ActError("a file got shorter while it was read: a process still writes to the volume")
+            raise ActError(blocks.GOT_SHORTER)
         total.update(buffer[:count])
         start += count
         reach(size - (end - start))
@@ -78,7 +92,10 @@ def range_digest(fd: int, start: int, size: int, reach: Reach = unheard) -> str:
 def sparse_digest(
     fd: int, extents: tuple[tuple[int, int], ...], size: int, base: int | None = None, reach: Reach = unheard
 ) -> str:
-    """See `content_digest`. `base`: read the ranges one after another from there (an archive), not in place."""
+    """How snapshots before 0.2 have sparse files: sha256 of (number, block) of each block that is not all zeros.
+
+    `base`: read the ranges one after another from there (an archive), not in place.
+    """
     total = hashlib.sha256(b"%d" % size)
     shift: dict[int, bytearray] = {}
     stored, done = base, 0
@@ -89,7 +106,7 @@ def sparse_digest(
             count = min(start + length, (block + 1) * SPARSE_BLOCK) - at
             data = os.pread(fd, count, at if stored is None else stored + at - start)
             if len(data) != count:
-                raise ActError("a file got shorter while it was read: a process still writes to the volume")
+                raise ActError(blocks.GOT_SHORTER)
             shift = _collect(total, shift, block, at - block * SPARSE_BLOCK, data)
             at += count
             done += count

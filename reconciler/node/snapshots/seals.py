@@ -7,18 +7,18 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from reconciler.model.errors import ActError, StateError
-from reconciler.node.snapshots import content
+from reconciler.node.snapshots import blocks, content
 from reconciler.node.snapshots.content import Reach, unheard
 from reconciler.node.snapshots.tree import Entry
 
 
-def read_back(tar: Path, index: Path, reach: Reach = unheard) -> tuple[tuple[str, str], list[str]]:
-    """((archive sha256, index sha256), problems); the archive's digest is taken in a second thread.
+def read_back(tar: Path, index: Path, reach: Reach = unheard, like: str = "") -> tuple[tuple[str, str], list[str]]:
+    """((archive digest, index sha256), problems); the archive's digest is taken in a second thread.
 
-    `reach`: bytes of the archive.
+    `reach`: bytes of the archive. `like`: a digest of the kind that is wanted for the archive; '': sha256.
     """
     result: list[str] = []
-    thread = threading.Thread(target=lambda: result.append(file_digest(tar)))
+    thread = threading.Thread(target=lambda: result.append(file_digest(tar, like)))
     thread.start()
     try:
         wrong = _first(check_bodies(tar, index, None, reach))
@@ -54,11 +54,14 @@ def read_index(index: Path, seal: str | None) -> Iterator[Entry]:
                 raise StateError(f"{index}:{number}", f"is not an entry: {exc}") from exc
 
 
-def file_digest(path: Path) -> str:
-    """sha256 of a whole file."""
+def file_digest(path: Path, like: str = "") -> str:
+    """The digest of a whole file, of the kind that `like` is; '': sha256."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        return content.range_digest(fd, 0, os.fstat(fd).st_size)
+        size = os.fstat(fd).st_size
+        if like.startswith(blocks.MARK):
+            return blocks.digest(fd, size, content.data_extents(fd, size))
+        return content.range_digest(fd, 0, size)
     finally:
         os.close(fd)
 
@@ -72,10 +75,7 @@ def check_bodies(archive: Path, index: Path, seal: str | None, reach: Reach = un
                 continue
             inside = entry.within(reach)
             try:
-                if entry.extents is None:
-                    found = content.range_digest(fd, entry.offset, entry.size, inside)
-                else:
-                    found = content.sparse_digest(fd, entry.extents, entry.size, entry.offset, inside)
+                found = content.digest_inside(entry, fd, inside)
             except ActError:
                 found = "cut short"
             if found != entry.digest:

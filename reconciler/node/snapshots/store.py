@@ -1,30 +1,27 @@
-"""One snapshot per app: made, verified, exchanged, restored. Effects: `<state>/<app>/snapshot`, volume folders.
-
-Order is what keeps data safe: nothing old goes before the new is complete, read back and durable.
-"""
+"""One snapshot per app: made, verified, tried, restored. Effects: `<state>/<app>/snapshot`, volume folders."""
 
 import os
-import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
 
 from typing_extensions import override
 
 from reconciler.core.change import room
-from reconciler.model.errors import ActError, Interrupted, StateError
-from reconciler.model.ids import AppName, is_name
+from reconciler.model.errors import ActError, StateError
+from reconciler.model.ids import AppName
 from reconciler.model.observed import VolumeObs
 from reconciler.model.snapshot import ArchivedVolume, SnapshotManifest
-from reconciler.node.snapshots import archive, exchange, measure, seals, tree, unchanged, unpack
+from reconciler.node.snapshots import exchange, measure, seals, unchanged, unpack
+from reconciler.node.snapshots.making import Maker
 from reconciler.node.snapshots.meters import Meters
+from reconciler.node.snapshots.places import DRILL, PARTIAL, Places
 from reconciler.node.snapshots.restoring import Restoration, Source, free_bytes
 from reconciler.ports.effects import no_effect
 from reconciler.ports.node import Leftover, Room, Snapshots
 from reconciler.ports.progress import Tell, silent
-from reconciler.state import files, inode_flags, records, removal
+from reconciler.state import files, records, removal
 
-_PARTIAL, _DRILL, _DRILL_ROOM = ".snapshot.partial", ".drill", 1.1
+_DRILL_ROOM = 1.1
 
 
 class FolderSnapshots(Snapshots):
@@ -42,16 +39,14 @@ class FolderSnapshots(Snapshots):
     ) -> None:
         self.root = root
         self._effect = effect
-        self._check = check
         self._tell = tell
-        self._used: dict[Path, int] = {}
+        self._places = Places(root=root)
+        self._maker = Maker(self._places, effect, check, tell)
         self._manifests: dict[AppName, tuple[tuple[int, int, int, int] | None, SnapshotManifest | None]] = {}
 
     def folder(self, app: AppName) -> Path:
         """Where the app's snapshot lies."""
-        if not is_name(app):
-            raise StateError(app, "is not an app name")
-        return self.root / app / "snapshot"
+        return self._places.folder(app)
 
     @override
     def observe(self, app: AppName) -> SnapshotManifest | None:
@@ -70,83 +65,17 @@ class FolderSnapshots(Snapshots):
     def create(
         self, manifest: SnapshotManifest, volumes: Sequence[VolumeObs], *, before_exchange: Callable[[], None]
     ) -> SnapshotManifest:
-        """`manifest.volumes` is filled in here."""
-        final = self.folder(AppName(manifest.app))
-        files.make_folder(final.parent)
-        partial = self._clear_place(AppName(manifest.app), _PARTIAL)
-        try:
-            files.make_folder(partial)
-            files.make_folder(partial / "volumes")
-            several = len(volumes) > 1
-            written = tuple(
-                self._archive(each, partial, self._meters(manifest.app, "snapshot", several and each.name))
-                for each in volumes
-            )
-            complete = manifest.model_copy(update={"volumes": written})
-            files.write_atomic(partial / "manifest.json", records.dump(complete))
-            # Both folders before the exchange: a snapshot that is in place must be whole after a power cut,
-            # too.
-            files.sync_folder(partial / "volumes")
-            files.sync_folder(partial)
-            self._effect("snapshot:written")
-            # The last moment at which the old snapshot is still there for what refers to it.
-            before_exchange()
-            self._exchange(partial, final)
-        except (OSError, ValueError, ActError, Interrupted) as exc:
-            removal.try_to_remove(partial)
-            if isinstance(exc, ActError | Interrupted):
-                raise
-            raise ActError(f"snapshot failed: {self._describe(exc, volumes)}", host_fault=True) from exc
-        return complete
+        return self._maker.create(manifest, volumes, before_exchange)
 
-    def _describe(self, exc: OSError | ValueError, volumes: Sequence[VolumeObs]) -> str:
-        """What went wrong; of a full disk also how much is wanted there."""
-        if not isinstance(exc, OSError):
-            return str(exc)
-        if exc.errno not in files.FULL:
-            # Writing to an open file names none; where the snapshot is made is what an operator can look at.
-            return f"{exc.filename or self.root}: {exc.strerror or exc}"
-        need = sum(tree.used_bytes(Path(volume.path)) for volume in volumes if volume.path)
-        return f"{exc.strerror}: {room.describe(need, free_bytes(self.root), str(self.root))}"
+    @override
+    def copy_ahead(
+        self, app: AppName, volumes: Sequence[VolumeObs], *, least: int, rate: int, check: Callable[[], None]
+    ) -> str:
+        return self._maker.copy_ahead(app, volumes, least=least, rate=rate, check=check)
 
-    def _exchange(self, partial: Path, final: Path) -> None:
-        if final.exists():
-            inode_flags.release_path(final)  # a protected folder cannot be renamed
-            files.exchange(partial, final)
-            self._effect("snapshot:exchanged")
-            removal.try_to_remove(partial)  # the new one stands; what is left of the old goes before the next
-        else:
-            partial.rename(final)
-            files.sync_folder(final.parent)
-
-    def _meters(self, app: str, task: str, volume: str | Literal[False]) -> Meters:
-        return Meters(tell=self._tell, app=app, task=task, volume=volume or "")
-
-    def _archive(self, volume: VolumeObs, partial: Path, meters: Meters) -> ArchivedVolume:
-        if not volume.restorable:
-            raise ActError(f"volume {volume.name} (driver {volume.driver}) cannot be snapshotted from here")
-        tar = partial / "volumes" / f"{volume.name}.tar"
-        index = partial / "volumes" / f"{volume.name}.entries.jsonl"
-        # What was measured before the app was stopped: another walk would only lengthen the time that it is down.
-        with meters.open("copying", self._used.pop(Path(volume.path), None)) as meter:
-            wrote = archive.write(Path(volume.path), tar, index, self._check, meter.reach)
-        with meters.open("reading back", wrote.archive_bytes) as meter:
-            sealed, wrong = seals.read_back(tar, index, meter.reach)
-        if wrong:
-            raise ActError(f"snapshot of {volume.name} does not read back: {wrong[0]}", host_fault=True)
-        return ArchivedVolume(
-            volume=volume.name,
-            driver=volume.driver,
-            archive=f"volumes/{tar.name}",
-            archive_bytes=wrote.archive_bytes,
-            sha256=sealed[0],
-            index=f"volumes/{index.name}",
-            index_sha256=sealed[1],
-            entries=wrote.entries,
-            data_bytes=wrote.data_bytes,
-            empty=wrote.entries == 1,
-            sockets=tuple(tree.printable(path) for path in wrote.sockets),
-        )
+    @override
+    def drop_ahead(self, app: AppName) -> None:
+        self._maker.drop_ahead(app)
 
     @override
     def verify(self, app: AppName) -> tuple[str, ...]:
@@ -158,7 +87,7 @@ class FolderSnapshots(Snapshots):
             source = self._source(manifest, volume, "verify")
             try:
                 with source.meters.open("", volume.archive_bytes) as meter:
-                    sealed, wrong = seals.read_back(source.tar, source.index, meter.reach)
+                    sealed, wrong = seals.read_back(source.tar, source.index, meter.reach, volume.sha256)
             except (OSError, StateError) as exc:
                 problems.append(f"{volume.volume}: {exc}")
                 continue
@@ -175,7 +104,7 @@ class FolderSnapshots(Snapshots):
             return ("there is no snapshot",)
         problems: list[str] = []
         for volume in manifest.volumes:
-            scratch = self._clear_place(app, _DRILL)
+            scratch = self._places.clear(app, DRILL)
             need = int(room.estimate_need([volume]).likely * _DRILL_ROOM)
             try:
                 if (free := free_bytes(self.root)) < need:
@@ -190,7 +119,8 @@ class FolderSnapshots(Snapshots):
 
     def _source(self, manifest: SnapshotManifest, volume: ArchivedVolume, task: str) -> Source:
         tar, index = self._parts(AppName(manifest.app), volume)
-        meters = self._meters(manifest.app, task, len(manifest.volumes) > 1 and volume.volume)
+        named = volume.volume if len(manifest.volumes) > 1 else ""
+        meters = Meters(tell=self._tell, app=manifest.app, task=task, volume=named)
         return Source(snapshot=manifest.id, archived=volume, tar=tar, index=index, meters=meters)
 
     def _parts(self, app: AppName, volume: ArchivedVolume) -> tuple[Path, Path]:
@@ -275,17 +205,10 @@ class FolderSnapshots(Snapshots):
 
     def _forget_tries(self, app: AppName) -> list[Leftover]:
         """What snapshots and drills left; no process makes one meanwhile, as the caller has the app's lock."""
-        tried = [(path, removal.try_to_remove(path)) for name in (_PARTIAL, _DRILL) for path in self._tries(app, name)]
+        tried = [
+            (path, removal.try_to_remove(path)) for name in (PARTIAL, DRILL) for path in self._places.tries(app, name)
+        ]
         return [Leftover(path=str(path), why=why) for path, why in tried if why is not None]
-
-    def _tries(self, app: AppName, name: str) -> list[Path]:
-        return sorted(self.folder(app).parent.glob(f"{name}*"))
-
-    def _clear_place(self, app: AppName, name: str) -> Path:
-        """Where a new try can be built: what an old one left goes, or is built around."""
-        left = [path for path in self._tries(app, name) if removal.try_to_remove(path) is not None]
-        path = self.folder(app).with_name(name)
-        return path.with_name(f"{name}.{secrets.token_hex(3)}") if path in left else path
 
     @override
     def standing(self, paths: Sequence[str]) -> tuple[str, ...]:
@@ -295,7 +218,7 @@ class FolderSnapshots(Snapshots):
     def room(self, app: AppName, volumes: Sequence[VolumeObs]) -> Room:
         home = self.root / app if (self.root / app).exists() else self.root
         found, used = measure.measure(home, [Path(volume.path) for volume in volumes if volume.path])
-        self._used |= used
+        self._maker.note_used(used)
         return found
 
 

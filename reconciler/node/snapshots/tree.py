@@ -5,12 +5,14 @@ The app that wrote the tree may have planted links; nothing here follows one or 
 
 import base64
 import errno
+import json
 import os
 import stat
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from reconciler.model.base import Json
 from reconciler.model.errors import ActError
@@ -27,7 +29,7 @@ FILE, FOLDER, LINK, HARD, CHAR, BLOCKDEV, FIFO, SOCKET = (
     "fifo",
     "socket",
 )
-_TYPES = {
+TYPES = {
     stat.S_IFREG: FILE,
     stat.S_IFDIR: FOLDER,
     stat.S_IFLNK: LINK,
@@ -36,6 +38,8 @@ _TYPES = {
     stat.S_IFIFO: FIFO,
     stat.S_IFSOCK: SOCKET,
 }
+FORMAT = 0o170000
+"""The bits of a mode that say what kind of entry it is."""
 SAME = ("path", "type", "mode", "uid", "gid", "mtime_ns", "size", "target", "device", "xattrs", "digest")
 """What of an entry must be equal after a restore; of flags what the file system takes, see `unpack`."""
 _NUMBERS = attrgetter("mode", "uid", "gid", "mtime_ns", "size", "offset", "flags")
@@ -43,6 +47,7 @@ _OPTIONAL = ("size", "target", "xattrs", "digest", "flags")
 _OPTIONALS = attrgetter(*_OPTIONAL)
 _TEXTS = attrgetter("path", "type", "target", "digest")
 _SAME = attrgetter(*SAME)
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 _WRITES = "a process still writes to the volume"
 
 
@@ -97,6 +102,15 @@ class Entry:
             found["extents"] = [list(extent) for extent in self.extents]
         return found
 
+    def to_line(self) -> bytes:
+        """A line of the entries file."""
+        return _encode(self.to_json()).encode() + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> "Entry":
+        """Read back what `to_line` wrote; raises as `from_json`."""
+        return cls.from_json(json.loads(line))
+
     @classmethod
     def from_json(cls, data: Json) -> "Entry":
         """Read back what `to_json` wrote.
@@ -128,15 +142,41 @@ class Visit:
     found: os.stat_result
 
 
+class Place(NamedTuple):
+    """Where an entry is and what it is, without what must be asked for besides.
+
+    `first`: the path of the name by which this file was met first; '' where it has one name only.
+    """
+
+    path: str
+    folder: int
+    name: str
+    found: os.stat_result
+    first: str
+
+
 def walk(root: Path) -> Generator[Visit, None, None]:
     """Every entry below and including `root`, parents first, names in byte order. Inode flags are not read.
 
     Raises:
         ActError: something vanished or was moved meanwhile, so a process still writes.
     """
+    for place in walk_places(root):
+        try:
+            yield Visit(entry=read_entry(place), folder=place.folder, name=place.name, found=place.found)
+        except FileNotFoundError as exc:
+            raise ActError(f"{exc.filename} vanished while it was read: {_WRITES}") from exc
+
+
+def walk_places(root: Path, *, live: bool = False) -> Generator[Place, None, None]:
+    """The same, and only what a folder and a stat say. `live`: what vanishes meanwhile is left out.
+
+    Raises:
+        ActError: something vanished or was moved meanwhile, so a process still writes; `live`: moved.
+    """
     way = Descent.open(root)
     try:
-        yield from _visit_all(way)
+        yield from _visit_all(way, live=live)
     except FileNotFoundError as exc:
         raise ActError(f"{exc.filename} vanished while it was read: {_WRITES}") from exc
     except OSError as exc:
@@ -147,7 +187,7 @@ def walk(root: Path) -> Generator[Visit, None, None]:
         way.close()
 
 
-def _visit_all(way: Descent) -> Generator[Visit, None, None]:
+def _visit_all(way: Descent, *, live: bool) -> Generator[Place, None, None]:
     links: dict[tuple[int, int], str] = {}
     path, waiting = ".", [["."]]
     while waiting:
@@ -159,44 +199,52 @@ def _visit_all(way: Descent) -> Generator[Visit, None, None]:
             continue
         name = waiting[-1].pop()
         inner = name if path == "." else f"{path}/{name}"
-        visit = _visit(way.folder, name, inner, links)
-        yield visit
-        if visit.entry.type == FOLDER:
-            if inner != ".":
-                way.down(name)
-            path = inner
-            waiting.append(_names(way.folder))
-
-
-def _visit(folder: int, name: str, inner: str, links: dict[tuple[int, int], str]) -> Visit:
-    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    entry = _entry(inner, found, f"/proc/self/fd/{folder}/{name}")
-    if entry.type == LINK:
-        entry.target = os.readlink(name, dir_fd=folder)
-    if entry.type == FILE and found.st_nlink > 1:
-        first_path = links.setdefault((found.st_dev, found.st_ino), inner)
-        if first_path != inner:
-            entry.type, entry.target, entry.size = HARD, first_path, 0
-    return Visit(entry=entry, folder=folder, name=name, found=found)
+        try:
+            found = os.stat(name, dir_fd=way.folder, follow_symlinks=False)
+            first = ""
+            if found.st_nlink > 1 and found.st_mode & FORMAT == stat.S_IFREG:
+                first = links.setdefault((found.st_dev, found.st_ino), inner)
+            yield Place(inner, way.folder, name, found, first)
+            if found.st_mode & FORMAT == stat.S_IFDIR:
+                if inner != ".":
+                    way.down(name)
+                path = inner
+                waiting.append(_names(way.folder))
+        except (FileNotFoundError, NotADirectoryError):
+            if not live:
+                raise
 
 
 def _names(folder: int) -> list[str]:
     return sorted(os.listdir(folder), key=os.fsencode, reverse=True)
 
 
-def _entry(path: str, found: os.stat_result, place: str) -> Entry:
-    kind = _TYPES[stat.S_IFMT(found.st_mode)]
-    device = (os.major(found.st_rdev), os.minor(found.st_rdev)) if kind in (CHAR, BLOCKDEV) else (0, 0)
+def read_entry(place: Place) -> Entry:
+    """Ask for the rest: attributes, and where a link leads. Inode flags are not read.
+
+    Raises:
+        FileNotFoundError: it is gone.
+    """
+    found, kind = place.found, TYPES[place.found.st_mode & FORMAT]
+    target, size = "", 0
+    if kind == FILE:
+        if place.first in ("", place.path):
+            size = found.st_size
+        else:
+            kind, target = HARD, place.first
+    elif kind == LINK:
+        target = os.readlink(place.name, dir_fd=place.folder)
     return Entry(
-        path=path,
+        path=place.path,
         type=kind,
         mode=stat.S_IMODE(found.st_mode),
         uid=found.st_uid,
         gid=found.st_gid,
         mtime_ns=found.st_mtime_ns,
-        size=found.st_size if kind == FILE else 0,
-        device=device,
-        xattrs=_xattrs(place),
+        size=size,
+        target=target,
+        device=(os.major(found.st_rdev), os.minor(found.st_rdev)) if kind in (CHAR, BLOCKDEV) else (0, 0),
+        xattrs=_xattrs(f"/proc/self/fd/{place.folder}/{place.name}"),
     )
 
 

@@ -14,9 +14,9 @@ from itertools import zip_longest
 from pathlib import Path
 
 from reconciler.model.errors import StateError
-from reconciler.node.snapshots import archive as archives
 from reconciler.node.snapshots import content, tree, unchanged
 from reconciler.node.snapshots.content import Reach, unheard
+from reconciler.node.snapshots.members import copy_range
 from reconciler.node.snapshots.tree import Entry
 from reconciler.state import inode_flags
 from reconciler.state.descent import FOLDER, Descent, reach
@@ -176,7 +176,7 @@ class _Unpacker:
                 if start < 0 or length < 0 or start + length > entry.size:
                     raise StateError(entry.path, "has data outside its size")
                 if length:
-                    archives.copy_range(self._source, fd, at, start, length, self._from(at))
+                    copy_range(self._source, fd, at, start, length, self._from(at))
                 at += length
             os.ftruncate(fd, entry.size)
             _set_owner(fd, entry)
@@ -258,7 +258,6 @@ def compare(
 def _digest(visit: tree.Visit, want: Entry, reach: Reach) -> str:
     fd = os.open(visit.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=visit.folder)
     try:
-        sparse = want.extents is not None
-        return content.content_digest(fd, visit.entry.size, sparse=sparse, reach=want.within(reach))
+        return content.digest_like(want, fd, visit.entry.size, reach=want.within(reach))
     finally:
         os.close(fd)

@@ -11,6 +11,7 @@ from reconciler.model.errors import ActError
 from reconciler.model.moved import Amount, Moved
 from reconciler.model.observed import ImageObs
 from reconciler.model.recipe import ImageLookup
+from reconciler.node.snapshots import ahead
 from reconciler.ports.engine import Pulled
 from tests.fakes.world import Behaviour, Host
 
@@ -22,8 +23,15 @@ def phases(told: list[Amount]) -> list[str]:
     return list(dict.fromkeys(amount.doing.partition(" registry")[0] for amount in told))
 
 
-def test_every_part_that_may_take_long_is_told(tmp_path: Path) -> None:
-    host = Host(tmp_path)
+COPIES = {True: ["snapshot: copying ahead", "snapshot: copying what changed"], False: ["snapshot: copying"]}
+
+
+@pytest.mark.parametrize("copies_ahead", COPIES)
+def test_every_part_that_may_take_long_is_told(
+    tmp_path: Path, *, copies_ahead: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ahead, "is_possible", lambda _path: True)  # also where the tests' folder is in memory
+    host = Host(tmp_path, upgrade={"bake": "0s", "copy_ahead": copies_ahead})
     host.release(V1)
     assert host.result() == f"deployed:{V1}"
     host.told.clear()
@@ -31,12 +39,12 @@ def test_every_part_that_may_take_long_is_told(tmp_path: Path) -> None:
     assert host.result() == f"rolled-back:{V2}->{V1}"
     assert phases(host.told) == [
         "loading",
-        "snapshot: copying",
-        "snapshot: reading back",
+        *COPIES[copies_ahead],
+        *([] if copies_ahead else ["snapshot: reading back"]),
         "restore: unpacking",
         "restore: comparing",
     ]
-    [total] = {amount.of for amount in host.told if amount.doing == "snapshot: copying" and not amount.over}
+    [total] = {amount.of for amount in host.told if amount.doing == COPIES[copies_ahead][0] and not amount.over}
     assert total is not None, "as preflight measured it"
 
 

@@ -1,0 +1,186 @@
+"""A store's snapshots of volumes that were copied while their app ran."""
+
+import errno
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reconciler.model.errors import ActError, Interrupted
+from reconciler.model.snapshot import SnapshotManifest
+from reconciler.node.snapshots import ahead, blocks, catch_up, content, seals
+from reconciler.node.snapshots.store import FolderSnapshots
+from reconciler.state import records
+from tests.node.test_snapshots import APP, entries, make_everything, manifest, nothing, volume
+
+_NOWHERE = "too little data, or no file system that tells of changes"
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A volume, on a disk as far as anybody knows: no test here writes through a mapping."""
+    monkeypatch.setattr(ahead, "is_possible", lambda _path: True)
+    found = tmp_path / "vol" / "_data"
+    found.mkdir(parents=True)
+    make_everything(found)
+    return found
+
+
+def copy_ahead(store: FolderSnapshots, data: Path, check: Callable[[], None] = nothing, rate: int = 0) -> str:
+    store.room(APP, [volume(data)])
+    return store.copy_ahead(APP, [volume(data)], least=0, rate=rate, check=check)
+
+
+def change(data: Path) -> None:
+    with (data / "plain").open("r+b") as stream:
+        stream.seek(70_000)
+        stream.write(b"changed")
+    (data / "empty").unlink()
+    (data / "later").write_text("later")
+
+
+def create(store: FolderSnapshots, data: Path) -> SnapshotManifest:
+    return store.create(manifest(), [volume(data)], before_exchange=nothing)
+
+
+def assert_restores(store: FolderSnapshots, data: Path) -> None:
+    before = entries(data)
+    assert store.verify(APP) == () and store.drill(APP) == ()
+    (data / "plain").write_text("of the failed release")
+    store.restore(APP, [volume(data)], "op")
+    assert entries(data) == before
+    store.forget_aside(APP, [volume(data)])
+    assert sorted(path.name for path in (store.root / APP).iterdir()) == ["snapshot"]
+    assert len(list((store.root / APP / "snapshot" / "volumes").iterdir())) == 2
+
+
+def test_it_is_of_what_is_there_when_the_app_is_down(data: Path, tmp_path: Path) -> None:
+    store = FolderSnapshots(tmp_path)
+    assert copy_ahead(store, data) == ""
+    change(data)
+    made = create(store, data)
+    assert made.volumes[0].sha256.startswith(blocks.MARK)
+    assert records.read(store.folder(APP) / "manifest.json", SnapshotManifest) == made
+    assert_restores(store, data)
+
+
+def test_damage_to_any_byte_of_what_is_needed_is_found(data: Path, tmp_path: Path) -> None:
+    store = FolderSnapshots(tmp_path)
+    copy_ahead(store, data)
+    tar = store.folder(APP) / create(store, data).volumes[0].archive
+    whole = tar.read_bytes()
+    for at in range(100, len(whole), 4096):
+        tar.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert store.verify(APP) != (), at
+
+
+def test_what_becomes_of_a_copy_that_no_snapshot_was_made_of(data: Path, tmp_path: Path) -> None:
+    store = FolderSnapshots(tmp_path)
+    copy_ahead(store, data)
+    assert (tmp_path / APP / ".snapshot.partial").is_dir()
+    store.drop_ahead(APP)
+    assert list((tmp_path / APP).iterdir()) == []
+    store.drop_ahead(APP)
+
+
+def test_a_copy_that_was_left_by_a_killed_process_is_never_used(data: Path, tmp_path: Path) -> None:
+    copy_ahead(FolderSnapshots(tmp_path), data)
+    change(data)
+    store = FolderSnapshots(tmp_path)
+    assert not create(store, data).volumes[0].sha256.startswith(blocks.MARK)
+    assert_restores(store, data)
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [OSError(errno.ENOSPC, "No space left on device"), OSError(errno.EIO, "I/O"), ActError("does not read back")],
+    ids=str,
+)
+def test_a_copy_that_is_of_no_use_is_no_reason_for_having_no_snapshot(
+    data: Path, tmp_path: Path, raised: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FolderSnapshots(tmp_path)
+    copy_ahead(store, data)
+    change(data)
+
+    def fail(*_: object, **__: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(catch_up, "catch_up", fail)
+    create(store, data)
+    assert_restores(store, data)
+
+
+def test_another_volume_or_another_clock_makes_a_copy_worthless(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FolderSnapshots(tmp_path)
+    copy_ahead(store, data)
+    monkeypatch.setattr(ahead.Copy, "is_of_this_clock", lambda _self: False)
+    assert not create(store, data).volumes[0].sha256.startswith(blocks.MARK)
+    monkeypatch.undo()
+    monkeypatch.setattr(ahead, "is_possible", lambda _path: True)
+    other = tmp_path / "other" / "_data"
+    other.mkdir(parents=True)
+    (other / "plain").write_text("another volume of that name")
+    assert copy_ahead(store, data) == ""
+    assert not create(store, other).volumes[0].sha256.startswith(blocks.MARK)
+    assert_restores(store, other)
+
+
+def test_little_data_is_not_copied_ahead(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FolderSnapshots(tmp_path)
+    store.room(APP, [volume(data)])
+    assert store.copy_ahead(APP, [volume(data)], least=1 << 30, rate=0, check=nothing) == _NOWHERE
+    monkeypatch.setattr(ahead, "is_possible", lambda _path: False)
+    assert copy_ahead(store, data) == _NOWHERE
+    assert not (tmp_path / APP).exists()
+
+
+def test_a_stop_gives_it_up_and_leaves_nothing(data: Path, tmp_path: Path) -> None:
+    def stop() -> None:
+        raise Interrupted("asked to stop")
+
+    store = FolderSnapshots(tmp_path)
+    with pytest.raises(Interrupted):
+        copy_ahead(store, data, stop)
+    assert list((tmp_path / APP).iterdir()) == []
+
+
+def test_it_takes_as_long_as_the_rate_says(data: Path, tmp_path: Path) -> None:
+    """100 kB at 1 GB/s need no rest; a stop that comes in a rest is heard."""
+    store, asked = FolderSnapshots(tmp_path), 0
+
+    def stop() -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 40:
+            raise Interrupted("asked to stop")
+
+    assert copy_ahead(store, data, stop, rate=1 << 30) == ""
+    with pytest.raises(Interrupted):
+        copy_ahead(store, data, stop, rate=1)
+
+
+def test_snapshots_with_the_digests_of_before_are_read(data: Path, tmp_path: Path) -> None:
+    """Until 0.1, a large file had the sha256 of its content, and a sparse one that of its blocks and their numbers."""
+    store = FolderSnapshots(tmp_path)
+    made = create(store, data)
+    folder = store.folder(APP)
+    [archived] = made.volumes
+    lines = []
+    with (folder / archived.archive).open("rb") as tar:
+        for entry in seals.read_index(folder / archived.index, None):
+            if entry.digest.startswith(blocks.MARK):
+                at, fd = entry.offset, tar.fileno()
+                if entry.extents is None:
+                    entry.digest = content.range_digest(fd, at, entry.size)
+                else:
+                    entry.digest = content.sparse_digest(fd, entry.extents, entry.size, at)
+            lines.append(json.dumps(entry.to_json()) + "\n")
+    assert sum(len(json.loads(line).get("digest", "")) == 64 for line in lines) > 3
+    (folder / archived.index).write_text("".join(lines), errors="surrogateescape")
+    sealed = archived.model_copy(update={"index_sha256": seals.file_digest(folder / archived.index)})
+    (folder / "manifest.json").write_bytes(records.dump(made.model_copy(update={"volumes": (sealed,)})))
+    assert_restores(FolderSnapshots(tmp_path), data)
