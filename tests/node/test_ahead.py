@@ -10,12 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from reconciler.node.snapshots import ahead, blocks, catch_up, members, seals, tree, unpack
+from reconciler.node.snapshots import ahead, blocks, catch_up, members, seals, slack, tree, unpack
 from reconciler.node.snapshots.ahead import Copy
 from reconciler.node.snapshots.catch_up import CaughtUp
+from reconciler.state import files
 
 WRITER_S = 0.05
 """Longer than a write of these tests takes, which is what the quiet minute is for."""
@@ -125,14 +127,129 @@ def test_a_file_that_grew_a_little_stays_where_it_is(home: Path, monkeypatch: py
     assert written_bytes(lambda: finish(copied, home), monkeypatch) < MIB
 
 
-def test_a_file_that_grew_by_what_it_ended_with_is_known(home: Path) -> None:
-    """Zeros after zeros: its last block is another, though not one byte of it had to be written."""
+def test_a_file_that_grew_by_what_stood_behind_it_is_known(home: Path) -> None:
+    """A body is filled up with zeros: its last block is another one, though not one byte had to be written."""
     log = home / "data" / "log"
-    log.write_bytes(os.urandom(2 * MIB) + bytes(1000))
+    log.write_bytes(os.urandom(2 * MIB) + b"x" * 1000)
     copied = copy(home)
     with log.open("ab") as stream:
-        stream.write(bytes(200))
+        stream.write(bytes(20))
     finish(copied, home)
+
+
+def test_a_file_that_moves_its_holes_is_known(home: Path) -> None:
+    """As many ranges as before, of the same lengths: where it had data there is none now."""
+    sparse, other = home / "data" / "sparse", home / "data" / "other"
+    for path, at in ((sparse, MIB), (other, 2 * MIB)):
+        with path.open("wb") as stream:
+            stream.truncate(8 * MIB)
+            stream.seek(at)
+            stream.write(os.urandom(MIB // 2))
+    copied = copy(home)
+    other.unlink()
+    with sparse.open("r+b") as stream:
+        stream.truncate(MIB)
+        stream.truncate(8 * MIB)
+        stream.seek(3 * MIB)
+        stream.write(os.urandom(MIB // 2))
+    finish(copied, home)
+
+
+def test_a_large_file_whose_attributes_need_more_room_is_moved(home: Path) -> None:
+    large = home / "data" / "large"
+    large.write_bytes(os.urandom(MIB))
+    copied = copy(home)
+    os.setxattr(large, "user.note", os.urandom(700))
+    finish(copied, home)
+
+
+@pytest.mark.parametrize("size", [500, 1000, 1])
+def test_a_small_file_that_shrank_leaves_no_half_comment(home: Path, size: int) -> None:
+    """512 bytes are too few for a comment, and what follows is another file's."""
+    for name in "abc":
+        (home / "data" / name).write_bytes(b"x" * 2000)
+    copied = copy(home)
+    (home / "data" / "b").write_bytes(b"y" * size)
+    (home / "data" / "a").write_bytes(b"z" * 1400)
+    finish(copied, home)
+
+
+@pytest.mark.parametrize("length", [1024, 1536, MIB - 512, MIB, MIB + 512, MIB + 1024, 3 * MIB + 512])
+def test_a_comment_of_any_length_is_stepped_over(home: Path, length: int) -> None:
+    (home / "t.tar").write_bytes(os.urandom(length) + bytes(1024))
+    fd = os.open(home / "t.tar", os.O_RDWR)
+    slack.fill(fd, 0, length)
+    os.close(fd)
+    assert subprocess.run(["tar", "-tf", home / "t.tar"], capture_output=True, text=True, check=True).stdout == ""
+
+
+def test_a_file_of_another_folder_in_its_place_is_another_file(home: Path) -> None:
+    """Renaming a folder leaves the change times of what is in it, and clocks tick slowly: files may share one."""
+    one, other = home / "data" / "one", home / "data" / "other"
+    for folder in (one, other):
+        folder.mkdir()
+    names = [f"{number}" for number in range(50)]
+    for name in names:
+        opened = [os.open(folder / name, os.O_CREAT | os.O_WRONLY, 0o600) for folder in (one, other)]
+        for fd, content in zip(opened, (b"one  ", b"other"), strict=True):
+            os.write(fd, content)
+            os.close(fd)
+    assert any((one / name).stat().st_ctime_ns == (other / name).stat().st_ctime_ns for name in names)
+    copied = copy(home)
+    files.exchange(one, other)
+    finish(copied, home)
+
+
+def test_a_file_that_changes_while_it_is_copied_is_copied_all_the_same(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database always does; only what changed must be written once it is down."""
+    large = home / "data" / "large"
+    large.write_bytes(os.urandom(8 * MIB))
+    real = members.copy_range
+
+    def meddle(*args: Any) -> None:
+        real(*args)
+        with large.open("r+b") as stream:
+            stream.write(b"changed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(members, "copy_range", meddle)
+        copied = copy(home)
+    assert written_bytes(lambda: finish(copied, home), monkeypatch) <= 3 * blocks.SIZE
+
+
+def test_what_was_not_copied_as_it_was_read_is_compared_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = home / "data" / "large"
+    large.write_bytes(os.urandom(8 * MIB))
+    real = members.copy_range
+
+    def damage(source: int, target: int, at: int, to: int, *rest: Any) -> None:
+        real(source, target, at, to, *rest)
+        os.pwrite(target, b"not what was read", to + 5000)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(members, "copy_range", damage)
+        copied = copy(home)
+    finish(copied, home)
+
+
+def test_a_write_under_way_when_the_copy_begins_is_seen(home: Path) -> None:
+    """It has its change time from its beginning, and none from its end: so has a second store into a mapped page."""
+    path = home / "data" / "mapped"
+    path.write_bytes(bytes(MIB))
+    with path.open("r+b") as stream, mmap.mmap(stream.fileno(), MIB) as mapped:
+        began: list[int] = []
+
+        def write() -> None:
+            if not began:
+                mapped[5] = 1
+                began.append(path.stat().st_ctime_ns)
+
+        copied = copy(home, at_each=write)
+        mapped[6] = 2
+        assert path.stat().st_ctime_ns == began[0], "it left no trace"
+        finish(copied, home)
 
 
 def test_a_store_through_a_mapping_that_leaves_no_trace_is_seen(home: Path) -> None:

@@ -10,7 +10,7 @@ import hashlib
 import os
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -120,8 +120,8 @@ def copy(root: Path, archive: Path, check: Callable[[], None] = lambda: None, re
         return copier.finish()
 
 
-def read(path: Path) -> Iterator[Copied]:
-    """What was copied, in order."""
+def read(path: Path) -> Generator[Copied, None, None]:
+    """What was copied, in order; its file is open until it is closed."""
     with path.open("rb", buffering=1 << 20) as stream:
         while head := stream.read(_HEAD.size):
             dev, ino, ctime, at, end, room_end, digests, data, name, line = _HEAD.unpack(head)

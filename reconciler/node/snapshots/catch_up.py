@@ -6,9 +6,9 @@ appended. What is replaced becomes a comment, so that the archive is a plain tar
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,7 +69,7 @@ class _CatchUp:
         hasher = stack.enter_context(ThreadPoolExecutor(max_workers=1))
         self._matcher = Matcher(self._out, self._digests, hasher, self._write)
         self._members = Members(self._out, hasher, reach, at=copy.archive_bytes)
-        self._waiting: Iterator[Copied] = ahead.read(copy.entries)
+        self._waiting = stack.enter_context(closing(ahead.read(copy.entries)))
         self._next: Copied | None = next(self._waiting, None)
         self._dirty: set[int] = set()
         self._moved: set[str] = set()
