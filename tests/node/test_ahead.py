@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
+from reconciler.model.errors import ActError
 from reconciler.node.snapshots import ahead, blocks, catch_up, members, seals, slack, tree, unpack
 from reconciler.node.snapshots.ahead import Copy
 from reconciler.node.snapshots.catch_up import CaughtUp
-from reconciler.state import files
+from reconciler.state import files, inode_flags
 
 WRITER_S = 0.05
 """Longer than a write of these tests takes, which is what the quiet minute is for."""
@@ -152,6 +153,34 @@ def test_a_file_that_moves_its_holes_is_known(home: Path) -> None:
         stream.truncate(8 * MIB)
         stream.seek(3 * MIB)
         stream.write(os.urandom(MIB // 2))
+    finish(copied, home)
+
+
+@pytest.mark.parametrize("size", [100, MIB])
+def test_a_file_that_changes_in_the_stop_window_fails_the_snapshot(
+    home: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    path = home / "data" / "file"
+    path.write_bytes(b"x" * size)
+    copied = copy(home)
+    path.write_bytes(b"y" * size)
+    real = inode_flags.read
+
+    def meddle(fd: int) -> int:
+        path.write_bytes(b"z" * size)
+        os.utime(path, (1, 1))
+        return real(fd)
+
+    monkeypatch.setattr(inode_flags, "read", meddle)
+    with pytest.raises(ActError, match="still writes"):
+        catch_up.catch_up(copied, home / "v.jsonl")
+
+
+def test_what_is_gone_at_the_end_of_the_walk_is_gone(home: Path) -> None:
+    for name in "ab":
+        (home / "data" / name).write_bytes(b"x" * 2000)
+    copied = copy(home)
+    (home / "data" / "b").unlink()
     finish(copied, home)
 
 

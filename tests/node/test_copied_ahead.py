@@ -65,6 +65,19 @@ def test_it_is_of_what_is_there_when_the_app_is_down(data: Path, tmp_path: Path)
     assert_restores(store, data)
 
 
+def test_the_snapshot_before_goes_after_the_window_and_before_its_room_is_needed(data: Path, tmp_path: Path) -> None:
+    store = FolderSnapshots(tmp_path)
+    create(store, data)
+    before = (tmp_path / APP / "snapshot").stat().st_ino
+    for end in (lambda: store.forget_aside(APP, []), lambda: store.restore(APP, [volume(data)], "op")):
+        assert copy_ahead(store, data) == ""
+        create(store, data)
+        assert (tmp_path / APP / ".snapshot.partial").stat().st_ino == before, "it is down, and waits for nothing"
+        before = (tmp_path / APP / "snapshot").stat().st_ino
+        end()
+        assert not (tmp_path / APP / ".snapshot.partial").exists()
+
+
 def test_damage_to_any_byte_of_what_is_needed_is_found(data: Path, tmp_path: Path) -> None:
     store = FolderSnapshots(tmp_path)
     copy_ahead(store, data)

@@ -39,7 +39,7 @@ def compare(made: Path) -> None:
 
 
 STEPS: dict[str, tuple[Callable[[Path], None], float, float]] = {
-    "write": (write, 7, 92),  # stat, listxattr, open, ioctl, pread, fstat, close
+    "write": (write, 7, 93),  # stat, listxattr, open, ioctl, pread, fstat, close
     "read back": (read_back, 1, 34),  # pread
     "restore": (restore, 7, 52),  # open, copy_file_range, ftruncate, fstat, fchmod, utime, close
     "compare": (compare, 5, 61),  # stat, listxattr, open, pread, close

@@ -154,7 +154,9 @@ class _CatchUp:
             try:
                 entry.flags = inode_flags.read(fd)
                 large = entry.size >= members.SMALL
-                return self._replace_large(old, visit, fd) if large else self._replace_small(old, entry, fd)
+                placed = self._replace_large(old, visit, fd) if large else self._replace_small(old, entry, fd)
+                members.require_unchanged(fd, visit)
+                return placed
             finally:
                 os.close(fd)
         if entry.type == tree.HARD and entry.target in self._moved:
@@ -207,9 +209,6 @@ class _CatchUp:
         self._write(pad(stored), at)
         self._fill_rest(old, end)
         entry.digest = blocks.add_up(self._digests, old.digests, entry.size)
-        after = os.fstat(fd)
-        if (after.st_size, after.st_mtime_ns) != (visit.found.st_size, visit.found.st_mtime_ns):
-            raise ActError(f"{entry.path} changed while it was read: {_WRITES}")
         return entry
 
     def _fill_rest(self, old: Copied, end: int) -> None:

@@ -91,6 +91,10 @@ class Maker:
             # The last moment at which the old snapshot is still there for what refers to it.
             before_exchange()
             self._exchange(partial, final)
+            if not early.copies:
+                # The new one stands; what is left of the old goes before the next. In an upgrade, which has an app
+                # down meanwhile, at its end: gigabytes do not go in no time.
+                removal.try_to_remove(partial)
         except (OSError, ValueError, ActError, Interrupted) as exc:
             removal.try_to_remove(partial)
             if isinstance(exc, ActError | Interrupted):
@@ -148,7 +152,6 @@ class Maker:
             inode_flags.release_path(final)  # a protected folder cannot be renamed
             files.exchange(partial, final)
             self._effect("snapshot:exchanged")
-            removal.try_to_remove(partial)  # the new one stands; what is left of the old goes before the next
         else:
             partial.rename(final)
             files.sync_folder(final.parent)

@@ -106,13 +106,10 @@ class Members:
                 self.data_bytes += entry.size
             else:
                 self._large(fd, entry, content.data_extents(fd, entry.size) if content.is_sparse(visit.found) else None)
-            after = os.fstat(fd)
+            if not self._is_live:
+                require_unchanged(fd, visit)
         finally:
             os.close(fd)
-        if self._is_live:
-            return
-        if (after.st_size, after.st_mtime_ns) != (visit.found.st_size, visit.found.st_mtime_ns):
-            raise ActError(f"{entry.path} changed while it was read: a process still writes to the volume")
 
     def _large(self, fd: int, entry: Entry, extents: blocks.Extents | None) -> None:
         self._put(head(entry, extents))
@@ -164,6 +161,13 @@ class Members:
         self._put(bytes(TRAILER))
         self.flush()
         os.fsync(self._out)
+
+
+def require_unchanged(fd: int, visit: Visit) -> None:
+    """Raises ActError if the file changed since it was visited."""
+    after, before = os.fstat(fd), visit.found
+    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        raise ActError(f"{visit.entry.path} changed while it was read: a process still writes to the volume")
 
 
 def _require_same(fd: int, visit: Visit) -> None:

@@ -150,6 +150,7 @@ class FolderSnapshots(Snapshots):
         missing = [v.volume for v in manifest.volumes if v.volume not in by_name or not by_name[v.volume].restorable]
         if missing:
             raise ActError(f"volumes cannot be restored from here: {', '.join(missing)}", permanent=True)
+        self._places.clear(app, PARTIAL)  # the snapshot before this one may still take the room that is needed now
         restoration = Restoration(
             op_id=op_id,
             effect=self._effect,
