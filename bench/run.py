@@ -1,7 +1,7 @@
 """Speed, as ratios within one run: `make bench`, or `python -m bench.run NAME...`. Prints one line per figure.
 
-`snapshot`, `window` and `program` need nothing; `passes`, `undeploy` and `verdict` need a swarm (root, DOCKER_HOST) and
-busybox.
+`snapshot`, `window` and `program` need nothing; `downtime`, `passes`, `undeploy` and `verdict` need a swarm (root,
+DOCKER_HOST) and busybox.
 """
 
 import os
@@ -15,6 +15,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.downtime import downtime
 from bench.saying import REPEATS, say, timed
 from bench.window import window
 from reconciler.adapters.swarm.engine import SwarmEngine
@@ -175,6 +176,7 @@ ALL = {
     "program": program,
     "snapshot": snapshot,
     "window": window,
+    "downtime": downtime,
     "undeploy": undeploy,
     "verdict": verdict,
     "passes": passes,

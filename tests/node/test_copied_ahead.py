@@ -14,13 +14,11 @@ from reconciler.node.snapshots.store import FolderSnapshots
 from reconciler.state import records
 from tests.node.test_snapshots import APP, entries, make_everything, manifest, nothing, volume
 
-_NOWHERE = "too little data, or no file system that tells of changes"
-
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A volume, on a disk as far as anybody knows: no test here writes through a mapping."""
-    monkeypatch.setattr(ahead, "is_possible", lambda _path: True)
+    monkeypatch.setattr(ahead, "tells_of_changes", lambda _path: True)
     found = tmp_path / "vol" / "_data"
     found.mkdir(parents=True)
     make_everything(found)
@@ -133,7 +131,6 @@ def test_another_volume_or_another_clock_makes_a_copy_worthless(
     monkeypatch.setattr(ahead.Copy, "is_of_this_clock", lambda _self: False)
     assert not create(store, data).volumes[0].sha256.startswith(blocks.MARK)
     monkeypatch.undo()
-    monkeypatch.setattr(ahead, "is_possible", lambda _path: True)
     other = tmp_path / "other" / "_data"
     other.mkdir(parents=True)
     (other / "plain").write_text("another volume of that name")
@@ -142,12 +139,10 @@ def test_another_volume_or_another_clock_makes_a_copy_worthless(
     assert_restores(store, other)
 
 
-def test_little_data_is_not_copied_ahead(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_little_data_is_not_copied_ahead(data: Path, tmp_path: Path) -> None:
     store = FolderSnapshots(tmp_path)
     store.room(APP, [volume(data)])
-    assert store.copy_ahead(APP, [volume(data)], least=1 << 30, rate=0, check=nothing) == _NOWHERE
-    monkeypatch.setattr(ahead, "is_possible", lambda _path: False)
-    assert copy_ahead(store, data) == _NOWHERE
+    assert store.copy_ahead(APP, [volume(data)], least=1 << 30, rate=0, check=nothing) == "too little data"
     assert not (tmp_path / APP).exists()
 
 
@@ -177,7 +172,7 @@ def test_it_takes_as_long_as_the_rate_says(data: Path, tmp_path: Path) -> None:
 
 
 def test_snapshots_with_the_digests_of_before_are_read(data: Path, tmp_path: Path) -> None:
-    """Until 0.1, a large file had the sha256 of its content, and a sparse one that of its blocks and their numbers."""
+    """Before ADR 0022 a large file had the sha256 of its content, a sparse one that of its numbered blocks."""
     store = FolderSnapshots(tmp_path)
     made = create(store, data)
     folder = store.folder(APP)

@@ -76,11 +76,12 @@ class Copy:
     began_ns: int
     clocks_apart_ns: int
     archive_bytes: int
+    has_change_times: bool
 
     @property
     def quiet_before_ns(self) -> int:
-        """What changed last before this was copied whole."""
-        return self.began_ns - QUIET_NS
+        """What changed last before this was copied whole; 0: that cannot be told of anything."""
+        return self.began_ns - QUIET_NS if self.has_change_times else 0
 
     def is_of_this_clock(self) -> bool:
         """Say whether the clock that stamps changes was not set since."""
@@ -109,6 +110,7 @@ def copy(root: Path, archive: Path, check: Callable[[], None] = lambda: None, re
         began_ns=time.time_ns(),
         clocks_apart_ns=_clocks_apart(),
         archive_bytes=0,
+        has_change_times=tells_of_changes(root),
     )
     # A page that is mapped and dirty already would take further stores without a trace.
     _sync_file_system(root)
@@ -129,8 +131,8 @@ def read(path: Path) -> Generator[Copied, None, None]:
             yield Copied(inner, dev, ino, ctime, at, end, room_end, digests, data, stream.read(line))
 
 
-def is_possible(path: Path) -> bool:
-    """Say whether change times can be relied on there."""
+def tells_of_changes(path: Path) -> bool:
+    """Say whether change times can be relied on there; if not, all that was copied is compared."""
     found = ctypes.create_string_buffer(256)
     if _LIBC.statfs(os.fsencode(path), found) != 0:
         return False

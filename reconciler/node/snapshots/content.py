@@ -92,7 +92,7 @@ def range_digest(fd: int, start: int, size: int, reach: Reach = unheard) -> str:
 def sparse_digest(
     fd: int, extents: tuple[tuple[int, int], ...], size: int, base: int | None = None, reach: Reach = unheard
 ) -> str:
-    """How snapshots before 0.2 have sparse files: sha256 of (number, block) of each block that is not all zeros.
+    """How older snapshots have sparse files: sha256 of (number, block) of each block that is not all zeros (ADR 0022).
 
     `base`: read the ranges one after another from there (an archive), not in place.
     """

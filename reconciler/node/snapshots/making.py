@@ -12,7 +12,7 @@ from reconciler.model.errors import ActError, Interrupted
 from reconciler.model.ids import AppName
 from reconciler.model.observed import VolumeObs
 from reconciler.model.snapshot import ArchivedVolume, SnapshotManifest
-from reconciler.node.snapshots import ahead, archive, catch_up, seals, tree
+from reconciler.node.snapshots import archive, catch_up, seals, tree
 from reconciler.node.snapshots.ahead import Copy
 from reconciler.node.snapshots.early import Early, copy_all
 from reconciler.node.snapshots.meters import Meters
@@ -107,9 +107,9 @@ class Maker:
     ) -> str:
         """See `ports.node.Snapshots.copy_ahead`."""
         self.drop_ahead(app)
-        known = [volume for volume in volumes if volume.restorable and ahead.is_possible(Path(volume.path))]
+        known = [volume for volume in volumes if volume.restorable]
         if sum(self._used.get(Path(volume.path), 0) for volume in known) < least or not known:
-            return "too little data, or no file system that tells of changes"
+            return "too little data"
         several = len(volumes) > 1
         try:
             partial = self._begin(app)
