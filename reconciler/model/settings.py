@@ -41,6 +41,7 @@ class Limits(Strict):
     resumes: int = Field(5, ge=1, le=50, description="restarts of one operation before a human is asked")
     steady_probe: Seconds = Field(10.0, gt=0, description="how long a running app may fail probes in a quiet pass")
     reserve: float = Field(2.1, ge=1, description="free room needed, times the data: copy, restore beside, 10 %")
+    copy_ahead: Seconds = Field(1800.0, gt=0, description="copying an app's volumes while it runs; then it is given up")
     copy_ahead_from: int = Field(64 << 20, ge=0, description="bytes of data from which on it is copied ahead")
     copy_ahead_rate: int = Field(0, ge=0, description="bytes a second that are copied ahead at most; 0: any")
 

@@ -2,6 +2,9 @@
 
 import errno
 import json
+import os
+import shutil
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +12,7 @@ import pytest
 
 from reconciler.model.errors import ActError, Interrupted
 from reconciler.model.snapshot import SnapshotManifest
-from reconciler.node.snapshots import ahead, blocks, catch_up, content, seals
+from reconciler.node.snapshots import ahead, blocks, catch_up, content, making, restoring, seals
 from reconciler.node.snapshots.store import FolderSnapshots
 from reconciler.state import records
 from tests.node.test_snapshots import APP, entries, make_everything, manifest, nothing, volume
@@ -105,7 +108,12 @@ def test_a_copy_that_was_left_by_a_killed_process_is_never_used(data: Path, tmp_
 
 @pytest.mark.parametrize(
     "raised",
-    [OSError(errno.ENOSPC, "No space left on device"), OSError(errno.EIO, "I/O"), ActError("does not read back")],
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        ActError("does not read back"),
+        struct.error("unpack requires a buffer of 72 bytes"),
+        RuntimeError("can't start new thread"),
+    ],
     ids=str,
 )
 def test_a_copy_that_is_of_no_use_is_no_reason_for_having_no_snapshot(
@@ -121,6 +129,90 @@ def test_a_copy_that_is_of_no_use_is_no_reason_for_having_no_snapshot(
     monkeypatch.setattr(catch_up, "catch_up", fail)
     create(store, data)
     assert_restores(store, data)
+
+
+@pytest.mark.parametrize("suffix", ["digests", "seals"])
+def test_what_was_noted_of_a_copy_and_is_damaged_is_found_before_it_is_sealed(
+    data: Path, tmp_path: Path, suffix: str
+) -> None:
+    store = FolderSnapshots(tmp_path)
+    (data / "db").write_bytes(b"d" * (1 << 20))
+    copy_ahead(store, data)
+    with (data / "db").open("r+b") as stream:
+        stream.write(b"changed")
+    for notes in tmp_path.glob(f"{APP}/.snapshot.partial/volumes/*.{suffix}"):
+        with notes.open("r+b") as stream:
+            stream.seek(notes.stat().st_size - 40)
+            stream.write(bytes(32))
+    assert not create(store, data).volumes[0].sha256.startswith(blocks.MARK), "it is made anew"
+    assert_restores(store, data)
+
+
+@pytest.mark.parametrize("raised", [OSError(errno.EIO, "I/O"), RuntimeError("can't start new thread")], ids=str)
+def test_what_cannot_be_copied_ahead_leaves_nothing_and_stops_nothing(
+    data: Path, tmp_path: Path, raised: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FolderSnapshots(tmp_path)
+
+    def fail(*_: object, **__: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(making, "copy_all", fail)
+    assert copy_ahead(store, data) == str(raised)
+    assert list((tmp_path / APP).iterdir()) == []
+
+
+def test_a_running_app_keeps_some_room(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FolderSnapshots(tmp_path)
+    store.room(APP, [volume(data)])
+    monkeypatch.setattr(making, "free_bytes", lambda _path: 0)
+    assert store.copy_ahead(APP, [volume(data)], least=0, rate=0, check=nothing) == "the disk is getting full"
+    assert list((tmp_path / APP).iterdir()) == []
+
+
+def test_where_room_is_short_the_snapshot_before_goes_at_once(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The release that is tried next may want it."""
+    store = FolderSnapshots(tmp_path)
+    create(store, data)
+    assert copy_ahead(store, data) == ""
+    monkeypatch.setattr(making, "free_bytes", lambda _path: 1000)
+    create(store, data)
+    assert not (tmp_path / APP / ".snapshot.partial").exists()
+
+
+def test_what_a_killed_process_left_counts_as_free(data: Path, tmp_path: Path) -> None:
+    (data / "large").write_bytes(os.urandom(8 << 20))
+    assert copy_ahead(FolderSnapshots(tmp_path), data) == ""
+    before = restoring.free_bytes(tmp_path)
+    found = FolderSnapshots(tmp_path).room(APP, [volume(data)])
+    assert found.free_snapshots > before + (6 << 20)
+
+
+def test_a_stop_is_heard_within_a_large_file_and_while_it_is_read_back(data: Path, tmp_path: Path) -> None:
+    """Two entries, the folder and the file: more is asked than once for each."""
+    for path in list(data.iterdir()):
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    (data / "large").write_bytes(os.urandom(8 << 20))
+    asked = 0
+
+    def check() -> None:
+        nonlocal asked
+        asked += 1
+
+    assert copy_ahead(FolderSnapshots(tmp_path), data, check) == ""
+    assert asked > 3 * (8 << 20) // blocks.SIZE // 2
+
+
+def test_a_sparse_file_that_grows_while_it_is_asked_for_its_data(data: Path) -> None:
+    path = data / "grows"
+    with path.open("wb") as stream:
+        stream.truncate(8 << 20)
+        stream.seek(4 << 20)
+        stream.write(b"data")
+    with path.open("rb") as stream:
+        assert content.data_extents(stream.fileno(), 1 << 20) == ()
 
 
 def test_another_volume_or_another_clock_makes_a_copy_worthless(
@@ -163,10 +255,10 @@ def test_it_takes_as_long_as_the_rate_says(data: Path, tmp_path: Path) -> None:
     def stop() -> None:
         nonlocal asked
         asked += 1
-        if asked > 40:
+        if asked > 3:
             raise Interrupted("asked to stop")
 
-    assert copy_ahead(store, data, stop, rate=1 << 30) == ""
+    assert copy_ahead(store, data, rate=1 << 30) == ""
     with pytest.raises(Interrupted):
         copy_ahead(store, data, stop, rate=1)
 

@@ -10,7 +10,7 @@ from reconciler.engine.context import Context
 from reconciler.engine.live.preflight import find_room_problem
 from reconciler.engine.release import images
 from reconciler.engine.release.needs import find_foreign_images, find_unkept_data, make_secrets, read_new_secrets
-from reconciler.model.errors import ActError, RecipeError
+from reconciler.model.errors import ActError, ObserveError, RecipeError
 from reconciler.model.hold import Hold, HoldReason
 from reconciler.model.journal import Change, Journal
 from reconciler.model.memory import Memory
@@ -78,22 +78,34 @@ def stage_release(context: Context, facts: AppFacts, upgrade: UpgradeFacts) -> B
     return bundle
 
 
-def copy_ahead(context: Context, journal: Journal) -> None:
+def copy_ahead(context: Context, journal: Journal) -> bool:
     """Copy the volumes while the app still runs. That it cannot be done only means that the app is down for longer."""
     ports, limits = context.ports, context.settings.limits
     if journal.kind is not Change.UPGRADE or not journal.stateful or not context.spec.upgrade.copy_ahead:
-        return
-    volumes = ports.engine.observe_volumes(journal.volumes)
+        return False
+    try:
+        volumes = ports.engine.observe_volumes(journal.volumes)
+    except ObserveError as exc:
+        ports.progress(context.app, f"not copied ahead: {exc}")
+        return False
     ports.effect("copy-ahead:before")
+    deadline = ports.clock.monotonic() + limits.copy_ahead
+
+    def check() -> None:
+        ports.clock.wait(0)  # nothing was begun, so one stop ends it at once
+        if ports.clock.monotonic() > deadline:
+            raise ActError(f"it takes longer than limits.copy_ahead ({limits.copy_ahead:g} s)")
+
     why = ports.node.snapshots.copy_ahead(
         context.app,
         [volumes[name] for name in sorted(volumes)],
         least=limits.copy_ahead_from,
         rate=limits.copy_ahead_rate,
-        check=lambda: ports.clock.wait(0),  # nothing was begun, so one stop ends it at once
+        check=check,
     )
     if why:
         ports.progress(context.app, f"not copied ahead: {why}")
+    return not why
 
 
 def _hold(reason: HoldReason, detail: str, clears_when: str) -> Hold:

@@ -15,7 +15,7 @@ from reconciler.engine.change import driver, last_words
 from reconciler.engine.change.stamp import stamp
 from reconciler.engine.context import Context
 from reconciler.engine.live import report
-from reconciler.engine.live.plan import PlannedApp
+from reconciler.engine.live.plan import PlannedApp, plan_app
 from reconciler.engine.live.preflight import collect_upgrade_facts
 from reconciler.engine.live.prepare import copy_ahead, stage_release
 from reconciler.engine.live.way_back import find_way_back_problems
@@ -112,11 +112,27 @@ def _prepare_and_begin(context: Context, facts: AppFacts, action: Upgrade | Depl
             report.count_host_fault(context, prepared.detail)
         return _report_hold(context, facts, (prepared,), action.target)
     journal = _journal_of_release(context, facts, action, prepared)
-    copy_ahead(context, journal)
     try:
+        if copy_ahead(context, journal):
+            changed = _look_again(context, facts, action)
+            if changed is not None:
+                return changed
+            # The change begins now; what went before it is not of its time.
+            journal = _journal_of_release(context, facts, action, prepared)
         return driver.begin(context, journal)
     finally:
         context.ports.node.snapshots.drop_ahead(context.app)
+
+
+def _look_again(context: Context, facts: AppFacts, action: Upgrade | Deploy) -> Outcome | None:
+    """What became of the plan in the minutes that a copy took; None: it stands."""
+    again = plan_app(context, context.ports.engine.look()).plan
+    if again.holds:
+        return _report_hold(context, facts, again.holds, action.target)
+    if again.action != action:
+        text = "what was planned is not due any more since its volumes were copied; the next pass decides anew"
+        return Outcome(app=context.app, result=Result(kind=ResultKind.BUSY), evidence=(text,))
+    return None
 
 
 def _journal_of_release(context: Context, facts: AppFacts, action: Upgrade | Deploy, bundle: Bundle) -> Journal:

@@ -33,9 +33,12 @@ _CLOCK_JUMP_NS = 10**9
 _GROWS_FROM = 1 << 20
 _GROWTH = 64 << 20
 _NEVER = -1
-_ANOTHER_NOW = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ESTALE)
-"""What became of an entry since it was looked at: gone, or something that is not opened."""
-_HEAD = struct.Struct("<qqqqqqqqII")
+_ANOTHER_NOW = (
+    *(errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ESTALE),
+    *(errno.ENODATA, errno.EINVAL),
+)
+"""What became of an entry since it was looked at: gone, not to be opened, without that attribute, no link."""
+_HEAD = struct.Struct("<QQqqqqqqII")
 _LIBC = ctypes.CDLL(None, use_errno=True)
 JOURNALED = frozenset({0xEF53, 0x58465342, 0x9123683E})
 """ext2 to ext4, XFS, btrfs: local disks, on which a store through a mapping moves the change time after a sync."""
@@ -64,7 +67,8 @@ class Copied(NamedTuple):
 class Copy:
     """A volume as it was, more or less, while its app ran.
 
-    `entries`: of `Copied`, in the order of a walk; `digests`: of blocks of large files; `seals`: of the archive's own.
+    `entries`: of `Copied`, in the order of a walk; `digests`: of blocks of large files; `seals`: of the archive's own,
+    which come to `sealed`.
     """
 
     root: Path
@@ -77,6 +81,7 @@ class Copy:
     clocks_apart_ns: int
     archive_bytes: int
     has_change_times: bool
+    sealed: str = ""
 
     @property
     def quiet_before_ns(self) -> int:
@@ -115,7 +120,7 @@ def copy(root: Path, archive: Path, check: Callable[[], None] = lambda: None, re
     # A page that is mapped and dirty already would take further stores without a trace.
     _sync_file_system(root)
     with ExitStack() as stack:
-        copier = _Copier(begun, stack, reach)
+        copier = _Copier(begun, stack, check, reach)
         for place in tree.walk_places(root, live=True):
             check()
             copier.take(place)
@@ -140,15 +145,19 @@ def tells_of_changes(path: Path) -> bool:
 
 
 class _Copier:
-    def __init__(self, copy: Copy, stack: ExitStack, reach: Reach) -> None:
-        self._copy = copy
+    def __init__(self, copy: Copy, stack: ExitStack, check: Callable[[], None], reach: Reach) -> None:
+        def copied(done: int) -> None:
+            check()
+            reach(done)
+
+        self._copy, self._check = copy, check
         self._out, self._digests, self._seals = (
             keep_open(path, stack) for path in (copy.archive, copy.digests, copy.seals)
         )
         self._entries = stack.enter_context(append_lines(copy.entries))
         # Last, as it is waited for first: it works on the others.
         hasher = stack.enter_context(ThreadPoolExecutor(max_workers=1))
-        self._members = Members(self._out, hasher, reach, is_live=True)
+        self._members = Members(self._out, hasher, copied, is_live=True)
         self._next_digest = 0
 
     def take(self, place: Place) -> None:
@@ -201,7 +210,7 @@ class _Copier:
         def keep(number: int, digest: bytes) -> None:
             files.write_all_at(self._digests, digest, begin + number * blocks.LENGTH)
 
-        found = blocks.digest(self._out, entry.size, entry.extents, base=entry.offset, keep=keep)
+        found = blocks.digest(self._out, entry.size, entry.extents, base=entry.offset, reach=self._go_on, keep=keep)
         is_torn, entry.digest = found != entry.digest, found
         return begin, is_torn
 
@@ -217,14 +226,22 @@ class _Copier:
         self._entries.flush()
         self._check_small()
         size = self._members.at
-        blocks.digest(self._out, size, content.data_extents(self._out, size), keep=self._seal)
-        return replace(self._copy, archive_bytes=size)
+        extents = content.data_extents(self._out, size)
+        sealed = blocks.digest(self._out, size, extents, reach=self._go_on, keep=self._seal)
+        # An error of the disk is heard here, and not when they are read again.
+        os.fsync(self._digests)
+        os.fsync(self._seals)
+        return replace(self._copy, archive_bytes=size, sealed=sealed)
+
+    def _go_on(self, _done: int) -> None:
+        self._check()
 
     def _seal(self, number: int, digest: bytes) -> None:
         files.write_all_at(self._seals, digest, number * blocks.LENGTH)
 
     def _check_small(self) -> None:
         for one in read(self._copy.entries):
+            self._check()
             if one.digests < 0 and one.data_bytes:
                 entry = Entry.from_line(one.line)
                 if hashlib.sha256(os.pread(self._out, entry.size, entry.offset)).hexdigest() != entry.digest:

@@ -75,6 +75,8 @@ class _CatchUp:
         self._moved: set[str] = set()
         self._sockets: list[str] = []
         self._entries = self._data = self._needed = 0
+        if blocks.add_up(self._seals, 0, copy.archive_bytes) != copy.sealed:
+            raise ActError(f"{copy.seals} is not what was written", host_fault=True)
 
     def take(self, place: Place) -> None:
         """Bring one entry up to date."""
@@ -198,6 +200,9 @@ class _CatchUp:
             or not slack.fits(end - old.at, old.room_end - old.at)
         ):
             return None
+        # Those of blocks that stay as they are go into the index unread.
+        if blocks.add_up(self._digests, old.digests, was.size) != was.digest:
+            raise ActError(f"{self._copy.digests} is not what was written", host_fault=True)
         entry.offset, entry.extents = was.offset, extents
         anew_from = min(was.size, entry.size) // blocks.SIZE if was.size != entry.size else None
         at = entry.offset

@@ -33,6 +33,8 @@ def data_extents(fd: int, size: int) -> tuple[tuple[int, int], ...]:
             if exc.errno == errno.ENXIO:
                 break
             raise
+        if start >= size:
+            break  # it grew meanwhile
         at = min(size, os.lseek(fd, start, os.SEEK_HOLE))
         found.append((start, at - start))
     return tuple(found)

@@ -76,11 +76,15 @@ def _give_way() -> None:
 
 
 def _slow_down(reach: Reach, rate: int, check: Callable[[], None]) -> Reach:
-    began = time.monotonic()
+    told, due = 0, time.monotonic()
 
     def slowly(done: int) -> None:
+        nonlocal told, due
         reach(done)
-        while (early := began + done / rate - time.monotonic()) > 0:
+        # From now, not from the beginning: what was slow so far is no leave to be fast.
+        due = max(due, time.monotonic()) + max(0, done - told) / rate
+        told = max(told, done)
+        while (early := due - time.monotonic()) > 0:
             check()
             time.sleep(min(early, _LOOK_S))
 

@@ -21,6 +21,9 @@ from reconciler.node.snapshots.restoring import free_bytes
 from reconciler.ports.progress import Tell
 from reconciler.state import files, inode_flags, records, removal
 
+_PLENTY, _SPARE = 4, 0.1
+"""Room that makes no difference, as multiples of a snapshot; and what is left to an app whose data is copied."""
+
 
 class Maker:
     """`effect`, `check`, `tell`: as of `FolderSnapshots`."""
@@ -44,8 +47,9 @@ class Maker:
             try:
                 if early.is_of(volumes):
                     return self._create(manifest, volumes, before_exchange, early)
-            except ActError:
-                # Whatever is wrong with a copy is no reason not to make a new one.
+            except Interrupted:
+                raise
+            except Exception:  # noqa: BLE001 - whatever is wrong with a copy is no reason not to make a new one
                 self._effect("snapshot:copy-given-up")
             removal.try_to_remove(early.partial)
         return self._create(manifest, volumes, before_exchange, Early(partial=self._begin(app), copies={}))
@@ -91,9 +95,9 @@ class Maker:
             # The last moment at which the old snapshot is still there for what refers to it.
             before_exchange()
             self._exchange(partial, final)
-            if not early.copies:
-                # The new one stands; what is left of the old goes before the next. In an upgrade, which has an app
-                # down meanwhile, at its end: gigabytes do not go in no time.
+            # The new one stands, and what is left of the old goes. In an upgrade, which has an app down meanwhile, at
+            # its end: gigabytes do not go in no time. Not where the release that is tried may want their room.
+            if not early.copies or free_bytes(final) < _PLENTY * sum(each.archive_bytes for each in written):
                 removal.try_to_remove(partial)
         except (OSError, ValueError, ActError, Interrupted) as exc:
             removal.try_to_remove(partial)
@@ -108,9 +112,17 @@ class Maker:
         """See `ports.node.Snapshots.copy_ahead`."""
         self.drop_ahead(app)
         known = [volume for volume in volumes if volume.restorable]
-        if sum(self._used.get(Path(volume.path), 0) for volume in known) < least or not known:
+        size = sum(self._used.get(Path(volume.path), 0) for volume in known)
+        if size < least or not known:
             return "too little data"
         several = len(volumes) > 1
+
+        def check_all() -> None:
+            check()
+            # The app runs, and may want the last byte itself.
+            if free_bytes(self._places.root) < _SPARE * size:
+                raise ActError("the disk is getting full")
+
         try:
             partial = self._begin(app)
             try:
@@ -119,14 +131,16 @@ class Maker:
                     lambda volume: partial / "volumes" / f"{volume.name}.tar",
                     lambda volume: self._meters(app, several and volume.name),
                     self._used,
-                    check=check,
+                    check=check_all,
                     rate=rate,
                 )
                 self._effect("snapshot:copied-ahead")
             except BaseException:
                 removal.try_to_remove(partial)
                 raise
-        except (OSError, ValueError, ActError) as exc:
+        except Interrupted:
+            raise
+        except Exception as exc:  # noqa: BLE001 - the snapshot is taken without it
             return str(exc)
         self._early[app] = Early(partial=partial, copies=copies)
         return ""

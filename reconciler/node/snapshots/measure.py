@@ -1,5 +1,6 @@
 """How much volumes hold, and how much is free where a snapshot and a way back need it. Effects: reads file systems."""
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,8 +11,10 @@ from reconciler.node.snapshots.restoring import free_bytes
 from reconciler.ports.node import Room
 
 
-def measure(home: Path, paths: Sequence[Path]) -> tuple[Room, Mapping[Path, int]]:
+def measure(home: Path, paths: Sequence[Path], goes: Sequence[Path] = ()) -> tuple[Room, Mapping[Path, int]]:
     """Give the room for a snapshot in `home` of the volumes at `paths`, and the bytes that each of them holds.
+
+    `goes`: what beside `home` is removed before room is needed, and counts as free.
 
     Raises:
         ActError: it cannot be measured, or no data could come back to one of them.
@@ -28,6 +31,12 @@ def measure(home: Path, paths: Sequence[Path]) -> tuple[Room, Mapping[Path, int]
             raise ActError(text, permanent=True)
         used = {path: tree.used_bytes(path) for path in paths}
         free = {path: free_bytes(path) for path in (home, *paths)}
+        coming = 0
+        for path in goes:
+            with contextlib.suppress(FileNotFoundError):  # it goes at this moment
+                coming += tree.used_bytes(path)
+        for path in free:
+            free[path] += coming if path.stat().st_dev == home.stat().st_dev else 0
         same = all(path.stat().st_dev == home.stat().st_dev for path in paths)
     except OSError as exc:
         raise ActError(f"room cannot be measured: {exc}", host_fault=True) from exc

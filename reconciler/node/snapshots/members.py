@@ -122,8 +122,8 @@ class Members:
         self.data_bytes += stored_bytes(entry)
 
     def _copy(self, fd: int, ranges: blocks.Extents, digest: "Future[str]", both: _Twice) -> None:
-        self.flush()
         try:
+            self.flush()
             for start, length in ranges:
                 copy_range(fd, self._out, start, self.at, length, both.copying(self.at))
                 self.at += length

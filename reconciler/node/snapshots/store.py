@@ -218,7 +218,9 @@ class FolderSnapshots(Snapshots):
     @override
     def room(self, app: AppName, volumes: Sequence[VolumeObs]) -> Room:
         home = self.root / app if (self.root / app).exists() else self.root
-        found, used = measure.measure(home, [Path(volume.path) for volume in volumes if volume.path])
+        # What earlier tries left goes before room is needed; whoever asks may not have the lock to remove it.
+        left = [path for name in (PARTIAL, DRILL) for path in self._places.tries(app, name)]
+        found, used = measure.measure(home, [Path(each.path) for each in volumes if each.path], left)
         self._maker.note_used(used)
         return found
 

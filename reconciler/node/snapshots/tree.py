@@ -55,7 +55,7 @@ _WRITES = "a process still writes to the volume"
 class Entry:
     """One entry. `path` is relative with `.` for the root; bytes that are not UTF-8 are surrogates.
 
-    `digest`: sha256 of the content (see `content_digest`); `offset`: of the body in the archive, -1 = no body.
+    `digest`: of the content (see `content.digest_like`); `offset`: of the body in the archive, -1 = no body.
     `extents`: data ranges of a sparse file, in stored order. `xattrs`: name -> base64. `flags`: `state.inode_flags`.
     """
 
