@@ -68,6 +68,7 @@ def copy_all(
 
 
 def _give_way() -> None:
+    # Refused in the daemon's sandbox; the rate is not.
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
     number = _IOPRIO_SET.get(platform.machine())
