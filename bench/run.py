@@ -12,17 +12,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.downtime import downtime
-from bench.saying import REPEATS, say, timed
+from bench.saying import MANIFEST, REPEATS, say, timed
 from bench.window import window
 from reconciler.adapters.swarm.engine import SwarmEngine
 from reconciler.engine.host import one_pass
 from reconciler.model.ids import AppName
 from reconciler.model.observed import VolumeObs
-from reconciler.model.snapshot import SnapshotManifest
 from reconciler.node.snapshots.store import FolderSnapshots
 from tests.hosts.engine_host import V1, V2, engine_host
 from tests.hosts.idle_apps import idle_apps, service_versions
@@ -42,20 +40,8 @@ def snapshot() -> None:
                     dice.randbytes(size) if size < 1 << 20 else dice.randbytes(1 << 20) * (size >> 20)
                 )
             volume = VolumeObs(name="v", driver="local", options={}, labels={}, path=str(data))
-            manifest = SnapshotManifest(
-                id="s",
-                app="bench",
-                stack="s",
-                version="1",
-                commit="",
-                images={},
-                node="",
-                op_id="s",
-                volumes=(),
-                created_at=datetime.now(UTC),
-            )
             store = FolderSnapshots(home)
-            ours, tars, backs = _series(store, manifest, volume, home / "t.tar")
+            ours, tars, backs = _series(store, volume, home / "t.tar")
             ratio = statistics.median(tars) / statistics.median(ours)
             goal = "goal 0.95 (large)" if name == "large" else ""
             say(f"snapshot {name}: GNU tar time / ours (read back, digests)", f"{ratio:.2f}x", goal)
@@ -65,16 +51,14 @@ def snapshot() -> None:
             )
 
 
-def _series(
-    store: FolderSnapshots, manifest: SnapshotManifest, volume: VolumeObs, target: Path
-) -> tuple[list[float], list[float], list[float]]:
+def _series(store: FolderSnapshots, volume: VolumeObs, target: Path) -> tuple[list[float], list[float], list[float]]:
     """Seconds of ours, GNU tar and our restore, in turn."""
     ours, tars, backs = [], [], []
     for number in range(REPEATS):
         tar = f"tar -C {volume.path} -cf {target} . && sync {target}"
         tars.append(timed(lambda: subprocess.run(["sh", "-c", tar], check=True)))  # noqa: B023 - called at once
         target.unlink()
-        ours.append(timed(lambda: store.create(manifest, [volume], before_exchange=lambda: None)))
+        ours.append(timed(lambda: store.create(MANIFEST, [volume], before_exchange=lambda: None)))
         backs.append(timed(lambda: store.restore(AppName("bench"), [volume], f"o{number}")))  # noqa: B023 - likewise
         store.forget_aside(AppName("bench"), [volume])
     return ours, tars, backs

@@ -9,13 +9,11 @@ import statistics
 import subprocess
 import tempfile
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.saying import REPEATS, say, timed
+from bench.saying import MANIFEST, REPEATS, say, timed
 from reconciler.model.ids import AppName
 from reconciler.model.observed import VolumeObs
-from reconciler.model.snapshot import SnapshotManifest
 from reconciler.node.snapshots import ahead
 from reconciler.node.snapshots.store import FolderSnapshots
 
@@ -78,29 +76,17 @@ def _series(home: Path, data: Path, change: Change) -> tuple[list[float], list[f
     (home / "state").mkdir()
     store = FolderSnapshots(home / "state")
     volumes = [VolumeObs(name="v", driver="local", options={}, labels={}, path=str(data))]
-    manifest = SnapshotManifest(
-        id="s",
-        app=APP,
-        stack="s",
-        version="1",
-        commit="",
-        images={},
-        node="",
-        op_id="s",
-        volumes=(),
-        created_at=datetime.now(UTC),
-    )
     tars, wholes, windows = [], [], []
     target = home / "t.tar"
     for _ in range(REPEATS):
         argv = ["sh", "-c", f"tar --xattrs --acls -C {data} -cf {target} . && sync {target}"]
         tars.append(timed(lambda: subprocess.run(argv, check=True)))  # noqa: B023 - called at once
         target.unlink()
-        wholes.append(timed(lambda: store.create(manifest, volumes, before_exchange=lambda: None)))
+        wholes.append(timed(lambda: store.create(MANIFEST, volumes, before_exchange=lambda: None)))
         store.room(APP, volumes)
         if why := store.copy_ahead(APP, volumes, least=0, rate=0, check=lambda: None):
             raise RuntimeError(f"not copied ahead: {why}")
         change(data)
         os.sync()
-        windows.append(timed(lambda: store.create(manifest, volumes, before_exchange=lambda: None)))
+        windows.append(timed(lambda: store.create(MANIFEST, volumes, before_exchange=lambda: None)))
     return tars, wholes, windows

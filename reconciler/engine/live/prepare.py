@@ -79,7 +79,11 @@ def stage_release(context: Context, facts: AppFacts, upgrade: UpgradeFacts) -> B
 
 
 def copy_ahead(context: Context, journal: Journal) -> bool:
-    """Copy the volumes while the app still runs. That it cannot be done only means that the app is down for longer."""
+    """Copy the volumes while the app still runs, and say whether it was done; if not, the app is only down for longer.
+
+    Raises:
+        Interrupted: asked to stop; nothing was begun.
+    """
     ports, limits = context.ports, context.settings.limits
     if journal.kind is not Change.UPGRADE or not journal.stateful or not context.spec.upgrade.copy_ahead:
         return False

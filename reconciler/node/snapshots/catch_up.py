@@ -191,11 +191,9 @@ class _CatchUp:
         head = members.head(entry, extents)
         stored = entry.size if extents is None else sum(length for _, length in extents)
         end = old.at + len(head) + stored + len(pad(stored))
-        alike = extents is None or was.size == entry.size
         if (
             old.digests < 0
             or was.extents != extents
-            or not alike
             or was.offset != old.at + len(head)
             or not slack.fits(end - old.at, old.room_end - old.at)
         ):
